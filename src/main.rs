@@ -1,1 +1,3 @@
+//! The door: parse, run, exit code.
+
 fn main() {}

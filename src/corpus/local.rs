@@ -1,0 +1,1 @@
+//! A folder of this computer, or of a mounted share.

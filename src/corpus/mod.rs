@@ -1,0 +1,77 @@
+//! The user's files behind one trait: walk, measure, open; never written, renamed or removed.
+//!
+//! *Job*: tell what lies in a tree and what its first bytes say. *In*: a root. *Out*: pages of [`Found`], open files.
+//! *Owns*: one walk thread. *Bound*: pages of 256 files, two of them waiting; folders are streamed, never collected.
+//! *If it crashes here*: the walk is begun again; enrolling is idempotent.
+
+pub mod local;
+pub mod media;
+pub mod path_bytes;
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use crate::domain::image::{Found, RelPath, Stamp};
+use crate::kit::exit_guard::ExitGuard;
+use tokio::sync::mpsc;
+
+/// Files in one page of the walk.
+pub const PAGE: usize = 256;
+
+/// What the walk tells.
+#[derive(Debug)]
+pub enum Walked {
+    /// Up to [`PAGE`] files, and how many others were passed over.
+    Page(Vec<Found>, PassedOver),
+    /// The listing is over.
+    Over,
+    /// The root itself cannot be read.
+    Broken(io::Error),
+}
+
+/// Files and folders that are not images of this corpus, counted, never silent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Other files, by lower-case ending (without the dot; empty for none).
+    pub by_ending: std::collections::BTreeMap<String, u64>,
+    /// Folders that could not be read, with the system's words.
+    pub unreadable_folders: Vec<String>,
+    /// Links and odd files passed over.
+    pub links: u64,
+}
+
+impl PassedOver {
+    /// Adds another count to this one.
+    pub fn add(&mut self, other: Self) {
+        for (ending, count) in other.by_ending {
+            *self.by_ending.entry(ending).or_default() += count;
+        }
+        self.unreadable_folders.extend(other.unreadable_folders);
+        self.links += other.links;
+    }
+}
+
+/// A tree of images.
+pub trait Corpus: Send + Sync {
+    /// Starts listing on a thread of its own; the lane holds two pages and then the walk waits.
+    ///
+    /// # Errors
+    /// The operating system's, if it refuses a thread.
+    fn walk(&self, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>>;
+
+    /// Opens an image for reading and tells what it is now.
+    ///
+    /// # Errors
+    /// The operating system's; `InvalidInput` for what is no regular file.
+    fn open(&self, path: &RelPath) -> io::Result<(File, Stamp)>;
+
+    /// Looks at one file anew: its stamp, and what becomes of it.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn measure(&self, path: &RelPath) -> io::Result<Found>;
+
+    /// The absolute path of an image.
+    fn absolute(&self, path: &RelPath) -> PathBuf;
+}

@@ -1,0 +1,1 @@
+//! Paths as bytes, whatever the system calls text.

@@ -1,0 +1,60 @@
+//! An answer: one result line, read but not judged.
+
+use super::batch::Usage;
+use super::ids::ImageId;
+
+/// How the model said it had finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// By itself.
+    Stop,
+    /// At the token limit.
+    Length,
+    /// Stopped by the provider's filter.
+    ContentFilter,
+    /// A word this program does not know, or none.
+    Other(String),
+}
+
+/// What came back for one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The model answered.
+    Answered {
+        /// The text, if there is any.
+        content: Option<String>,
+        /// The model's refusal, if it wrote one.
+        refusal: Option<String>,
+        /// How it finished.
+        finish: Finish,
+    },
+    /// The endpoint answered with an error.
+    Error {
+        /// HTTP status of the line.
+        status: u16,
+        /// The provider's code, such as `invalid_image_format`.
+        code: String,
+        /// The parameter it names.
+        param: String,
+        /// Its words.
+        message: String,
+    },
+    /// The line never ran: window over, cancelled, server fault before the endpoint.
+    NeverRan {
+        /// The provider's code, such as `batch_expired`.
+        code: String,
+    },
+}
+
+/// One result line, tied to its image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The image it answers.
+    pub image: ImageId,
+    /// The counted try that it answers, from 1.
+    pub attempt: u32,
+    /// What came back.
+    pub outcome: Outcome,
+    /// Tokens, if told.
+    pub usage: Option<Usage>,
+}

@@ -1,0 +1,268 @@
+//! An image: a file of the corpus, or one page of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::ImageId;
+
+/// What identifies a file's content without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Modification time, milliseconds since the Unix epoch.
+    pub mtime_ms: i64,
+}
+
+/// Size in pixels as the header tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+/// A format that the API takes as it is. Source: `batch-api` reference, images: PNG, JPEG, WebP, still GIF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// JPEG, MPO's first picture included.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP.
+    Webp,
+    /// GIF.
+    Gif,
+}
+
+impl Format {
+    /// Media type of the data URL.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+            Self::Gif => "image/gif",
+        }
+    }
+
+    /// The word kept in the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+            Self::Gif => "gif",
+        }
+    }
+
+    /// The format behind a word of the ledger.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Jpeg, Self::Png, Self::Webp, Self::Gif].into_iter().find(|format| format.word() == word)
+    }
+}
+
+/// Path of a file below the corpus root: bytes, because names need not be UTF-8; `/` between the parts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelPath {
+    /// Folder below the root, empty for the root itself.
+    pub folder: Vec<u8>,
+    /// File name.
+    pub name: Vec<u8>,
+}
+
+impl RelPath {
+    /// Folder and name in one.
+    #[must_use]
+    pub fn joined(&self) -> Vec<u8> {
+        if self.folder.is_empty() {
+            return self.name.clone();
+        }
+        [&self.folder[..], b"/", &self.name[..]].concat()
+    }
+
+    /// For people: lossy, and without control or bidi characters that could rewrite a terminal line.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        shown(&self.joined())
+    }
+}
+
+/// Any bytes of a name as safe text for people.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> String {
+    let bidi = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() || bidi(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Why an image failed or was skipped: the words of the ledger, the reports and the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The file cannot be opened or read.
+    Unreadable,
+    /// The file has no bytes.
+    EmptyFile,
+    /// Its first bytes are of no image.
+    NotAnImage,
+    /// Its header cannot be true.
+    Damaged,
+    /// A limit of the settings or of the provider is exceeded.
+    TooLarge,
+    /// An image, but of a format that is not sent.
+    UnsupportedFormat,
+    /// It changed again and again while it was read.
+    KeepsChanging,
+    /// It is no longer where it was.
+    Missing,
+    /// The provider refused the image itself.
+    ImageRefused,
+    /// The model refused.
+    Refused,
+    /// The provider's filter stopped the answer.
+    ContentFilter,
+    /// The answer was cut at the token limit.
+    Truncated,
+    /// All output tokens were reasoning.
+    ReasoningAteBudget,
+    /// No text came for the page.
+    Empty,
+    /// The answer is no JSON although JSON was asked for.
+    JsonInvalid,
+    /// The provider answered with an error that names neither image nor run.
+    ProviderError,
+    /// The provider never ran the request, window after window.
+    NeverRan,
+    /// The results are gone at the provider; they may have been paid for.
+    ResultsGone,
+    /// A text that is not ours lies beside the image already.
+    TextPresent,
+    /// Hidden, system or temporary file, link, or no regular file.
+    Excluded,
+}
+
+impl Reason {
+    /// Every reason, for tables and tests.
+    pub const ALL: [Self; 20] = [
+        Self::Unreadable,
+        Self::EmptyFile,
+        Self::NotAnImage,
+        Self::Damaged,
+        Self::TooLarge,
+        Self::UnsupportedFormat,
+        Self::KeepsChanging,
+        Self::Missing,
+        Self::ImageRefused,
+        Self::Refused,
+        Self::ContentFilter,
+        Self::Truncated,
+        Self::ReasoningAteBudget,
+        Self::Empty,
+        Self::JsonInvalid,
+        Self::ProviderError,
+        Self::NeverRan,
+        Self::ResultsGone,
+        Self::TextPresent,
+        Self::Excluded,
+    ];
+
+    /// The word in ledger, reports and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::EmptyFile => "empty_file",
+            Self::NotAnImage => "not_an_image",
+            Self::Damaged => "damaged",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::KeepsChanging => "changed",
+            Self::Missing => "missing_file",
+            Self::ImageRefused => "image_refused",
+            Self::Refused => "refused",
+            Self::ContentFilter => "content_filter",
+            Self::Truncated => "truncated",
+            Self::ReasoningAteBudget => "reasoning_ate_budget",
+            Self::Empty => "empty",
+            Self::JsonInvalid => "json_invalid",
+            Self::ProviderError => "provider_error",
+            Self::NeverRan => "missing",
+            Self::ResultsGone => "results_gone",
+            Self::TextPresent => "text_present",
+            Self::Excluded => "excluded",
+        }
+    }
+
+    /// The reason behind a word of the ledger.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
+/// What the walk makes of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// To be asked.
+    Owed {
+        /// What the first bytes say it is.
+        format: Format,
+        /// Size in pixels.
+        pixels: Pixels,
+    },
+    /// Ends here, with a reason.
+    Failed(Reason),
+    /// Is not to be asked.
+    Skipped(Reason),
+}
+
+/// One file as the walk found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it lies.
+    pub path: RelPath,
+    /// Length and time.
+    pub stamp: Stamp,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// One image that is owed, with what is needed to ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedImage {
+    /// Its row.
+    pub id: ImageId,
+    /// Where it lies.
+    pub path: RelPath,
+    /// Length and time as measured.
+    pub stamp: Stamp,
+    /// What it is sent as.
+    pub format: Format,
+    /// Size in pixels.
+    pub pixels: Pixels,
+    /// The counted try that this will be, from 1.
+    pub attempt: u32,
+    /// Whether it was never packed before: a first reading seals its plan as soon as nothing else is owed.
+    pub first: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_lead_back_to_their_reasons() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_word(reason.word()), Some(reason));
+        }
+    }
+
+    #[test]
+    fn names_cannot_rewrite_a_terminal_line() {
+        assert_eq!(shown(b"a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(shown("x\u{202e}gpj.exe".as_bytes()), "x\u{fffd}gpj.exe");
+    }
+}

@@ -1,0 +1,267 @@
+//! Every name that this program gives to a file or a request, as pure functions.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::image::RelPath;
+use super::recipe::IdStyle;
+
+/// Longest `custom_id` in characters that is sent as it is. OpenAI states no limit; 512 is what metadata values allow.
+const LONGEST_ID: usize = 512;
+/// Longest file name in bytes on the file systems in use.
+const LONGEST_NAME: usize = 255;
+/// Hex digits of a suffix that tells apart what a name cannot.
+const SUFFIX_DIGITS: usize = 8;
+
+/// A hash of bytes as lower-case hex, at least 32 digits: handed in, because this room knows no hash function.
+pub type HexHash = fn(&[u8]) -> String;
+
+/// Folders and files of a workspace; all absolute or relative to the current directory, as resolved by the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// `batch/`: open batches, ledger.
+    pub batch: PathBuf,
+    /// `batch/completed/`.
+    pub completed: PathBuf,
+    /// `batch_return/`: raw result files.
+    pub output: PathBuf,
+    /// `batch_json_results/`: one JSON file a line.
+    pub extraction: PathBuf,
+    /// Mirror tree for texts; beside the image if unset.
+    pub texts: Option<PathBuf>,
+}
+
+impl Layout {
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.batch.join("ledger.sqlite")
+    }
+
+    /// The lock of the one process at work here.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.batch.join("ledger.lock")
+    }
+
+    /// The journal of intents and batch ids.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.batch.join("batches.jsonl")
+    }
+
+    /// Spooled shards.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.batch.join("spool")
+    }
+
+    /// State of the built-in provider.
+    #[must_use]
+    pub fn local_provider(&self) -> PathBuf {
+        self.batch.join("local")
+    }
+
+    /// Notice of an open batch.
+    #[must_use]
+    pub fn notice(&self, batch_id: &str) -> PathBuf {
+        self.batch.join(format!("{}.txt", safe_component(batch_id)))
+    }
+
+    /// Notice of a settled batch.
+    #[must_use]
+    pub fn completed_notice(&self, batch_id: &str) -> PathBuf {
+        self.completed.join(format!("{}.txt", safe_component(batch_id)))
+    }
+
+    /// The provider's output file, byte for byte.
+    #[must_use]
+    pub fn raw_output(&self, batch_id: &str) -> PathBuf {
+        self.output.join(format!("{}.jsonl", safe_component(batch_id)))
+    }
+
+    /// The provider's error file, byte for byte.
+    #[must_use]
+    pub fn raw_errors(&self, batch_id: &str) -> PathBuf {
+        self.output.join(format!("{}.errors.jsonl", safe_component(batch_id)))
+    }
+
+    /// Folder of a batch's per-line JSON files.
+    #[must_use]
+    pub fn results(&self, batch_id: &str) -> PathBuf {
+        self.extraction.join(safe_component(batch_id))
+    }
+}
+
+/// A provider's id as one path component: whatever it sends, it names a file in our folder and nothing else.
+#[must_use]
+pub fn safe_component(id: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let cleaned: String = id.chars().take(200).map(|c| if plain(c) { c } else { '_' }).collect();
+    if cleaned.trim_matches('.').is_empty() { "_".repeat(cleaned.len().max(1)) } else { cleaned }
+}
+
+/// The `custom_id` of an image: `given` (the corpus as the user wrote it) joined with the path below it.
+///
+/// Style path: `/` and `\` become `|`. A path that holds such a sign in a name, is not UTF-8, holds control characters or is
+/// too long gets `~` and eight hex digits of its hash, so that no two paths share an id.
+#[must_use]
+pub fn custom_id(style: IdStyle, given: &[u8], path: &RelPath, hash: HexHash) -> String {
+    let whole = whole_path(given, path);
+    match style {
+        IdStyle::Opaque => format!("p{}", &hash(&whole)[..26]),
+        IdStyle::Path => {
+            let text = String::from_utf8_lossy(&whole);
+            let id: String = text.chars().map(|c| if is_separator(c) { '|' } else { c }).collect();
+            let clear = matches!(text, Cow::Borrowed(_))
+                && !text.contains(['|', '\\'])
+                && !text.contains(char::is_control)
+                && id.chars().count() <= LONGEST_ID;
+            if clear { id } else { with_suffix(&clip_chars(&id, LONGEST_ID - SUFFIX_DIGITS - 1), &whole, hash) }
+        }
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '/' | '\\')
+}
+
+fn whole_path(given: &[u8], path: &RelPath) -> Vec<u8> {
+    let given = given.strip_prefix(b"./").unwrap_or(given);
+    let given = given.strip_suffix(b"/").unwrap_or(given);
+    if given.is_empty() || given == b"." {
+        return path.joined();
+    }
+    [given, b"/", &path.joined()].concat()
+}
+
+fn clip_chars(text: &str, most: usize) -> String {
+    text.chars().map(|c| if c.is_control() { '_' } else { c }).take(most).collect()
+}
+
+fn with_suffix(text: &str, hashed: &[u8], hash: HexHash) -> String {
+    format!("{text}~{}", &hash(hashed)[..SUFFIX_DIGITS])
+}
+
+/// File name of a line's JSON file: `<custom_id>.json`, cut at a character boundary if it were too long or illegal.
+#[must_use]
+pub fn result_name(custom_id: &str, hash: HexHash) -> String {
+    const EXTENSION: &str = ".json";
+    let cleaned: String = custom_id.chars().map(|c| if c == '/' || c == '\0' { '_' } else { c }).collect();
+    let legal = cleaned == custom_id && !cfg!(windows) && !custom_id.is_empty();
+    if legal && cleaned.len() + EXTENSION.len() <= LONGEST_NAME {
+        return cleaned + EXTENSION;
+    }
+    let portable: String = cleaned.chars().map(portable_char).collect();
+    let room = LONGEST_NAME - EXTENSION.len() - SUFFIX_DIGITS - 1;
+    let changed = portable != custom_id || portable.len() + EXTENSION.len() > LONGEST_NAME;
+    if !changed {
+        return portable + EXTENSION;
+    }
+    with_suffix(clip_bytes(&portable, room), custom_id.as_bytes(), hash) + EXTENSION
+}
+
+fn portable_char(c: char) -> char {
+    if cfg!(windows) && (matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*') || c.is_control()) {
+        '_'
+    } else {
+        c
+    }
+}
+
+fn clip_bytes(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Name of an image's text: `<image file name>.txt`; names that would be too long are cut and get a hash.
+#[must_use]
+pub fn text_name(image_name: &[u8], hash: HexHash) -> Vec<u8> {
+    // Room for `.txt.api`, so that both kinds of text bear the same stem.
+    const ROOM: usize = LONGEST_NAME - ".txt.api".len();
+    if image_name.len() <= ROOM {
+        return [image_name, b".txt"].concat();
+    }
+    let text = String::from_utf8_lossy(image_name);
+    let stem = clip_bytes(&text, ROOM - SUFFIX_DIGITS - 1);
+    format!("{}.txt", with_suffix(stem, image_name, hash)).into_bytes()
+}
+
+/// Whether `path` lies in one of the working folders, which are never walked.
+#[must_use]
+pub fn is_working_folder(layout: &Layout, path: &Path) -> bool {
+    let texts = layout.texts.as_deref();
+    [&layout.batch, &layout.completed, &layout.output, &layout.extraction]
+        .into_iter()
+        .map(PathBuf::as_path)
+        .chain(texts)
+        .any(|folder| path == folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(bytes: &[u8]) -> String {
+        format!("{:064x}", bytes.iter().fold(7u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte)))
+            .chars()
+            .rev()
+            .collect()
+    }
+
+    fn path(folder: &str, name: &str) -> RelPath {
+        RelPath { folder: folder.into(), name: name.into() }
+    }
+
+    fn id(given: &str, folder: &str, name: &str) -> String {
+        custom_id(IdStyle::Path, given.as_bytes(), &path(folder, name), hash)
+    }
+
+    #[test]
+    fn ids_are_paths_with_pipes() {
+        assert_eq!(id("rolls", "tray_1", "page3986.png"), "rolls|tray_1|page3986.png");
+        assert_eq!(id(".", "", "a.jpg"), "a.jpg");
+        assert_eq!(id("./in/", "x", "a.jpg"), "in|x|a.jpg");
+        assert_eq!(id("/archive", "x", "a.jpg"), "|archive|x|a.jpg");
+    }
+
+    #[test]
+    fn two_paths_never_share_an_id() {
+        let pipe = id(".", "", "a|b.jpg");
+        assert_eq!(id(".", "a", "b.jpg"), "a|b.jpg");
+        assert!(pipe.starts_with("a|b.jpg~"), "{pipe}");
+        assert!(id(".", "", "a\nb.jpg").starts_with("a_b.jpg~"));
+        assert_eq!(id(".", "", &"x".repeat(600)).chars().count(), LONGEST_ID);
+    }
+
+    #[test]
+    fn opaque_ids_fit_the_strictest_provider() {
+        let id = custom_id(IdStyle::Opaque, b".", &path("a", "b.jpg"), hash);
+        assert_eq!(id.len(), 27);
+        assert!(id.chars().all(|c| c.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn names_fit_the_file_system() {
+        assert_eq!(
+            result_name("a|b.png", hash),
+            if cfg!(windows) { result_name("a|b.png", hash) } else { "a|b.png.json".into() }
+        );
+        let long = "ö".repeat(200);
+        assert!(result_name(&long, hash).len() <= LONGEST_NAME);
+        assert!(result_name("../x", hash).starts_with(".._x~"));
+        assert_eq!(text_name(b"page.1.jpg", hash), b"page.1.jpg.txt");
+        assert!(text_name(&[b'x'; 255], hash).len() <= LONGEST_NAME - 4);
+    }
+
+    #[test]
+    fn a_provider_id_never_leaves_its_folder() {
+        assert_eq!(safe_component("batch_6a5f"), "batch_6a5f");
+        assert_eq!(safe_component("../../etc/passwd"), ".._.._etc_passwd");
+        assert_eq!(safe_component(".."), "__");
+        assert_eq!(safe_component(""), "_");
+    }
+}

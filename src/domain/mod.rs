@@ -1,0 +1,14 @@
+//! The nouns and their arithmetic: no I/O, no async, no clock.
+//!
+//! *Job*: what an image, a line, a shard, a batch, an answer and a verdict are. *In, Out*: values.
+//! *Owns*: nothing. *Bound*: none needed. *If it crashes here*: nothing is lost, nothing was done.
+
+pub mod answer;
+pub mod batch;
+pub mod ids;
+pub mod image;
+pub mod layout;
+pub mod recipe;
+pub mod shard;
+pub mod tokens;
+pub mod verdict;

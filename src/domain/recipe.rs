@@ -1,0 +1,95 @@
+//! A recipe: everything about a request but the image. Its hash is provenance; its text makes every line's bytes.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::RecipeId;
+
+/// How custom ids are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdStyle {
+    /// The path, separators replaced by `|`.
+    Path,
+    /// `p` and 26 letters of the path's hash, for providers that limit ids.
+    Opaque,
+}
+
+impl IdStyle {
+    /// The word of the ledger and the settings.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Opaque => "opaque",
+        }
+    }
+}
+
+/// What the answer is asked to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AnswerFormat {
+    /// Plain text.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON after a schema (Structured Outputs).
+    JsonSchema {
+        /// The schema.
+        schema: serde_json::Value,
+    },
+}
+
+impl AnswerFormat {
+    /// Whether a text of this format has to parse as JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        !matches!(self, Self::Text)
+    }
+}
+
+/// Request parameters; a member that is `None` is not sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// System prompt, sent before the user's.
+    pub system: Option<String>,
+    /// `low`, `high`, `original` or `auto`.
+    pub detail: String,
+    /// `max_completion_tokens`, reasoning included.
+    pub max_output_tokens: Option<u32>,
+    /// `reasoning_effort`.
+    pub reasoning_effort: Option<String>,
+    /// `temperature`.
+    pub temperature: Option<f64>,
+    /// What the answer is to be.
+    pub answer_format: AnswerFormat,
+}
+
+/// Model, prompt, parameters and id style: two lines of one recipe differ only in image and id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Its row; absent until the ledger knows it.
+    pub id: Option<RecipeId>,
+    /// How custom ids are made.
+    pub id_style: IdStyle,
+    /// The counted try it is meant for, from 1.
+    pub step: u32,
+    /// Model asked.
+    pub model: String,
+    /// Path of the endpoint, such as `/v1/chat/completions`.
+    pub endpoint: String,
+    /// The user's prompt, word for word.
+    pub prompt: String,
+    /// Everything else.
+    pub parameters: Parameters,
+}
+
+impl Recipe {
+    /// The canonical text whose hash names this recipe; changes with anything that changes a request.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        let parts = (self.id_style, self.step, &self.model, &self.endpoint, &self.prompt, &self.parameters);
+        // Cannot fail because the parts are strings, numbers and maps with string keys.
+        serde_json::to_vec(&parts).unwrap_or_default()
+    }
+}

@@ -1,0 +1,174 @@
+//! A shard: a sealed plan, that is an ordered list of lines with their exact lengths.
+
+use super::ids::{FileId, ImageId, RecipeId, RunId, ShardId, Tag};
+use super::image::{Format, RelPath, Stamp};
+use super::recipe::Recipe;
+
+/// Why a plan was closed; kept, so that a person can read why shards are small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealReason {
+    /// The next line would exceed the bytes.
+    Bytes,
+    /// The next line would exceed the number of lines.
+    Lines,
+    /// The next line would exceed the tokens.
+    Tokens,
+    /// Nothing else is to come.
+    Dry,
+    /// A trickle of second tries has waited long enough.
+    Age,
+    /// The program stops.
+    Drain,
+}
+
+impl SealReason {
+    /// The word of the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Lines => "lines",
+            Self::Tokens => "tokens",
+            Self::Dry => "dry",
+            Self::Age => "age",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+/// One line of a plan about to be sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLine {
+    /// The image it asks for.
+    pub image: ImageId,
+    /// Exact length in bytes, newline included.
+    pub bytes: u64,
+}
+
+/// A plan about to be sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewShard {
+    /// Name for the provider.
+    pub tag: Tag,
+    /// Run that pays.
+    pub run: RunId,
+    /// How its lines are asked.
+    pub recipe: RecipeId,
+    /// Why it was closed.
+    pub seal: SealReason,
+    /// Its lines in order.
+    pub lines: Vec<NewLine>,
+    /// Estimated prompt tokens of all lines, at least 1.
+    pub est_tokens: u64,
+}
+
+impl NewShard {
+    /// Exact length of the body in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.lines.iter().map(|line| line.bytes).sum()
+    }
+}
+
+/// Where a shard stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShardState {
+    /// Planned.
+    Sealed,
+    /// Its bytes are at the provider.
+    Uploaded,
+    /// A batch may exist.
+    Opening,
+    /// A batch exists.
+    Spent,
+    /// Its books are closed.
+    Gone,
+    /// Given up before anything was paid.
+    Dissolved,
+}
+
+impl ShardState {
+    /// The word of the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed",
+            Self::Uploaded => "uploaded",
+            Self::Opening => "opening",
+            Self::Spent => "spent",
+            Self::Gone => "gone",
+            Self::Dissolved => "dissolved",
+        }
+    }
+
+    /// The state behind a word of the ledger.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Sealed, Self::Uploaded, Self::Opening, Self::Spent, Self::Gone, Self::Dissolved]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
+}
+
+/// What everybody needs to know about a shard; never its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardFacts {
+    /// Its row.
+    pub id: ShardId,
+    /// Its name for the provider.
+    pub tag: Tag,
+    /// The tag of its run.
+    pub run: Tag,
+    /// Where it stands.
+    pub state: ShardState,
+    /// Number of lines.
+    pub lines: u32,
+    /// Exact length of the body in bytes.
+    pub bytes: u64,
+    /// Estimated prompt tokens.
+    pub est_tokens: u64,
+    /// Endpoint of its lines, such as `/v1/chat/completions`.
+    pub endpoint: String,
+    /// Input file at the provider and the server's time of its creation (unix seconds), once uploaded.
+    pub input: Option<(FileId, i64)>,
+    /// Hash of its first whole body.
+    pub body_hash: Option<[u8; 16]>,
+    /// Not to be opened before this time (unix milliseconds).
+    pub not_before: i64,
+    /// Number that its next batch will bear.
+    pub next_attempt: u32,
+}
+
+/// One line of a sealed plan, with all that its bytes are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanLine {
+    /// The image it asks for.
+    pub image: ImageId,
+    /// Place in the plan, from 1.
+    pub pos: u32,
+    /// Exact length in bytes, newline included.
+    pub bytes: u64,
+    /// Where the image lies.
+    pub path: RelPath,
+    /// What the file was when it was measured.
+    pub stamp: Stamp,
+    /// What it is sent as.
+    pub format: Format,
+    /// The counted try that this line is, from 1.
+    pub attempt: u32,
+}
+
+/// A sealed plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The shard's facts.
+    pub shard: ShardFacts,
+    /// How its lines are asked.
+    pub recipe: Recipe,
+    /// The corpus as the user wrote it: custom ids are made from it.
+    pub given: Vec<u8>,
+    /// The corpus root, absolute.
+    pub root: Vec<u8>,
+    /// Its lines in order.
+    pub lines: Vec<PlanLine>,
+}

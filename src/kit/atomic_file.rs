@@ -1,0 +1,230 @@
+//! Files that are absent or complete: temporary name in the same folder, fsync, rename.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::random;
+
+/// Prefix and suffix of temporary names; what a dead process left is known by them.
+pub const TEMPORARY_PREFIX: &str = ".bs-";
+/// See [`TEMPORARY_PREFIX`].
+pub const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Whether a file name is one of our temporary ones.
+#[must_use]
+pub fn is_temporary(name: &[u8]) -> bool {
+    name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// As the umask says: texts, which belong to the user.
+    Umask,
+    /// The owner alone (0600): state, raw answers, logs.
+    Private,
+}
+
+/// Whether the bytes must survive a power cut before the name appears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// fsync before the rename; the folder is synced by the caller, once for many files.
+    Synced,
+    /// No fsync: the file can be made again.
+    Derived,
+}
+
+/// A file being written under a temporary name; removed when dropped before [`Draft::publish`].
+#[derive(Debug)]
+pub struct Draft {
+    file: Option<File>,
+    temporary: PathBuf,
+}
+
+impl Draft {
+    /// Creates a new temporary file in `folder`; never follows or opens an existing one.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn create(folder: &Path, access: Access) -> io::Result<Self> {
+        let name = format!("{TEMPORARY_PREFIX}{}{TEMPORARY_SUFFIX}", random::letters(8)?);
+        let temporary = folder.join(name);
+        let file = create_new(&temporary, access)?;
+        Ok(Self { file: Some(file), temporary })
+    }
+
+    /// The open file.
+    ///
+    /// # Errors
+    /// Only after `publish`, which consumes the draft: never in practice.
+    pub fn file(&mut self) -> io::Result<&mut File> {
+        self.file.as_mut().ok_or_else(|| io::Error::other("the draft is closed"))
+    }
+
+    /// Gives the file its name, replacing what bears it.
+    ///
+    /// # Errors
+    /// The operating system's, with the path; the temporary file is gone then.
+    pub fn publish(mut self, target: &Path, durability: Durability) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            if durability == Durability::Synced {
+                file.sync_all().map_err(|cause| named(&cause, &self.temporary))?;
+            }
+        }
+        rename(&self.temporary, target)
+    }
+
+    /// Gives the file its name unless something bears it already: then `AlreadyExists`.
+    ///
+    /// # Errors
+    /// The operating system's, with the path; the temporary file is gone then.
+    pub fn publish_new(mut self, target: &Path, durability: Durability) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            if durability == Durability::Synced {
+                file.sync_all().map_err(|cause| named(&cause, &self.temporary))?;
+            }
+        }
+        rename_new(&self.temporary, target)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After a successful publish nothing bears this name; the error is the expected case.
+        drop(std::fs::remove_file(&self.temporary));
+    }
+}
+
+/// Writes `bytes` as `target`, replacing what is there; absent or complete at every moment.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn write(target: &Path, bytes: &[u8], access: Access, durability: Durability) -> io::Result<()> {
+    let mut draft = Draft::create(folder_of(target), access)?;
+    draft.file()?.write_all(bytes).map_err(|cause| named(&cause, target))?;
+    draft.publish(target, durability)
+}
+
+/// Writes `bytes` as `target` unless something bears that name: then `AlreadyExists`.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn write_new(target: &Path, bytes: &[u8], access: Access, durability: Durability) -> io::Result<()> {
+    let mut draft = Draft::create(folder_of(target), access)?;
+    draft.file()?.write_all(bytes).map_err(|cause| named(&cause, target))?;
+    draft.publish_new(target, durability)
+}
+
+/// The folder a file lies in; `.` for a bare name.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in `folder` survive a power cut.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Windows cannot open a folder as a file, and syncs names with the files.
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Creates `folder` and its parents, readable by the owner alone where they are new.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|cause| named(&cause, folder))
+}
+
+/// Opens `path` for appending, creating it for the owner alone.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|cause| named(&cause, path))
+}
+
+fn create_new(path: &Path, access: Access) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if access == Access::Private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _umask_only = access;
+    options.open(path).map_err(|cause| named(&cause, path))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that renames")]
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to).map_err(|cause| named(&cause, to))
+}
+
+#[cfg(target_os = "linux")]
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // Some network file systems know no such rename; a hard link refuses to replace, too.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => link_new(from, to),
+        Err(cause) => Err(named(&cause.into(), to)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    link_new(from, to)
+}
+
+fn link_new(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::hard_link(from, to).map_err(|cause| named(&cause, to))?;
+    std::fs::remove_file(from).map_err(|cause| named(&cause, from))
+}
+
+/// The same kind of error, with the path in its words.
+fn named(cause: &io::Error, path: &Path) -> io::Error {
+    io::Error::new(cause.kind(), format!("{}: {cause}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_replaces_nothing_and_leaves_no_temporary() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let target = folder.path().join("page.txt");
+        write_new(&target, b"one", Access::Umask, Durability::Synced).expect("first");
+        let second = write_new(&target, b"two", Access::Umask, Durability::Synced);
+        assert_eq!(second.map_err(|e| e.kind()), Err(io::ErrorKind::AlreadyExists));
+        assert_eq!(std::fs::read(&target).expect("text"), b"one");
+        write(&target, b"three", Access::Umask, Durability::Derived).expect("replace");
+        assert_eq!(std::fs::read(&target).expect("text"), b"three");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_dropped_draft_vanishes() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let draft = Draft::create(folder.path(), Access::Private).expect("draft");
+        drop(draft);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
+    }
+}

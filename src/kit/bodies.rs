@@ -1,0 +1,87 @@
+//! The seam between who makes a shard's bytes and who sends them.
+//!
+//! A [`Body`] is a number of bytes known beforehand, a lane that they come through, and at its end a hash or a named
+//! error. It knows nothing of images.
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::ids::ShardId;
+
+/// Chunks a lane holds; two more are in the hands of its ends.
+pub const LANE_CHUNKS: usize = 4;
+
+/// How a body ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyHash(pub [u8; 16]);
+
+/// Why a body ended badly. The file's name is in `path`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Length or modification time are no longer those of the plan.
+    #[error("{path} changed while it was read")]
+    Changed {
+        /// The ledger's number of the image.
+        image: i64,
+        /// Path for people.
+        path: String,
+    },
+    /// The file is not there any more.
+    #[error("{path} is no longer there")]
+    Missing {
+        /// The ledger's number of the image.
+        image: i64,
+        /// Path for people.
+        path: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {path}: {cause}")]
+    Unreadable {
+        /// The ledger's number of the image.
+        image: i64,
+        /// Path for people.
+        path: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// The plan itself could not be read, or the body's task died.
+    #[error("the body could not be made: {0}")]
+    Broken(String),
+    /// Nobody listens any more, or the program stops.
+    #[error("the body was given up")]
+    GivenUp,
+}
+
+/// A shard's bytes while they are made.
+#[derive(Debug)]
+pub struct Body {
+    /// Exact number of bytes that will come.
+    pub length: u64,
+    /// The bytes; closed early if the body fails. Dropping it ends the body's task at its next chunk.
+    pub lane: mpsc::Receiver<Bytes>,
+    /// Hash of all bytes, or why there are fewer.
+    pub end: oneshot::Receiver<Result<BodyHash, BodyError>>,
+}
+
+impl Body {
+    /// How the body ended; a vanished task counts as broken.
+    ///
+    /// # Errors
+    /// The [`BodyError`] that ended it.
+    pub async fn ended(end: oneshot::Receiver<Result<BodyHash, BodyError>>) -> Result<BodyHash, BodyError> {
+        end.await.unwrap_or_else(|_| Err(BodyError::Broken("its task died".into())))
+    }
+}
+
+/// Makes the bytes of sealed shards, as often as somebody asks.
+#[async_trait::async_trait]
+pub trait ShardBodies: Send + Sync {
+    /// Waits for a free place among the open bodies, then begins the body of `shard`.
+    ///
+    /// # Errors
+    /// [`BodyError::GivenUp`] if the program stops, [`BodyError::Broken`] if the plan cannot be read.
+    async fn open(&self, shard: ShardId) -> Result<Body, BodyError>;
+
+    /// Removes what was kept for `shard` alone; called once its books are closed.
+    async fn discard(&self, shard: ShardId);
+}

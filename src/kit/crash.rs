@@ -1,0 +1,40 @@
+//! Named crash points: where a test makes the process kill itself.
+//!
+//! A release build contains neither the names nor the check; a debug build reads `BATCHSCRIBE_CRASH=name:visit`.
+
+/// Kills the process with SIGKILL at the named point, if a test asked for it.
+#[inline]
+pub fn point(name: &str) {
+    #[cfg(debug_assertions)]
+    armed::visit(name);
+    #[cfg(not(debug_assertions))]
+    let _unused = name;
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    struct Order {
+        name: String,
+        visit: u32,
+        seen: AtomicU32,
+    }
+
+    static ORDER: OnceLock<Option<Order>> = OnceLock::new();
+
+    #[expect(clippy::disallowed_methods, reason = "an order of a test, never a setting")]
+    fn order() -> Option<Order> {
+        let text = std::env::var("BATCHSCRIBE_CRASH").ok()?;
+        let (name, visit) = text.rsplit_once(':')?;
+        Some(Order { name: name.to_owned(), visit: visit.parse().ok()?, seen: AtomicU32::new(0) })
+    }
+
+    pub(super) fn visit(name: &str) {
+        let Some(order) = ORDER.get_or_init(order) else { return };
+        if order.name == name && order.seen.fetch_add(1, Ordering::Relaxed) + 1 == order.visit {
+            let _unreached = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+    }
+}

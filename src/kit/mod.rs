@@ -1,0 +1,20 @@
+//! Tools that know nothing of images.
+//!
+//! *Job*: leases, clocks, pools, edges, guards, atomic files: the mechanics every room leans on.
+//! *In*: values and closures. *Out*: values. *Owns*: threads and permits, nothing durable.
+//! *Bound*: every channel made here has a capacity. *If it crashes here*: a guard reports, a lease comes back.
+
+pub mod atomic_file;
+pub mod backoff;
+pub mod base64;
+pub mod bodies;
+pub mod budget;
+pub mod clock;
+pub mod crash;
+pub mod edge;
+pub mod exit_guard;
+pub mod hash;
+pub mod pool;
+pub mod random;
+pub mod stop;
+pub mod thread;

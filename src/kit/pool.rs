@@ -1,0 +1,109 @@
+//! Work for the processor, off the arbiter: own rayon pools, results by oneshot.
+
+use std::sync::Arc;
+
+use rayon::ThreadPoolBuilder;
+use tokio::sync::oneshot;
+
+/// A job gave no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// The job panicked; the pool lives on.
+    #[error("the job panicked")]
+    Panicked,
+}
+
+/// Where jobs run. Tests use [`Pool::inline`], which runs them on the spot.
+#[derive(Clone)]
+pub struct Pool {
+    threads: Option<Arc<rayon::ThreadPool>>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let threads = self.threads.as_ref().map_or(0, |pool| pool.current_num_threads());
+        f.debug_struct("Pool").field("threads", &threads).finish()
+    }
+}
+
+impl Pool {
+    /// A pool of `threads` threads named `<name>-<n>`; 0 = one per core.
+    ///
+    /// # Errors
+    /// The operating system's, if it refuses a thread.
+    pub fn new(name: &'static str, threads: usize) -> std::io::Result<Self> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(move |n| format!("{name}-{n}"))
+            // Without a handler a panic in a spawned job would abort the process; the lost oneshot tells the caller.
+            .panic_handler(|_| tracing::error!("a pool job panicked"))
+            .build()
+            .map_err(std::io::Error::other)?;
+        Ok(Self { threads: Some(Arc::new(pool)) })
+    }
+
+    /// Runs each job at once on the caller's thread.
+    #[must_use]
+    pub fn inline() -> Self {
+        Self { threads: None }
+    }
+
+    /// Runs `job` and waits for its value. A job whose caller has gone is not begun.
+    ///
+    /// # Errors
+    /// [`PoolError::Panicked`] if the job panicked; leases that it held came back.
+    pub async fn run<T, F>(&self, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let span = tracing::Span::current();
+        self.start(move || {
+            if !sender.is_closed() {
+                let value = span.in_scope(job);
+                drop(sender.send(value));
+            }
+        });
+        receiver.await.map_err(|_| PoolError::Panicked)
+    }
+
+    /// Starts `job` without waiting; its owner learns of its end by what the job holds.
+    pub fn start(&self, job: impl FnOnce() + Send + 'static) {
+        match &self.threads {
+            Some(pool) => pool.spawn(job),
+            None => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job))),
+        }
+    }
+
+    /// Runs `work` inside the pool, so that parallel iterators use its threads; blocks the calling (pool) thread.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.threads {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::budget::Budget;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_frees_its_lease() {
+        for pool in [Pool::new("test", 1).expect("threads"), Pool::inline()] {
+            let budget = Budget::new(1);
+            let lease = budget.lease(1).await.expect("open");
+            let lost: Result<(), _> = pool
+                .run(move || {
+                    let _held = lease;
+                    panic!("expected by this test");
+                })
+                .await;
+            assert_eq!(lost, Err(PoolError::Panicked));
+            assert_eq!(budget.lease(1).await.map(|_| ()), Ok(()));
+            assert_eq!(pool.run(|| 7).await, Ok(7));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The lock of the one process at work in a workspace.

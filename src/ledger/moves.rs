@@ -1,0 +1,1 @@
+//! The legal moves as one pure table.

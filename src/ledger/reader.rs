@@ -1,0 +1,1 @@
+//! Read-only questions of people: status, audit.

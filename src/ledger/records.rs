@@ -1,0 +1,212 @@
+//! What goes into the ledger and what comes out of it.
+
+use crate::domain::batch::{BatchEnd, Refusal, Usage};
+use crate::domain::ids::{BatchId, BatchNo, FileId, ImageId, RunId, ShardId, Tag};
+use crate::domain::image::{OwedImage, Reason, Stamp};
+use crate::domain::verdict::Verdict;
+use crate::kit::hash::Short;
+
+/// Counts that the keeper publishes after every commit. Newest value wins, nobody waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the corpus is still being listed.
+    pub walking: bool,
+    /// Images found, whatever became of them.
+    pub found: u64,
+    /// Images to be asked (again).
+    pub owed: u64,
+    /// Images in a shard whose batch is not settled: in flight.
+    pub packed: u64,
+    /// Images with a text.
+    pub done: u64,
+    /// Images with a rough text.
+    pub rough: u64,
+    /// Images that ended without a text, with a reason.
+    pub failed: u64,
+    /// Images never to be asked, with a reason.
+    pub skipped: u64,
+    /// Shards sealed, uploaded or opening: not yet a batch.
+    pub shards_waiting: u64,
+    /// Of them, shards whose plan is not at the provider yet.
+    pub sealed: u64,
+    /// Shards that came back to be opened again; only ever rises within one life of the keeper.
+    pub shards_returned: u64,
+    /// Batches at the provider that have not ended.
+    pub batches_open: u64,
+    /// Batches that ended and are not settled.
+    pub batches_ended: u64,
+}
+
+impl Standing {
+    /// Whether `found = done + rough + failed + skipped + owed + in flight`.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.found == self.done + self.rough + self.failed + self.skipped + self.owed + self.packed
+    }
+}
+
+/// Place in the feed of owed images: opaque to everybody but the store. The default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub(crate) i64);
+
+/// What one page of the walk came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enrolled {
+    /// Newly owed.
+    pub owed: u32,
+    /// Known and unchanged.
+    pub unchanged: u32,
+    /// Known, with other content now, and owed again.
+    pub changed: u32,
+    /// Newly failed.
+    pub failed: u32,
+    /// Newly skipped.
+    pub skipped: u32,
+}
+
+/// A stretch of the feed.
+#[derive(Clone, Debug, Default)]
+pub struct OwedPage {
+    /// Images in the order of the feed.
+    pub images: Vec<OwedImage>,
+    /// Where the next stretch begins.
+    pub next: Cursor,
+}
+
+/// A process's stay in the ledger, under whose tag it pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its row.
+    pub id: RunId,
+    /// For people: `2026-11-22-a`.
+    pub name: String,
+    /// For the provider: random.
+    pub tag: Tag,
+    /// Whether an earlier process began it.
+    pub resumed: bool,
+}
+
+/// What is written when a run begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// Base URL of the provider.
+    pub base_url: String,
+    /// BLAKE3 of organisation and project, in hex; never of the key.
+    pub identity: String,
+    /// The settings in force, as JSON, without secrets.
+    pub settings: String,
+    /// Day in UTC, `2026-11-22`.
+    pub day: String,
+}
+
+/// The file that made a body fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Culprit {
+    /// The image.
+    pub image: ImageId,
+    /// Its stamp as measured anew, or why it has none.
+    pub now: Result<Remeasured, Reason>,
+}
+
+/// A file measured again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remeasured {
+    /// Length and time.
+    pub stamp: Stamp,
+    /// Format and pixels.
+    pub fate: crate::domain::image::Fate,
+}
+
+/// How a batch ended, to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub end: BatchEnd,
+    /// Output file, if any.
+    pub output: Option<FileId>,
+    /// Error file, if any.
+    pub errors: Option<FileId>,
+    /// Tokens as the batch object tells them.
+    pub usage: Option<Usage>,
+    /// Model as the batch object tells it.
+    pub model: Option<String>,
+    /// Why it was refused.
+    pub refusal: Option<Refusal>,
+}
+
+/// A raw result file on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawFile {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256.
+    pub sha256: [u8; 32],
+}
+
+/// Whose text stands beside the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextOwner {
+    /// Written by us.
+    Ours,
+    /// A person's: kept.
+    Kept,
+}
+
+/// One judged answer, to be recorded after its text is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageVerdict {
+    /// The image.
+    pub image: ImageId,
+    /// What we think of the answer.
+    pub verdict: Verdict,
+    /// Flags, in the words of the contracts.
+    pub flags: Vec<&'static str>,
+    /// Tokens, if told.
+    pub usage: Option<Usage>,
+    /// The text on disk, for accepted and blank ones.
+    pub text: Option<(TextOwner, Short)>,
+}
+
+/// What closing a batch's books came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Images that no line answered and that are owed again.
+    pub owed: u32,
+    /// Images that no line answered and that failed.
+    pub failed: u32,
+}
+
+/// A settled batch whose leftovers may still lie around.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unswept {
+    /// Its row.
+    pub no: BatchNo,
+    /// Its name at the provider.
+    pub id: BatchId,
+    /// Its shard.
+    pub shard: ShardId,
+    /// Input file.
+    pub input: FileId,
+    /// Output file.
+    pub output: Option<FileId>,
+    /// Error file.
+    pub errors: Option<FileId>,
+}
+
+/// What the ledger knows of the text beside one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownText {
+    /// The image.
+    pub image: ImageId,
+    /// Hash of the text that we wrote last, if any.
+    pub hash: Option<Short>,
+}
+
+/// Counted tries and uncounted returns allowed for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Paid and unusable answers.
+    pub attempts: u32,
+    /// Requests that never ran.
+    pub returns: u32,
+}

@@ -1,0 +1,124 @@
+//! The verbs of the ledger: each is one legal move or one question, none takes a closure or a connection.
+//!
+//! A verb runs inside a transaction that the keeper opens and commits ([`Frame`]); the caller hears of it after the
+//! commit. Times are stamped by the store's own clock.
+
+use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
+use crate::domain::image::{Found, Reason};
+use crate::domain::recipe::Recipe;
+use crate::domain::shard::{NewShard, Plan, ShardFacts};
+use crate::kit::hash::Short;
+
+use super::LedgerError;
+use super::records::{
+    Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled, Standing,
+    Unswept,
+};
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// The transaction around verbs; the keeper's affair alone.
+pub trait Frame {
+    /// Begins a write transaction and makes sure that this process still owns the ledger.
+    fn begin(&mut self) -> Result<()>;
+    /// Makes everything since `begin` durable.
+    fn commit(&mut self) -> Result<()>;
+    /// Takes everything since `begin` back.
+    fn rollback(&mut self);
+    /// Begins one command within the transaction.
+    fn savepoint(&mut self) -> Result<()>;
+    /// Keeps (`true`) or takes back (`false`) the command begun last.
+    fn release(&mut self, keep: bool) -> Result<()>;
+    /// Counts as of now, uncommitted moves included.
+    fn standing(&self) -> Standing;
+    /// Notes that the last keeper left in good order.
+    fn close(&mut self) -> Result<()>;
+}
+
+/// Everything the rooms may do to the ledger.
+pub trait Store: Frame + Send {
+    // ---- the run
+    /// The run of this account that is to go on, or a new one.
+    fn begin_run(&mut self, new: &NewRun) -> Result<Run>;
+    /// The row of a recipe, by its hash.
+    fn recipe(&mut self, recipe: &Recipe) -> Result<RecipeId>;
+    /// The row of a corpus, by its absolute root; `given` is kept from the first time.
+    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusId>;
+
+    // ---- images
+    /// Records that the listing of `corpus` begins.
+    fn walk_begins(&mut self, corpus: CorpusId) -> Result<()>;
+    /// Records a page of the walk. Known and unchanged files stay as they are; packed ones stay packed; a file whose
+    /// content changed is owed anew; an earlier failure for a reason of the file itself is measured anew.
+    fn enrol(&mut self, corpus: CorpusId, page: &[Found]) -> Result<Enrolled>;
+    /// Records that the listing is over.
+    fn walk_over(&mut self, corpus: CorpusId) -> Result<()>;
+    /// The next owed images of `corpus` after `cursor`, at most `limit`.
+    fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
+    /// owed → failed: the image cannot be asked.
+    fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
+
+    // ---- shards
+    /// The shard, its lines and its images, in one move.
+    fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts>;
+    /// The plan of a shard, lines in order.
+    fn plan(&mut self, shard: ShardId) -> Result<Plan>;
+    /// Shards that are sealed, uploaded or opening, oldest first, at most `limit` after `after`.
+    fn shards_to_open(&mut self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>>;
+    /// One shard's facts.
+    fn shard(&mut self, shard: ShardId) -> Result<ShardFacts>;
+    /// sealed → uploaded. `hash` must equal that of an earlier body of the same plan, otherwise [`LedgerError::Stale`].
+    fn uploaded(&mut self, shard: ShardId, input: &FileId, input_created: i64, hash: [u8; 16]) -> Result<()>;
+    /// Keeps the hash of a spooled body; the shard stays sealed.
+    fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()>;
+    /// Keeps BLAKE3 of images, taken while they streamed.
+    fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()>;
+    /// sealed → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
+    /// good when it has changed three times.
+    fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
+
+    // ---- paying
+    /// uploaded → opening: the intent, written before the request.
+    fn intend(&mut self, shard: ShardId) -> Result<Intent>;
+    /// The intent of a shard that is opening.
+    fn intent(&mut self, shard: ShardId) -> Result<Intent>;
+    /// opening → open, shard spent.
+    fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
+    /// opening → refused, shard uploaded: surely nothing was created. Not again before `not_before` (unix ms).
+    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, not_before: i64) -> Result<()>;
+    /// Notes that it is unknown whether the batch exists.
+    fn doubted(&mut self, batch: BatchNo) -> Result<()>;
+    /// Notes that the input file is deleted, so that no late request can succeed.
+    fn fenced(&mut self, batch: BatchNo) -> Result<()>;
+    /// opening → void, shard sealed: fenced and still absent.
+    fn voided(&mut self, batch: BatchNo) -> Result<()>;
+    /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.
+    fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
+
+    // ---- collecting
+    /// Batches that have not ended, oldest first.
+    fn open_batches(&mut self) -> Result<Vec<OpenBatch>>;
+    /// open → ended.
+    fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch>;
+    /// ended → refused, shard uploaded: turned away, the same file is opened again later.
+    fn turned_away(&mut self, batch: BatchNo, not_before: i64) -> Result<()>;
+    /// Batches that ended and are not settled, those that expire first first.
+    fn ended_batches(&mut self) -> Result<Vec<EndedBatch>>;
+    /// ended → fetched: both raw files are on disk.
+    fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()>;
+    /// A result file is gone for good at the provider: its name moves to an event.
+    fn results_gone(&mut self, batch: BatchNo) -> Result<()>;
+    /// Hashes of the texts that we wrote beside these images.
+    fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
+    /// A chunk of verdicts of one batch. An image that this batch's shard no longer holds packed is left as it is.
+    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
+    /// ended or fetched → settled, shard gone; what no line answered is owed again or failed.
+    fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// Settled batches whose leftovers may still lie around, at most `limit`.
+    fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
+    /// Notes that nothing of a settled batch is left.
+    fn swept(&mut self, batch: BatchNo) -> Result<()>;
+    /// Appends an oddity to the events: a word and details.
+    fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;
+}

@@ -1,0 +1,4 @@
+//! The verbs that need no actors.
+//!
+//! *Job*: audit, doctor. *In*: settings, the ledger, the user's files. *Out*: findings. *Owns*: nothing.
+//! *Bound*: reads by page. *If it crashes here*: nothing was changed.

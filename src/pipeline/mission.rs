@@ -1,0 +1,150 @@
+//! What a caller asks of the pipeline, and what it gets back.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::corpus::PassedOver;
+use crate::domain::layout::Layout;
+use crate::kit::clock::Clock;
+use crate::kit::stop::StopSwitch;
+use crate::ledger::LedgerError;
+use crate::ledger::records::Standing;
+use crate::provider::failure::Failure;
+use crate::settings::Settings;
+
+/// Which part of the work is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything until nothing is owed and nothing in flight; `once`: one pass, batches may stay open.
+    Run {
+        /// One pass: the feed is dry and every open batch was looked at once.
+        once: bool,
+    },
+    /// Scan, plan, upload, create; ends when every shard is open.
+    Upload,
+    /// Scan, plan, write the JSONL files to this folder; nothing is sent.
+    SpoolOnly(PathBuf),
+    /// Fetch what has ended, write texts; `wait`: until no batch is open.
+    Download {
+        /// Stay until no batch is open.
+        wait: bool,
+    },
+}
+
+/// One piece of work for [`super::run`].
+#[derive(Debug)]
+pub struct Mission {
+    /// Which part.
+    pub mode: Mode,
+    /// The settings in force.
+    pub settings: Settings,
+    /// Names of all files, absolute.
+    pub layout: Layout,
+    /// Absolute root of the images, links resolved.
+    pub image_root: PathBuf,
+    /// `image_dir` as the user wrote it: custom ids are made from it.
+    pub image_dir_given: String,
+    /// Base of the API up to `/v1`, such as `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The key, if the provider wants one.
+    pub key: Option<SecretString>,
+    /// Where the key came from, for messages.
+    pub key_source: String,
+    /// The prompt, word for word.
+    pub prompt: String,
+    /// Raised by signals, by `max_duration`, and by the pipeline itself when it has to end.
+    pub stop: StopSwitch,
+    /// The clock.
+    pub clock: Clock,
+    /// Where progress is published.
+    pub tally: watch::Sender<Tally>,
+}
+
+/// Progress for the screen: newest value wins.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Counts of the ledger.
+    pub standing: Standing,
+    /// What the walk passed over.
+    pub passed_over: PassedOver,
+    /// Whether the walk of this process has ended.
+    pub walked: bool,
+    /// Bytes sent in bodies by this process.
+    pub sent_bytes: u64,
+    /// Batches opened by this process.
+    pub batches_opened: u64,
+    /// Answers judged by this process.
+    pub answers: u64,
+    /// Time waited per edge, largest first, in microseconds.
+    pub waits: Vec<(&'static str, u64)>,
+    /// Lines worth telling, oldest first: changes of batches, warnings. The reader remembers how many it has shown.
+    pub notices: Vec<Notice>,
+    /// Notices that were dropped from the front of `notices`, so that readers can count on.
+    pub notices_dropped: u64,
+}
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A batch changed.
+    Batch {
+        /// Its name at the provider.
+        id: String,
+        /// What it became: `open`, `ended`, `settled`.
+        to: &'static str,
+        /// Lines it was asked.
+        lines: u32,
+        /// More, in words.
+        detail: String,
+    },
+    /// A warning.
+    Warning {
+        /// Code of the contracts, such as `E310`.
+        code: &'static str,
+        /// One sentence.
+        text: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// Why the pipeline ended before its work was done.
+#[derive(Debug)]
+pub enum Fault {
+    /// The provider rejected the key, refused the account, or wants money.
+    Provider(Failure),
+    /// The provider could not be reached for `give_up_after`.
+    Unreachable(Failure),
+    /// The provider refuses a setting (model, parameter) for every request.
+    SettingRefused(String),
+    /// The image folder cannot be read.
+    Corpus(String),
+    /// The ledger cannot be used.
+    Ledger(LedgerError),
+    /// A file of the workspace or a text cannot be written.
+    Disk(std::io::Error),
+    /// A part of the program died.
+    Died {
+        /// Which.
+        who: &'static str,
+        /// What is known.
+        why: String,
+    },
+}
+
+/// What came of a mission.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Counts at the end.
+    pub standing: Standing,
+    /// What the walk passed over.
+    pub passed_over: PassedOver,
+    /// Whether a signal or `max_duration` ended it before its work was done.
+    pub stopped: bool,
+    /// Why it ended badly, if it did.
+    pub fault: Option<Fault>,
+    /// Time waited per edge, largest first, in microseconds.
+    pub waits: Vec<(&'static str, u64)>,
+}

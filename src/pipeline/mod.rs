@@ -1,0 +1,7 @@
+//! Builds the six actors, connects them, listens, stops; the only room that knows everybody.
+//!
+//! *Job*: one mission from start to closing balance. *In*: [`mission::Mission`]. *Out*: [`mission::Outcome`].
+//! *Owns*: the actix system, the budgets, the stop switch. *Bound*: the edge table. *If it crashes here*: the next
+//! start takes up every backlog from the ledger.
+
+pub mod mission;

@@ -1,0 +1,90 @@
+//! The batch service behind ten verbs, lenient in what it reads.
+//!
+//! *Job*: HTTP to a Batch API, refusals sorted by what to do about them. *In*: names, ids, bodies. *Out*: objects of
+//! [`wire`], byte streams, [`failure::Failure`]. *Owns*: connections. *Bound*: one answer of 1 MiB in memory at most; bodies and
+//! result files stream. *If it crashes here*: a request's effect is unknown, which callers treat as doubt.
+
+pub mod failure;
+pub mod http;
+pub mod openai;
+pub mod wire;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::domain::ids::{BatchId, FileId};
+use crate::kit::bodies::Body;
+use failure::Failure;
+use wire::{Batch, BatchPage, NewBatch, RemoteFile};
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// A result file on its way.
+pub struct Download {
+    /// Length that the server announces for what follows, if it does.
+    pub length: Option<u64>,
+    /// Where the bytes begin in the file: 0 unless the server honoured a range.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: BoxStream<'static, std::result::Result<Bytes, Failure>>,
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("length", &self.length).field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
+
+/// A batch service. Every verb is one request; none retries, so that callers decide what may be repeated.
+#[async_trait::async_trait]
+pub trait Provider: Send + Sync {
+    /// Host name, for people.
+    fn host(&self) -> &str;
+    /// Uploads an input file of exactly `body.length` bytes.
+    async fn upload_file(&self, name: &str, body: UploadBody) -> Result<RemoteFile>;
+    /// Facts of a file.
+    async fn file(&self, id: &FileId) -> Result<RemoteFile>;
+    /// Input files bearing exactly this name (newest first).
+    async fn find_files(&self, name: &str) -> Result<Vec<RemoteFile>>;
+    /// Content of a file from `offset` on.
+    async fn read_file(&self, id: &FileId, offset: u64) -> Result<Download>;
+    /// Deletes a file; a file that is gone already counts as deleted.
+    async fn delete_file(&self, id: &FileId) -> Result<()>;
+    /// Creates a batch: costs money, is sent once, and is never repeated by any layer.
+    async fn create_batch(&self, batch: &NewBatch) -> Result<Batch>;
+    /// One batch.
+    async fn batch(&self, id: &BatchId) -> Result<Batch>;
+    /// One page of the batch list, newest first, at most 100 after `after`.
+    async fn list_batches(&self, after: Option<&BatchId>) -> Result<BatchPage>;
+    /// Asks to cancel a batch; one that has ended counts as cancelled.
+    async fn cancel_batch(&self, id: &BatchId) -> Result<()>;
+}
+
+/// The bytes of an upload: the lane of a [`Body`] and its exact length.
+#[derive(Debug)]
+pub struct UploadBody {
+    /// Exact number of bytes.
+    pub length: u64,
+    /// The chunks.
+    pub lane: tokio::sync::mpsc::Receiver<Bytes>,
+}
+
+impl UploadBody {
+    /// Splits a body into what is sent and the end that its opener listens to.
+    #[must_use]
+    pub fn split(
+        body: Body,
+    ) -> (
+        Self,
+        tokio::sync::oneshot::Receiver<
+            std::result::Result<crate::kit::bodies::BodyHash, crate::kit::bodies::BodyError>,
+        >,
+    ) {
+        (Self { length: body.length, lane: body.lane }, body.end)
+    }
+}
+
+/// A provider shared by the stages.
+pub type SharedProvider = Arc<dyn Provider>;

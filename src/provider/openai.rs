@@ -1,0 +1,1 @@
+//! The provider that speaks the Batch API at any base URL.

@@ -63,6 +63,8 @@ pub struct NoMoreEnds;
 pub struct AnswersRead {
     /// The batch.
     pub batch: EndedBatch,
+    /// Whether these answers have to be JSON.
+    pub json: bool,
     /// Its answers.
     pub answers: Vec<Answer>,
 }

@@ -2,6 +2,7 @@
 
 use super::batch::Usage;
 use super::ids::ImageId;
+use super::image::RelPath;
 
 /// How the model said it had finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Outcome {
 pub struct Answer {
     /// The image it answers.
     pub image: ImageId,
+    /// Where the image lies.
+    pub path: RelPath,
     /// The counted try that it answers, from 1.
     pub attempt: u32,
     /// What came back.

@@ -228,6 +228,8 @@ pub struct Found {
     pub stamp: Stamp,
     /// What becomes of it.
     pub fate: Fate,
+    /// Whether a text lies where this image's text would be written; decides only about images never seen before.
+    pub text_present: bool,
 }
 
 /// One image that is owed, with what is needed to ask for it.

@@ -6,14 +6,23 @@
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::ids::ShardId;
+use super::hash::Short;
+use crate::domain::ids::{ImageId, ShardId};
 
 /// Chunks a lane holds; two more are in the hands of its ends.
 pub const LANE_CHUNKS: usize = 4;
 
 /// How a body ended well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyHash(pub [u8; 16]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyDone {
+    /// XXH3-128 of all its bytes.
+    pub hash: [u8; 16],
+    /// BLAKE3 of each image, taken while it streamed; empty if that is not wanted.
+    pub contents: Vec<(ImageId, Short)>,
+}
+
+/// Tells how a body ended.
+pub type BodyEnd = oneshot::Receiver<Result<BodyDone, BodyError>>;
 
 /// Why a body ended badly. The file's name is in `path`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +31,7 @@ pub enum BodyError {
     #[error("{path} changed while it was read")]
     Changed {
         /// The ledger's number of the image.
-        image: i64,
+        image: ImageId,
         /// Path for people.
         path: String,
     },
@@ -30,7 +39,7 @@ pub enum BodyError {
     #[error("{path} is no longer there")]
     Missing {
         /// The ledger's number of the image.
-        image: i64,
+        image: ImageId,
         /// Path for people.
         path: String,
     },
@@ -38,7 +47,7 @@ pub enum BodyError {
     #[error("cannot read {path}: {cause}")]
     Unreadable {
         /// The ledger's number of the image.
-        image: i64,
+        image: ImageId,
         /// Path for people.
         path: String,
         /// The system's words.
@@ -60,7 +69,7 @@ pub struct Body {
     /// The bytes; closed early if the body fails. Dropping it ends the body's task at its next chunk.
     pub lane: mpsc::Receiver<Bytes>,
     /// Hash of all bytes, or why there are fewer.
-    pub end: oneshot::Receiver<Result<BodyHash, BodyError>>,
+    pub end: BodyEnd,
 }
 
 impl Body {
@@ -68,7 +77,7 @@ impl Body {
     ///
     /// # Errors
     /// The [`BodyError`] that ended it.
-    pub async fn ended(end: oneshot::Receiver<Result<BodyHash, BodyError>>) -> Result<BodyHash, BodyError> {
+    pub async fn ended(end: BodyEnd) -> Result<BodyDone, BodyError> {
         end.await.unwrap_or_else(|_| Err(BodyError::Broken("its task died".into())))
     }
 }
@@ -81,6 +90,9 @@ pub trait ShardBodies: Send + Sync {
     /// # Errors
     /// [`BodyError::GivenUp`] if the program stops, [`BodyError::Broken`] if the plan cannot be read.
     async fn open(&self, shard: ShardId) -> Result<Body, BodyError>;
+
+    /// The batch of `shard` is open: a spooled copy of its bytes is not needed any more.
+    async fn sent(&self, shard: ShardId);
 
     /// Removes what was kept for `shard` alone; called once its books are closed.
     async fn discard(&self, shard: ShardId);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, Message, Recipient};
+use actix::{Actor, Addr, Handler, Message, Recipient, ResponseActFuture, fut};
+use tokio::sync::mpsc;
 
 use super::clock::Stopwatch;
 
@@ -57,4 +58,34 @@ where
     M: Message<Result = ()> + Send + 'static,
 {
     address.clone().recipient()
+}
+
+/// The give loop of one edge: hands over whatever comes through `lane`, one at a time, until the lane is closed.
+///
+/// # Errors
+/// [`Gone`] if the receiver has ended.
+pub async fn give<M>(mut lane: mpsc::Receiver<M>, to: Recipient<M>, meter: EdgeMeter) -> Result<(), Gone>
+where
+    M: Message<Result = ()> + Send + 'static,
+{
+    while let Some(message) = lane.recv().await {
+        hand_over(&to, message, &meter).await?;
+    }
+    Ok(())
+}
+
+/// The take handler of one edge: the reply waits until `lane` has a counted place for `input`.
+///
+/// A closed lane means that the actor's work is over; the message is dropped, and with it the leases that it owns.
+pub fn take<A, T>(lane: &mpsc::Sender<T>, input: T) -> ResponseActFuture<A, ()>
+where
+    A: Actor,
+    T: 'static,
+{
+    let lane = lane.clone();
+    Box::pin(fut::wrap_future::<_, A>(async move {
+        if lane.send(input).await.is_err() {
+            tracing::debug!("a message came after its receiver's work was over");
+        }
+    }))
 }

@@ -85,30 +85,7 @@ pub struct Tally {
     pub notices_dropped: u64,
 }
 
-/// Something worth a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A batch changed.
-    Batch {
-        /// Its name at the provider.
-        id: String,
-        /// What it became: `open`, `ended`, `settled`.
-        to: &'static str,
-        /// Lines it was asked.
-        lines: u32,
-        /// More, in words.
-        detail: String,
-    },
-    /// A warning.
-    Warning {
-        /// Code of the contracts, such as `E310`.
-        code: &'static str,
-        /// One sentence.
-        text: String,
-        /// What to do.
-        hint: String,
-    },
-}
+pub use crate::kit::news::Notice;
 
 /// Why the pipeline ended before its work was done.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::domain::ids::{BatchId, FileId};
-use crate::kit::bodies::Body;
+use crate::kit::bodies::{Body, BodyEnd};
 use failure::Failure;
 use wire::{Batch, BatchPage, NewBatch, RemoteFile};
 
@@ -74,14 +74,7 @@ pub struct UploadBody {
 impl UploadBody {
     /// Splits a body into what is sent and the end that its opener listens to.
     #[must_use]
-    pub fn split(
-        body: Body,
-    ) -> (
-        Self,
-        tokio::sync::oneshot::Receiver<
-            std::result::Result<crate::kit::bodies::BodyHash, crate::kit::bodies::BodyError>,
-        >,
-    ) {
+    pub fn split(body: Body) -> (Self, BodyEnd) {
         (Self { length: body.length, lane: body.lane }, body.end)
     }
 }

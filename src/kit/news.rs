@@ -1,0 +1,109 @@
+//! Lines worth telling a person while the program works; a ring, so that a day's worth costs no memory.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Notices kept; older ones are in the log.
+const KEPT: usize = 256;
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A batch changed.
+    Batch {
+        /// Its name at the provider.
+        id: String,
+        /// What it became: `open`, `ended`, `settled`.
+        to: &'static str,
+        /// Lines it was asked.
+        lines: u32,
+        /// More, in words.
+        detail: String,
+    },
+    /// A warning.
+    Warning {
+        /// Code of the contracts, such as `E310`.
+        code: &'static str,
+        /// One sentence.
+        text: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// Notices and running counts, shared by the stages and read by whoever shows progress.
+#[derive(Clone, Debug, Default)]
+pub struct News(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    notices: Mutex<(VecDeque<Notice>, u64)>,
+    sent_bytes: AtomicU64,
+    batches_opened: AtomicU64,
+    answers: AtomicU64,
+}
+
+impl News {
+    /// Tells.
+    pub fn tell(&self, notice: Notice) {
+        let mut guard = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        let (notices, dropped) = &mut *guard;
+        if notices.len() == KEPT {
+            notices.pop_front();
+            *dropped += 1;
+        }
+        notices.push_back(notice);
+    }
+
+    /// A warning in three words.
+    pub fn warn(&self, code: &'static str, text: impl Into<String>, hint: impl Into<String>) {
+        let (text, hint) = (text.into(), hint.into());
+        tracing::warn!(code, text, hint);
+        self.tell(Notice::Warning { code, text, hint });
+    }
+
+    /// Notices kept, and how many older ones were dropped.
+    #[must_use]
+    pub fn notices(&self) -> (Vec<Notice>, u64) {
+        let guard = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        (guard.0.iter().cloned().collect(), guard.1)
+    }
+
+    /// Counts bytes that went into the lane of a body.
+    pub fn sent(&self, bytes: u64) {
+        self.0.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a batch that was opened.
+    pub fn opened(&self) {
+        self.0.batches_opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts judged answers.
+    pub fn judged(&self, answers: u64) {
+        self.0.answers.fetch_add(answers, Ordering::Relaxed);
+    }
+
+    /// Bytes sent, batches opened, answers judged.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.0.sent_bytes), read(&self.0.batches_opened), read(&self.0.answers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_notices_make_room_and_are_counted() {
+        let news = News::default();
+        for n in 0..KEPT + 3 {
+            news.warn("E310", format!("{n}"), "");
+        }
+        let (notices, dropped) = news.notices();
+        assert_eq!((notices.len(), dropped), (KEPT, 3));
+    }
+}

@@ -1,1 +1,12 @@
-//! (room)
+//! Judge, polish, write each text; close the books of each batch.
+//!
+//! *Job*: answers become verdicts and texts. *In*: `AnswersRead`, `BatchRead`, `NoMoreAnswers`. *Out*: `<image>.txt`, verdicts in
+//! the ledger, settled batches. *Owns*: the texts, `batch/completed/`. *Bound*: two messages wait; a chunk is judged on the
+//! pool. *If it crashes here*: the same bytes are written again and recognised.
+
+pub mod cleaner;
+pub mod close;
+pub mod content;
+pub mod judge;
+pub mod polish;
+pub mod text_file;

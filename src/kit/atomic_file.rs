@@ -118,6 +118,14 @@ pub fn write_new(target: &Path, bytes: &[u8], access: Access, durability: Durabi
     draft.publish_new(target, durability)
 }
 
+/// Gives a file another name, replacing what bears it.
+///
+/// # Errors
+/// The operating system's, with the path; `NotFound` if there is no such file.
+pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    rename(from, to)
+}
+
 /// The folder a file lies in; `.` for a bare name.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::hash::Short;
 use crate::domain::ids::{ImageId, ShardId};
+use crate::domain::image::{Found, Reason};
 
 /// Chunks a lane holds; two more are in the hands of its ends.
 pub const LANE_CHUNKS: usize = 4;
@@ -24,35 +25,25 @@ pub struct BodyDone {
 /// Tells how a body ended.
 pub type BodyEnd = oneshot::Receiver<Result<BodyDone, BodyError>>;
 
-/// Why a body ended badly. The file's name is in `path`.
+/// A file that is not what its plan says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoiler {
+    /// The image.
+    pub image: ImageId,
+    /// Its path, for people.
+    pub path: String,
+    /// What is wrong, in words.
+    pub what: String,
+    /// What it is now, measured at once; or why it has no measure.
+    pub now: Result<Found, Reason>,
+}
+
+/// Why a body ended badly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Length or modification time are no longer those of the plan.
-    #[error("{path} changed while it was read")]
-    Changed {
-        /// The ledger's number of the image.
-        image: ImageId,
-        /// Path for people.
-        path: String,
-    },
-    /// The file is not there any more.
-    #[error("{path} is no longer there")]
-    Missing {
-        /// The ledger's number of the image.
-        image: ImageId,
-        /// Path for people.
-        path: String,
-    },
-    /// The file cannot be read.
-    #[error("cannot read {path}: {cause}")]
-    Unreadable {
-        /// The ledger's number of the image.
-        image: ImageId,
-        /// Path for people.
-        path: String,
-        /// The system's words.
-        cause: String,
-    },
+    /// A file changed, vanished or cannot be read.
+    #[error("{}: {}", .0.path, .0.what)]
+    Spoiled(Box<Spoiler>),
     /// The plan itself could not be read, or the body's task died.
     #[error("the body could not be made: {0}")]
     Broken(String),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rayon::ThreadPoolBuilder;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use tokio::sync::oneshot;
 
 /// A job gave no result.
@@ -76,13 +77,27 @@ impl Pool {
         }
     }
 
-    /// Runs `work` inside the pool, so that parallel iterators use its threads; blocks the calling (pool) thread.
-    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    /// Maps `items` in parallel, in their order; blocks the calling pool thread, which works along. A panic costs its own
+    /// item and no other.
+    pub fn map<I, T, F>(&self, items: Vec<I>, job: F) -> Vec<Result<T, PoolError>>
+    where
+        I: Send,
+        T: Send,
+        F: Fn(I) -> T + Send + Sync,
+    {
+        let guarded = |item| {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(item))).map_err(|_| PoolError::Panicked)
+        };
         match &self.threads {
-            Some(pool) => pool.install(work),
-            None => work(),
+            Some(pool) => pool.install(|| parallel(items, guarded)),
+            None => items.into_iter().map(guarded).collect(),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "only called inside an own pool")]
+fn parallel<I: Send, T: Send>(items: Vec<I>, job: impl Fn(I) -> T + Send + Sync) -> Vec<T> {
+    items.into_par_iter().map(job).collect()
 }
 
 #[cfg(test)]
@@ -104,6 +119,14 @@ mod tests {
             assert_eq!(lost, Err(PoolError::Panicked));
             assert_eq!(budget.lease(1).await.map(|_| ()), Ok(()));
             assert_eq!(pool.run(|| 7).await, Ok(7));
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_map_costs_its_own_item() {
+        for pool in [Pool::new("test", 2).expect("threads"), Pool::inline()] {
+            let halves = pool.map(vec![2, 3, 4], |n| if n % 2 == 0 { n / 2 } else { panic!("expected by this test") });
+            assert_eq!(halves, [Ok(1), Err(PoolError::Panicked), Ok(2)]);
         }
     }
 }

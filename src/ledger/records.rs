@@ -104,7 +104,7 @@ pub struct NewRun {
 pub struct Culprit {
     /// The image.
     pub image: ImageId,
-    /// Its stamp as measured anew, or why it has none.
+    /// What it is now, or why it has no measure.
     pub now: Result<Remeasured, Reason>,
 }
 

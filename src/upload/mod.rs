@@ -1,1 +1,12 @@
-//! (room)
+//! A sealed shard becomes exactly one open batch.
+//!
+//! *Job*: upload a body, write the intent, create the batch once, resolve doubt. *In*: `ShardSealed`, `NoMoreShards`, and
+//! the ledger's sealed, uploaded and opening shards. *Out*: `BatchOpened` with its slot, `NoMoreBatches`.
+//! *Owns*: shards in its places, their open bodies, `batch/<id>.txt`, `batches.jsonl`.
+//! *Bound*: 8 shards in hand; slots, then bodies. *If it crashes here*: an intent without an answer is doubt, and doubt is
+//! resolved before anything is paid again.
+
+pub mod adopt;
+pub mod journal;
+pub mod send;
+pub mod uploader;

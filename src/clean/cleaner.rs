@@ -1,0 +1,291 @@
+//! The Cleaner: the actor that ends images. Texts first, then their verdicts in one commit, then the books.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler};
+use actix::{ResponseActFuture, fut::wrap_future};
+use tokio::sync::mpsc;
+
+use super::close::{SweepError, Sweeper};
+use super::judge::{Judgement, RunRefused, judge};
+use super::polish::UnicodeForm;
+use super::text_file;
+use crate::corpus::Corpus;
+use crate::domain::answer::Answer;
+use crate::domain::batch::EndedBatch;
+use crate::domain::image::Reason;
+use crate::domain::verdict::Verdict;
+use crate::kit::atomic_file::{folder_of, sync_folder};
+use crate::kit::budget::Lease;
+use crate::kit::crash;
+use crate::kit::edge::take;
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::hash::Short;
+use crate::kit::news::{News, Notice};
+use crate::kit::pool::{Pool, PoolError};
+use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::LedgerError;
+use crate::ledger::keeper::Ledger;
+use crate::ledger::records::{ImageVerdict, TextOwner, Unswept};
+use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
+
+/// Messages that wait for the Cleaner.
+const PLACES: usize = 2;
+/// Settled batches that wait to be swept.
+const SWEEPS: usize = 16;
+
+/// Seams of a Cleaner beside its neighbours.
+#[derive(Clone)]
+pub struct CleanerSeams {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Where the images lie.
+    pub corpus: Arc<dyn Corpus>,
+    /// Judges, polishes, writes.
+    pub pool: Pool,
+    /// Removes leftovers.
+    pub sweeper: Sweeper,
+    /// Leaves sweeping to the next start when the program drains.
+    pub stop: Stop,
+    /// News for people.
+    pub news: News,
+    /// What is done to the Unicode form of texts.
+    pub form: UnicodeForm,
+}
+
+/// The actor: three handlers in, one loop that judges, one that sweeps.
+pub struct Cleaner {
+    intake: mpsc::Sender<Input>,
+    work: Option<Work>,
+    faults: Faults,
+    guard: ExitGuard,
+}
+
+enum Input {
+    Answers(AnswersRead),
+    Read(EndedBatch, Lease),
+    NoMore,
+}
+
+struct Work {
+    seams: CleanerSeams,
+    intake: mpsc::Receiver<Input>,
+    faults: Faults,
+    /// Batches whose books wait for those of a stray of the same shard.
+    deferred: Vec<(EndedBatch, Lease)>,
+}
+
+impl Cleaner {
+    /// A Cleaner; it has no successor.
+    #[must_use]
+    pub fn new(seams: CleanerSeams, faults: Faults, guard: ExitGuard) -> Self {
+        let (intake, inputs) = mpsc::channel(PLACES);
+        let work = Work { seams, intake: inputs, faults: faults.clone(), deferred: Vec::new() };
+        Self { intake, work: Some(work), faults, guard }
+    }
+}
+
+impl Actor for Cleaner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(work) = self.work.take() else { return };
+        ctx.spawn(wrap_future::<_, Self>(work.run()).map(|ended, actor, ctx| {
+            match ended {
+                Ok(()) => actor.guard.drained(),
+                Err(fault) => actor.faults.report("cleaner", fault, StopLevel::Now),
+            }
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<AnswersRead> for Cleaner {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: AnswersRead, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::Answers(message))
+    }
+}
+
+impl Handler<BatchRead> for Cleaner {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: BatchRead, _: &mut Self::Context) -> Self::Result {
+        let (batch, slot) = message.into_parts();
+        take(&self.intake, Input::Read(batch, slot))
+    }
+}
+
+impl Handler<NoMoreAnswers> for Cleaner {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: NoMoreAnswers, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::NoMore)
+    }
+}
+
+impl Work {
+    async fn run(mut self) -> Result<(), AnyFault> {
+        let (settled, to_sweep) = mpsc::channel(SWEEPS);
+        let sweeping = sweep_all(self.seams.clone(), to_sweep);
+        let (swept, judged) = tokio::join!(sweeping, self.judge_all(settled));
+        judged.and(swept.map_err(AnyFault::from))
+    }
+
+    async fn judge_all(&mut self, settled: mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
+        while let Some(input) = self.intake.recv().await {
+            match input {
+                Input::Answers(chunk) => self.judge_chunk(chunk).await?,
+                Input::Read(batch, slot) => self.close(batch, slot, &settled).await?,
+                Input::NoMore => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
+        let count = chunk.answers.len() as u64;
+        let images = chunk.answers.iter().map(|answer| answer.image).collect();
+        let known = self.seams.ledger.known_texts(images).await?;
+        let hashes = known.into_iter().map(|text| (text.image, text.hash)).collect::<std::collections::HashMap<_, _>>();
+        let work: Vec<(Answer, Option<Short>)> = chunk
+            .answers
+            .into_iter()
+            .map(|answer| {
+                let hash = hashes.get(&answer.image).copied().flatten();
+                (answer, hash)
+            })
+            .collect();
+        let (pool, seams, json) = (self.seams.pool.clone(), self.seams.clone(), chunk.json);
+        let judged = pool.run(move || judge_and_write(&seams, json, work)).await?;
+        let Judged { verdicts, stop, disk } = judged?;
+        crash::point("text.folder_synced");
+        self.seams.ledger.verdicts(chunk.batch.no, verdicts).await?;
+        crash::point("verdicts.recorded");
+        self.seams.news.judged(count);
+        if let Some(refused) = stop {
+            self.faults.report("cleaner", refused, StopLevel::Drain);
+        }
+        match disk {
+            // Its answer is safe in the raw file, its image still packed: the next start writes the text.
+            Some(cause) => Err(cause.into()),
+            None => Ok(()),
+        }
+    }
+
+    async fn close(&mut self, batch: EndedBatch, slot: Lease, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
+        self.deferred.push((batch, slot));
+        for (batch, slot) in std::mem::take(&mut self.deferred) {
+            crash::point("settle.before");
+            match self.seams.ledger.settle(batch.no).await {
+                Ok(gaps) => {
+                    crash::point("settle.recorded");
+                    drop(slot);
+                    let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
+                    let id = batch.id.to_string();
+                    self.seams.news.tell(Notice::Batch { id, to: "settled", lines: batch.lines, detail: again });
+                    self.hand_to_sweep(settled).await?;
+                }
+                Err(LedgerError::Stale(why)) => {
+                    tracing::debug!(batch = %batch.id, why, "the books wait for a stray of the same shard");
+                    self.deferred.push((batch, slot));
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_to_sweep(&self, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
+        for batch in self.seams.ledger.unswept(1).await? {
+            // The sweeping loop ends early only when the program drains; the ledger keeps the list.
+            drop(settled.send(batch).await);
+        }
+        Ok(())
+    }
+}
+
+/// Sweeps what earlier lives left, then whatever is settled now.
+async fn sweep_all(seams: CleanerSeams, mut settled: mpsc::Receiver<Unswept>) -> Result<(), SweepError> {
+    for batch in seams.ledger.unswept(u32::MAX).await? {
+        if seams.stop.is_stopping() {
+            return Ok(());
+        }
+        seams.sweeper.sweep(&batch).await?;
+    }
+    while let Some(batch) = settled.recv().await {
+        if !seams.stop.is_stopping() {
+            seams.sweeper.sweep(&batch).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A chunk after its texts are on disk.
+struct Judged {
+    verdicts: Vec<ImageVerdict>,
+    stop: Option<RunRefused>,
+    /// The first text that could not be written; its image has no verdict yet.
+    disk: Option<io::Error>,
+}
+
+/// On the pool: judges every answer, writes the texts, syncs each folder once.
+fn judge_and_write(seams: &CleanerSeams, json: bool, work: Vec<(Answer, Option<Short>)>) -> Result<Judged, AnyFault> {
+    let corpus = Arc::clone(&seams.corpus);
+    let form = seams.form;
+    let done = seams.pool.map(work, |(answer, known)| {
+        let judgement = judge(&answer, json, form);
+        let target = corpus.text_path(&answer.path);
+        let placed = judgement.text.as_ref().map(|text| text_file::place(&target, text.as_bytes(), known));
+        (answer, judgement, target, placed)
+    });
+    let mut judged = Judged { verdicts: Vec::with_capacity(done.len()), stop: None, disk: None };
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    for one in done {
+        let (answer, judgement, target, placed) = one.map_err(|lost: PoolError| lost.to_string())?;
+        judged.add(answer, judgement, &target, placed, &mut folders);
+    }
+    for folder in folders {
+        sync_folder(&folder)?;
+    }
+    Ok(judged)
+}
+
+impl Judged {
+    fn add(
+        &mut self,
+        answer: Answer,
+        judgement: Judgement,
+        target: &Path,
+        placed: Option<io::Result<(TextOwner, Short)>>,
+        folders: &mut BTreeSet<PathBuf>,
+    ) {
+        let Judgement { mut verdict, mut flags, stop, .. } = judgement;
+        self.stop = self.stop.take().or(stop);
+        let text = match placed {
+            None => None,
+            Some(Ok(placed)) => {
+                folders.insert(folder_of(target).to_path_buf());
+                if placed.0 == TextOwner::Kept {
+                    flags.push("edited");
+                }
+                Some(placed)
+            }
+            // The folder is gone, and the image with it; the answer stays in the raw file.
+            Some(Err(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+                verdict = Verdict::Reject(Reason::Missing);
+                None
+            }
+            Some(Err(cause)) => {
+                self.disk.get_or_insert(cause);
+                return;
+            }
+        };
+        self.verdicts.push(ImageVerdict { image: answer.image, verdict, flags, usage: answer.usage, text });
+    }
+}

@@ -1,0 +1,205 @@
+//! When is an answer good enough? A pure function of the answer and the settings, so it can be repeated at any time.
+//!
+//! Only a complete answer becomes a text. A cut, filtered, refused or empty one never does, not even in part; and asking the
+//! same again would buy the same, so it ends with its reason.
+
+use super::content::{self, Content};
+use super::polish::UnicodeForm;
+use crate::domain::answer::{Answer, Finish, Outcome};
+use crate::domain::image::Reason;
+use crate::domain::verdict::Verdict;
+
+/// Codes that say that a person has to pay or allow something. Source: `batch-api` reference §2.
+const MONEY_CODES: [&str; 6] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "organization_usage_limit_exceeded",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+];
+
+/// Codes that say that a setting of the run is wrong for the model.
+const SETTING_CODES: [&str; 3] = ["unsupported_parameter", "unsupported_value", "model_not_found"];
+
+/// Codes about the image itself. Source: `batch-api` reference §5.4.
+const IMAGE_CODES: [&str; 14] = [
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "image_content_policy_violation",
+    "invalid_image_mode",
+    "image_file_too_large",
+    "unsupported_image_media_type",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
+];
+
+/// An error that every further line would meet, too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct RunRefused {
+    /// The provider's code.
+    pub code: String,
+    /// Its words.
+    pub message: String,
+    /// HTTP status of the line.
+    pub status: u16,
+}
+
+impl RunRefused {
+    /// Whether a person has to pay or allow something.
+    #[must_use]
+    pub fn is_about_money(&self) -> bool {
+        MONEY_CODES.contains(&self.code.as_str())
+    }
+}
+
+/// What one answer came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What we think of it.
+    pub verdict: Verdict,
+    /// Flags, in the words of the contracts.
+    pub flags: Vec<&'static str>,
+    /// The text to write, for accepted (and, empty, for blank) ones.
+    pub text: Option<String>,
+    /// Set if the whole run has to stop.
+    pub stop: Option<RunRefused>,
+}
+
+impl Judgement {
+    fn without_text(verdict: Verdict) -> Self {
+        Self { verdict, flags: Vec::new(), text: None, stop: None }
+    }
+
+    fn flagged(mut self, flag: &'static str) -> Self {
+        self.flags.push(flag);
+        self
+    }
+}
+
+/// Judges an answer; `json` tells whether its text has to be JSON.
+#[must_use]
+pub fn judge(answer: &Answer, json: bool, form: UnicodeForm) -> Judgement {
+    match &answer.outcome {
+        Outcome::NeverRan { .. } => Judgement::without_text(nobodys_fault()),
+        Outcome::Error { status, code, param, message } => error(*status, code, param, message),
+        Outcome::Answered { content, refusal, finish } => {
+            answered(content.as_deref().unwrap_or_default(), refusal.is_some(), finish, json, form)
+        }
+    }
+}
+
+fn nobodys_fault() -> Verdict {
+    Verdict::AskAgain { reason: Reason::NeverRan, counted: false }
+}
+
+fn error(status: u16, code: &str, param: &str, message: &str) -> Judgement {
+    let of_the_run = matches!(status, 401 | 403 | 404)
+        || MONEY_CODES.contains(&code)
+        || SETTING_CODES.contains(&code)
+        || matches!(param, "model" | "temperature" | "max_completion_tokens" | "reasoning_effort" | "response_format");
+    let passing = matches!(status, 408 | 409 | 429) || status >= 500 || message.contains("Timeout while downloading");
+    if of_the_run {
+        // The fault is ours, not the image's: it stays owed, and nothing is counted.
+        let stop = RunRefused { code: code.to_owned(), message: message.to_owned(), status };
+        return Judgement { stop: Some(stop), ..Judgement::without_text(nobodys_fault()) };
+    }
+    if passing {
+        return Judgement::without_text(nobodys_fault());
+    }
+    let about_image = IMAGE_CODES.contains(&code);
+    Judgement::without_text(Verdict::Reject(if about_image { Reason::ImageRefused } else { Reason::ProviderError }))
+}
+
+fn answered(content: &str, refused: bool, finish: &Finish, json: bool, form: UnicodeForm) -> Judgement {
+    let reject = |reason| Judgement::without_text(Verdict::Reject(reason));
+    match finish {
+        Finish::ContentFilter => return reject(Reason::ContentFilter),
+        _ if refused => return reject(Reason::Refused).flagged("refused"),
+        Finish::Length if content.trim().is_empty() => return reject(Reason::ReasoningAteBudget),
+        Finish::Length => return reject(Reason::Truncated).flagged("truncated"),
+        Finish::Stop | Finish::Other(_) => {}
+    }
+    let judgement = match content::read(content, json, form) {
+        Content::Text(polished) => {
+            let mut judgement = Judgement { text: Some(polished.text), ..Judgement::without_text(Verdict::Accept) };
+            if polished.fenced {
+                judgement = judgement.flagged("fenced");
+            }
+            if polished.replacement { judgement.flagged("replacement_char") } else { judgement }
+        }
+        Content::Blank => {
+            Judgement { text: Some(String::new()), ..Judgement::without_text(Verdict::Blank) }.flagged("blank")
+        }
+        Content::Empty => reject(Reason::Empty),
+        Content::InvalidJson(_) => reject(Reason::JsonInvalid).flagged("json_invalid"),
+    };
+    if matches!(finish, Finish::Other(_)) { judgement.flagged("unknown_finish") } else { judgement }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::ImageId;
+    use crate::domain::image::RelPath;
+
+    fn judged(outcome: Outcome) -> Judgement {
+        let path = RelPath { folder: Vec::new(), name: b"a.jpg".to_vec() };
+        let answer = Answer { image: ImageId(1), path, attempt: 1, outcome, usage: None };
+        judge(&answer, false, UnicodeForm::Nfc)
+    }
+
+    fn answered(content: &str, finish: Finish) -> Outcome {
+        Outcome::Answered { content: Some(content.to_owned()), refusal: None, finish }
+    }
+
+    fn failed(status: u16, code: &str, param: &str, message: &str) -> Outcome {
+        Outcome::Error { status, code: code.into(), param: param.into(), message: message.into() }
+    }
+
+    #[test]
+    fn only_a_complete_answer_becomes_a_text() {
+        let refusal = Outcome::Answered { content: None, refusal: Some("no".into()), finish: Finish::Stop };
+        let cases = [
+            (answered("text", Finish::Stop), Verdict::Accept, Some("text\n")),
+            (answered("text", Finish::Other("tool".into())), Verdict::Accept, Some("text\n")),
+            (answered("[blank page]", Finish::Stop), Verdict::Blank, Some("")),
+            (answered("half a te", Finish::Length), Verdict::Reject(Reason::Truncated), None),
+            (answered("", Finish::Length), Verdict::Reject(Reason::ReasoningAteBudget), None),
+            (answered("text", Finish::ContentFilter), Verdict::Reject(Reason::ContentFilter), None),
+            (answered("", Finish::Stop), Verdict::Reject(Reason::Empty), None),
+            (refusal, Verdict::Reject(Reason::Refused), None),
+        ];
+        for (outcome, verdict, text) in cases {
+            let judgement = judged(outcome.clone());
+            assert_eq!((judgement.verdict, judgement.text.as_deref()), (verdict, text), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn errors_are_told_apart_by_whose_fault_they_are() {
+        let again = nobodys_fault();
+        let cases = [
+            (failed(500, "server_error", "", ""), again.clone(), false),
+            (failed(429, "rate_limit_exceeded", "", ""), again.clone(), false),
+            (failed(429, "insufficient_quota", "", ""), again.clone(), true),
+            (failed(401, "invalid_api_key", "", ""), again.clone(), true),
+            (failed(400, "unsupported_value", "temperature", ""), again.clone(), true),
+            (failed(400, "invalid_value", "", "Timeout while downloading …"), again.clone(), false),
+            (failed(400, "invalid_image_format", "", ""), Verdict::Reject(Reason::ImageRefused), false),
+            (failed(400, "context_length_exceeded", "messages", ""), Verdict::Reject(Reason::ProviderError), false),
+            (Outcome::NeverRan { code: "batch_expired".into() }, again, false),
+        ];
+        for (outcome, verdict, stops) in cases {
+            let judgement = judged(outcome.clone());
+            assert_eq!((judgement.verdict, judgement.stop.is_some()), (verdict, stops), "{outcome:?}");
+        }
+    }
+}

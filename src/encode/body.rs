@@ -1,0 +1,180 @@
+//! The only maker of a shard's bytes: for the network, for the spool file, for tests.
+//!
+//! One blocking task per open body: image after image, prefix, the file in chunks of 252 KiB straight into base64, suffix.
+//! The stamp is checked on the open handle before the first byte and after the last one, so a file that changes meanwhile
+//! ends the body by name and never passes for what was planned.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+
+use bytes::Bytes;
+
+use super::line::Framer;
+use crate::corpus::{self, Corpus};
+use crate::domain::image::Reason;
+use crate::domain::shard::{Plan, PlanLine};
+use crate::kit::base64::{CHUNK_IN, CHUNK_OUT, Encoder};
+use crate::kit::bodies::{BodyDone, BodyError, Spoiler};
+use crate::kit::crash;
+use crate::kit::hash::{BodyHasher, ShortHasher};
+
+/// Takes the chunks of a body; `false` once nobody wants them any more.
+pub trait Lane {
+    /// Waits for room and hands a chunk over.
+    fn push(&mut self, chunk: Bytes) -> bool;
+}
+
+impl Lane for tokio::sync::mpsc::Sender<Bytes> {
+    fn push(&mut self, chunk: Bytes) -> bool {
+        self.blocking_send(chunk).is_ok()
+    }
+}
+
+impl Lane for crossbeam_channel::Sender<Bytes> {
+    fn push(&mut self, chunk: Bytes) -> bool {
+        self.send(chunk).is_ok()
+    }
+}
+
+/// Makes the bytes of `plan`, all of them or an error that names the file.
+///
+/// # Errors
+/// The [`BodyError`] that ended it; the bytes pushed so far are fewer than announced then.
+pub fn run(
+    plan: &Plan,
+    corpus: &dyn Corpus,
+    base64: &Encoder,
+    hash_images: bool,
+    lane: &mut dyn Lane,
+) -> Result<BodyDone, BodyError> {
+    let framer = Framer::new(&plan.recipe, &plan.given).map_err(|cause| BodyError::Broken(cause.to_string()))?;
+    let mut maker = Maker {
+        base64,
+        lane,
+        out: Vec::with_capacity(CHUNK_OUT),
+        raw: vec![0; CHUNK_IN],
+        body: BodyHasher::default(),
+        image: hash_images.then(ShortHasher::default),
+        pushed: 0,
+    };
+    let mut contents = Vec::new();
+    for line in &plan.lines {
+        let start = maker.written();
+        maker.line(line, &framer, corpus)?;
+        debug_assert_eq!(maker.written() - start, line.bytes, "announced and written length of a line");
+        contents.extend(maker.image.as_mut().map(|hasher| (line.image, hasher.finish())));
+    }
+    maker.flush()?;
+    if maker.pushed != plan.shard.bytes {
+        return Err(BodyError::Broken(format!("{} bytes came out of a plan of {}", maker.pushed, plan.shard.bytes)));
+    }
+    crash::point("body.last_chunk");
+    Ok(BodyDone { hash: maker.body.finish(), contents })
+}
+
+struct Maker<'a> {
+    base64: &'a Encoder,
+    lane: &'a mut dyn Lane,
+    out: Vec<u8>,
+    raw: Vec<u8>,
+    body: BodyHasher,
+    image: Option<ShortHasher>,
+    pushed: u64,
+}
+
+impl Maker<'_> {
+    fn written(&self) -> u64 {
+        self.pushed + self.out.len() as u64
+    }
+
+    fn line(&mut self, line: &PlanLine, framer: &Framer, corpus: &dyn Corpus) -> Result<(), BodyError> {
+        let frame = framer.frame(&line.path, line.format);
+        self.append(&frame.prefix)?;
+        self.image_of(line, corpus).map_err(|fault| match fault {
+            Fault::File(cause) => spoiled(line, &cause, corpus),
+            Fault::GivenUp => BodyError::GivenUp,
+        })?;
+        self.append(&frame.suffix)
+    }
+
+    fn image_of(&mut self, line: &PlanLine, corpus: &dyn Corpus) -> Result<(), Fault> {
+        let (mut file, found) = corpus.open(&line.path)?;
+        if found != line.stamp {
+            return Err(changed());
+        }
+        self.encode(&mut file, line.stamp.bytes)?;
+        if corpus::stamp(&file.metadata()?)? != line.stamp {
+            return Err(changed());
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, file: &mut File, bytes: u64) -> Result<(), Fault> {
+        let mut left = bytes;
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(CHUNK_IN).min(CHUNK_IN);
+            file.read_exact(&mut self.raw[..want])?;
+            self.make_room(want.div_ceil(3) * 4).map_err(|_| Fault::GivenUp)?;
+            self.base64.append(&self.raw[..want], &mut self.out);
+            if let Some(hasher) = &mut self.image {
+                hasher.update(&self.raw[..want]);
+            }
+            left -= want as u64;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
+        self.make_room(bytes.len())?;
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn make_room(&mut self, bytes: usize) -> Result<(), BodyError> {
+        if self.out.len() + bytes > CHUNK_OUT { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), BodyError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.out, Vec::with_capacity(CHUNK_OUT));
+        self.body.update(&chunk);
+        self.pushed += chunk.len() as u64;
+        if self.lane.push(Bytes::from(chunk)) {
+            crash::point("body.chunk");
+            Ok(())
+        } else {
+            Err(BodyError::GivenUp)
+        }
+    }
+}
+
+/// Why the bytes of one image did not come.
+enum Fault {
+    File(io::Error),
+    GivenUp,
+}
+
+impl From<io::Error> for Fault {
+    fn from(cause: io::Error) -> Self {
+        Self::File(cause)
+    }
+}
+
+fn changed() -> Fault {
+    Fault::File(io::Error::new(ErrorKind::UnexpectedEof, "changed while it was read"))
+}
+
+fn spoiled(line: &PlanLine, cause: &io::Error, corpus: &dyn Corpus) -> BodyError {
+    let what = match cause.kind() {
+        ErrorKind::UnexpectedEof => "changed while it was read".to_owned(),
+        ErrorKind::NotFound => "is no longer there".to_owned(),
+        _ => format!("cannot be read: {cause}"),
+    };
+    let now = corpus.measure(&line.path).map_err(|again| match again.kind() {
+        ErrorKind::NotFound => Reason::Missing,
+        _ => Reason::Unreadable,
+    });
+    BodyError::Spoiled(Box::new(Spoiler { image: line.image, path: line.path.shown(), what, now }))
+}

@@ -1,0 +1,176 @@
+//! The Encoder: the actor that fills plans and seals them. It touches no byte of an image.
+
+use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
+use actix::{ResponseActFuture, fut::wrap_future};
+use tokio::sync::{mpsc, watch};
+
+use super::line::Framer;
+use super::pack::{Candidate, Limits, OpenPlan, Outside};
+use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
+use crate::domain::image::OwedImage;
+use crate::domain::shard::{NewShard, SealReason};
+use crate::domain::tokens;
+use crate::kit::clock::Clock;
+use crate::kit::edge::{EdgeMeter, hand_over, take};
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::random;
+use crate::kit::stop::StopLevel;
+use crate::ledger::keeper::Ledger;
+use crate::ledger::records::Standing;
+use crate::message::{ImageFound, NoMoreImages, NoMoreShards, ShardSealed};
+
+/// What plans are made with.
+#[derive(Clone, Debug)]
+pub struct EncoderOptions {
+    /// Upper bounds of a shard.
+    pub limits: Limits,
+    /// The run that pays.
+    pub run: RunId,
+    /// The recipe's row.
+    pub recipe: RecipeId,
+    /// Frames the lines of that recipe.
+    pub framer: Framer,
+    /// Whether second tries are sealed without waiting for what is in flight.
+    pub eager: bool,
+}
+
+/// The actor: two handlers in, one loop out.
+pub struct Encoder {
+    intake: mpsc::Sender<Input>,
+    work: Option<Work>,
+    faults: Faults,
+    guard: ExitGuard,
+}
+
+enum Input {
+    Image(OwedImage),
+    NoMore,
+}
+
+/// The loop's own things.
+struct Work {
+    options: EncoderOptions,
+    ledger: Ledger,
+    clock: Clock,
+    intake: mpsc::Receiver<Input>,
+    shards: Recipient<ShardSealed>,
+    over: Recipient<NoMoreShards>,
+    meter: EdgeMeter,
+    plan: OpenPlan,
+}
+
+impl Encoder {
+    /// An Encoder that hands its shards to `shards`.
+    #[must_use]
+    pub fn new(
+        options: EncoderOptions,
+        ledger: Ledger,
+        clock: Clock,
+        next: (Recipient<ShardSealed>, Recipient<NoMoreShards>),
+        meter: EdgeMeter,
+        faults: Faults,
+        guard: ExitGuard,
+    ) -> Self {
+        let (intake, inputs) = mpsc::channel(1);
+        let (shards, over) = next;
+        let plan = OpenPlan::default();
+        let work = Work { options, ledger, clock, intake: inputs, shards, over, meter, plan };
+        Self { intake, work: Some(work), faults, guard }
+    }
+}
+
+impl Actor for Encoder {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(work) = self.work.take() else { return };
+        ctx.spawn(wrap_future::<_, Self>(work.run()).map(|ended, actor, ctx| {
+            match ended {
+                Ok(()) => actor.guard.drained(),
+                Err(fault) => actor.faults.report("encoder", fault, StopLevel::Now),
+            }
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<ImageFound> for Encoder {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: ImageFound, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::Image(message.0))
+    }
+}
+
+impl Handler<NoMoreImages> for Encoder {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: NoMoreImages, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::NoMore)
+    }
+}
+
+impl Work {
+    async fn run(mut self) -> Result<(), AnyFault> {
+        let mut standing = self.ledger.standing();
+        loop {
+            self.seal_if_due(&mut standing).await?;
+            let deadline = self.plan.age_deadline(&self.options.limits).unwrap_or(i64::MAX);
+            let clock = self.clock.clone();
+            tokio::select! {
+                input = self.intake.recv() => match input {
+                    Some(Input::Image(image)) => self.admit(&image).await?,
+                    Some(Input::NoMore) => break,
+                    // The feed vanished without its last word: its own guard tells why.
+                    None => return Ok(()),
+                },
+                changed = standing.changed() => changed.map_err(|_| "the ledger is closed")?,
+                () = clock.sleep_until(deadline) => {}
+            }
+        }
+        self.seal(SealReason::Drain).await?;
+        hand_over(&self.over, NoMoreShards, &self.meter).await?;
+        Ok(())
+    }
+
+    async fn admit(&mut self, image: &OwedImage) -> Result<(), AnyFault> {
+        let frame = self.options.framer.frame(&image.path, image.format);
+        let next = Candidate {
+            image: image.id,
+            bytes: frame.line_bytes(image.stamp.bytes),
+            tokens: tokens::estimate(image.pixels, self.options.framer.prompt_bytes()),
+            first: image.first,
+        };
+        if let Some(reason) = self.plan.full_for(&next, &self.options.limits) {
+            self.seal(reason).await?;
+        }
+        self.plan.push(&next, self.clock.now());
+        Ok(())
+    }
+
+    async fn seal_if_due(&mut self, standing: &mut watch::Receiver<Standing>) -> Result<(), AnyFault> {
+        let now = *standing.borrow_and_update();
+        let outside = Outside { walking: now.walking, owed: now.owed, packed: now.packed, eager: self.options.eager };
+        match self.plan.due(&outside, &self.options.limits, self.clock.now()) {
+            Some(reason) => self.seal(reason).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn seal(&mut self, reason: SealReason) -> Result<(), AnyFault> {
+        let Some(plan) = self.plan.close(reason) else { return Ok(()) };
+        let shard = NewShard {
+            tag: Tag(random::letters(TAG_LENGTH)?),
+            run: self.options.run,
+            recipe: self.options.recipe,
+            seal: plan.seal,
+            lines: plan.lines,
+            est_tokens: plan.tokens,
+        };
+        let facts = self.ledger.seal(shard).await?;
+        tracing::debug!(shard = facts.id.0, lines = facts.lines, bytes = facts.bytes, ?reason, "sealed");
+        hand_over(&self.shards, ShardSealed(facts), &self.meter).await?;
+        Ok(())
+    }
+}

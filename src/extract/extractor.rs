@@ -1,0 +1,358 @@
+//! The Extractor: the actor that brings answers in. Raw first: nothing is interpreted before its bytes are safe.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
+use actix::{ResponseActFuture, fut::wrap_future};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+
+use super::fetch::{FetchError, Fetcher};
+use super::write::ResultWriters;
+use super::{lines, parse};
+use crate::domain::answer::Answer;
+use crate::domain::batch::EndedBatch;
+use crate::domain::layout::{self, Layout};
+use crate::domain::shard::{Plan, PlanLine};
+use crate::kit::atomic_file::private_folder;
+use crate::kit::budget::{Budget, Lease};
+use crate::kit::edge::{EdgeMeter, hand_over, take};
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::hash;
+use crate::kit::news::News;
+use crate::kit::pool::Pool;
+use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::LedgerError;
+use crate::ledger::keeper::Ledger;
+use crate::message::{AnswersRead, BatchEnded, BatchRead, NoMoreAnswers, NoMoreEnds};
+
+/// Batches being read at once.
+const PLACES: usize = 2;
+/// Answers in one message.
+const CHUNK: usize = 256;
+/// Bytes of result lines in one message.
+const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+
+/// The recipients of the Extractor.
+#[derive(Clone)]
+pub struct Next {
+    /// Takes answers.
+    pub answers: Recipient<AnswersRead>,
+    /// Takes batches whose answers were all handed over.
+    pub read: Recipient<BatchRead>,
+    /// Takes the last word.
+    pub over: Recipient<NoMoreAnswers>,
+}
+
+/// The actor: two handlers in, one loop out.
+pub struct Extractor {
+    intake: mpsc::Sender<Input>,
+    work: Option<Work>,
+    faults: Faults,
+    guard: ExitGuard,
+}
+
+enum Input {
+    Ended(EndedBatch, Lease),
+    NoMore,
+}
+
+/// Seams of an Extractor beside its neighbours.
+#[derive(Clone)]
+pub struct ExtractorSeams {
+    /// Fetches result files.
+    pub fetcher: Fetcher,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Names of files.
+    pub layout: Layout,
+    /// Parses.
+    pub pool: Pool,
+    /// Writes per-line files.
+    pub writers: ResultWriters,
+    /// Open batches.
+    pub slots: Budget,
+    /// Ends the reading at the second signal.
+    pub stop: Stop,
+    /// News for people.
+    pub news: News,
+}
+
+struct Work {
+    seams: ExtractorSeams,
+    intake: mpsc::Receiver<Input>,
+    next: Next,
+    meter: EdgeMeter,
+    faults: Faults,
+}
+
+impl Extractor {
+    /// An Extractor that hands answers to `next`.
+    #[must_use]
+    pub fn new(seams: ExtractorSeams, next: Next, meter: EdgeMeter, faults: Faults, guard: ExitGuard) -> Self {
+        let (intake, inputs) = mpsc::channel(1);
+        let work = Work { seams, intake: inputs, next, meter, faults: faults.clone() };
+        Self { intake, work: Some(work), faults, guard }
+    }
+}
+
+impl Actor for Extractor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(work) = self.work.take() else { return };
+        ctx.spawn(wrap_future::<_, Self>(work.run()).map(|ended, actor, ctx| {
+            match ended {
+                Ok(()) => actor.guard.drained(),
+                Err(fault) => actor.faults.report("extractor", fault, StopLevel::Now),
+            }
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<BatchEnded> for Extractor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: BatchEnded, _: &mut Self::Context) -> Self::Result {
+        let (batch, slot) = message.into_parts();
+        take(&self.intake, Input::Ended(batch, slot))
+    }
+}
+
+impl Handler<NoMoreEnds> for Extractor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: NoMoreEnds, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::NoMore)
+    }
+}
+
+type Reading = LocalBoxFuture<'static, Result<(), ReadError>>;
+
+impl Work {
+    async fn run(mut self) -> Result<(), AnyFault> {
+        let mut backlog = self.seams.ledger.ended_batches().await?;
+        backlog.reverse();
+        let mut readings: FuturesUnordered<Reading> = FuturesUnordered::new();
+        let mut upstream_over = false;
+        while !(upstream_over && backlog.is_empty() && readings.is_empty()) {
+            while readings.len() < PLACES {
+                let Some(batch) = backlog.pop() else { break };
+                let slot = self.seams.slots.overdraw(1);
+                readings.push(self.read(batch, slot));
+            }
+            let room = readings.len() < PLACES && !upstream_over;
+            tokio::select! {
+                Some(ended) = readings.next(), if !readings.is_empty() => self.judge_end(ended)?,
+                input = self.intake.recv(), if room => match input {
+                    Some(Input::Ended(batch, slot)) => readings.push(self.read(batch, slot)),
+                    Some(Input::NoMore) => upstream_over = true,
+                    None => return Ok(()),
+                },
+            }
+        }
+        hand_over(&self.next.over, NoMoreAnswers, &self.meter).await?;
+        Ok(())
+    }
+
+    fn read(&self, batch: EndedBatch, slot: Lease) -> Reading {
+        let reader = BatchReader { seams: self.seams.clone(), next: self.next.clone(), meter: self.meter.clone() };
+        Box::pin(reader.run(batch, slot))
+    }
+
+    /// A batch that could not be read stays `ended` or `fetched` in the ledger; the next start takes it up.
+    fn judge_end(&self, ended: Result<(), ReadError>) -> Result<(), AnyFault> {
+        match ended {
+            Ok(()) | Err(ReadError::Fetch(FetchError::Stopped)) => Ok(()),
+            Err(ReadError::Ledger(cause)) => Err(cause.into()),
+            Err(ReadError::NextGone) => Err("the next stage is gone".into()),
+            Err(ReadError::Fetch(FetchError::Gone(failure))) => {
+                self.seams.news.warn("E314", format!("results are gone: {failure}"), "they may have been paid for");
+                Ok(())
+            }
+            Err(ReadError::Fetch(FetchError::Provider(failure))) => {
+                self.faults.report("extractor", failure, StopLevel::Drain);
+                Ok(())
+            }
+            Err(ReadError::Fetch(FetchError::Disk(cause)) | ReadError::Disk(cause)) => {
+                self.faults.report("extractor", cause, StopLevel::Drain);
+                Ok(())
+            }
+            Err(other) => {
+                self.faults.report("extractor", other, StopLevel::Drain);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Why a batch could not be read now.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Its files could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file of the workspace cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// A job was lost.
+    #[error(transparent)]
+    Pool(#[from] crate::kit::pool::PoolError),
+    /// The Cleaner has ended.
+    #[error("the next stage is gone")]
+    NextGone,
+}
+
+/// One batch from its result files to the Cleaner.
+struct BatchReader {
+    seams: ExtractorSeams,
+    next: Next,
+    meter: EdgeMeter,
+}
+
+impl BatchReader {
+    async fn run(self, batch: EndedBatch, slot: Lease) -> Result<(), ReadError> {
+        let (output, errors) = self.raw_paths(&batch);
+        if !batch.fetched && (output.is_some() || errors.is_some()) {
+            self.fetch(&batch, output.as_deref(), errors.as_deref()).await?;
+        }
+        let plan = self.seams.ledger.plan(batch.shard).await?;
+        let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch)?);
+        let json = plan.recipe.parameters.answer_format.is_json();
+        drop(plan);
+        for raw in [output, errors].into_iter().flatten() {
+            self.hand_answers(&batch, json, raw, &book).await?;
+        }
+        hand_over(&self.next.read, BatchRead::new(batch, slot), &self.meter).await.map_err(|_| ReadError::NextGone)
+    }
+
+    /// Where the raw files lie, of those that the batch has.
+    fn raw_paths(&self, batch: &EndedBatch) -> (Option<PathBuf>, Option<PathBuf>) {
+        let layout = &self.seams.layout;
+        let output = batch.output.as_ref().map(|_| layout.raw_output(batch.id.as_str()));
+        let errors = batch.errors.as_ref().filter(|errors| batch.output.as_ref() != Some(*errors));
+        (output, errors.map(|_| layout.raw_errors(batch.id.as_str())))
+    }
+
+    async fn fetch(
+        &self,
+        batch: &EndedBatch,
+        output: Option<&std::path::Path>,
+        errors: Option<&std::path::Path>,
+    ) -> Result<(), ReadError> {
+        let mut raw = [None, None];
+        for (slot, (id, path)) in [(&batch.output, output), (&batch.errors, errors)].into_iter().enumerate() {
+            if let (Some(id), Some(path)) = (id, path) {
+                raw[slot] = Some(self.seams.fetcher.fetch(id, path).await?);
+            }
+        }
+        let [output, errors] = raw;
+        self.seams.ledger.fetched(batch.no, output, errors).await?;
+        crate::kit::crash::point("fetch.recorded");
+        Ok(())
+    }
+
+    async fn hand_answers(
+        &self,
+        batch: &EndedBatch,
+        json: bool,
+        raw: PathBuf,
+        book: &Arc<Book>,
+    ) -> Result<(), ReadError> {
+        let file = self.seams.pool.run(move || File::open(&raw)).await??;
+        let mut reader = BufReader::with_capacity(256 * 1024, file);
+        loop {
+            let (book, writers) = (Arc::clone(book), self.seams.writers.clone());
+            let (back, chunk) = self
+                .seams
+                .pool
+                .run(move || {
+                    let chunk = book.read_chunk(&mut reader, &writers);
+                    (reader, chunk)
+                })
+                .await?;
+            reader = back;
+            let chunk = chunk?;
+            if chunk.unknown > 0 {
+                let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
+                self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
+                self.seams.ledger.note_event("unknown_id", Some(batch.no), &text).await?;
+            }
+            if !chunk.answers.is_empty() {
+                let message = AnswersRead { batch: batch.clone(), json, answers: chunk.answers };
+                hand_over(&self.next.answers, message, &self.meter).await.map_err(|_| ReadError::NextGone)?;
+            }
+            if chunk.last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Custom ids of one batch, and where its per-line files go.
+struct Book {
+    lines: HashMap<String, PlanLine>,
+    folder: PathBuf,
+}
+
+#[derive(Default)]
+struct Chunk {
+    answers: Vec<Answer>,
+    unknown: u32,
+    last: bool,
+}
+
+impl Book {
+    fn new(plan: &Plan, layout: &Layout, batch: &EndedBatch) -> io::Result<Self> {
+        let style = plan.recipe.id_style;
+        let id = |line: &PlanLine| layout::custom_id(style, &plan.given, &line.path, full_hash);
+        let lines = plan.lines.iter().map(|line| (id(line), line.clone())).collect();
+        let folder = layout.results(batch.id.as_str());
+        private_folder(&folder)?;
+        Ok(Self { lines, folder })
+    }
+
+    /// Reads up to a chunk of lines, writes their files, ties them to their images. The way back from an id to an image
+    /// is this look-up and nothing else; an unknown id names no path.
+    fn read_chunk(&self, reader: &mut BufReader<File>, writers: &ResultWriters) -> io::Result<Chunk> {
+        let mut chunk = Chunk::default();
+        let mut pending = writers.chunk(CHUNK);
+        let (mut line, mut bytes) = (Vec::new(), 0);
+        while chunk.answers.len() < CHUNK && bytes < CHUNK_BYTES {
+            let Some(cut) = lines::next(reader, &mut line)? else {
+                chunk.last = true;
+                break;
+            };
+            bytes += line.len();
+            let read = if cut { None } else { parse::read(&line) };
+            let Some((read, planned)) =
+                read.and_then(|read| Some((self.lines.get(&read.custom_id)?, read))).map(|(p, r)| (r, p))
+            else {
+                chunk.unknown += 1;
+                continue;
+            };
+            let target = self.folder.join(layout::result_name(&read.custom_id, full_hash));
+            writers.write(&mut pending, target, std::mem::take(&mut line))?;
+            let (outcome, usage) = (read.outcome, read.usage);
+            let (image, path, attempt) = (planned.image, planned.path.clone(), planned.attempt);
+            chunk.answers.push(Answer { image, path, attempt, outcome, usage });
+        }
+        pending.wait()?;
+        Ok(chunk)
+    }
+}
+
+fn full_hash(bytes: &[u8]) -> String {
+    hash::hex_digits(bytes, 64)
+}

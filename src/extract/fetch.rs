@@ -1,0 +1,198 @@
+//! A result file, byte for byte: to a `.part` first, its length checked, synced, then under its name.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+use crate::domain::ids::FileId;
+use crate::kit::atomic_file::{self, Access, Draft, Durability};
+use crate::kit::backoff::Backoff;
+use crate::kit::clock::{Clock, Millis, millis};
+use crate::kit::crash;
+use crate::kit::hash::Sha256;
+use crate::kit::pool::{Pool, PoolError};
+use crate::kit::random;
+use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::records::RawFile;
+use crate::provider::failure::{Failure, Kind};
+use crate::provider::{Download, SharedProvider};
+
+/// Bytes gathered before they are written: large enough that a write is rare, small enough to be forgotten.
+const WRITE: usize = 1024 * 1024;
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(120) };
+/// A fresh result file may answer 404 for some minutes.
+const GONE_AFTER: Duration = Duration::from_secs(600);
+
+/// Why a result file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The provider rejects us.
+    #[error(transparent)]
+    Provider(#[from] Failure),
+    /// Unreachable for too long.
+    #[error("unreachable for too long: {0}")]
+    Unreachable(Failure),
+    /// The file is gone at the provider.
+    #[error("the result file is gone at the provider: {0}")]
+    Gone(Failure),
+    /// The file cannot be written.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// The pool lost the job.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The program drains; nothing is wrong.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Fetches files.
+#[derive(Clone)]
+pub struct Fetcher {
+    /// The service.
+    pub provider: SharedProvider,
+    /// Where bytes are written and hashed.
+    pub pool: Pool,
+    /// The clock.
+    pub clock: Clock,
+    /// Ends pauses at the second signal.
+    pub stop: Stop,
+    /// Unreachable for so long: given up for this life.
+    pub give_up_after: Duration,
+}
+
+impl Fetcher {
+    /// Fetches `id` to `target`; goes on through passing failures, each time from where the last one broke off.
+    ///
+    /// # Errors
+    /// [`FetchError`]; the `.part` is gone then.
+    pub async fn fetch(&self, id: &FileId, target: &Path) -> Result<RawFile, FetchError> {
+        let folder = atomic_file::folder_of(target).to_path_buf();
+        atomic_file::private_folder(&folder)?;
+        let mut part = Part { draft: Draft::create(&folder, Access::Private)?, bytes: 0, sha256: Sha256::default() };
+        let (mut failures, since) = (0, self.clock.now());
+        loop {
+            let (back, ended) = self.stream(id, part).await?;
+            part = back;
+            match ended {
+                Ok(()) if self.is_whole(id, part.bytes).await => break,
+                Ok(()) => {
+                    tracing::warn!(file = %id, bytes = part.bytes, "a result file is incomplete (E315); fetched again");
+                    part =
+                        Part { draft: Draft::create(&folder, Access::Private)?, bytes: 0, sha256: Sha256::default() };
+                    failures += 1;
+                    self.pause(failures, None).await?;
+                }
+                Err(failure) => {
+                    failures += 1;
+                    self.patience(failure, failures, since).await?;
+                }
+            }
+        }
+        crash::point("fetch.half");
+        self.publish(part, target.to_path_buf(), folder).await
+    }
+
+    /// Streams from where `part` ends; gives the part back with how the stream ended.
+    async fn stream(&self, id: &FileId, part: Part) -> Result<(Part, Result<(), Failure>), FetchError> {
+        let mut download = match self.provider.read_file(id, part.bytes).await {
+            Ok(download) => download,
+            Err(failure) => return Ok((part, Err(failure))),
+        };
+        let mut part = self.align(part, &download).await?;
+        let mut gathered: Vec<u8> = Vec::new();
+        loop {
+            match download.bytes.next().await {
+                Some(Ok(chunk)) => {
+                    gathered.extend_from_slice(&chunk);
+                    if gathered.len() >= WRITE {
+                        part = self.append(part, std::mem::take(&mut gathered)).await?;
+                    }
+                }
+                Some(Err(failure)) => return Ok((self.append(part, gathered).await?, Err(failure))),
+                None => return Ok((self.append(part, gathered).await?, Ok(()))),
+            }
+        }
+    }
+
+    /// A server that ignores the range begins anew, and so does the part.
+    async fn align(&self, part: Part, download: &Download) -> Result<Part, FetchError> {
+        if download.offset == part.bytes {
+            return Ok(part);
+        }
+        Ok(self.pool.run(move || part.begin_anew()).await??)
+    }
+
+    async fn append(&self, part: Part, bytes: Vec<u8>) -> Result<Part, FetchError> {
+        if bytes.is_empty() {
+            return Ok(part);
+        }
+        Ok(self.pool.run(move || part.append(&bytes)).await??)
+    }
+
+    /// Whether the length is the one that the file object tells; a server that tells none is believed.
+    async fn is_whole(&self, id: &FileId, bytes: u64) -> bool {
+        match self.provider.file(id).await {
+            Ok(file) => file.bytes.is_none_or(|told| told == bytes),
+            Err(_) => true,
+        }
+    }
+
+    async fn publish(&self, part: Part, target: PathBuf, folder: PathBuf) -> Result<RawFile, FetchError> {
+        let published = move || -> io::Result<RawFile> {
+            let raw = RawFile { bytes: part.bytes, sha256: part.sha256.finish() };
+            part.draft.publish(&target, Durability::Synced)?;
+            crash::point("fetch.renamed");
+            atomic_file::sync_folder(&folder)?;
+            Ok(raw)
+        };
+        Ok(self.pool.run(published).await??)
+    }
+
+    async fn patience(&self, failure: Failure, failures: u32, since: Millis) -> Result<(), FetchError> {
+        let waited = self.clock.now() - since;
+        tracing::warn!(%failure, failures, "a result file could not be fetched");
+        match failure.kind {
+            Kind::NotFound if waited >= millis(GONE_AFTER) => return Err(FetchError::Gone(failure)),
+            Kind::NotFound => {}
+            _ if !failure.is_passing() => return Err(failure.into()),
+            _ if waited >= millis(self.give_up_after) => return Err(FetchError::Unreachable(failure)),
+            _ => {}
+        }
+        self.pause(failures, failure.retry_after).await
+    }
+
+    async fn pause(&self, failures: u32, asked: Option<Duration>) -> Result<(), FetchError> {
+        let pause = asked.unwrap_or_else(|| PAUSES.pause(failures, random::unit()));
+        tokio::select! {
+            () = self.clock.sleep(pause) => Ok(()),
+            () = self.stop.reached(StopLevel::Drain) => Err(FetchError::Stopped),
+        }
+    }
+}
+
+struct Part {
+    draft: Draft,
+    bytes: u64,
+    sha256: Sha256,
+}
+
+impl Part {
+    fn append(mut self, bytes: &[u8]) -> io::Result<Self> {
+        self.draft.file()?.write_all(bytes)?;
+        self.sha256.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(self)
+    }
+
+    fn begin_anew(mut self) -> io::Result<Self> {
+        let file: &mut File = self.draft.file()?;
+        file.set_len(0)?;
+        io::Seek::rewind(file)?;
+        (self.bytes, self.sha256) = (0, Sha256::default());
+        Ok(self)
+    }
+}

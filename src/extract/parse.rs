@@ -1,0 +1,185 @@
+//! One result line: bytes in, a reading out. Lenient about what may be absent, strict about what it concludes.
+//! Source of the cases: `batch-api` reference §2.
+
+use serde_json::Value;
+
+use crate::domain::answer::{Finish, Outcome};
+use crate::domain::batch::Usage;
+
+/// A line as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which request it answers.
+    pub custom_id: String,
+    /// What came back.
+    pub outcome: Outcome,
+    /// Tokens, if told.
+    pub usage: Option<Usage>,
+}
+
+/// Reads a line; `None` if it is no JSON object with a `custom_id`.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Option<Line> {
+    let line: Value = serde_json::from_slice(bytes).ok()?;
+    let custom_id = line.get("custom_id")?.as_str()?.to_owned();
+    let body = line.get("response").and_then(|response| response.get("body")).map(opened);
+    let usage = body.as_ref().and_then(|body| usage(body.get("usage")?));
+    Some(Line { custom_id, outcome: outcome(&line, body), usage })
+}
+
+/// Some servers send the body as a string of JSON.
+fn opened(body: &Value) -> Value {
+    match body {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| body.clone()),
+        other => other.clone(),
+    }
+}
+
+fn outcome(line: &Value, body: Option<Value>) -> Outcome {
+    if let Some(error) = line.get("error").filter(|error| error.is_object()) {
+        return Outcome::NeverRan { code: text(error, "code") };
+    }
+    let status = line.get("response").and_then(|response| response.get("status_code")).and_then(Value::as_u64);
+    let Some(body) = body.filter(|body| body.as_object().is_some_and(|members| !members.is_empty())) else {
+        return Outcome::NeverRan { code: format!("status_{}", status.unwrap_or(0)) };
+    };
+    match status {
+        Some(200) => answered(&body),
+        None | Some(0) => Outcome::NeverRan { code: "status_0".to_owned() },
+        Some(status) => {
+            let error = body.get("error").unwrap_or(&Value::Null);
+            Outcome::Error {
+                status: u16::try_from(status).unwrap_or(u16::MAX),
+                code: text(error, "code"),
+                param: text(error, "param"),
+                message: text(error, "message"),
+            }
+        }
+    }
+}
+
+fn answered(body: &Value) -> Outcome {
+    let choice = body.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&Value::Null);
+    let message = choice.get("message").unwrap_or(&Value::Null);
+    let finish = match choice.get("finish_reason").and_then(Value::as_str) {
+        Some("stop") => Finish::Stop,
+        Some("length") => Finish::Length,
+        Some("content_filter") => Finish::ContentFilter,
+        other => Finish::Other(other.unwrap_or_default().to_owned()),
+    };
+    let refusal = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty());
+    Outcome::Answered { content: content(message), refusal: refusal.map(str::to_owned), finish }
+}
+
+/// A string, or the text parts of a list, joined.
+fn content(message: &Value) -> Option<String> {
+    match message.get("content")? {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            Some(parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect::<String>())
+        }
+        _ => None,
+    }
+}
+
+fn usage(told: &Value) -> Option<Usage> {
+    let count = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64);
+    let detail = |list: &str, key: &str| told.get(list).and_then(|details| count(details, key)).unwrap_or(0);
+    Some(Usage {
+        prompt: count(told, "prompt_tokens")?,
+        cached: detail("prompt_tokens_details", "cached_tokens"),
+        output: count(told, "completion_tokens")?,
+        reasoning: detail("completion_tokens_details", "reasoning_tokens"),
+    })
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chat(content: &str, finish: &str, refusal: &str) -> String {
+        format!(
+            r#"{{"custom_id":"a","response":{{"status_code":200,"body":{{"choices":[{{"finish_reason":{finish},
+            "message":{{"content":{content},"refusal":{refusal}}}}}],
+            "usage":{{"prompt_tokens":1630,"completion_tokens":212,
+            "completion_tokens_details":{{"reasoning_tokens":64}}}}}}}},"error":null}}"#
+        )
+    }
+
+    fn outcome(line: &str) -> Outcome {
+        read(line.as_bytes()).expect("an object with an id").outcome
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let answered = |content: Option<&str>, refusal: Option<&str>, finish: Finish| Outcome::Answered {
+            content: content.map(str::to_owned),
+            refusal: refusal.map(str::to_owned),
+            finish,
+        };
+        let cases = [
+            (
+                chat(r#""He said \"hello\"\nto me""#, r#""stop""#, "null"),
+                answered(Some("He said \"hello\"\nto me"), None, Finish::Stop),
+            ),
+            (chat("null", r#""stop""#, r#""I cannot""#), answered(None, Some("I cannot"), Finish::Stop)),
+            (chat(r#""""#, r#""length""#, "null"), answered(Some(""), None, Finish::Length)),
+            (
+                chat(r#"[{"type":"text","text":"a"},{"text":"b"}]"#, "null", "null"),
+                answered(Some("ab"), None, Finish::Other(String::new())),
+            ),
+            (chat("7", r#""content_filter""#, r#""""#), answered(None, None, Finish::ContentFilter)),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(outcome(&line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_never_ran_is_no_answer() {
+        let lines = [
+            (r#"{"custom_id":"a","response":null,"error":{"code":"batch_expired","message":""}}"#, "batch_expired"),
+            (r#"{"custom_id":"a","response":{"status_code":0,"request_id":"","body":{}},"error":null}"#, "status_0"),
+            (r#"{"custom_id":"a","response":null,"error":null}"#, "status_0"),
+            (r#"{"custom_id":"a"}"#, "status_0"),
+            (r#"{"custom_id":"a","response":"odd"}"#, "status_0"),
+        ];
+        for (line, code) in lines {
+            assert_eq!(outcome(line), Outcome::NeverRan { code: code.to_owned() }, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_endpoint_keeps_its_words() {
+        let line = r#"{"custom_id":"a","response":{"status_code":400,"body":{"error":{"message":"too long",
+            "param":"messages","code":"context_length_exceeded"}}},"error":null}"#;
+        let expected = Outcome::Error {
+            status: 400,
+            code: "context_length_exceeded".into(),
+            param: "messages".into(),
+            message: "too long".into(),
+        };
+        assert_eq!(outcome(line), expected);
+    }
+
+    #[test]
+    fn usage_and_a_body_in_a_string() {
+        let usage = read(chat(r#""x""#, r#""stop""#, "null").as_bytes()).and_then(|line| line.usage);
+        assert_eq!(usage, Some(Usage { prompt: 1630, cached: 0, output: 212, reasoning: 64 }));
+        let body = r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}"#;
+        let line = serde_json::json!({"custom_id": "a", "response": {"status_code": 200, "body": body}}).to_string();
+        assert!(matches!(outcome(&line), Outcome::Answered { content: Some(text), .. } if text == "x"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _read = read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! When the feed is over: one pure question about the ledger's standing.
+
+use crate::ledger::records::Standing;
+
+/// What a mode waits for before it says that no more images come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedEnd {
+    /// Nothing owed and nothing in flight: what is in flight may still come back.
+    Settled,
+    /// Every owed image is in a shard, and no body could still give one back.
+    Opened,
+    /// Every owed image is in a plan.
+    Planned,
+}
+
+impl FeedEnd {
+    /// Whether no image can become owed any more that this mode would still send.
+    #[must_use]
+    pub fn is_reached(self, standing: &Standing) -> bool {
+        let nothing_owed = !standing.walking && standing.owed == 0;
+        match self {
+            Self::Settled => nothing_owed && standing.packed == 0,
+            Self::Opened => nothing_owed && standing.sealed == 0,
+            Self::Planned => nothing_owed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mode_waits_for_its_own_end() {
+        let done = Standing { found: 3, done: 3, ..Standing::default() };
+        let sealed = Standing { packed: 3, sealed: 1, ..Standing::default() };
+        let open = Standing { packed: 3, batches_open: 1, ..Standing::default() };
+        let owed = Standing { owed: 1, ..Standing::default() };
+        let walking = Standing { walking: true, ..done };
+        let ends = [FeedEnd::Settled, FeedEnd::Opened, FeedEnd::Planned];
+        let reached = |standing: Standing| ends.map(|end| end.is_reached(&standing));
+        assert_eq!(reached(done), [true, true, true]);
+        assert_eq!(reached(sealed), [false, false, true]);
+        assert_eq!(reached(open), [false, true, true]);
+        assert_eq!(reached(owed), [false, false, false]);
+        assert_eq!(reached(walking), [false, false, false]);
+    }
+}

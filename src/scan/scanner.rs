@@ -1,0 +1,165 @@
+//! The Scanner: the actor that enrols the walk and feeds what is owed. The walk never waits for the pipeline, and the feed
+//! reads the ledger alone: first attempts and retries take the same road.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Recipient, fut::wrap_future};
+use tokio::sync::mpsc;
+
+use super::feed::FeedEnd;
+use crate::corpus::{PassedOver, Walked};
+use crate::domain::ids::CorpusId;
+use crate::kit::edge::{EdgeMeter, hand_over};
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::keeper::Ledger;
+use crate::ledger::records::Cursor;
+use crate::message::{ImageFound, NoMoreImages};
+
+/// Images read from the feed at a time.
+const STRETCH: u32 = 256;
+
+/// The image folder cannot be listed at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the image folder: {0}")]
+pub struct RootUnreadable(pub std::io::Error);
+
+/// What the Scanner works with.
+#[derive(Clone, Debug)]
+pub struct ScannerOptions {
+    /// The corpus's row.
+    pub corpus: CorpusId,
+    /// What the mode waits for.
+    pub end: FeedEnd,
+    /// Images handed on by this process at most; 0 = all.
+    pub limit: u64,
+}
+
+/// What the walk passed over, for the screen.
+pub type SharedPassedOver = Arc<Mutex<PassedOver>>;
+
+/// The actor: one loop that enrols, one that feeds.
+pub struct Scanner {
+    enrolling: Option<Enrolling>,
+    feeding: Option<Feeding>,
+    faults: Faults,
+    guard: ExitGuard,
+}
+
+struct Enrolling {
+    walk: mpsc::Receiver<Walked>,
+    corpus: CorpusId,
+    ledger: Ledger,
+    stop: Stop,
+    passed_over: SharedPassedOver,
+}
+
+struct Feeding {
+    options: ScannerOptions,
+    ledger: Ledger,
+    stop: Stop,
+    images: Recipient<ImageFound>,
+    over: Recipient<NoMoreImages>,
+    meter: EdgeMeter,
+}
+
+impl Scanner {
+    /// A Scanner of the files that come through `walk`; the ledger knows already that the walk has begun.
+    #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "each is one seam; a struct for one call would only rename them")]
+    pub fn new(
+        options: ScannerOptions,
+        walk: mpsc::Receiver<Walked>,
+        ledger: Ledger,
+        stop: Stop,
+        next: (Recipient<ImageFound>, Recipient<NoMoreImages>),
+        meter: EdgeMeter,
+        passed_over: SharedPassedOver,
+        faults: Faults,
+        guard: ExitGuard,
+    ) -> Self {
+        let corpus = options.corpus;
+        let enrolling = Enrolling { walk, corpus, ledger: ledger.clone(), stop: stop.clone(), passed_over };
+        let (images, over) = next;
+        let feeding = Feeding { options, ledger, stop, images, over, meter };
+        Self { enrolling: Some(enrolling), feeding: Some(feeding), faults, guard }
+    }
+}
+
+impl Actor for Scanner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let (Some(enrolling), Some(feeding)) = (self.enrolling.take(), self.feeding.take()) else { return };
+        ctx.spawn(wrap_future::<_, Self>(enrolling.run()).map(|ended, actor, _| {
+            if let Err(fault) = ended {
+                actor.faults.report("scanner", fault, StopLevel::Drain);
+            }
+        }));
+        ctx.spawn(wrap_future::<_, Self>(feeding.run()).map(|ended, actor, ctx| {
+            match ended {
+                Ok(()) => actor.guard.drained(),
+                Err(fault) => actor.faults.report("scanner", fault, StopLevel::Now),
+            }
+            ctx.stop();
+        }));
+    }
+}
+
+impl Enrolling {
+    async fn run(mut self) -> Result<(), AnyFault> {
+        loop {
+            let walked = tokio::select! {
+                walked = self.walk.recv() => walked,
+                () = self.stop.reached(StopLevel::Drain) => return Ok(()),
+            };
+            match walked {
+                Some(Walked::Page(page, passed)) => {
+                    self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).add(passed);
+                    self.ledger.enrol(self.corpus, page).await?;
+                }
+                Some(Walked::Over) => {
+                    self.ledger.walk_over(self.corpus).await?;
+                    return Ok(());
+                }
+                Some(Walked::Broken(cause)) => return Err(RootUnreadable(cause).into()),
+                // The walk thread died: its guard tells; the walk is not over, so nothing is concluded from its absence.
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Feeding {
+    async fn run(self) -> Result<(), AnyFault> {
+        let mut standing = self.ledger.standing();
+        let mut cursor = Cursor::default();
+        let mut left = if self.options.limit == 0 { u64::MAX } else { self.options.limit };
+        while left > 0 && !self.stop.is_stopping() {
+            // Seen before the question, so that a commit between question and wait is not missed.
+            let now = *standing.borrow_and_update();
+            let stretch = self.ledger.take_owed(self.options.corpus, cursor, STRETCH).await?;
+            if stretch.images.is_empty() {
+                if self.options.end.is_reached(&now) {
+                    break;
+                }
+                tokio::select! {
+                    changed = standing.changed() => changed.map_err(|_| "the ledger is closed")?,
+                    () = self.stop.reached(StopLevel::Drain) => break,
+                }
+                continue;
+            }
+            cursor = stretch.next;
+            for image in stretch.images {
+                if left == 0 || self.stop.is_stopping() {
+                    break;
+                }
+                left -= 1;
+                hand_over(&self.images, ImageFound(image), &self.meter).await?;
+            }
+        }
+        hand_over(&self.over, NoMoreImages, &self.meter).await?;
+        Ok(())
+    }
+}

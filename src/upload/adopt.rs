@@ -1,0 +1,223 @@
+//! Doubt: a create was sent and nobody knows what became of it. Listing finds the batch, or the input file is deleted (the
+//! fence), after which no late request can succeed, and a second listing decides.
+//!
+//! Never send again before that: the API has no idempotency key.
+
+use std::time::Duration;
+
+use crate::domain::batch::Intent;
+use crate::domain::ids::BatchId;
+use crate::kit::backoff::Backoff;
+use crate::kit::clock::Clock;
+use crate::kit::random;
+use crate::ledger::LedgerError;
+use crate::ledger::keeper::Ledger;
+use crate::provider::SharedProvider;
+use crate::provider::failure::{Failure, Kind};
+use crate::provider::wire::Batch;
+
+/// Pages of the batch list read at most for one listing: a million batches.
+const MOST_PAGES: usize = 10_000;
+/// How far beyond the input file's creation the list is read, in seconds.
+const MARGIN_S: i64 = 3600;
+/// Pause before the first listing: a create on its way has arrived by then.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+
+const PATIENCE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
+
+/// What doubt came to.
+#[derive(Debug)]
+pub enum Resolved {
+    /// The batch exists.
+    Adopted(Box<Batch>, Vec<BatchId>),
+    /// Surely none exists and none can: the plan may be uploaded anew.
+    Void,
+    /// The provider itself said that this very try failed.
+    Failed(Box<Batch>),
+}
+
+/// Whether `batch` is the one that `intent` was to create.
+#[must_use]
+pub fn is_match(batch: &Batch, intent: &Intent) -> bool {
+    let named = |key: &str, value: &str| batch.metadata.get(key).is_some_and(|told| told == value);
+    let by_name = named("run", intent.run.as_str())
+        && named("shard", intent.shard_tag.as_str())
+        && named("attempt", &intent.attempt.to_string());
+    let by_file = batch.input_file.as_ref() == Some(&intent.input);
+    // Failed batches of earlier tries may name the same file; only this very attempt counts then.
+    if batch.status == "failed" { by_name } else { by_file || by_name }
+}
+
+/// Chooses among all batches of a listing: the oldest living match is adopted, others are strays.
+#[must_use]
+pub fn choose(batches: Vec<Batch>, intent: &Intent) -> Option<Resolved> {
+    let (failed, mut living): (Vec<Batch>, Vec<Batch>) =
+        batches.into_iter().filter(|batch| is_match(batch, intent)).partition(|batch| batch.status == "failed");
+    living.sort_by_key(|batch| batch.created_at);
+    living.dedup_by(|a, b| a.id == b.id);
+    if living.is_empty() {
+        return failed.into_iter().next().map(|batch| Resolved::Failed(Box::new(batch)));
+    }
+    let oldest = living.remove(0);
+    Some(Resolved::Adopted(Box::new(oldest), living.into_iter().map(|batch| batch.id).collect()))
+}
+
+/// The two hands that resolve doubt.
+#[derive(Clone)]
+pub struct Doubt {
+    /// The service.
+    pub provider: SharedProvider,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// How long a listing may lag behind a create.
+    pub settle: Duration,
+}
+
+impl Doubt {
+    /// Resolves the doubt about `intent`; goes on for ever while the provider gives no definite answer.
+    ///
+    /// # Errors
+    /// The ledger's, or a refusal of the key.
+    pub async fn resolve(&self, intent: &Intent) -> Result<Resolved, DoubtError> {
+        self.ledger.doubted(intent.no).await?;
+        if !intent.fenced {
+            self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
+            if let Some(found) = choose(self.listing(intent).await?, intent) {
+                return Ok(found);
+            }
+            self.fence(intent).await?;
+        }
+        self.clock.sleep(self.settle).await;
+        Ok(choose(self.listing(intent).await?, intent).unwrap_or(Resolved::Void))
+    }
+
+    /// Deletes the input file until the answer is definite.
+    async fn fence(&self, intent: &Intent) -> Result<(), DoubtError> {
+        let mut failures = 0;
+        while let Err(failure) = self.provider.delete_file(&intent.input).await {
+            self.patience(&mut failures, failure).await?;
+        }
+        self.ledger.fenced(intent.no).await?;
+        Ok(())
+    }
+
+    /// All batches not older than the input file; a listing with any error in it did not happen.
+    async fn listing(&self, intent: &Intent) -> Result<Vec<Batch>, DoubtError> {
+        let mut failures = 0;
+        loop {
+            match self.pages(intent).await {
+                Ok(batches) => return Ok(batches),
+                Err(failure) => self.patience(&mut failures, failure).await?,
+            }
+        }
+    }
+
+    async fn pages(&self, intent: &Intent) -> Result<Vec<Batch>, Failure> {
+        let mut found: Vec<Batch> = Vec::new();
+        let mut after: Option<BatchId> = None;
+        for _ in 0..MOST_PAGES {
+            let page = self.provider.list_batches(after.as_ref()).await?;
+            let Some(last) = page.batches.last().map(|batch| batch.id.clone()) else { break };
+            if after.as_ref() == Some(&last) {
+                break;
+            }
+            let too_old = |batch: &Batch| batch.created_at > 0 && batch.created_at < intent.input_created - MARGIN_S;
+            let all_old = page.batches.iter().all(too_old);
+            found.extend(page.batches.into_iter().filter(|batch| is_match(batch, intent)));
+            if all_old || !page.has_more {
+                break;
+            }
+            after = Some(last);
+        }
+        Ok(found)
+    }
+
+    async fn patience(&self, failures: &mut u32, failure: Failure) -> Result<(), DoubtError> {
+        if matches!(failure.kind, Kind::Key | Kind::Forbidden) {
+            return Err(failure.into());
+        }
+        *failures += 1;
+        tracing::warn!(%failure, failures, "no definite answer about a batch in doubt");
+        let pause = failure.retry_after.unwrap_or_else(|| PATIENCE.pause(*failures, random::unit()));
+        self.clock.sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Why doubt could not be resolved now.
+#[derive(Debug, thiserror::Error)]
+pub enum DoubtError {
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The provider rejects us.
+    #[error(transparent)]
+    Provider(#[from] Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{BatchNo, FileId, ShardId, Tag};
+
+    fn intent() -> Intent {
+        Intent {
+            no: BatchNo(1),
+            attempt: 2,
+            run: Tag("run".into()),
+            shard_tag: Tag("shard".into()),
+            shard: ShardId(1),
+            input: FileId("file-1".into()),
+            input_created: 1000,
+            body_hash: [0; 16],
+            fenced: false,
+        }
+    }
+
+    fn batch(id: &str, status: &str, file: &str, attempt: &str, created_at: i64) -> Batch {
+        let metadata = [("run", "run"), ("shard", "shard"), ("attempt", attempt)];
+        Batch {
+            id: BatchId(id.into()),
+            status: status.into(),
+            input_file: Some(FileId(file.into())),
+            output_file: None,
+            error_file: None,
+            created_at,
+            expires_at: None,
+            counts: None,
+            refusals: Vec::new(),
+            metadata: metadata.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            usage: None,
+            model: None,
+            raw: serde_json::Value::Null,
+        }
+    }
+
+    fn chosen(batches: Vec<Batch>) -> String {
+        match choose(batches, &intent()) {
+            None => "none".into(),
+            Some(Resolved::Adopted(batch, strays)) => format!("{} + {}", batch.id, strays.len()),
+            Some(Resolved::Failed(batch)) => format!("failed {}", batch.id),
+            Some(Resolved::Void) => "void".into(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_living_match_is_adopted() {
+        let cases = [
+            (vec![], "none"),
+            (vec![batch("a", "in_progress", "file-9", "9", 5)], "none"),
+            (vec![batch("a", "in_progress", "file-1", "9", 5)], "a + 0"),
+            (vec![batch("a", "validating", "file-9", "2", 5)], "a + 0"),
+            (vec![batch("b", "in_progress", "file-1", "2", 9), batch("a", "completed", "file-1", "2", 5)], "a + 1"),
+            (vec![batch("a", "failed", "file-1", "1", 5)], "none"),
+            (vec![batch("a", "failed", "file-1", "2", 5)], "failed a"),
+            (vec![batch("a", "failed", "file-1", "2", 5), batch("b", "in_progress", "file-1", "2", 9)], "b + 0"),
+        ];
+        for (batches, expected) in cases {
+            assert_eq!(chosen(batches.clone()), expected, "{batches:?}");
+        }
+    }
+}

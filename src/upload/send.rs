@@ -1,0 +1,473 @@
+//! One shard on its way to one open batch: driven by its state in the ledger, so that the first try, the second one and the
+//! next process's are the same road.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::adopt::{Doubt, DoubtError, Resolved};
+use super::journal;
+use crate::domain::batch::{Intent, OpenBatch, Refusal};
+use crate::domain::ids::BatchId;
+use crate::domain::layout::Layout;
+use crate::domain::shard::{ShardFacts, ShardState};
+use crate::kit::backoff::Backoff;
+use crate::kit::bodies::{Body, BodyDone, BodyError, ShardBodies};
+use crate::kit::clock::{Clock, Millis, millis};
+use crate::kit::crash;
+use crate::kit::news::{News, Notice};
+use crate::kit::random;
+use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::LedgerError;
+use crate::ledger::keeper::Ledger;
+use crate::ledger::records::{Culprit, Remeasured};
+use crate::provider::failure::{Failure, Kind};
+use crate::provider::wire::{Batch, ExpiresAfter, NewBatch, RemoteFile};
+use crate::provider::{SharedProvider, UploadBody};
+
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+const QUEUE_PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
+
+/// What batches are created with.
+#[derive(Clone, Debug)]
+pub struct SendOptions {
+    /// First part of upload names.
+    pub jsonl_file_base: String,
+    /// Batch metadata, at most 512 characters.
+    pub description: String,
+    /// `completion_window`.
+    pub window: String,
+    /// How long result files are kept.
+    pub results_expire_after: Option<Duration>,
+    /// Unreachable for so long: the run ends.
+    pub give_up_after: Duration,
+    /// How long a listing may lag behind a create.
+    pub settle: Duration,
+}
+
+/// Why a shard cannot go on now; what it had reached is in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The provider rejects us, or everything that we send.
+    #[error(transparent)]
+    Provider(#[from] Failure),
+    /// Unreachable for too long.
+    #[error("unreachable for too long: {0}")]
+    Unreachable(Failure),
+    /// A file of the workspace cannot be written.
+    #[error(transparent)]
+    Disk(#[from] std::io::Error),
+    /// A body cannot be made for a reason of this program's own.
+    #[error("{0}")]
+    Body(String),
+    /// The program drains; nothing is wrong.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl From<DoubtError> for SendError {
+    fn from(error: DoubtError) -> Self {
+        match error {
+            DoubtError::Ledger(cause) => Self::Ledger(cause),
+            DoubtError::Provider(cause) => Self::Provider(cause),
+        }
+    }
+}
+
+/// How a shard's journey ended.
+#[derive(Debug)]
+pub enum Sent {
+    /// Its batch is open.
+    Open(OpenBatch),
+    /// Nothing is left to send: dissolved, or somebody else's by now.
+    Nothing,
+}
+
+/// Everything a shard's journey needs.
+#[derive(Clone)]
+pub struct Sender {
+    /// Options.
+    pub options: SendOptions,
+    /// The service.
+    pub provider: SharedProvider,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Makes the bytes.
+    pub bodies: Arc<dyn ShardBodies>,
+    /// Names of files.
+    pub layout: Layout,
+    /// The clock.
+    pub clock: Clock,
+    /// Ends pauses when the program drains.
+    pub stop: Stop,
+    /// News for people.
+    pub news: News,
+    /// Since when the provider has not been reached, over all shards.
+    pub unreached_since: Arc<Mutex<Option<Millis>>>,
+}
+
+impl Sender {
+    /// Drives `shard` until its batch is open. `resumed`: an earlier process may have uploaded it already.
+    ///
+    /// # Errors
+    /// [`SendError`]; the shard stays where it is, and the next start takes it up.
+    pub async fn drive(&self, mut shard: ShardFacts, resumed: bool) -> Result<Sent, SendError> {
+        let mut look_first = resumed;
+        loop {
+            if shard.state == ShardState::Uploaded {
+                self.pause_until(shard.not_before).await?;
+            }
+            match shard.state {
+                // Nothing new is sent or paid once the program drains.
+                ShardState::Sealed | ShardState::Uploaded if self.stop.is_stopping() => return Err(SendError::Stopped),
+                ShardState::Sealed => {
+                    self.upload(&shard, look_first).await?;
+                    look_first = false;
+                }
+                ShardState::Uploaded => {
+                    if let Some(open) = self.create(&shard).await? {
+                        return Ok(Sent::Open(open));
+                    }
+                }
+                ShardState::Opening => {
+                    let intent = self.ledger.intent(shard.id).await?;
+                    if let Some(open) = self.resolve(&shard, &intent).await? {
+                        return Ok(Sent::Open(open));
+                    }
+                }
+                ShardState::Spent | ShardState::Gone | ShardState::Dissolved => return Ok(Sent::Nothing),
+            }
+            shard = self.ledger.shard(shard.id).await?;
+        }
+    }
+
+    /// sealed → uploaded, or dissolved.
+    async fn upload(&self, shard: &ShardFacts, look_first: bool) -> Result<(), SendError> {
+        let name = self.upload_name(shard);
+        if look_first && let Some(file) = self.left_behind(shard, &name).await? {
+            // The file is there whole; its hash is still wanted, so the body runs into nothing.
+            if let Ok(done) = self.hash_only(shard).await? {
+                return self.record_upload(shard, &file, done).await;
+            }
+            return Ok(());
+        }
+        let mut failures = 0;
+        loop {
+            let body = match self.bodies.open(shard.id).await {
+                Ok(body) => body,
+                Err(error) => return self.spoiled(shard, error).await,
+            };
+            let (upload, end) = UploadBody::split(body);
+            crash::point("upload.before");
+            let answer = self.provider.upload_file(&name, upload).await;
+            match answer {
+                Ok(file) if file.bytes.is_none_or(|bytes| bytes == shard.bytes) => {
+                    crash::point("upload.answered");
+                    return match Body::ended(end).await {
+                        Ok(done) => self.record_upload(shard, &file, done).await,
+                        Err(error) => self.spoiled(shard, error).await,
+                    };
+                }
+                Ok(file) => {
+                    tracing::warn!(file = %file.id, got = file.bytes, want = shard.bytes, "a torn input file is deleted");
+                    self.forget_file(&file).await;
+                    failures += 1;
+                }
+                Err(failure) => {
+                    if failure.kind == Kind::Body
+                        && let Err(error @ (BodyError::Spoiled(_) | BodyError::Broken(_))) = Body::ended(end).await
+                    {
+                        return self.spoiled(shard, error).await;
+                    }
+                    self.patience(failure, &mut failures).await?;
+                }
+            }
+        }
+    }
+
+    async fn record_upload(&self, shard: &ShardFacts, file: &RemoteFile, done: BodyDone) -> Result<(), SendError> {
+        self.reached();
+        if !done.contents.is_empty() {
+            self.ledger.content_seen(done.contents).await?;
+        }
+        match self.ledger.uploaded(shard.id, file.id.clone(), file.created_at, done.hash).await {
+            Ok(()) => {
+                crash::point("upload.recorded");
+                Ok(())
+            }
+            // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
+            Err(LedgerError::Stale(why)) => {
+                tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");
+                self.forget_file(file).await;
+                Ok(self.ledger.dissolve(shard.id, None).await?)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// An upload of an earlier process whose answer was never recorded.
+    async fn left_behind(&self, shard: &ShardFacts, name: &str) -> Result<Option<RemoteFile>, SendError> {
+        let mut failures = 0;
+        loop {
+            match self.provider.find_files(name).await {
+                Ok(files) => {
+                    self.reached();
+                    let (mut whole, torn): (Vec<_>, Vec<_>) =
+                        files.into_iter().partition(|file| file.bytes == Some(shard.bytes));
+                    for file in torn.iter().chain(whole.get(1..).unwrap_or_default()) {
+                        self.forget_file(file).await;
+                    }
+                    whole.truncate(1);
+                    return Ok(whole.pop());
+                }
+                // Some servers list no files: then the upload is simply made again, which costs storage and no money.
+                Err(failure) if !failure.is_passing() && !failure.stops_the_run() => return Ok(None),
+                Err(failure) => self.patience(failure, &mut failures).await?,
+            }
+        }
+    }
+
+    /// Runs the body into nothing; the inner error means that the shard was dissolved.
+    async fn hash_only(&self, shard: &ShardFacts) -> Result<Result<BodyDone, ()>, SendError> {
+        let opened = self.bodies.open(shard.id).await;
+        let ended = match opened {
+            Ok(mut body) => {
+                while body.lane.recv().await.is_some() {}
+                Body::ended(body.end).await
+            }
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) => self.spoiled(shard, error).await.map(Err),
+        }
+    }
+
+    /// A body that cannot be made: its shard is dissolved before anything was paid, all others of it are owed again.
+    async fn spoiled(&self, shard: &ShardFacts, error: BodyError) -> Result<(), SendError> {
+        let spoiler = match error {
+            BodyError::Spoiled(spoiler) => spoiler,
+            other => return Err(SendError::Body(other.to_string())),
+        };
+        let text = format!("{}: {}", spoiler.path, spoiler.what);
+        self.news.warn("E207", text, "measured and asked again, nothing counted; after three times failed");
+        let now = spoiler.now.map(|found| Remeasured { stamp: found.stamp, fate: found.fate });
+        self.ledger.dissolve(shard.id, Some(Culprit { image: spoiler.image, now })).await?;
+        self.bodies.discard(shard.id).await;
+        Ok(())
+    }
+
+    /// uploaded → opening → open: pays once.
+    async fn create(&self, shard: &ShardFacts) -> Result<Option<OpenBatch>, SendError> {
+        let intent = self.ledger.intend(shard.id).await?;
+        crash::point("intent.recorded");
+        journal::append(&self.layout, self.clock.now(), "intent", shard, &intent, None)?;
+        crash::point("create.before");
+        match self.provider.create_batch(&self.new_batch(shard, &intent)).await {
+            Ok(batch) if batch.input_file.as_ref().is_none_or(|file| *file == intent.input) => {
+                crash::point("create.answered");
+                self.reached();
+                Ok(Some(self.opened(shard, &intent, &batch, false).await?))
+            }
+            Ok(batch) => {
+                tracing::warn!(batch = %batch.id, "the answer to a create names another input file");
+                self.resolve(shard, &intent).await
+            }
+            Err(failure) if failure.surely_not_created() => {
+                self.not_created(shard, &intent, failure).await?;
+                Ok(None)
+            }
+            Err(failure) => {
+                self.news.warn(
+                    "E313",
+                    format!(
+                        "unknown whether {} created the batch of shard {}: {failure}",
+                        self.provider.host(),
+                        shard.id
+                    ),
+                    "it is looked up in the batch list; never paid twice",
+                );
+                self.resolve(shard, &intent).await
+            }
+        }
+    }
+
+    async fn opened(
+        &self,
+        shard: &ShardFacts,
+        intent: &Intent,
+        batch: &Batch,
+        adopted: bool,
+    ) -> Result<OpenBatch, SendError> {
+        let open = self.ledger.opened(intent.no, batch.id.clone(), batch.expires_at, adopted).await?;
+        crash::point("create.recorded");
+        journal::append(&self.layout, self.clock.now(), "open", shard, intent, Some(&batch.id))?;
+        journal::notice(&self.layout, batch)?;
+        crash::point("create.noticed");
+        self.bodies.sent(shard.id).await;
+        self.news.opened();
+        self.news.tell(Notice::Batch {
+            id: batch.id.to_string(),
+            to: "open",
+            lines: shard.lines,
+            detail: if adopted { "found again".to_owned() } else { String::new() },
+        });
+        Ok(open)
+    }
+
+    /// opening → uploaded: surely nothing was created.
+    async fn not_created(&self, shard: &ShardFacts, intent: &Intent, failure: Failure) -> Result<(), SendError> {
+        if failure.kind == Kind::NoSuchFile && self.is_gone(intent).await? {
+            // A deleted input file is a fence: nothing can come of this intent any more.
+            self.ledger.fenced(intent.no).await?;
+            return self.voided(shard, intent).await;
+        }
+        let pauses = if failure.kind == Kind::QueueFull { QUEUE_PAUSES } else { PAUSES };
+        let pause = failure.retry_after.unwrap_or_else(|| pauses.pause(intent.attempt, random::unit()));
+        let refusal = Refusal { code: failure.code.clone(), message: failure.message.clone(), line: None };
+        self.ledger.not_created(intent.no, refusal, self.clock.now() + millis(pause)).await?;
+        journal::append(&self.layout, self.clock.now(), "refused", shard, intent, None)?;
+        match failure.kind {
+            Kind::Unreached => self.still_unreached(failure),
+            Kind::Busy | Kind::NoSuchFile => Ok(()),
+            Kind::QueueFull => {
+                self.news.warn(
+                    "E309",
+                    format!("the queue at {} is full: {}", failure.host, failure.message),
+                    "nothing to do: the next batch goes when one ends",
+                );
+                Ok(())
+            }
+            _ => Err(failure.into()),
+        }
+    }
+
+    async fn is_gone(&self, intent: &Intent) -> Result<bool, SendError> {
+        match self.provider.file(&intent.input).await {
+            Ok(_) => Ok(false),
+            Err(failure) if failure.kind == Kind::NotFound => Ok(true),
+            Err(failure) if failure.stops_the_run() => Err(failure.into()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// opening → open, sealed or uploaded, once it is known what became of the create.
+    async fn resolve(&self, shard: &ShardFacts, intent: &Intent) -> Result<Option<OpenBatch>, SendError> {
+        let doubt = Doubt {
+            provider: Arc::clone(&self.provider),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            settle: self.options.settle,
+        };
+        // Doubt may take long; the ledger keeps it for the next start.
+        let resolved = tokio::select! {
+            resolved = doubt.resolve(intent) => resolved?,
+            () = self.stop.reached(StopLevel::Drain) => return Err(SendError::Stopped),
+        };
+        match resolved {
+            Resolved::Adopted(batch, strays) => {
+                let open = self.opened(shard, intent, &batch, true).await?;
+                for stray in strays {
+                    self.stray(intent, stray).await?;
+                }
+                Ok(Some(open))
+            }
+            Resolved::Void => {
+                self.voided(shard, intent).await?;
+                Ok(None)
+            }
+            Resolved::Failed(batch) => {
+                let refusal = batch.refusals.first().cloned().unwrap_or(Refusal {
+                    code: String::new(),
+                    message: "the batch failed".to_owned(),
+                    line: None,
+                });
+                let pause = PAUSES.pause(intent.attempt, random::unit());
+                self.ledger.not_created(intent.no, refusal, self.clock.now() + millis(pause)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn voided(&self, shard: &ShardFacts, intent: &Intent) -> Result<(), SendError> {
+        self.ledger.voided(intent.no).await?;
+        Ok(journal::append(&self.layout, self.clock.now(), "void", shard, intent, None)?)
+    }
+
+    /// A second batch of one shard: cancelled, and read like any other.
+    async fn stray(&self, intent: &Intent, id: BatchId) -> Result<(), SendError> {
+        self.ledger.stray(intent.shard, intent.input.clone(), id.clone()).await?;
+        if let Err(failure) = self.provider.cancel_batch(&id).await {
+            tracing::warn!(batch = %id, %failure, "a stray batch could not be cancelled; it is read when it ends");
+        }
+        Ok(())
+    }
+
+    fn upload_name(&self, shard: &ShardFacts) -> String {
+        format!("{}-{}-{}-{}.jsonl", self.options.jsonl_file_base, shard.run, shard.tag, shard.next_attempt)
+    }
+
+    fn new_batch(&self, shard: &ShardFacts, intent: &Intent) -> NewBatch {
+        let mut metadata = BTreeMap::from([
+            ("run".to_owned(), intent.run.to_string()),
+            ("shard".to_owned(), intent.shard_tag.to_string()),
+            ("attempt".to_owned(), intent.attempt.to_string()),
+            ("xxh3".to_owned(), crate::kit::hash::hex(&intent.body_hash)),
+        ]);
+        if !self.options.description.is_empty() {
+            metadata.insert("description".to_owned(), self.options.description.clone());
+        }
+        let expires = self.options.results_expire_after;
+        NewBatch {
+            input_file_id: intent.input.clone(),
+            endpoint: shard.endpoint.clone(),
+            completion_window: self.options.window.clone(),
+            metadata,
+            output_expires_after: expires
+                .map(|after| ExpiresAfter { anchor: "created_at".to_owned(), seconds: after.as_secs() }),
+        }
+    }
+
+    async fn forget_file(&self, file: &RemoteFile) {
+        if let Err(failure) = self.provider.delete_file(&file.id).await {
+            tracing::warn!(file = %file.id, %failure, "a leftover stays at the provider");
+        }
+    }
+
+    /// Waits after a failure that may pass; any other ends the journey.
+    async fn patience(&self, failure: Failure, failures: &mut u32) -> Result<(), SendError> {
+        if !failure.is_passing() && failure.kind != Kind::Body {
+            return Err(failure.into());
+        }
+        *failures += 1;
+        tracing::warn!(%failure, failures, "an upload failed");
+        let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(*failures, random::unit()));
+        if failure.kind == Kind::Unreached {
+            self.still_unreached(failure)?;
+        }
+        self.pause_until(self.clock.now() + millis(pause)).await
+    }
+
+    async fn pause_until(&self, deadline: Millis) -> Result<(), SendError> {
+        tokio::select! {
+            () = self.clock.sleep_until(deadline) => Ok(()),
+            () = self.stop.reached(StopLevel::Drain) => Err(SendError::Stopped),
+        }
+    }
+
+    fn reached(&self) {
+        *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn still_unreached(&self, failure: Failure) -> Result<(), SendError> {
+        let now = self.clock.now();
+        let since = *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
+        if now - since >= millis(self.options.give_up_after) {
+            return Err(SendError::Unreachable(failure));
+        }
+        Ok(())
+    }
+}

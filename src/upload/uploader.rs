@@ -1,0 +1,258 @@
+//! The Uploader: the actor that gives sealed shards a place, a slot and a journey. What a journey does is `send`'s affair.
+
+use std::collections::{HashSet, VecDeque};
+
+use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
+use actix::{ResponseActFuture, fut::wrap_future};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, watch};
+
+use super::send::{SendError, Sender, Sent};
+use crate::domain::ids::ShardId;
+use crate::domain::shard::{ShardFacts, ShardState};
+use crate::kit::budget::{Budget, Closed, Lease};
+use crate::kit::edge::{EdgeMeter, give, hand_over, take};
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::records::Standing;
+use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
+
+/// Shards in hand: four whose bytes flow, four being opened or in doubt.
+pub const PLACES: usize = 8;
+/// Shards read from the backlog at a time.
+const BACKLOG: u32 = 64;
+
+/// The actor: two handlers in, one loop for the journeys, one that gives.
+pub struct Uploader {
+    intake: mpsc::Sender<Input>,
+    work: Option<Work>,
+    faults: Faults,
+    guard: ExitGuard,
+}
+
+enum Input {
+    Shard(ShardFacts),
+    NoMore,
+}
+
+/// A shard without a place.
+struct Waiting {
+    shard: ShardFacts,
+    /// Read from the ledger: an earlier process may have sent it.
+    resumed: bool,
+}
+
+type Journey = LocalBoxFuture<'static, (ShardId, Result<Option<BatchOpened>, SendError>)>;
+
+struct Work {
+    sender: Sender,
+    slots: Budget,
+    stop: Stop,
+    intake: mpsc::Receiver<Input>,
+    batches: Recipient<BatchOpened>,
+    over: Recipient<NoMoreBatches>,
+    meter: EdgeMeter,
+    faults: Faults,
+    backlog: VecDeque<Waiting>,
+    in_hand: HashSet<ShardId>,
+    journeys: FuturesUnordered<Journey>,
+    upstream_over: bool,
+}
+
+impl Uploader {
+    /// An Uploader that hands open batches to `next`.
+    #[must_use]
+    pub fn new(
+        sender: Sender,
+        slots: Budget,
+        stop: Stop,
+        next: (Recipient<BatchOpened>, Recipient<NoMoreBatches>),
+        meter: EdgeMeter,
+        faults: Faults,
+        guard: ExitGuard,
+    ) -> Self {
+        let (intake, inputs) = mpsc::channel(1);
+        let (batches, over) = next;
+        let work = Work {
+            sender,
+            slots,
+            stop,
+            intake: inputs,
+            batches,
+            over,
+            meter,
+            faults: faults.clone(),
+            backlog: VecDeque::new(),
+            in_hand: HashSet::new(),
+            journeys: FuturesUnordered::new(),
+            upstream_over: false,
+        };
+        Self { intake, work: Some(work), faults, guard }
+    }
+}
+
+impl Actor for Uploader {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(work) = self.work.take() else { return };
+        ctx.spawn(wrap_future::<_, Self>(work.run()).map(|ended, actor, ctx| {
+            match ended {
+                Ok(()) => actor.guard.drained(),
+                Err(fault) => actor.faults.report("uploader", fault, StopLevel::Now),
+            }
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<ShardSealed> for Uploader {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: ShardSealed, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::Shard(message.0))
+    }
+}
+
+impl Handler<NoMoreShards> for Uploader {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: NoMoreShards, _: &mut Self::Context) -> Self::Result {
+        take(&self.intake, Input::NoMore)
+    }
+}
+
+impl Work {
+    async fn run(mut self) -> Result<(), AnyFault> {
+        // Each batch in this lane owns a slot, so the lane is never the bound.
+        let (opened, lane) = mpsc::channel(PLACES);
+        let giving = give(lane, self.batches.clone(), self.meter.clone());
+        let working = self.journeys_until_over(opened);
+        let (given, worked) = tokio::join!(giving, working);
+        worked.and(given.map_err(AnyFault::from))
+    }
+
+    async fn journeys_until_over(&mut self, opened: mpsc::Sender<BatchOpened>) -> Result<(), AnyFault> {
+        let mut standing = self.sender.ledger.standing();
+        let mut returned = standing.borrow_and_update().shards_returned;
+        self.read_backlog().await?;
+        while !self.is_over() {
+            self.start_journeys();
+            let room = self.journeys.len() < PLACES && self.backlog.is_empty() && !self.upstream_over;
+            let (stop, draining) = (self.stop.clone(), self.stop.is_stopping());
+            tokio::select! {
+                Some((shard, ended)) = self.journeys.next(), if !self.journeys.is_empty() => {
+                    self.in_hand.remove(&shard);
+                    self.arrived(ended, &opened).await?;
+                }
+                input = self.intake.recv(), if room => match input {
+                    Some(Input::Shard(shard)) => self.backlog.push_back(Waiting { shard, resumed: false }),
+                    Some(Input::NoMore) => self.upstream_over = true,
+                    None => return Ok(()),
+                },
+                changed = standing.changed() => {
+                    changed.map_err(|_| "the ledger is closed")?;
+                    returned = self.look_for_returned(&mut standing, returned).await?;
+                }
+                () = stop.reached(StopLevel::Drain), if !draining => {}
+                () = stop.reached(StopLevel::Now) => return Ok(()),
+            }
+        }
+        drop(opened);
+        hand_over(&self.over, NoMoreBatches, &self.meter).await?;
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.upstream_over && self.backlog.is_empty() && self.journeys.is_empty()
+    }
+
+    async fn read_backlog(&mut self) -> Result<(), AnyFault> {
+        let mut after = None;
+        loop {
+            let shards = self.sender.ledger.shards_to_open(after, BACKLOG).await?;
+            let Some(last) = shards.last() else { return Ok(()) };
+            after = Some(last.id);
+            let known: HashSet<ShardId> = self.backlog.iter().map(|waiting| waiting.shard.id).collect();
+            let new = |shard: &ShardFacts| !self.in_hand.contains(&shard.id) && !known.contains(&shard.id);
+            let fresh: Vec<ShardFacts> = shards.into_iter().filter(new).collect();
+            self.backlog.extend(fresh.into_iter().map(|shard| Waiting { shard, resumed: true }));
+        }
+    }
+
+    async fn look_for_returned(
+        &mut self,
+        standing: &mut watch::Receiver<Standing>,
+        seen: u64,
+    ) -> Result<u64, AnyFault> {
+        let returned = standing.borrow_and_update().shards_returned;
+        if returned > seen && !self.stop.is_stopping() {
+            self.read_backlog().await?;
+        }
+        Ok(returned)
+    }
+
+    fn start_journeys(&mut self) {
+        if self.stop.is_stopping() {
+            // They wait in the ledger.
+            self.backlog.clear();
+        }
+        while self.journeys.len() < PLACES {
+            let Some(waiting) = self.backlog.pop_front() else { return };
+            if self.in_hand.insert(waiting.shard.id) {
+                let journey = journey(self.sender.clone(), self.slots.clone(), self.stop.clone(), waiting);
+                self.journeys.push(Box::pin(journey));
+            }
+        }
+    }
+
+    async fn arrived(
+        &mut self,
+        ended: Result<Option<BatchOpened>, SendError>,
+        opened: &mpsc::Sender<BatchOpened>,
+    ) -> Result<(), AnyFault> {
+        match ended {
+            Ok(Some(batch)) => opened.send(batch).await.map_err(|_| "the next stage is gone")?,
+            Ok(None) | Err(SendError::Stopped) => {}
+            Err(SendError::Ledger(cause)) => return Err(cause.into()),
+            // The shard stays in the ledger; what is under way elsewhere is finished.
+            Err(fault) => self.faults.report("uploader", fault, StopLevel::Drain),
+        }
+        Ok(())
+    }
+}
+
+/// Waits for a slot, then drives the shard; a program that drains waits no more.
+async fn journey(
+    sender: Sender,
+    slots: Budget,
+    stop: Stop,
+    waiting: Waiting,
+) -> (ShardId, Result<Option<BatchOpened>, SendError>) {
+    let id = waiting.shard.id;
+    // What may be paid for already has its slot, limit or not.
+    let slot = if waiting.shard.state == ShardState::Opening {
+        Ok(slots.overdraw(1))
+    } else {
+        tokio::select! {
+            slot = slots.lease(1) => slot,
+            () = stop.reached(StopLevel::Drain) => Err(Closed),
+        }
+    };
+    match slot {
+        Ok(slot) => (id, open(sender, waiting, slot).await),
+        Err(Closed) => (id, Ok(None)),
+    }
+}
+
+async fn open(sender: Sender, waiting: Waiting, slot: Lease) -> Result<Option<BatchOpened>, SendError> {
+    // Facts from the ledger, not from the message: a backlog read and a message may name the same shard.
+    let facts = sender.ledger.shard(waiting.shard.id).await?;
+    match sender.drive(facts, waiting.resumed).await? {
+        Sent::Open(batch) => Ok(Some(BatchOpened::new(batch, slot))),
+        Sent::Nothing => Ok(None),
+    }
+}

@@ -1,8 +1,320 @@
 //! What the user wrote becomes what the program uses; all mistakes are reported at once.
 //!
-//! *Job*: precedence, units, bounds, keys. *In*: flags, variables, files. *Out*: [`Settings`]-like values that cannot be wrong.
-//! *Owns*: nothing. *Bound*: none. *If it crashes here*: nothing has begun.
+//! *Job*: precedence, units, bounds, keys. *In*: flags, variables, files. *Out*: [`Settings`] that cannot be wrong, or every
+//! [`Problem`] at once. *Owns*: nothing. *Bound*: none. *If it crashes here*: nothing has begun.
 
-/// Placeholder of the skeleton.
+mod address;
+mod build;
+mod environment;
+pub mod keys;
+mod limits;
+pub mod models;
+mod problem;
+mod profile;
+mod raw;
+mod resolve;
+mod rules;
+pub mod texts;
+pub mod units;
+mod value;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use address::Address;
+pub use environment::Environment;
+pub use problem::Problem;
+pub use raw::{Flag, Origin};
+pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve};
+
+use crate::domain::layout::Layout;
+use crate::domain::recipe::IdStyle;
+
+/// Everything that can be set, resolved: paths are absolute, `""` and `0` have become `None` where they mean "unset".
+///
+/// Field names are the keys of `config/default.toml`, which says why each default is what it is. Holds no secret.
 #[derive(Clone, Debug)]
-pub struct Settings {}
+pub struct Settings {
+    /// Folder that holds the working folders; absolute.
+    pub workspace: PathBuf,
+    /// File with the key.
+    pub api_key_file: Option<PathBuf>,
+    /// Command whose first line of output is the key.
+    pub api_key_command: Option<String>,
+    /// Root of the images; absolute, links not resolved.
+    pub image_dir: PathBuf,
+    /// `image_dir` as the user wrote it: custom ids are made from it.
+    pub image_dir_given: String,
+    /// File with the prompt; None means the built-in prompt.
+    pub prompt_file: Option<PathBuf>,
+    /// Stem of spooled files.
+    pub jsonl_file_base: String,
+    /// Where requests go.
+    pub api_url: Address,
+    /// Open batches and the ledger.
+    pub batch_dir: PathBuf,
+    /// Batch metadata.
+    pub description: String,
+    /// Endings of images, in lower case, with the dot.
+    pub valid_image_types: Vec<String>,
+    /// Most images in one shard.
+    pub max_images_per_batch: u32,
+    /// Notices of settled batches.
+    pub completed_dir: PathBuf,
+    /// Raw result files.
+    pub output_dir: PathBuf,
+    /// One JSON file a line.
+    pub extraction_base_dir: PathBuf,
+    /// `[run]`
+    pub run: Run,
+    /// `[provider]`
+    pub provider: Provider,
+    /// `[request]`
+    pub request: Request,
+    /// `[encode]`
+    pub encode: Encode,
+    /// `[shard]`
+    pub shard: Shard,
+    /// `[batch]`
+    pub batch: Batch,
+    /// `[retry]`
+    pub retry: Retry,
+    /// `[clean]`
+    pub clean: Clean,
+    /// `[text]`
+    pub text: Text,
+    /// `[show]`
+    pub show: Show,
+    /// Every key with its value and where it was set, in the order of `default.toml`.
+    pub sources: Vec<Sourced>,
+}
+
+/// One key of [`Settings::sources`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced {
+    /// Path of the key.
+    pub key: &'static str,
+    /// Its value as a file would say it.
+    pub value: String,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+/// `[run]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Stop cleanly after this long.
+    pub max_duration: Option<Duration>,
+    /// Most images to ask in this run.
+    pub limit: Option<u64>,
+    /// How long an unreachable provider is waited for.
+    pub give_up_after: Duration,
+    /// Keep our files at the provider.
+    pub keep_remote: bool,
+}
+
+/// Who reads the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// The built-in emulator, in this process.
+    Local,
+    /// A service that speaks the OpenAI Batch API.
+    OpenAi,
+}
+
+/// What provider `local` reads pages with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded recogniser.
+    Ocr,
+    /// Answers made from the request alone.
+    Echo,
+    /// An OpenAI-compatible server at this URL.
+    Url(String),
+}
+
+/// Header that carries the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHeader {
+    /// `Authorization`
+    pub name: String,
+    /// `Bearer`; empty if the key stands alone.
+    pub scheme: String,
+}
+
+/// `[provider]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Who reads the pages; `auto` is decided already.
+    pub name: ProviderKind,
+    /// Whether the user named the provider, rather than `auto`.
+    pub named: bool,
+    /// Header that carries the key.
+    pub key_header: KeyHeader,
+    /// Organisation header.
+    pub organization: Option<String>,
+    /// Project header.
+    pub project: Option<String>,
+    /// `completion_window`
+    pub window: String,
+    /// Most lines of a batch file.
+    pub max_lines: u32,
+    /// Most bytes of a batch file.
+    pub max_file_bytes: u64,
+    /// How long a listing may lag behind a create.
+    pub settle: Duration,
+    /// Engine of provider `local`.
+    pub engine: Engine,
+    /// Its threads; None means one per core.
+    pub engine_threads: Option<u32>,
+}
+
+/// `request.answer_format`, before prompt and schema were looked at; see [`texts::recipe`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerChoice {
+    /// Decided by schema and prompt.
+    Auto,
+    /// Plain text.
+    Text,
+    /// Any JSON object.
+    Json,
+    /// After `schema_file`.
+    JsonSchema,
+}
+
+/// `[request]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Model asked.
+    pub model: String,
+    /// `low`, `high`, `original` or `auto`.
+    pub detail: String,
+    /// What is sent as `reasoning_effort`; `lowest` is decided already.
+    pub reasoning_effort: Option<String>,
+    /// `max_completion_tokens`
+    pub max_output_tokens: u32,
+    /// Sent only if set.
+    pub temperature: Option<f64>,
+    /// What the answer is to be.
+    pub answer_format: AnswerChoice,
+    /// JSON Schema.
+    pub schema_file: Option<PathBuf>,
+    /// File with a system prompt.
+    pub system_file: Option<PathBuf>,
+}
+
+/// `[encode]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encode {
+    /// BLAKE3 of each image while it streams.
+    pub hash_images: bool,
+}
+
+/// `[shard]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Most bytes of one shard.
+    pub max_shard_bytes: u64,
+    /// Most estimated prompt tokens of one shard; None means that bytes and images alone decide.
+    pub max_shard_tokens: Option<u64>,
+    /// A trickle is sealed after this.
+    pub seal_age: Duration,
+    /// Uploads at once.
+    pub max_bodies: u32,
+    /// Write each shard to disk first.
+    pub spool: bool,
+}
+
+/// `[batch]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Batches open at once.
+    pub max_open_batches: u32,
+    /// First look after this long.
+    pub poll_interval: Duration,
+    /// Longest time between looks.
+    pub max_poll_interval: Duration,
+    /// How long the provider keeps results.
+    pub results_expire_after: Duration,
+}
+
+/// `[retry]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Counted tries of an image.
+    pub max_attempts: u32,
+    /// Uncounted ones.
+    pub max_returns: u32,
+    /// Longest time without a byte of progress.
+    pub stall_timeout: Duration,
+}
+
+/// How texts are normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unicode {
+    /// Canonical composition.
+    Nfc,
+    /// As the model wrote it.
+    Keep,
+}
+
+/// `[clean]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clean {
+    /// How texts are normalised.
+    pub unicode: Unicode,
+}
+
+/// `[text]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Mirror tree for texts; None means beside the image.
+    pub out_dir: Option<PathBuf>,
+    /// How custom ids are made.
+    pub custom_id: IdStyle,
+}
+
+/// `[show]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Show {
+    /// Time between two lines where there is no terminal.
+    pub stats: Duration,
+    /// Tracing filter.
+    pub log_level: String,
+    /// Where the log goes.
+    pub log_file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Names of all working files.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout {
+            batch: self.batch_dir.clone(),
+            completed: self.completed_dir.clone(),
+            output: self.output_dir.clone(),
+            extraction: self.extraction_base_dir.clone(),
+            texts: self.text.out_dir.clone(),
+        }
+    }
+
+    /// Where `key` was set.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.sources.iter().find(|sourced| sourced.key == key).map(|sourced| &sourced.origin)
+    }
+
+    /// Whether the user set `key`, in whatever place.
+    #[must_use]
+    pub fn is_set(&self, key: &str) -> bool {
+        !matches!(self.origin(key), None | Some(Origin::Default | Origin::Profile(_)))
+    }
+
+    /// The settings in force as one JSON object, for the ledger.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let pairs: serde_json::Map<_, _> =
+            self.sources.iter().map(|sourced| (sourced.key.to_owned(), sourced.value.clone().into())).collect();
+        serde_json::Value::Object(pairs).to_string()
+    }
+}

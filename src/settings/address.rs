@@ -1,0 +1,110 @@
+//! `api_url` taken apart: the base of the API, the endpoint of every line, the host for people.
+
+/// An API's address, known to end in `/chat/completions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(String);
+
+/// The one endpoint of this version.
+const ENDPOINT: &str = "/chat/completions";
+
+impl Address {
+    /// `text` as an address, whatever its path; `settings::rules` refuses the wrong ones.
+    #[must_use]
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.trim_end_matches('/').to_owned())
+    }
+
+    /// The address of the endpoint below an API's base, such as `http://127.0.0.1:7050/v1`.
+    #[must_use]
+    pub fn below(base: &str) -> Self {
+        Self(format!("{}{ENDPOINT}", base.trim_end_matches('/')))
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Base of the API: `https://api.openai.com/v1`.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.0.strip_suffix(ENDPOINT).unwrap_or(&self.0)
+    }
+
+    /// Path of the endpoint: `/v1/chat/completions`. It is the url of every line.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        let rest = self.after_scheme();
+        rest.find('/').map_or("/", |at| &rest[at..])
+    }
+
+    /// Host and port as written: `api.openai.com`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.after_scheme().split('/').next().unwrap_or_default()
+    }
+
+    /// Whether it leads to this computer only.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let host = match host.strip_prefix('[') {
+            Some(six) => six.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
+    /// Whether it is OpenAI's own service.
+    #[must_use]
+    pub fn is_openai(&self) -> bool {
+        let host = self.host();
+        host == "api.openai.com" || host.ends_with(".api.openai.com")
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.0.ends_with(ENDPOINT)
+    }
+
+    fn after_scheme(&self) -> &str {
+        self.0.split_once("://").map_or(&self.0, |(_, rest)| rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let address = Address::new("https://api.openai.com/v1/chat/completions");
+        assert_eq!(address.base(), "https://api.openai.com/v1");
+        assert_eq!(address.endpoint(), "/v1/chat/completions");
+        assert_eq!(address.host(), "api.openai.com");
+        assert!(address.is_openai() && !address.is_loopback() && address.has_endpoint());
+        assert_eq!(
+            Address::below("http://127.0.0.1:7050/v1/"),
+            Address::new("http://127.0.0.1:7050/v1/chat/completions")
+        );
+    }
+
+    #[test]
+    fn loopback_is_this_computer_and_nothing_that_looks_like_it() {
+        for (url, expected) in [
+            ("http://127.0.0.1:80/v1", true),
+            ("http://127.9.9.9/v1", true),
+            ("http://[::1]:80/v1", true),
+            ("http://localhost/v1", true),
+            ("http://127.0.0.1.example.org/v1", false),
+            ("http://localhost.example.org/v1", false),
+            ("http://10.0.0.1/v1", false),
+        ] {
+            assert_eq!(Address::new(url).is_loopback(), expected, "{url}");
+        }
+    }
+}

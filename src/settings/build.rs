@@ -1,0 +1,241 @@
+//! From the book of values to the struct: names meet fields here and nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::recipe::IdStyle;
+
+use super::raw::Origin;
+use super::resolve::{Book, Sources};
+use super::value::Value;
+use super::{
+    Address, AnswerChoice, Batch, Clean, Encode, Engine, KeyHeader, Provider, ProviderKind, Request, Retry, Run,
+    Settings, Shard, Show, Sourced, Text, Unicode, limits, models,
+};
+
+/// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
+/// and a test proves it.
+pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Settings {
+    let get = Getter { book, workspace: &sources.workspace };
+    let batch_dir = get.folder("batch_dir");
+    let api_url = Address::new(&get.text("api_url"));
+    let request = request(&get, kind, &api_url);
+    Settings {
+        workspace: sources.workspace.clone(),
+        api_key_file: get.path("api_key_file"),
+        api_key_command: get.optional("api_key_command"),
+        image_dir: image_dir(&get, sources),
+        image_dir_given: get.text("image_dir"),
+        prompt_file: get.path("prompt_file"),
+        jsonl_file_base: get.text("jsonl_file_base"),
+        api_url,
+        description: get.text("description"),
+        valid_image_types: get.list("valid_image_types"),
+        max_images_per_batch: get.small("max_images_per_batch"),
+        completed_dir: completed_dir(&get, &batch_dir),
+        batch_dir,
+        output_dir: get.folder("output_dir"),
+        extraction_base_dir: get.folder("extraction_base_dir"),
+        run: Run {
+            max_duration: get.optional_span("run.max_duration"),
+            limit: Some(get.count("run.limit")).filter(|limit| *limit > 0),
+            give_up_after: get.span("run.give_up_after"),
+            keep_remote: get.switch("run.keep_remote"),
+        },
+        provider: provider(&get, kind),
+        request,
+        encode: Encode { hash_images: get.switch("encode.hash_images") },
+        shard: shard(&get),
+        batch: Batch {
+            max_open_batches: get.small("batch.max_open_batches"),
+            poll_interval: get.span("batch.poll_interval"),
+            max_poll_interval: get.span("batch.max_poll_interval"),
+            results_expire_after: get.span("batch.results_expire_after"),
+        },
+        retry: Retry {
+            max_attempts: get.small("retry.max_attempts"),
+            max_returns: get.small("retry.max_returns"),
+            stall_timeout: get.span("retry.stall_timeout"),
+        },
+        clean: Clean { unicode: if get.text("clean.unicode") == "keep" { Unicode::Keep } else { Unicode::Nfc } },
+        text: Text {
+            out_dir: get.path("text.out_dir"),
+            custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
+        },
+        show: Show {
+            stats: get.span("show.stats"),
+            log_level: get.text("show.log_level"),
+            log_file: get.path("show.log_file"),
+        },
+        sources: sourced(book),
+    }
+}
+
+/// A folder typed on the command line lies where the user is; one from a file or variable lies in the workspace.
+fn image_dir(get: &Getter<'_>, sources: &Sources) -> PathBuf {
+    let typed = matches!(get.book.get("image_dir").map(|entry| &entry.origin), Some(Origin::Flag(_)));
+    let base = if typed { &sources.current_dir } else { &sources.workspace };
+    tidy(&base.join(get.text("image_dir")))
+}
+
+/// A bare name lies in `batch_dir`, as the origin had it.
+fn completed_dir(get: &Getter<'_>, batch_dir: &Path) -> PathBuf {
+    let given = get.text("completed_dir");
+    let bare = !given.contains(['/', '\\']);
+    if bare { batch_dir.join(given) } else { get.folder("completed_dir") }
+}
+
+fn provider(get: &Getter<'_>, kind: ProviderKind) -> Provider {
+    let header = get.text("provider.key_header");
+    let (name, scheme) = header.split_once(':').unwrap_or((&header, ""));
+    Provider {
+        name: kind,
+        named: get.text("provider.name") != "auto",
+        key_header: KeyHeader { name: name.trim().to_owned(), scheme: scheme.trim().to_owned() },
+        organization: get.optional("provider.organization"),
+        project: get.optional("provider.project"),
+        window: get.text("provider.window"),
+        max_lines: get.small("provider.max_lines"),
+        max_file_bytes: get.count("provider.max_file_bytes"),
+        settle: get.span("provider.settle"),
+        engine: engine(&get.text("provider.engine")),
+        engine_threads: Some(get.small("provider.engine_threads")).filter(|threads| *threads > 0),
+    }
+}
+
+/// The engine behind a word or URL, as `provider.engine` and `emulate --engine` take it.
+pub(super) fn engine(text: &str) -> Engine {
+    match text {
+        "ocr" => Engine::Ocr,
+        "echo" => Engine::Echo,
+        url => Engine::Url(url.to_owned()),
+    }
+}
+
+fn request(get: &Getter<'_>, kind: ProviderKind, api_url: &Address) -> Request {
+    let model = get.text("request.model");
+    let effort = match get.text("request.reasoning_effort").as_str() {
+        "unset" => None,
+        // Only of OpenAI's own models do we know what they take; a wrong word would fail every line of a batch.
+        "lowest" if kind == ProviderKind::OpenAi && api_url.is_openai() => models::lowest_effort(&model),
+        "lowest" => None,
+        effort => Some(effort.to_owned()),
+    };
+    Request {
+        detail: get.text("request.detail"),
+        reasoning_effort: effort,
+        max_output_tokens: get.small("request.max_output_tokens"),
+        temperature: get.number("request.temperature"),
+        answer_format: match get.text("request.answer_format").as_str() {
+            "text" => AnswerChoice::Text,
+            "json" => AnswerChoice::Json,
+            "json_schema" => AnswerChoice::JsonSchema,
+            _ => AnswerChoice::Auto,
+        },
+        schema_file: get.path("request.schema_file"),
+        system_file: get.path("request.system_file"),
+        model,
+    }
+}
+
+fn shard(get: &Getter<'_>) -> Shard {
+    Shard {
+        max_shard_bytes: get.count("shard.max_shard_bytes"),
+        max_shard_tokens: Some(get.count("shard.max_shard_tokens")).filter(|tokens| *tokens > 0),
+        seal_age: get.span("shard.seal_age"),
+        max_bodies: get.small("shard.max_bodies"),
+        spool: get.switch("shard.spool"),
+    }
+}
+
+fn sourced(book: &Book) -> Vec<Sourced> {
+    let one = |key: &'static limits::Key| {
+        let entry = book.get(key.path)?;
+        Some(Sourced { key: key.path, value: entry.shown.clone(), origin: entry.origin.clone() })
+    };
+    limits::KEYS.iter().filter_map(one).collect()
+}
+
+/// Without `.` parts, so that messages show the path people would type.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect()
+}
+
+/// Reads typed values; what is missing is a mistake of this program that the tests of `default.toml` find.
+struct Getter<'a> {
+    book: &'a Book,
+    workspace: &'a Path,
+}
+
+impl Getter<'_> {
+    fn value(&self, path: &str) -> Option<&Value> {
+        let value = self.book.get(path).map(|entry| &entry.value);
+        debug_assert!(value.is_some(), "no value for {path}");
+        value
+    }
+
+    fn text(&self, path: &str) -> String {
+        if let Some(Value::Text(text)) = self.value(path) { text.clone() } else { String::new() }
+    }
+
+    fn optional(&self, path: &str) -> Option<String> {
+        Some(self.text(path)).filter(|text| !text.is_empty())
+    }
+
+    fn folder(&self, path: &str) -> PathBuf {
+        tidy(&self.workspace.join(self.text(path)))
+    }
+
+    fn path(&self, path: &str) -> Option<PathBuf> {
+        self.optional(path).map(|text| tidy(&self.workspace.join(text)))
+    }
+
+    fn list(&self, path: &str) -> Vec<String> {
+        let Some(Value::List(items)) = self.value(path) else { return Vec::new() };
+        items.iter().map(|item| item.to_lowercase()).collect()
+    }
+
+    fn count(&self, path: &str) -> u64 {
+        if let Some(Value::Count(count) | Value::Bytes(count)) = self.value(path) { *count } else { 0 }
+    }
+
+    /// A count whose bound in the table fits 32 bits.
+    fn small(&self, path: &str) -> u32 {
+        u32::try_from(self.count(path)).unwrap_or(u32::MAX)
+    }
+
+    fn number(&self, path: &str) -> Option<f64> {
+        if let Some(Value::Number(number)) = self.value(path) { *number } else { None }
+    }
+
+    fn switch(&self, path: &str) -> bool {
+        matches!(self.value(path), Some(Value::Switch(true)))
+    }
+
+    fn optional_span(&self, path: &str) -> Option<Duration> {
+        if let Some(Value::Span(span)) = self.value(path) { *span } else { None }
+    }
+
+    fn span(&self, path: &str) -> Duration {
+        self.optional_span(path).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_reaches_a_field() {
+        let source = include_str!("build.rs");
+        for key in &limits::KEYS {
+            assert!(source.contains(&format!("(\"{}\")", key.path)), "{} is accepted and ignored", key.path);
+        }
+    }
+
+    #[test]
+    fn paths_are_tidied() {
+        assert_eq!(tidy(Path::new("/a/./b/.")), PathBuf::from("/a/b"));
+        assert_eq!(tidy(Path::new("/a/../b")), PathBuf::from("/a/../b"));
+    }
+}

@@ -1,0 +1,97 @@
+//! What is known of models: the dated table `config/models.toml`, compiled in.
+
+use serde::Deserialize;
+
+const TABLE: &str = include_str!("../../config/models.toml");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    read_on: String,
+    model: Vec<Model>,
+}
+
+/// One model.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name without a snapshot's date.
+    pub name: String,
+    /// What `reasoning_effort` takes, lowest first; empty: the member is not sent.
+    pub efforts: Vec<String>,
+    /// USD per million prompt tokens through Batch.
+    pub input: f64,
+    /// USD per million output tokens through Batch.
+    pub output: f64,
+    /// How images are counted, in words.
+    pub image: String,
+}
+
+fn table() -> Table {
+    // Cannot fail: the text is compiled in and a test reads it. An empty table means "nothing is known of any model".
+    toml::from_str(TABLE).unwrap_or(Table { read_on: String::new(), model: Vec::new() })
+}
+
+/// What is known of `name`, a snapshot (`gpt-5.6-luna-2026-07-01`) included.
+#[must_use]
+pub fn find(name: &str) -> Option<Model> {
+    let plain = without_date(name);
+    table().model.into_iter().find(|model| model.name == name || model.name == plain)
+}
+
+/// The day on which prices were read.
+#[must_use]
+pub fn read_on() -> String {
+    table().read_on
+}
+
+/// The least effort that `model` takes; None: the member is not sent.
+#[must_use]
+pub fn lowest_effort(model: &str) -> Option<String> {
+    find(model)?.efforts.into_iter().next()
+}
+
+fn without_date(name: &str) -> &str {
+    let Some(at) = name.len().checked_sub("-2026-07-01".len()) else { return name };
+    let is_date = |tail: &str| {
+        tail.bytes()
+            .enumerate()
+            .all(|(i, byte)| if matches!(i, 0 | 5 | 8) { byte == b'-' } else { byte.is_ascii_digit() })
+    };
+    match name.split_at_checked(at) {
+        Some((stem, tail)) if is_date(tail) => stem,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compiled_in_table_reads() {
+        let table: Table = toml::from_str(TABLE).expect("models.toml");
+        assert_eq!(table.read_on, "2026-11-01");
+        let names: std::collections::BTreeSet<_> = table.model.iter().map(|model| &model.name).collect();
+        assert_eq!(names.len(), table.model.len());
+        assert!(table.model.iter().all(|model| model.input > 0.0 && model.output > model.input));
+    }
+
+    #[test]
+    fn the_lowest_effort() {
+        for (model, effort) in [
+            ("gpt-4o", None),
+            ("gpt-4.1-mini", None),
+            ("o3", Some("low")),
+            ("gpt-5-nano", Some("minimal")),
+            ("gpt-5-mini-2025-08-07", Some("minimal")),
+            ("gpt-5.6-luna", Some("none")),
+            ("gpt-5.6-luna-2026-07-01", Some("none")),
+            ("gpt-6-luna", Some("none")),
+            ("qwen3-vl", None),
+            ("", None),
+        ] {
+            assert_eq!(lowest_effort(model).as_deref(), effort, "{model}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Settings that are right one by one and wrong together (E103).
+
+use super::Address;
+use super::problem::Problem;
+use super::resolve::Book;
+use super::value::Value;
+
+/// A contradiction and the keys it was concluded from.
+pub(super) struct Contradiction {
+    pub(super) keys: Vec<&'static str>,
+    pub(super) problem: Problem,
+}
+
+/// All contradictions among the values in force.
+pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
+    let mut found = Vec::new();
+    let mut pair = |bad: bool, a: &'static str, b: &'static str, rule: &str| {
+        if bad {
+            let sentence = format!("{} contradicts {}", said(book, a), said(book, b));
+            found.push(Contradiction { keys: vec![a, b], problem: Problem::new("E103", sentence).hint(rule) });
+        }
+    };
+    let more = |a: &str, b: &str| amount(book, a) > amount(book, b);
+    let (a, b) = ("max_images_per_batch", "provider.max_lines");
+    pair(more(a, b), a, b, "a batch cannot hold more images than the provider takes lines");
+    let (a, b) = ("shard.max_shard_bytes", "provider.max_file_bytes");
+    pair(more(a, b), a, b, "a shard cannot be larger than the provider's largest file");
+    let (a, b) = ("batch.poll_interval", "batch.max_poll_interval");
+    pair(more(a, b), a, b, "the first interval is the shortest; it grows to the longest");
+    let (a, b) = ("request.answer_format", "request.schema_file");
+    let (format, schema) = (text(book, a), text(book, b));
+    pair(format == "json_schema" && schema.is_empty(), a, b, "json_schema needs a schema_file");
+    pair(
+        matches!(format, "text" | "json") && !schema.is_empty(),
+        a,
+        b,
+        "a schema is sent with json_schema or auto only",
+    );
+    for (a, b) in FOLDERS {
+        pair(text(book, a) == text(book, b), a, b, "each working folder is a folder of its own");
+    }
+    found.extend(address(book));
+    found
+}
+
+const FOLDERS: [(&str, &str); 5] = [
+    ("batch_dir", "output_dir"),
+    ("batch_dir", "extraction_base_dir"),
+    ("output_dir", "extraction_base_dir"),
+    ("image_dir", "batch_dir"),
+    ("image_dir", "output_dir"),
+];
+
+fn address(book: &Book) -> Option<Contradiction> {
+    const KEY: &str = "api_url";
+    let address = Address::new(text(book, KEY));
+    let told = |rule: &str, hint: &str| {
+        let problem = Problem::new("E103", format!("{} contradicts {rule}", said(book, KEY))).hint(hint);
+        Some(Contradiction { keys: vec![KEY], problem })
+    };
+    if !address.has_endpoint() {
+        return told(
+            "the one endpoint of this version, /chat/completions",
+            "end it in /chat/completions, such as https://api.openai.com/v1/chat/completions",
+        );
+    }
+    if !address.is_encrypted() && !address.is_loopback() {
+        return told(
+            "the rule that keys and images travel encrypted",
+            "use https://; http:// is for this computer (127.0.0.1, localhost) only",
+        );
+    }
+    None
+}
+
+/// A key, its value and its place.
+fn said(book: &Book, path: &str) -> String {
+    match book.get(path) {
+        Some(entry) => format!("`{path}` = {} ({})", entry.shown, entry.origin),
+        None => format!("`{path}`"),
+    }
+}
+
+/// A count, size or duration as a number.
+fn amount(book: &Book, path: &str) -> u128 {
+    match book.get(path).map(|entry| &entry.value) {
+        Some(Value::Count(amount) | Value::Bytes(amount)) => u128::from(*amount),
+        Some(Value::Span(Some(span))) => span.as_millis(),
+        _ => 0,
+    }
+}
+
+fn text<'a>(book: &'a Book, path: &str) -> &'a str {
+    match book.get(path).map(|entry| &entry.value) {
+        Some(Value::Text(text)) => text,
+        _ => "",
+    }
+}

@@ -1,0 +1,180 @@
+//! What is asked: prompt, system prompt, schema, and the recipe that they make.
+
+use std::io;
+use std::path::Path;
+
+use crate::domain::recipe::{AnswerFormat, Parameters, Recipe};
+
+use super::problem::Problem;
+use super::{AnswerChoice, Settings};
+
+/// The prompt where the user has none.
+pub const BUILT_IN_PROMPT: &str = "\
+Transcribe all text on this page exactly as it is written.
+
+- Keep the spelling, capital letters, punctuation and abbreviations of the original, mistakes included. Do not translate, \
+modernise, correct, expand or explain anything.
+- Keep the line breaks of the page: one line of text for each line on the page. Keep words that are split at the end of \
+a line split. Leave one empty line between paragraphs.
+- Read columns one after the other, from left to right. Put headings, page numbers, stamps and notes in the margin on \
+lines of their own, where they stand on the page. Write tables row by row, with a tab between cells.
+- Write [illegible] for what cannot be read. Never guess and never fill in what is missing.
+- If the page has no text, answer only: [blank page]
+
+Answer with the transcription alone: no introduction, no comment, no code fence.
+";
+
+/// The prompt of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Word for word.
+    pub text: String,
+    /// Whether it is ours, because the user has none.
+    pub built_in: bool,
+}
+
+/// Reads the prompt. A `prompt_file` that nobody named and that is absent means the built-in one.
+///
+/// # Errors
+/// E105 if the file is empty, cannot be read, or was named and is missing.
+pub fn prompt(settings: &Settings) -> Result<Prompt, Problem> {
+    let built_in = || Prompt { text: BUILT_IN_PROMPT.to_owned(), built_in: true };
+    let Some(path) = &settings.prompt_file else { return Ok(built_in()) };
+    let wrong = || Problem::new("E105", format!("prompt file {} is missing or empty", path.display()));
+    let hint = "batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt";
+    match fs_err::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(wrong().hint(hint)),
+        Ok(text) => {
+            Ok(Prompt { text: text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned), built_in: false })
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && !settings.is_set("prompt_file") => Ok(built_in()),
+        Err(cause) => Err(wrong().detail(cause.to_string()).hint(hint)),
+    }
+}
+
+/// The recipe of a run: what every line of it says but for image and id.
+///
+/// # Errors
+/// E105 for a system prompt, E112 for a schema that cannot be used.
+pub fn recipe(settings: &Settings, prompt: &str) -> Result<Recipe, Problem> {
+    let request = &settings.request;
+    let system = request.system_file.as_deref().map(system).transpose()?;
+    let parameters = Parameters {
+        system,
+        detail: request.detail.clone(),
+        max_output_tokens: Some(request.max_output_tokens),
+        reasoning_effort: request.reasoning_effort.clone(),
+        temperature: request.temperature,
+        answer_format: answer_format(settings, prompt)?,
+    };
+    Ok(Recipe {
+        id: None,
+        id_style: settings.text.custom_id,
+        step: 1,
+        model: request.model.clone(),
+        endpoint: settings.api_url.endpoint().to_owned(),
+        prompt: prompt.to_owned(),
+        parameters,
+    })
+}
+
+fn system(path: &Path) -> Result<String, Problem> {
+    let wrong = || Problem::new("E105", format!("system prompt file {} is missing or empty", path.display()));
+    let hint = "set in request.system_file; \"\" sends none";
+    match fs_err::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => Ok(text),
+        Ok(_) => Err(wrong().hint(hint)),
+        Err(cause) => Err(wrong().detail(cause.to_string()).hint(hint)),
+    }
+}
+
+fn answer_format(settings: &Settings, prompt: &str) -> Result<AnswerFormat, Problem> {
+    let schema = |path: &Path| schema(path).map(|schema| AnswerFormat::JsonSchema { schema });
+    match (settings.request.answer_format, &settings.request.schema_file) {
+        (AnswerChoice::Auto | AnswerChoice::JsonSchema, Some(path)) => schema(path),
+        (AnswerChoice::Json, _) => Ok(AnswerFormat::JsonObject),
+        // The word, not a part of one: providers refuse JSON mode unless the prompt says it.
+        (AnswerChoice::Auto, None) if says_json(prompt) => Ok(AnswerFormat::JsonObject),
+        _ => Ok(AnswerFormat::Text),
+    }
+}
+
+fn says_json(prompt: &str) -> bool {
+    prompt.split(|c: char| !c.is_alphanumeric()).any(|word| word == "JSON")
+}
+
+fn schema(path: &Path) -> Result<serde_json::Value, Problem> {
+    let wrong = |cause: String| {
+        Problem::new("E112", format!("schema file {} cannot be used: {cause}", path.display()))
+            .hint("strict schemas need every property in `required` and additionalProperties: false")
+    };
+    let text = fs_err::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|cause| wrong(cause.to_string()))?;
+    if value.get("type").and_then(serde_json::Value::as_str) != Some("object") {
+        return Err(wrong("its outermost type is not \"object\"".to_owned()));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Environment, Flag, Sources, resolve};
+    use super::*;
+
+    fn settings(folder: &Path, flags: &[(&str, &str)]) -> Settings {
+        let flag = |(key, value): &(&str, &str)| Flag {
+            flag: "--set".to_owned(),
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+        };
+        let sources = Sources {
+            workspace: folder.to_owned(),
+            current_dir: folder.to_owned(),
+            config: None,
+            no_config: true,
+            flags: flags.iter().map(flag).collect(),
+            environment: Environment::default(),
+        };
+        resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings
+    }
+
+    fn write(path: &Path, text: &str) {
+        use crate::kit::atomic_file::{self, Access, Durability};
+        atomic_file::write(path, text.as_bytes(), Access::Umask, Durability::Derived).expect("file");
+    }
+
+    #[test]
+    fn a_prompt_that_nobody_named_may_be_absent_but_not_empty() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path();
+        assert!(prompt(&settings(path, &[])).expect("built in").built_in);
+        let problem = prompt(&settings(path, &[("prompt_file", "mine.txt")])).expect_err("missing");
+        let expected = format!("prompt file {} is missing or empty", path.join("mine.txt").display());
+        assert_eq!((problem.code, problem.sentence), ("E105", expected));
+        write(&path.join("prompt.txt"), "\u{feff}Read {this}.\n");
+        let own = prompt(&settings(path, &[])).expect("own");
+        assert_eq!(own, Prompt { text: "Read {this}.\n".to_owned(), built_in: false });
+        write(&path.join("prompt.txt"), " \n");
+        assert_eq!(prompt(&settings(path, &[])).expect_err("empty").code, "E105");
+        assert!(prompt(&settings(path, &[("prompt_file", "")])).expect("unset").built_in);
+    }
+
+    #[test]
+    fn the_answer_format() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path();
+        write(&path.join("s.json"), "{\"type\":\"object\"}");
+        write(&path.join("bad.json"), "{\"type\":");
+        let format = |flags: &[(&str, &str)], prompt: &str| {
+            recipe(&settings(path, flags), prompt).map(|recipe| recipe.parameters.answer_format).map_err(|p| p.code)
+        };
+        let schema = AnswerFormat::JsonSchema { schema: serde_json::json!({"type": "object"}) };
+        assert_eq!(format(&[], "Transcribe."), Ok(AnswerFormat::Text));
+        assert_eq!(format(&[], "Answer in JSON."), Ok(AnswerFormat::JsonObject));
+        assert_eq!(format(&[], "Ignore JSONL."), Ok(AnswerFormat::Text));
+        assert_eq!(format(&[("request.answer_format", "text")], "No JSON."), Ok(AnswerFormat::Text));
+        assert_eq!(format(&[("request.schema_file", "s.json")], "Read."), Ok(schema));
+        assert_eq!(format(&[("request.schema_file", "bad.json")], "Read."), Err("E112"));
+        assert_eq!(format(&[], BUILT_IN_PROMPT), Ok(AnswerFormat::Text));
+    }
+}

@@ -1,6 +1,6 @@
 //! The Cleaner: the actor that ends images. Texts first, then their verdicts in one commit, then the books.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use super::judge::{Judgement, RunRefused, judge};
 use super::polish::UnicodeForm;
 use super::text_file;
 use crate::corpus::Corpus;
-use crate::domain::answer::Answer;
+use crate::domain::answer::{Answer, Outcome};
 use crate::domain::batch::EndedBatch;
+use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
 use crate::kit::atomic_file::{folder_of, sync_folder};
@@ -37,6 +38,8 @@ use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
 const PLACES: usize = 2;
 /// Settled batches that wait to be swept.
 const SWEEPS: usize = 16;
+/// Unswept batches among which a just settled one is looked for; one that is not found is swept at the next start.
+const SWEEPABLE: u32 = 1000;
 
 /// Seams of a Cleaner beside its neighbours.
 #[derive(Clone)]
@@ -150,17 +153,7 @@ impl Work {
 
     async fn judge_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
         let count = chunk.answers.len() as u64;
-        let images = chunk.answers.iter().map(|answer| answer.image).collect();
-        let known = self.seams.ledger.known_texts(images).await?;
-        let hashes = known.into_iter().map(|text| (text.image, text.hash)).collect::<std::collections::HashMap<_, _>>();
-        let work: Vec<(Answer, Option<Short>)> = chunk
-            .answers
-            .into_iter()
-            .map(|answer| {
-                let hash = hashes.get(&answer.image).copied().flatten();
-                (answer, hash)
-            })
-            .collect();
+        let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
         let (pool, seams, json) = (self.seams.pool.clone(), self.seams.clone(), chunk.json);
         let judged = pool.run(move || judge_and_write(&seams, json, work)).await?;
         let Judged { verdicts, stop, disk } = judged?;
@@ -189,7 +182,7 @@ impl Work {
                     let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
                     let id = batch.id.to_string();
                     self.seams.news.tell(Notice::Batch { id, to: "settled", lines: batch.lines, detail: again });
-                    self.hand_to_sweep(settled).await?;
+                    self.hand_to_sweep(batch.no, settled).await?;
                 }
                 Err(LedgerError::Stale(why)) => {
                     tracing::debug!(batch = %batch.id, why, "the books wait for a stray of the same shard");
@@ -201,8 +194,9 @@ impl Work {
         Ok(())
     }
 
-    async fn hand_to_sweep(&self, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
-        for batch in self.seams.ledger.unswept(1).await? {
+    async fn hand_to_sweep(&self, no: BatchNo, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
+        let waiting = self.seams.ledger.unswept(SWEEPABLE).await?;
+        if let Some(batch) = waiting.into_iter().find(|batch| batch.no == no) {
             // The sweeping loop ends early only when the program drains; the ledger keeps the list.
             drop(settled.send(batch).await);
         }

@@ -287,7 +287,7 @@ impl BatchReader {
             if chunk.unknown > 0 {
                 let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
-                self.seams.ledger.note_event("unknown_id", Some(batch.no), &text).await?;
+                self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;
             }
             if !chunk.answers.is_empty() {
                 let message = AnswersRead { batch: batch.clone(), json, answers: chunk.answers };

@@ -200,6 +200,8 @@ pub struct KnownText {
     pub image: ImageId,
     /// Hash of the text that we wrote last, if any.
     pub hash: Option<Short>,
+    /// The shard that holds it packed, if any: an answer for any other shard changes nothing.
+    pub packed_in: Option<ShardId>,
 }
 
 /// Counted tries and uncounted returns allowed for an image.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::corpus::PassedOver;
 use crate::domain::layout::Layout;
+use crate::domain::recipe::Recipe;
 use crate::kit::clock::Clock;
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
@@ -52,8 +53,8 @@ pub struct Mission {
     pub key: Option<SecretString>,
     /// Where the key came from, for messages.
     pub key_source: String,
-    /// The prompt, word for word.
-    pub prompt: String,
+    /// How lines are asked.
+    pub recipe: Recipe,
     /// Raised by signals, by `max_duration`, and by the pipeline itself when it has to end.
     pub stop: StopSwitch,
     /// The clock.

@@ -4,4 +4,12 @@
 //! *Owns*: the actix system, the budgets, the stop switch. *Bound*: the edge table. *If it crashes here*: the next
 //! start takes up every backlog from the ledger.
 
+pub mod edges;
+pub mod faulted;
 pub mod mission;
+mod raise;
+mod runner;
+mod terminus;
+mod world;
+
+pub use runner::run;

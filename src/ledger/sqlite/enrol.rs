@@ -87,6 +87,8 @@ fn judge(known: &Known, found: &Found) -> Act {
     match (known.state, &found.fate) {
         // Its stamp is frozen: the plan that holds it was made with it, and the body compares.
         (Packed, _) => Act::Leave,
+        // The text that it was skipped for still stands.
+        (Skipped, Fate::Owed { .. }) if found.text_present => Act::Leave,
         (state, Fate::Owed { format, pixels }) if !same || may_be_measured_anew(state, known.reason) => {
             Act::Ask { changed: !same, format: *format, pixels: *pixels }
         }
@@ -123,6 +125,8 @@ fn insert(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut
         "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let (state, measured, reason) = match &found.fate {
+        // A text that is there before its image is known is somebody else's.
+        Fate::Owed { .. } if found.text_present => (ImageState::Skipped, None, Some(&Reason::TextPresent)),
         Fate::Owed { format, pixels } => (ImageState::Owed, Some((format, pixels)), None),
         Fate::Failed(reason) => (ImageState::Failed, None, Some(reason)),
         Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),

@@ -75,14 +75,16 @@ pub(super) fn content_seen(store: &SqliteStore, images: &[(ImageId, Short)]) -> 
 
 /// Hashes of the texts that *we* wrote: one that a person keeps is not ours to replace.
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
-    let sql = "SELECT text_hash FROM image WHERE id = ?1 AND text <> 'kept'";
+    let sql = "SELECT CASE WHEN text <> 'kept' THEN text_hash END, CASE WHEN state = 'packed' THEN shard_id END
+        FROM image WHERE id = ?1";
     let mut find = store.connection.prepare_cached(sql)?;
     images
         .iter()
         .map(|image| {
             let mut rows = find.query([image.0])?;
-            let hash = rows.next()?.map(|row| row.get(0)).transpose()?.flatten();
-            Ok(KnownText { image: *image, hash })
+            let Some(row) = rows.next()? else { return Ok(KnownText { image: *image, hash: None, packed_in: None }) };
+            let packed_in = row.get::<_, Option<i64>>(1)?.map(ShardId);
+            Ok(KnownText { image: *image, hash: row.get(0)?, packed_in })
         })
         .collect()
 }

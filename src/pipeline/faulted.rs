@@ -1,0 +1,128 @@
+//! Any fault of any stage, sorted into the few kinds that callers tell apart.
+
+use std::io;
+
+use super::mission::Fault;
+use crate::clean::close::SweepError;
+use crate::clean::judge::RunRefused;
+use crate::extract::extractor::ReadError;
+use crate::extract::fetch::FetchError;
+use crate::kit::faults::AnyFault;
+use crate::ledger::LedgerError;
+use crate::poll::poller::Unreachable;
+use crate::provider::failure::{Failure, Kind};
+use crate::scan::scanner::RootUnreadable;
+use crate::upload::send::SendError;
+
+/// Sorts a fault by its type; one of no known type means that `who` died of it.
+#[must_use]
+pub fn sort(who: &'static str, fault: AnyFault) -> Fault {
+    let fault = match fault.downcast::<SendError>() {
+        Ok(error) => return of_send(who, *error),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<ReadError>() {
+        Ok(error) => return of_read(who, *error),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<SweepError>() {
+        Ok(error) => {
+            return match *error {
+                SweepError::Ledger(cause) => Fault::Ledger(cause),
+                SweepError::Disk(cause) => Fault::Disk(cause),
+            };
+        }
+        Err(other) => other,
+    };
+    of_simple(who, fault)
+}
+
+fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
+    let fault = match fault.downcast::<LedgerError>() {
+        Ok(error) => return Fault::Ledger(*error),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<Failure>() {
+        Ok(failure) => return of_failure(*failure),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<Unreachable>() {
+        Ok(error) => return Fault::Unreachable(error.0),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<RootUnreadable>() {
+        Ok(error) => return Fault::Corpus(error.to_string()),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<RunRefused>() {
+        Ok(refused) => return of_refused(*refused),
+        Err(other) => other,
+    };
+    match fault.downcast::<io::Error>() {
+        Ok(error) => Fault::Disk(*error),
+        Err(other) => Fault::Died { who, why: other.to_string() },
+    }
+}
+
+fn of_failure(failure: Failure) -> Fault {
+    match failure.kind {
+        Kind::Refused | Kind::TooLarge | Kind::NotFound => Fault::SettingRefused(failure.to_string()),
+        Kind::Unreached => Fault::Unreachable(failure),
+        _ => Fault::Provider(failure),
+    }
+}
+
+/// A result line that every further line would repeat: told like a refusal of the provider itself.
+fn of_refused(refused: RunRefused) -> Fault {
+    let kind = match refused.status {
+        _ if refused.is_about_money() => Kind::Money,
+        401 => Kind::Key,
+        403 => Kind::Forbidden,
+        _ => return Fault::SettingRefused(refused.to_string()),
+    };
+    Fault::Provider(Failure {
+        kind,
+        status: Some(refused.status),
+        code: refused.code,
+        param: String::new(),
+        message: refused.message,
+        host: "a result line".to_owned(),
+        retry_after: None,
+    })
+}
+
+fn of_send(who: &'static str, error: SendError) -> Fault {
+    match error {
+        SendError::Ledger(cause) => Fault::Ledger(cause),
+        SendError::Provider(failure) => of_failure(failure),
+        SendError::Unreachable(failure) => Fault::Unreachable(failure),
+        SendError::Disk(cause) => Fault::Disk(cause),
+        SendError::Body(why) => Fault::Died { who, why },
+        SendError::Stopped => Fault::Died { who, why: "stopped".to_owned() },
+    }
+}
+
+fn of_read(who: &'static str, error: ReadError) -> Fault {
+    match error {
+        ReadError::Ledger(cause) => Fault::Ledger(cause),
+        ReadError::Disk(cause) | ReadError::Fetch(FetchError::Disk(cause)) => Fault::Disk(cause),
+        ReadError::Fetch(FetchError::Provider(failure)) => of_failure(failure),
+        ReadError::Fetch(FetchError::Unreachable(failure)) => Fault::Unreachable(failure),
+        other => Fault::Died { who, why: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_keep_their_kind() {
+        let refused = |code: &str, status| RunRefused { code: code.into(), message: String::new(), status };
+        assert!(matches!(sort("cleaner", refused("insufficient_quota", 429).into()), Fault::Provider(f) if f.kind == Kind::Money));
+        assert!(matches!(sort("cleaner", refused("unsupported_value", 400).into()), Fault::SettingRefused(_)));
+        let full = io::Error::new(io::ErrorKind::StorageFull, "full");
+        assert!(matches!(sort("cleaner", full.into()), Fault::Disk(e) if e.kind() == io::ErrorKind::StorageFull));
+        assert!(matches!(sort("poller", "odd".into()), Fault::Died { who: "poller", .. }));
+    }
+}

@@ -171,6 +171,30 @@ impl Work {
         }
     }
 
+    /// The answers that end an image of this shard, each with the hash of the text that we wrote there last. A second answer
+    /// to one image stays raw: of several, the first that has a text counts, otherwise the first.
+    async fn wanted(&self, shard: ShardId, answers: Vec<Answer>) -> Result<Vec<(Answer, Option<Short>)>, AnyFault> {
+        let images = answers.iter().map(|answer| answer.image).collect();
+        let known = self.seams.ledger.known_texts(images).await?;
+        let mut wanted: Vec<(Answer, Option<Short>)> = Vec::with_capacity(answers.len());
+        let mut places: HashMap<ImageId, usize> = HashMap::with_capacity(answers.len());
+        let has_text = |answer: &Answer| matches!(answer.outcome, Outcome::Answered { .. });
+        for (answer, text) in answers.into_iter().zip(known) {
+            if text.packed_in != Some(shard) {
+                continue;
+            }
+            match places.get(&answer.image) {
+                None => {
+                    places.insert(answer.image, wanted.len());
+                    wanted.push((answer, text.hash));
+                }
+                Some(place) if has_text(&answer) && !has_text(&wanted[*place].0) => wanted[*place].0 = answer,
+                Some(_) => tracing::warn!(path = %answer.path.shown(), "a second answer to one image stays raw"),
+            }
+        }
+        Ok(wanted)
+    }
+
     async fn close(&mut self, batch: EndedBatch, slot: Lease, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
         self.deferred.push((batch, slot));
         for (batch, slot) in std::mem::take(&mut self.deferred) {

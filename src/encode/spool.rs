@@ -75,7 +75,7 @@ impl SpoolFile {
     pub fn finish(self, whole: bool) -> io::Result<()> {
         drop(self.chunks);
         // A vanished thread shows in the next line.
-        drop(self.whole.send(whole));
+        let _gone = self.whole.send(whole);
         self.done.recv().unwrap_or_else(|_| Err(io::Error::other("the spool thread is gone")))
     }
 }

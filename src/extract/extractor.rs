@@ -28,7 +28,7 @@ use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::hash;
 use crate::kit::news::News;
 use crate::kit::pool::Pool;
-use crate::kit::stop::{Stop, StopLevel};
+use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::message::{AnswersRead, BatchEnded, BatchRead, NoMoreAnswers, NoMoreEnds};
@@ -79,8 +79,6 @@ pub struct ExtractorSeams {
     pub writers: ResultWriters,
     /// Open batches.
     pub slots: Budget,
-    /// Ends the reading at the second signal.
-    pub stop: Stop,
     /// News for people.
     pub news: News,
 }

@@ -102,7 +102,9 @@ pub const EDGES: [Edge; 11] = [
 /// The table as Markdown, as the README shows it.
 #[must_use]
 pub fn markdown() -> String {
-    let mut text = String::from("| edge | bounded by | most in flight | who waits when it is full | counted as |\n|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| edge | bounded by | most in flight | who waits when it is full | counted as |\n|---|---|---|---|---|\n",
+    );
     for edge in EDGES {
         let counted = if edge.counted_as.is_empty() { "–".to_owned() } else { format!("`{}`", edge.counted_as) };
         let row = [edge.name, edge.bounded_by, edge.most, edge.waits, &counted].join(" | ");

@@ -119,7 +119,9 @@ mod tests {
     #[test]
     fn faults_keep_their_kind() {
         let refused = |code: &str, status| RunRefused { code: code.into(), message: String::new(), status };
-        assert!(matches!(sort("cleaner", refused("insufficient_quota", 429).into()), Fault::Provider(f) if f.kind == Kind::Money));
+        assert!(
+            matches!(sort("cleaner", refused("insufficient_quota", 429).into()), Fault::Provider(f) if f.kind == Kind::Money)
+        );
         assert!(matches!(sort("cleaner", refused("unsupported_value", 400).into()), Fault::SettingRefused(_)));
         let full = io::Error::new(io::ErrorKind::StorageFull, "full");
         assert!(matches!(sort("cleaner", full.into()), Fault::Disk(e) if e.kind() == io::ErrorKind::StorageFull));

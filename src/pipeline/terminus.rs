@@ -150,8 +150,7 @@ impl Work {
         let plan = ledger.plan(shard.id).await?;
         let path: PathBuf = spool::file_name(&spool.folder, &spool.base, shard.id.0);
         let (corpus, spool, hash_images) = (Arc::clone(&self.seams.corpus), spool.clone(), self.seams.hash_images);
-        let made =
-            pool.run(move || write_spool(&plan, &*corpus, &Base64::new(), hash_images, &spool, path)).await?;
+        let made = pool.run(move || write_spool(&plan, &*corpus, &Base64::new(), hash_images, &spool, path)).await?;
         match made {
             Ok(done) => {
                 if !done.contents.is_empty() {

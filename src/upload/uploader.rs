@@ -16,7 +16,7 @@ use crate::kit::budget::{Budget, Closed, Lease};
 use crate::kit::edge::{EdgeMeter, give, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
-use crate::kit::stop::{Stop, StopLevel};
+use crate::kit::stop::{Stop, StopLevel, StopSwitch};
 use crate::ledger::records::Standing;
 use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
 
@@ -48,9 +48,7 @@ struct Waiting {
 type Journey = LocalBoxFuture<'static, (ShardId, Result<Option<BatchOpened>, SendError>)>;
 
 struct Work {
-    sender: Sender,
-    slots: Budget,
-    stop: Stop,
+    seams: UploaderSeams,
     intake: mpsc::Receiver<Input>,
     batches: Recipient<BatchOpened>,
     over: Recipient<NoMoreBatches>,
@@ -62,13 +60,24 @@ struct Work {
     upstream_over: bool,
 }
 
+/// Seams of an Uploader beside its neighbours.
+#[derive(Clone)]
+pub struct UploaderSeams {
+    /// What journeys are made with.
+    pub sender: Sender,
+    /// Open batches.
+    pub slots: Budget,
+    /// Ends the waiting.
+    pub stop: Stop,
+    /// Raised when no slot is free, where nobody gives one back.
+    pub drain_when_full: Option<StopSwitch>,
+}
+
 impl Uploader {
     /// An Uploader that hands open batches to `next`.
     #[must_use]
     pub fn new(
-        sender: Sender,
-        slots: Budget,
-        stop: Stop,
+        seams: UploaderSeams,
         next: (Recipient<BatchOpened>, Recipient<NoMoreBatches>),
         meter: EdgeMeter,
         faults: Faults,
@@ -77,9 +86,7 @@ impl Uploader {
         let (intake, inputs) = mpsc::channel(1);
         let (batches, over) = next;
         let work = Work {
-            sender,
-            slots,
-            stop,
+            seams,
             intake: inputs,
             batches,
             over,
@@ -136,13 +143,13 @@ impl Work {
     }
 
     async fn journeys_until_over(&mut self, opened: mpsc::Sender<BatchOpened>) -> Result<(), AnyFault> {
-        let mut standing = self.sender.ledger.standing();
+        let mut standing = self.seams.sender.ledger.standing();
         let mut returned = standing.borrow_and_update().shards_returned;
         self.read_backlog().await?;
         while !self.is_over() {
             self.start_journeys();
             let room = self.journeys.len() < PLACES && self.backlog.is_empty() && !self.upstream_over;
-            let (stop, draining) = (self.stop.clone(), self.stop.is_stopping());
+            let (stop, draining) = (self.seams.stop.clone(), self.seams.stop.is_stopping());
             tokio::select! {
                 Some((shard, ended)) = self.journeys.next(), if !self.journeys.is_empty() => {
                     self.in_hand.remove(&shard);
@@ -173,7 +180,7 @@ impl Work {
     async fn read_backlog(&mut self) -> Result<(), AnyFault> {
         let mut after = None;
         loop {
-            let shards = self.sender.ledger.shards_to_open(after, BACKLOG).await?;
+            let shards = self.seams.sender.ledger.shards_to_open(after, BACKLOG).await?;
             let Some(last) = shards.last() else { return Ok(()) };
             after = Some(last.id);
             let known: HashSet<ShardId> = self.backlog.iter().map(|waiting| waiting.shard.id).collect();
@@ -189,21 +196,21 @@ impl Work {
         seen: u64,
     ) -> Result<u64, AnyFault> {
         let returned = standing.borrow_and_update().shards_returned;
-        if returned > seen && !self.stop.is_stopping() {
+        if returned > seen && !self.seams.stop.is_stopping() {
             self.read_backlog().await?;
         }
         Ok(returned)
     }
 
     fn start_journeys(&mut self) {
-        if self.stop.is_stopping() {
+        if self.seams.stop.is_stopping() {
             // They wait in the ledger.
             self.backlog.clear();
         }
         while self.journeys.len() < PLACES {
             let Some(waiting) = self.backlog.pop_front() else { return };
             if self.in_hand.insert(waiting.shard.id) {
-                let journey = journey(self.sender.clone(), self.slots.clone(), self.stop.clone(), waiting);
+                let journey = journey(self.seams.clone(), waiting);
                 self.journeys.push(Box::pin(journey));
             }
         }
@@ -226,25 +233,29 @@ impl Work {
 }
 
 /// Waits for a slot, then drives the shard; a program that drains waits no more.
-async fn journey(
-    sender: Sender,
-    slots: Budget,
-    stop: Stop,
-    waiting: Waiting,
-) -> (ShardId, Result<Option<BatchOpened>, SendError>) {
+async fn journey(seams: UploaderSeams, waiting: Waiting) -> (ShardId, Result<Option<BatchOpened>, SendError>) {
     let id = waiting.shard.id;
     // What may be paid for already has its slot, limit or not.
-    let slot = if waiting.shard.state == ShardState::Opening {
-        Ok(slots.overdraw(1))
-    } else {
-        tokio::select! {
-            slot = slots.lease(1) => slot,
-            () = stop.reached(StopLevel::Drain) => Err(Closed),
-        }
-    };
+    let slot =
+        if waiting.shard.state == ShardState::Opening { Ok(seams.slots.overdraw(1)) } else { slot(&seams).await };
     match slot {
-        Ok(slot) => (id, open(sender, waiting, slot).await),
+        Ok(slot) => (id, open(seams.sender, waiting, slot).await),
         Err(Closed) => (id, Ok(None)),
+    }
+}
+
+async fn slot(seams: &UploaderSeams) -> Result<Lease, Closed> {
+    if let Some(switch) = &seams.drain_when_full
+        && seams.slots.free() == 0
+    {
+        let news = &seams.sender.news;
+        news.warn("E309", "as many batches are open as may be", "the rest is sent by the next upload or run");
+        switch.raise(StopLevel::Drain);
+        return Err(Closed);
+    }
+    tokio::select! {
+        slot = seams.slots.lease(1) => slot,
+        () = seams.stop.reached(StopLevel::Drain) => Err(Closed),
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use super::SqliteStore;
 use super::fault::{Fault, Outcome};
 use super::rows::{column, count, format};
-use crate::domain::ids::{CorpusId, ImageId};
+use crate::domain::ids::{CorpusId, ImageId, ShardId};
 use crate::domain::image::{OwedImage, Pixels, Reason, RelPath, Stamp};
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;

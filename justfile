@@ -1,0 +1,25 @@
+# Everyday commands. `just` lists them.
+
+default:
+    @just --list
+
+# Format and lint, as CI does.
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Every test.
+test:
+    cargo test --locked
+
+# The main job on the pages in the repo.
+demo:
+    cargo run --release --locked -- --workspace target/demo run tests/data/pages --yes
+
+# Figures of this machine.
+bench *ARGS:
+    cargo bench --locked {{ARGS}}
+
+# Licences, advisories, bans.
+deny:
+    cargo deny check

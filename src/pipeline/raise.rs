@@ -1,0 +1,223 @@
+//! Raises the actors of a mode, bottom-up: every address exists before somebody needs it.
+
+use std::sync::Arc;
+
+use actix::{Addr, Recipient};
+
+use super::mission::{Fault, Mission, Mode};
+use super::terminus::{BatchTerminus, ShardTerminus, SpoolSeams};
+use super::world::World;
+use crate::clean::cleaner::{Cleaner, CleanerSeams};
+use crate::clean::close::Sweeper;
+use crate::clean::polish::UnicodeForm;
+use crate::encode::encoder::{Encoder, EncoderOptions};
+use crate::encode::pack::Limits;
+use crate::extract::extractor::{Extractor, ExtractorSeams, Next};
+use crate::extract::fetch::Fetcher;
+use crate::extract::write::ResultWriters;
+use crate::kit::clock::millis;
+use crate::kit::edge::{EdgeMeter, hand_over, recipient};
+use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
+use crate::poll::pace::Pace;
+use crate::poll::poller::{Looks, Poller, PollerOptions, PollerSeams};
+use crate::scan::feed::FeedEnd;
+use crate::scan::scanner::{Scanner, ScannerOptions};
+use crate::settings::Unicode;
+use crate::upload::send::{SendOptions, Sender};
+use crate::upload::uploader::{Uploader, UploaderSeams};
+
+/// Starts the actors of the mission's mode; tells how many ends are to be waited for.
+pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fault> {
+    match &mission.mode {
+        Mode::Run { once } => {
+            let looks = if *once { Looks::Once } else { Looks::UntilNoneIsOpen };
+            let end = if *once { FeedEnd::Opened } else { FeedEnd::Settled };
+            let poller = back_half(mission, world, looks)?;
+            let uploader = uploader(mission, world, (recipient(&poller), recipient(&poller)));
+            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), end)?;
+            Ok(6)
+        }
+        Mode::Upload => {
+            let terminus = start(BatchTerminus::new(world.guard("terminus")));
+            let uploader = uploader(mission, world, (recipient(&terminus), recipient(&terminus)));
+            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), FeedEnd::Opened)?;
+            Ok(4)
+        }
+        Mode::SpoolOnly(_) => {
+            let terminus = start(spool_terminus(mission, world)?);
+            front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned)?;
+            Ok(3)
+        }
+        Mode::Download { wait } => {
+            let looks = if *wait { Looks::UntilNoneIsOpen } else { Looks::Once };
+            let poller = back_half(mission, world, looks)?;
+            let over: Recipient<NoMoreBatches> = recipient(&poller);
+            let gone = |_| Fault::Died { who: "poller", why: "ended at once".to_owned() };
+            hand_over(&over, NoMoreBatches, &EdgeMeter::default()).await.map_err(gone)?;
+            Ok(3)
+        }
+    }
+}
+
+/// The one place where actors are started.
+#[expect(clippy::disallowed_methods, reason = "the one place where actors are started")]
+fn start<A: actix::Actor<Context = actix::Context<A>>>(actor: A) -> Addr<A> {
+    actor.start()
+}
+
+fn front_half(
+    mission: &Mission,
+    world: &World,
+    next: (Recipient<ShardSealed>, Recipient<NoMoreShards>),
+    end: FeedEnd,
+) -> Result<(), Fault> {
+    let settings = &mission.settings;
+    let options = EncoderOptions {
+        limits: Limits {
+            lines: settings.max_images_per_batch.min(settings.provider.max_lines) as usize,
+            bytes: settings.shard.max_shard_bytes.min(settings.provider.max_file_bytes),
+            tokens: settings.shard.max_shard_tokens.unwrap_or(0),
+            age_ms: millis(settings.shard.seal_age),
+        },
+        run: world.run,
+        recipe: world.recipe,
+        framer: world.framer.clone(),
+        eager: end != FeedEnd::Settled,
+    };
+    let encoder = start(Encoder::new(
+        options,
+        world.ledger.clone(),
+        mission.clock.clone(),
+        next,
+        world.meters.upload.clone(),
+        world.faults.clone(),
+        world.guard("encoder"),
+    ));
+    let walk = world.corpus.walk(world.guard("walk")).map_err(Fault::Disk)?;
+    let options = ScannerOptions { corpus: world.corpus_id, end, limit: settings.run.limit.unwrap_or(0) };
+    start(Scanner::new(
+        options,
+        walk,
+        world.ledger.clone(),
+        world.stop.clone(),
+        (recipient(&encoder), recipient(&encoder)),
+        world.meters.encode.clone(),
+        Arc::clone(&world.passed_over),
+        world.faults.clone(),
+        world.guard("scanner"),
+    ));
+    Ok(())
+}
+
+fn uploader(
+    mission: &Mission,
+    world: &World,
+    next: (Recipient<BatchOpened>, Recipient<NoMoreBatches>),
+) -> Addr<Uploader> {
+    let settings = &mission.settings;
+    let sender = Sender {
+        options: SendOptions {
+            jsonl_file_base: settings.jsonl_file_base.clone(),
+            description: settings.description.clone(),
+            window: settings.provider.window.clone(),
+            results_expire_after: Some(settings.batch.results_expire_after),
+            give_up_after: settings.run.give_up_after,
+            settle: settings.provider.settle,
+        },
+        provider: Arc::clone(&world.provider),
+        ledger: world.ledger.clone(),
+        bodies: Arc::clone(&world.bodies),
+        layout: mission.layout.clone(),
+        clock: mission.clock.clone(),
+        stop: world.stop.clone(),
+        news: world.news.clone(),
+        unreached_since: Arc::default(),
+    };
+    let seams = UploaderSeams {
+        sender,
+        slots: world.slots.clone(),
+        stop: world.stop.clone(),
+        // Nobody gives a slot back where nobody polls: then the rest waits in the ledger for the next start.
+        drain_when_full: (mission.mode == Mode::Upload).then(|| mission.stop.clone()),
+    };
+    start(Uploader::new(seams, next, world.meters.poll.clone(), world.faults.clone(), world.guard("uploader")))
+}
+
+fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poller>, Fault> {
+    let cleaner = start(cleaner(mission, world));
+    let seams = ExtractorSeams {
+        fetcher: Fetcher {
+            provider: Arc::clone(&world.provider),
+            pool: world.work.clone(),
+            clock: mission.clock.clone(),
+            stop: world.stop.clone(),
+            give_up_after: mission.settings.run.give_up_after,
+        },
+        ledger: world.ledger.clone(),
+        layout: mission.layout.clone(),
+        pool: world.work.clone(),
+        writers: ResultWriters::start(|| world.guard("results")).map_err(Fault::Disk)?,
+        slots: world.slots.clone(),
+        news: world.news.clone(),
+    };
+    let next = Next { answers: recipient(&cleaner), read: recipient(&cleaner), over: recipient(&cleaner) };
+    let faults = world.faults.clone();
+    let extractor =
+        start(Extractor::new(seams, next, world.meters.clean.clone(), faults.clone(), world.guard("extractor")));
+    let options = PollerOptions {
+        pace: Pace {
+            first_ms: millis(mission.settings.batch.poll_interval),
+            longest_ms: millis(mission.settings.batch.max_poll_interval),
+        },
+        looks,
+        give_up_after: mission.settings.run.give_up_after,
+    };
+    let seams = PollerSeams {
+        provider: Arc::clone(&world.provider),
+        ledger: world.ledger.clone(),
+        clock: mission.clock.clone(),
+        stop: world.stop.clone(),
+        news: world.news.clone(),
+        slots: world.slots.clone(),
+    };
+    let next = (recipient(&extractor), recipient(&extractor));
+    Ok(start(Poller::new(options, seams, next, world.meters.extract.clone(), faults, world.guard("poller"))))
+}
+
+fn cleaner(mission: &Mission, world: &World) -> Cleaner {
+    let sweeper = Sweeper {
+        provider: Arc::clone(&world.provider),
+        ledger: world.ledger.clone(),
+        layout: mission.layout.clone(),
+        bodies: Arc::clone(&world.bodies),
+        keep_remote: mission.settings.run.keep_remote,
+    };
+    let form = match mission.settings.clean.unicode {
+        Unicode::Nfc => UnicodeForm::Nfc,
+        Unicode::Keep => UnicodeForm::Keep,
+    };
+    let seams = CleanerSeams {
+        ledger: world.ledger.clone(),
+        corpus: Arc::clone(&world.corpus),
+        pool: world.work.clone(),
+        sweeper,
+        stop: world.stop.clone(),
+        news: world.news.clone(),
+        form,
+    };
+    Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))
+}
+
+fn spool_terminus(mission: &Mission, world: &World) -> Result<ShardTerminus, Fault> {
+    let no_spool = || Fault::Died { who: "spool", why: "no spool folder".to_owned() };
+    let seams = SpoolSeams {
+        ledger: world.ledger.clone(),
+        corpus: Arc::clone(&world.corpus),
+        pool: world.body_pool.clone(),
+        spool: world.spool.clone().ok_or_else(no_spool)?,
+        stop: world.stop.clone(),
+        news: world.news.clone(),
+        hash_images: mission.settings.encode.hash_images,
+    };
+    Ok(ShardTerminus::new(seams, world.faults.clone(), world.guard("spool-only")))
+}

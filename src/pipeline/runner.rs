@@ -1,0 +1,167 @@
+//! The runner: raises the actors, listens to their ends, publishes progress, and comes back with the closing balance.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::faulted;
+use super::mission::{Fault, Mission, Mode, Outcome, Tally};
+use super::raise::raise;
+use super::world::World;
+use crate::kit::clock::io_pause;
+use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
+use crate::kit::stop::StopLevel;
+use crate::ledger::records::Standing;
+
+/// How often progress is published.
+const TALLY_EVERY: Duration = Duration::from_millis(250);
+/// How long the others may take once a part of the program has died.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Actors: their ends are counted. Other names are threads, whose good ends are no news.
+const ACTORS: [&str; 8] =
+    ["scanner", "encoder", "uploader", "poller", "extractor", "cleaner", "terminus", "spool-only"];
+
+/// Works off a mission and blocks until it is over. Owns the calling thread: one system, one arbiter, all six actors.
+#[must_use]
+pub fn run(mission: Mission) -> Outcome {
+    let system = actix::System::new();
+    let (outcome, keeper) = system.block_on(work(&mission));
+    // Dropping the system drops what is left of the actors, and with them the last handles of the ledger.
+    drop(system);
+    if let Some(keeper) = keeper
+        && mission.stop.watcher().level() < StopLevel::Now
+        && keeper.join().is_err()
+    {
+        tracing::error!("the keeper's thread ended badly");
+    }
+    outcome
+}
+
+async fn work(mission: &Mission) -> (Outcome, Option<super::world::KeeperThread>) {
+    let (notices, mut heard) = mpsc::channel(NOTICES);
+    let (world, keeper) = match World::build(mission, notices).await {
+        Ok(built) => built,
+        Err(fault) => return (unbegun(fault), None),
+    };
+    let raised = match begin_walk(mission, &world).await {
+        Ok(()) => raise(mission, &world).await,
+        Err(fault) => Err(fault),
+    };
+    let fault = match raised {
+        Ok(actors) => listen(mission, &world, actors, &mut heard).await,
+        Err(fault) => Some(fault),
+    };
+    publish(mission, &world);
+    let standing = *world.ledger.standing().borrow();
+    let fault = world.faults.take().map(|(who, fault)| faulted::sort(who, fault)).or(fault);
+    let outcome = Outcome {
+        standing,
+        passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        stopped: world.stop.is_stopping() && fault.is_none(),
+        fault,
+        waits: waits(&world),
+    };
+    (outcome, Some(keeper))
+}
+
+fn unbegun(fault: Fault) -> Outcome {
+    Outcome {
+        standing: Standing::default(),
+        passed_over: crate::corpus::PassedOver::default(),
+        stopped: false,
+        fault: Some(fault),
+        waits: Vec::new(),
+    }
+}
+
+/// Recorded before any actor looks at the standing: a walk that has not begun must not pass for one that is over.
+async fn begin_walk(mission: &Mission, world: &World) -> Result<(), Fault> {
+    match mission.mode {
+        Mode::Download { .. } => Ok(()),
+        _ => world.ledger.walk_begins(world.corpus_id).await.map_err(Fault::Ledger),
+    }
+}
+
+/// Waits until `actors` actors have ended; the first bad end is the cause, later ones are echoes.
+async fn listen(
+    mission: &Mission,
+    world: &World,
+    actors: usize,
+    heard: &mut mpsc::Receiver<ExitNotice>,
+) -> Option<Fault> {
+    let mut left = actors;
+    let mut fault = None;
+    let mut grace = Duration::MAX;
+    while left > 0 {
+        tokio::select! {
+            Some(notice) = heard.recv() => {
+                left -= usize::from(ACTORS.contains(&notice.who));
+                if notice.exit != Exit::Drained && fault.is_none() {
+                    tracing::error!(who = notice.who, exit = ?notice.exit, "ended before its work was over");
+                    fault = Some(died(&notice));
+                    mission.stop.raise(StopLevel::Now);
+                    world.close_budgets();
+                    grace = GRACE;
+                }
+            }
+            () = io_pause(TALLY_EVERY.min(grace)) => {
+                publish(mission, world);
+                if grace != Duration::MAX {
+                    grace = grace.saturating_sub(TALLY_EVERY);
+                }
+            }
+            // The second signal: nothing is waited for, the ledger knows where to go on.
+            () = world.stop.reached(StopLevel::Now), if fault.is_none() => {
+                world.close_budgets();
+                return None;
+            }
+        }
+        if grace.is_zero() {
+            return fault;
+        }
+    }
+    fault
+}
+
+fn died(notice: &ExitNotice) -> Fault {
+    let why = match (&notice.why, notice.exit) {
+        (Some(why), _) => why.clone(),
+        (None, Exit::Died) => "panicked".to_owned(),
+        (None, _) => "ended before its input was over".to_owned(),
+    };
+    Fault::Died { who: notice.who, why }
+}
+
+fn publish(mission: &Mission, world: &World) {
+    let (sent_bytes, batches_opened, answers) = world.news.counts();
+    let (notices, notices_dropped) = world.news.notices();
+    let standing = *world.ledger.standing().borrow();
+    mission.tally.send_replace(Tally {
+        standing,
+        passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        walked: !standing.walking,
+        sent_bytes,
+        batches_opened,
+        answers,
+        waits: waits(world),
+        notices,
+        notices_dropped,
+    });
+}
+
+/// Time waited per edge, largest first.
+fn waits(world: &World) -> Vec<(&'static str, u64)> {
+    let mut waits = vec![
+        ("encode_wait", world.meters.encode.micros()),
+        ("upload_wait", world.meters.upload.micros()),
+        ("slot_wait", world.slots.waited_micros() + world.meters.poll.micros()),
+        ("body_wait", world.body_places.waited_micros()),
+        ("extract_wait", world.meters.extract.micros()),
+        ("clean_wait", world.meters.clean.micros()),
+        ("ledger_wait", world.ledger.waited_micros()),
+    ];
+    waits.sort_by_key(|(_, micros)| std::cmp::Reverse(*micros));
+    waits
+}

@@ -1,0 +1,224 @@
+//! What a mission's actors share: ledger, provider, corpus, pools, budgets. Built once, before any actor.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+
+use super::edges::Meters;
+use super::mission::{Fault, Mission, Mode};
+use crate::corpus::Corpus;
+use crate::corpus::local::{LocalCorpus, LocalOptions};
+use crate::corpus::path_bytes;
+use crate::domain::ids::{CorpusId, RecipeId, RunId};
+use crate::domain::image::{Format, RelPath};
+use crate::encode::bodies::{Bodies, BodyOptions, Spool};
+use crate::encode::line::Framer;
+use crate::encode::spool::Spooler;
+use crate::kit::atomic_file::private_folder;
+use crate::kit::base64::encoded_len;
+use crate::kit::bodies::ShardBodies;
+use crate::kit::budget::Budget;
+use crate::kit::exit_guard::{ExitGuard, ExitNotice};
+use crate::kit::faults::Faults;
+use crate::kit::hash;
+use crate::kit::news::News;
+use crate::kit::pool::Pool;
+use crate::kit::stop::Stop;
+use crate::ledger::LedgerError;
+use crate::ledger::keeper::{self, Ledger};
+use crate::ledger::records::{Allowed, NewRun};
+use crate::ledger::sqlite::SqliteStore;
+use crate::provider::SharedProvider;
+use crate::provider::http::Options as HttpOptions;
+use crate::provider::openai::OpenAi;
+use crate::scan::scanner::SharedPassedOver;
+
+/// Everything that outlives a single actor.
+pub(super) struct World {
+    pub(super) ledger: Ledger,
+    pub(super) provider: SharedProvider,
+    pub(super) corpus: Arc<dyn Corpus>,
+    pub(super) bodies: Arc<dyn ShardBodies>,
+    pub(super) spool: Option<Spool>,
+    /// Parsing, judging, writing: one thread per core.
+    pub(super) work: Pool,
+    /// One thread per open body.
+    pub(super) body_pool: Pool,
+    pub(super) slots: Budget,
+    pub(super) body_places: Budget,
+    pub(super) news: News,
+    pub(super) faults: Faults,
+    pub(super) stop: Stop,
+    pub(super) meters: Meters,
+    pub(super) notices: mpsc::Sender<ExitNotice>,
+    pub(super) passed_over: SharedPassedOver,
+    pub(super) run: RunId,
+    pub(super) recipe: RecipeId,
+    pub(super) corpus_id: CorpusId,
+    pub(super) framer: Framer,
+}
+
+/// The keeper's thread, to be waited for at the very end.
+pub(super) type KeeperThread = std::thread::JoinHandle<()>;
+
+impl World {
+    pub(super) fn guard(&self, who: &'static str) -> ExitGuard {
+        ExitGuard::new(who, self.notices.clone())
+    }
+
+    /// Opens and starts everything but the actors.
+    pub(super) async fn build(
+        mission: &Mission,
+        notices: mpsc::Sender<ExitNotice>,
+    ) -> Result<(Self, KeeperThread), Fault> {
+        let died = |why: String| Fault::Died { who: "start", why };
+        let (ledger, keeper) = open_ledger(mission, &notices)?;
+        let framer =
+            Framer::new(&mission.recipe, mission.image_dir_given.as_bytes()).map_err(|e| died(e.to_string()))?;
+        let corpus: Arc<dyn Corpus> =
+            Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, &framer)));
+        let (run, recipe, corpus_id) = begin(mission, &ledger).await.map_err(Fault::Ledger)?;
+        let provider: SharedProvider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);
+        let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
+        let work = Pool::new("work", 0).map_err(Fault::Disk)?;
+        let body_pool = Pool::new("bodies", bodies).map_err(Fault::Disk)?;
+        let spool = spool(mission, &notices).map_err(Fault::Disk)?;
+        let body_places = Budget::new(mission.settings.shard.max_bodies);
+        let news = News::default();
+        let options = BodyOptions {
+            hash_images: mission.settings.encode.hash_images,
+            spool: spool.clone().filter(|_| mission.settings.shard.spool),
+        };
+        let made = Bodies::new(
+            ledger.clone(),
+            Arc::clone(&corpus),
+            body_pool.clone(),
+            body_places.clone(),
+            news.clone(),
+            options,
+        );
+        let world = Self {
+            ledger,
+            provider,
+            corpus,
+            bodies: Arc::new(made),
+            spool,
+            work,
+            body_pool,
+            slots: Budget::new(mission.settings.batch.max_open_batches),
+            body_places,
+            news,
+            faults: Faults::new(mission.stop.clone()),
+            stop: mission.stop.watcher(),
+            meters: Meters::default(),
+            notices,
+            passed_over: Arc::new(Mutex::default()),
+            run,
+            recipe,
+            corpus_id,
+            framer,
+        };
+        Ok((world, keeper))
+    }
+
+    /// Wakes whoever waits for a lease.
+    pub(super) fn close_budgets(&self) {
+        self.slots.close();
+        self.body_places.close();
+    }
+}
+
+fn open_ledger(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<(Ledger, KeeperThread), Fault> {
+    let retry = &mission.settings.retry;
+    let allowed = Allowed { attempts: retry.max_attempts, returns: retry.max_returns };
+    private_folder(&mission.layout.batch).map_err(Fault::Disk)?;
+    let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed).map_err(Fault::Ledger)?;
+    let guard = ExitGuard::new("keeper", notices.clone());
+    keeper::start(Box::new(store), guard).map_err(Fault::Disk)
+}
+
+async fn begin(mission: &Mission, ledger: &Ledger) -> Result<(RunId, RecipeId, CorpusId), LedgerError> {
+    let provider = &mission.settings.provider;
+    let account = format!(
+        "{}\n{}",
+        provider.organization.as_deref().unwrap_or_default(),
+        provider.project.as_deref().unwrap_or_default()
+    );
+    let new = NewRun {
+        base_url: account_url(mission),
+        identity: hash::hex_digits(account.as_bytes(), 32),
+        settings: mission.settings.to_json(),
+        day: day(mission),
+    };
+    let run = ledger.begin_run(new).await?;
+    tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
+    let recipe = ledger.recipe(mission.recipe.clone()).await?;
+    let root = path_bytes::from_name(mission.image_root.as_os_str());
+    let corpus = ledger.corpus(root, mission.image_dir_given.clone().into_bytes()).await?;
+    Ok((run.id, recipe, corpus))
+}
+
+/// The built-in provider listens on another port in every life, and is the same account all the same.
+fn account_url(mission: &Mission) -> String {
+    use crate::settings::ProviderKind;
+    match mission.settings.provider.name {
+        ProviderKind::Local => "local".to_owned(),
+        ProviderKind::OpenAi => mission.base_url.clone(),
+    }
+}
+
+fn day(mission: &Mission) -> String {
+    let now = jiff::Timestamp::from_millisecond(mission.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    now.strftime("%Y-%m-%d").to_string()
+}
+
+fn corpus_options(mission: &Mission, framer: &Framer) -> LocalOptions {
+    let layout = &mission.layout;
+    let own = [&layout.batch, &layout.completed, &layout.output, &layout.extraction];
+    let excluded = own.into_iter().chain(layout.texts.as_ref()).cloned().collect::<Vec<PathBuf>>();
+    LocalOptions {
+        valid_endings: mission.settings.valid_image_types.clone(),
+        excluded_folders: excluded,
+        max_image_bytes: max_image_bytes(mission, framer),
+        texts: layout.texts.clone(),
+    }
+}
+
+/// The largest image whose line still fits into a shard, whatever its path.
+fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
+    /// A path of 4,096 bytes, each written as an escape of six.
+    const LONGEST_ID: u64 = 6 * 4096;
+    let short = RelPath { folder: Vec::new(), name: Vec::new() };
+    let around = framer.frame(&short, Format::Jpeg).line_bytes(0) + LONGEST_ID;
+    let shard = mission.settings.shard.max_shard_bytes.min(mission.settings.provider.max_file_bytes);
+    let largest = shard.saturating_sub(around) / 4 * 3;
+    debug_assert!(encoded_len(largest) + around <= shard.max(around + 4));
+    largest
+}
+
+fn http_options(mission: &Mission) -> HttpOptions {
+    let provider = &mission.settings.provider;
+    let header = &provider.key_header;
+    HttpOptions {
+        base_url: mission.base_url.clone(),
+        key: mission.key.clone(),
+        key_header: format!("{}: {}", header.name, header.scheme).trim_end().to_owned(),
+        organization: provider.organization.clone(),
+        project: provider.project.clone(),
+        stall_timeout: mission.settings.retry.stall_timeout,
+        user_agent: concat!("batchscribe/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+fn spool(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> io::Result<Option<Spool>> {
+    let folder = match &mission.mode {
+        Mode::SpoolOnly(folder) => folder.clone(),
+        _ if mission.settings.shard.spool => mission.layout.spool(),
+        _ => return Ok(None),
+    };
+    private_folder(&folder)?;
+    let spooler = Spooler::start(ExitGuard::new("spool", notices.clone()))?;
+    Ok(Some(Spool { spooler, folder, base: mission.settings.jsonl_file_base.clone() }))
+}

@@ -24,8 +24,10 @@ use rusqlite::Connection;
 
 use self::books::Books;
 use self::fault::{Fault, Outcome};
-pub(super) use self::open::{SCHEMA, inspected, standing};
-pub(super) use self::rows::{count, int};
+#[cfg(test)]
+pub(super) use self::open::SCHEMA;
+pub(super) use self::open::{inspected, standing};
+pub(super) use self::rows::{column, count, word};
 use super::LedgerError;
 use super::records::{Allowed, Standing};
 use super::store::Frame;

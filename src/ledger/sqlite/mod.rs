@@ -154,3 +154,6 @@ impl Frame for SqliteStore {
         self.sign_off().map_err(|fault| self.told(fault))
     }
 }
+
+#[cfg(test)]
+pub(in crate::ledger) mod tests;

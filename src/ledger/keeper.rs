@@ -152,3 +152,6 @@ impl Keeper {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,10 @@ use rusqlite::Connection;
 
 use self::books::Books;
 use self::fault::{Fault, Outcome};
-pub(super) use self::open::{SCHEMA, inspected, standing};
-pub(super) use self::rows::{count, int};
+#[cfg(test)]
+pub(super) use self::open::SCHEMA;
+pub(super) use self::open::{inspected, standing};
+pub(super) use self::rows::{column, count, word};
 use super::LedgerError;
 use super::records::{Allowed, Standing};
 use super::store::Frame;
@@ -152,3 +154,6 @@ impl Frame for SqliteStore {
         self.sign_off().map_err(|fault| self.told(fault))
     }
 }
+
+#[cfg(test)]
+pub(in crate::ledger) mod tests;

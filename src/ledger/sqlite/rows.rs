@@ -9,7 +9,7 @@ use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
 use crate::domain::image::Format;
 
 /// A count as SQLite keeps it. Nothing here comes near the limit; a value that did would be cut to it.
-pub(in crate::ledger) fn int(value: u64) -> i64 {
+pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -35,7 +35,7 @@ pub(super) fn format(text: Option<String>) -> Outcome<Format> {
 }
 
 /// A column, under the ledger's error.
-pub(super) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcome<T> {
+pub(in crate::ledger) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcome<T> {
     Ok(row.get(name)?)
 }
 

@@ -1,1 +1,3 @@
+//! Transcribes trees of page images through a batch API.
 
+pub mod emulator;

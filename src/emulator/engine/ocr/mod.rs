@@ -1,0 +1,133 @@
+//! The embedded recogniser: one encoded page image in, its text in reading order out.
+//!
+//! - **Job.** Read printed and typed pages without any service, well enough that a run against the
+//!   emulator yields real texts. It is no match for handwriting.
+//! - **In.** Encoded bytes of one image in any format `image` decodes.
+//! - **Out.** A [`Reading`]: the text, its lines with place and confidence; or an [`OcrError`].
+//! - **Owns.** Two small networks (PP-OCRv6 tiny), compiled in, and one thread per page read at once.
+//! - **Bound.** One thread and about 250 MB per page that is being read; 100 million pixels a page.
+//! - **If it crashes here.** A decoder's panic becomes [`OcrError::Damaged`]; nothing is kept between pages.
+//!
+//! The way of a page: `decode` → `detect` (with `components`, `rectangle`) → `columns`, `rows` →
+//! `recognise` (with `crop`, `ctc`) → text.
+
+mod columns;
+mod components;
+mod crop;
+mod ctc;
+mod decode;
+mod detect;
+mod layout;
+mod network;
+mod recognise;
+mod rectangle;
+mod rows;
+mod weights;
+
+pub use rectangle::Point;
+
+use ctc::{Alphabet, Decoded};
+use network::{Lanes, Network};
+use rectangle::TurnedRect;
+
+/// Why a page could not be read. None of these goes away by trying again.
+#[derive(Debug, thiserror::Error)]
+pub enum OcrError {
+    /// The first bytes are those of no image format this build decodes.
+    #[error("not an image of a known format")]
+    NotAnImage,
+    /// The format is known, but the file is cut short, corrupt, or of an unsupported variant.
+    #[error("the image is damaged or of an unsupported kind: {0}")]
+    Damaged(String),
+    /// The header announces more pixels than are decoded.
+    #[error("the image has {width} × {height} pixels, more than {pixels_max}")]
+    TooLarge {
+        /// Pixels across, as stored.
+        width: u32,
+        /// Pixels down, as stored.
+        height: u32,
+        /// Pixels allowed in all.
+        pixels_max: u64,
+    },
+    /// A network could not be loaded or run: a fault of this program, not of the image.
+    #[error("the recogniser failed: {0}")]
+    Model(String),
+}
+
+/// One line of text on a page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// What the line says, without a line end.
+    pub text: String,
+    /// Mean probability of its symbols, 0 to 1.
+    pub confidence: f32,
+    /// Its corners in pixels of the upright page, clockwise from the top left.
+    pub corners: [Point; 4],
+}
+
+/// What was read from one page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The lines in reading order, joined by `\n`; empty for a blank page.
+    pub text: String,
+    /// The lines of `text`.
+    pub lines: Vec<Line>,
+    /// Pixels across, upright.
+    pub width: u32,
+    /// Pixels down, upright.
+    pub height: u32,
+}
+
+/// The embedded networks, loaded once and shared by reference between threads.
+pub struct Recogniser {
+    detector: Network,
+    recogniser: Network,
+    alphabet: Alphabet,
+    lanes: Lanes,
+}
+
+impl Recogniser {
+    /// Loads the networks that are compiled in; takes some ten milliseconds.
+    pub fn load() -> Result<Self, OcrError> {
+        Ok(Self {
+            detector: Network::load(weights::DETECTOR)?,
+            recogniser: Network::load(weights::RECOGNISER)?,
+            alphabet: Alphabet::new(weights::ALPHABET),
+            lanes: Lanes::default(),
+        })
+    }
+
+    /// Reads one page: encoded image bytes in, text in reading order out.
+    ///
+    /// Keeps one core busy for a second or two. Calls from several threads run side by side.
+    pub fn read(&self, encoded: &[u8]) -> Result<Reading, OcrError> {
+        let page = decode::upright_page(encoded)?;
+        let lane = self.lanes.take();
+        let areas = detect::text_areas(&self.detector, &page, &lane)?;
+        let mut lines = Vec::new();
+        for row in layout::rows_in_reading_order(&areas) {
+            let mut parts = Vec::with_capacity(row.len());
+            for area in &row {
+                parts.push(recognise::text_inside(&self.recogniser, &self.alphabet, &page, area, &lane)?);
+            }
+            lines.extend(joined(&row, &parts));
+        }
+        let text = lines.iter().map(|line: &Line| line.text.as_str()).collect::<Vec<_>>().join("\n");
+        Ok(Reading { text, lines, width: page.width(), height: page.height() })
+    }
+}
+
+/// One line of its parts, from left to right; nothing if no part said anything.
+fn joined(areas: &[TurnedRect], parts: &[Decoded]) -> Option<Line> {
+    let said = || areas.iter().zip(parts).filter(|(_, part)| !part.text.trim().is_empty());
+    let angle = said().map(|(area, _)| *area).max_by(|a, b| a.width.total_cmp(&b.width))?.angle;
+    let corners: Vec<Point> = said().flat_map(|(area, _)| area.corners()).collect();
+    let symbols = |part: &Decoded| part.text.chars().count() as f32;
+    let weighed: f32 = said().map(|(_, part)| part.confidence * symbols(part)).sum();
+    let all: f32 = said().map(|(_, part)| symbols(part)).sum();
+    Some(Line {
+        text: said().map(|(_, part)| part.text.trim()).collect::<Vec<_>>().join(" "),
+        confidence: weighed / all,
+        corners: rectangle::rect_at(&corners, angle).corners(),
+    })
+}

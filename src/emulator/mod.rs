@@ -1,0 +1,3 @@
+//! The emulator of the batch API.
+
+pub mod engine;

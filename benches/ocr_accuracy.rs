@@ -3,7 +3,10 @@
 //! `cargo bench --bench ocr_accuracy -- --pages DIR --truth DIR [--only SUBSTRING] [--show]` reads every
 //! image under the first folder that has `<truth>/<path>.txt`. Without folders it takes `tests/data/pages`
 //! and `tests/data/truth`. Printed: character error rate (edits / characters of the truth), word recall
-//! (words of the truth found, in any order: the truth's own reading order is not always right), seconds.
+//! (words of the truth found, in any order), line error rate (edits / characters where each line of the truth
+//! is compared with the best place in the text read), seconds. The truth's own reading order is not always
+//! right and it leaves out letterheads and margins: a page with many character errors, but few line errors and
+//! most words found, was read well.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -51,6 +54,7 @@ struct Arguments {
 struct Score {
     pages: usize,
     edits: usize,
+    line_edits: usize,
     characters: usize,
     words_found: usize,
     words: usize,
@@ -66,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let recogniser = Recogniser::load()?;
     let mut totals: Vec<(&str, Score)> = Vec::new();
-    println!("{:>7} {:>7} {:>6} {:>6}  {:<12} page", "CER %", "words %", "CPU s", "wall s", "kind");
+    println!("{:>7} {:>7} {:>7} {:>6} {:>6}  {:<12} page", "CER %", "lines %", "words %", "CPU s", "wall s", "kind");
     for page in pages {
         let relative = page.strip_prefix(&arguments.pages)?.to_string_lossy().into_owned();
         if arguments.only.as_ref().is_some_and(|only| !relative.contains(only)) {
@@ -79,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("{}  {kind:<12} {relative}", row(&score));
                 add(&mut totals, kind, score);
             }
-            Err(refusal) => println!("{:>29}  {kind:<12} {relative}: {refusal}", "not read"),
+            Err(refusal) => println!("{:>37}  {kind:<12} {relative}: {refusal}", "not read"),
         }
     }
     print_totals(&totals);
@@ -153,11 +157,13 @@ fn score(recogniser: &Recogniser, page: &Path, truth: &str, show: bool) -> std::
     if show {
         println!("--- {}\n{}\n---", page.display(), reading.text);
     }
+    let lines = truth.lines().map(folded);
     let (read, truth) = (folded(&reading.text), folded(truth));
+    let line_edits = lines.map(|line| edits_at_best_place(&read, &line)).sum();
     let (words_found, words) = words_found(&read, &truth);
     let (read, truth): (Vec<char>, Vec<char>) = (read.chars().collect(), truth.chars().collect());
     let edits = edits(&read, &truth);
-    Ok(Ok(Score { pages: 1, edits, characters: truth.len(), words_found, words, cpu_seconds, wall_seconds }))
+    Ok(Ok(Score { pages: 1, edits, line_edits, characters: truth.len(), words_found, words, cpu_seconds, wall_seconds }))
 }
 
 /// What is left once conventions of transcribers are taken away: white space, dashes, quotes, long s,
@@ -213,10 +219,29 @@ fn edits(from: &[char], to: &[char]) -> usize {
     row[to.len()]
 }
 
+/// The fewest edits from any stretch of `read` to `line`.
+fn edits_at_best_place(read: &str, line: &str) -> usize {
+    // As in `edits`, but a match may begin and end anywhere in `read` at no cost.
+    let line: Vec<char> = line.chars().collect();
+    let mut row: Vec<usize> = (0..=line.len()).collect();
+    let mut best = row[line.len()];
+    for left in read.chars() {
+        let mut diagonal = std::mem::replace(&mut row[0], 0);
+        for (column, right) in line.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+        best = best.min(row[line.len()]);
+    }
+    best
+}
+
 impl Score {
     fn add(&mut self, other: Self) {
         self.pages += other.pages;
         self.edits += other.edits;
+        self.line_edits += other.line_edits;
         self.characters += other.characters;
         self.words_found += other.words_found;
         self.words += other.words;
@@ -237,8 +262,9 @@ fn row(score: &Score) -> String {
     let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
     let pages = score.pages.max(1) as f64;
     format!(
-        "{:7.1} {:7.1} {:6.2} {:6.2}",
+        "{:7.1} {:7.1} {:7.1} {:6.2} {:6.2}",
         share(score.edits, score.characters),
+        share(score.line_edits, score.characters),
         share(score.words_found, score.words),
         score.cpu_seconds / pages,
         score.wall_seconds / pages

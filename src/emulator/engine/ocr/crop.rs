@@ -8,6 +8,8 @@ use super::rectangle::{Point, TurnedRect};
 pub(super) const LINE_HEIGHT_PX: usize = 48;
 /// Narrowest and widest input: the recogniser needs a few columns, and hostile shapes need an end.
 const LINE_WIDTH_PX: (f32, f32) = (16.0, 3200.0);
+/// Most places sampled for one pixel along each axis; print of more than 400 px a line needs no more.
+const PLACES_MAX: f32 = 8.0;
 
 /// A level image of one line: interleaved red, green and blue in 0..=255.
 pub(super) struct LineImage {
@@ -22,31 +24,47 @@ pub(super) struct LineImage {
 pub(super) fn level_line(page: &RgbImage, rect: &TurnedRect) -> LineImage {
     let scale = LINE_HEIGHT_PX as f32 / rect.height.max(1.0);
     let width = (rect.width * scale).ceil().clamp(LINE_WIDTH_PX.0, LINE_WIDTH_PX.1) as usize;
-    let step = Point::new(rect.width / width as f32, rect.height / LINE_HEIGHT_PX as f32);
-    let places = (step.y.round() as usize).clamp(1, 8);
+    let places = (rect.height / LINE_HEIGHT_PX as f32).round().clamp(1.0, PLACES_MAX) as usize;
+    let grid = Grid::over(rect, width * places, LINE_HEIGHT_PX * places);
     let mut pixels = Vec::with_capacity(width * LINE_HEIGHT_PX);
     for row in 0..LINE_HEIGHT_PX {
         for column in 0..width {
-            pixels.push(mean_of_cell(page, rect, step, places, column, row));
+            let mut sum = [0.0; 3];
+            for place in 0..places * places {
+                let (sub_column, sub_row) = (column * places + place % places, row * places + place / places);
+                let colour = colour_at(page, grid.place(sub_column, sub_row));
+                sum = std::array::from_fn(|part| sum[part] + colour[part]);
+            }
+            pixels.push(sum.map(|total| total / (places * places) as f32));
         }
     }
     LineImage { width, pixels }
 }
 
-/// Mean colour over `places` × `places` places of one cell of the sample grid.
-fn mean_of_cell(page: &RgbImage, rect: &TurnedRect, step: Point, places: usize, column: usize, row: usize) -> [f32; 3] {
-    let mut sum = [0.0; 3];
-    for sub_row in 0..places {
-        for sub_column in 0..places {
-            let along = (column as f32 + (sub_column as f32 + 0.5) / places as f32) * step.x - rect.width / 2.0;
-            let across = (row as f32 + (sub_row as f32 + 0.5) / places as f32) * step.y - rect.height / 2.0;
-            let colour = colour_at(page, rect.place(along, across));
-            for (total, part) in sum.iter_mut().zip(colour) {
-                *total += part;
-            }
+/// The centres of a grid of cells laid over a turned rectangle.
+struct Grid {
+    first: Point,
+    column_step: Point,
+    row_step: Point,
+}
+
+impl Grid {
+    fn over(rect: &TurnedRect, columns: usize, rows: usize) -> Self {
+        let (step_along, step_across) = (rect.width / columns as f32, rect.height / rows as f32);
+        Self {
+            first: rect.place((step_along - rect.width) / 2.0, (step_across - rect.height) / 2.0),
+            column_step: Point::new(step_along, 0.0).turned(rect.angle),
+            row_step: Point::new(0.0, step_across).turned(rect.angle),
         }
     }
-    sum.map(|total| total / (places * places) as f32)
+
+    fn place(&self, column: usize, row: usize) -> Point {
+        let (column, row) = (column as f32, row as f32);
+        Point::new(
+            self.first.x + self.column_step.x * column + self.row_step.x * row,
+            self.first.y + self.column_step.y * column + self.row_step.y * row,
+        )
+    }
 }
 
 /// Colour between the four nearest pixels; beyond the edge the edge goes on.

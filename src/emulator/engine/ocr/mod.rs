@@ -19,15 +19,18 @@ mod decode;
 mod detect;
 mod layout;
 mod network;
+mod pieces;
 mod recognise;
 mod rectangle;
 mod rows;
+mod spelling;
 mod weights;
 
 pub use rectangle::Point;
 
-use ctc::{Alphabet, Decoded};
+use ctc::Alphabet;
 use network::{Lanes, Network};
+use pieces::Part;
 use rectangle::TurnedRect;
 
 /// Why a page could not be read. None of these goes away by trying again.
@@ -104,30 +107,41 @@ impl Recogniser {
         let page = decode::upright_page(encoded)?;
         let lane = self.lanes.take();
         let areas = detect::text_areas(&self.detector, &page, &lane)?;
-        let mut lines = Vec::new();
-        for row in layout::rows_in_reading_order(&areas) {
-            let mut parts = Vec::with_capacity(row.len());
-            for area in &row {
-                parts.push(recognise::text_inside(&self.recogniser, &self.alphabet, &page, area, &lane)?);
-            }
-            lines.extend(joined(&row, &parts));
+        let mut parts = Vec::with_capacity(areas.len());
+        for area in areas {
+            let symbols = recognise::symbols_inside(&self.recogniser, &self.alphabet, &page, &area, &lane)?;
+            parts.extend(pieces::pieces(Part { area, symbols }));
         }
-        let text = lines.iter().map(|line: &Line| line.text.as_str()).collect::<Vec<_>>().join("\n");
+        let western = spelling::is_western(parts.iter().flat_map(|part| &part.symbols));
+        let areas: Vec<TurnedRect> = parts.iter().map(|part| part.area).collect();
+        let rows = layout::rows_in_reading_order(&areas);
+        let lines: Vec<Line> = rows.iter().filter_map(|row| line_of(row.iter().map(|index| &parts[*index]), western)).collect();
+        let text = lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
         Ok(Reading { text, lines, width: page.width(), height: page.height() })
     }
 }
 
-/// One line of its parts, from left to right; nothing if no part said anything.
-fn joined(areas: &[TurnedRect], parts: &[Decoded]) -> Option<Line> {
-    let said = || areas.iter().zip(parts).filter(|(_, part)| !part.text.trim().is_empty());
-    let angle = said().map(|(area, _)| *area).max_by(|a, b| a.width.total_cmp(&b.width))?.angle;
-    let corners: Vec<Point> = said().flat_map(|(area, _)| area.corners()).collect();
-    let symbols = |part: &Decoded| part.text.chars().count() as f32;
-    let weighed: f32 = said().map(|(_, part)| part.confidence * symbols(part)).sum();
-    let all: f32 = said().map(|(_, part)| symbols(part)).sum();
-    Some(Line {
-        text: said().map(|(_, part)| part.text.trim()).collect::<Vec<_>>().join(" "),
-        confidence: weighed / all,
-        corners: rectangle::rect_at(&corners, angle).corners(),
-    })
+/// One line from its parts, left to right; nothing if no part says anything.
+fn line_of<'a>(parts: impl Iterator<Item = &'a Part>, western: bool) -> Option<Line> {
+    let mut texts = Vec::new();
+    let mut corners = Vec::new();
+    let (mut probability, mut symbols) = (0.0, 0_u16);
+    let mut widest: Option<&TurnedRect> = None;
+    for part in parts {
+        let text = spelling::text(&part.symbols, western);
+        if text.trim().is_empty() {
+            continue;
+        }
+        texts.push(text.trim().to_owned());
+        corners.extend(part.area.corners());
+        for symbol in &part.symbols {
+            probability += symbol.probability;
+            symbols = symbols.saturating_add(1);
+        }
+        if widest.is_none_or(|widest| widest.width < part.area.width) {
+            widest = Some(&part.area);
+        }
+    }
+    let corners = rectangle::rect_at(&corners, widest?.angle).corners();
+    Some(Line { text: texts.join(" "), confidence: probability / f32::from(symbols), corners })
 }

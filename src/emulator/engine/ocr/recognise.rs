@@ -1,22 +1,25 @@
-//! What does a line say? Level line images to the recogniser's input, its answer to text.
+//! What does a line say? Level line images to the recogniser's input, its answer to symbols.
 
 use image::RgbImage;
 use rten_tensor::{NdTensor, prelude::*};
 
 use super::OcrError;
 use super::crop::{LINE_HEIGHT_PX, LineImage, level_line};
-use super::ctc::{Alphabet, Decoded};
+use super::ctc::{Alphabet, Symbol};
 use super::network::{Lane, Network};
 use super::rectangle::TurnedRect;
 
 /// Reads the text inside one rectangle of a page.
-pub(super) fn text_inside(
+///
+/// One line a run: lines of a page differ in length by a factor of ten, and a batch would be as wide as
+/// its longest.
+pub(super) fn symbols_inside(
     network: &Network,
     alphabet: &Alphabet,
     page: &RgbImage,
     rect: &TurnedRect,
     lane: &Lane<'_>,
-) -> Result<Decoded, OcrError> {
+) -> Result<Vec<Symbol>, OcrError> {
     let answer: NdTensor<f32, 3> = network.run(input(&level_line(page, rect)), lane)?;
     let [_, _, classes] = answer.shape();
     if classes != alphabet.classes() {
@@ -28,16 +31,22 @@ pub(super) fn text_inside(
 
 /// One line as a tensor: planes of blue, green and red, in -1..=1.
 fn input(line: &LineImage) -> NdTensor<f32, 4> {
-    let min_width: usize = std::env::var("REC_MIN").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let width = line.width.max(min_width);
-    let mut values = vec![0.0; 3 * LINE_HEIGHT_PX * width];
-    for plane in 0..3 {
-        let colour = 2 - plane;
-        for row in 0..LINE_HEIGHT_PX {
-            for column in 0..line.width {
-                values[(plane * LINE_HEIGHT_PX + row) * width + column] = line.pixels[row * line.width + column][colour] / 127.5 - 1.0;
-            }
-        }
+    let mut values = Vec::with_capacity(3 * line.pixels.len());
+    for colour in [2, 1, 0] {
+        values.extend(line.pixels.iter().map(|pixel| pixel[colour] / 127.5 - 1.0));
     }
-    NdTensor::from_data([1, 3, LINE_HEIGHT_PX, width], values)
+    NdTensor::from_data([1, 3, LINE_HEIGHT_PX, line.width], values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_is_blue_first_and_centred() {
+        let line = LineImage { width: 2, pixels: vec![[255.0, 127.5, 0.0]; 2 * LINE_HEIGHT_PX] };
+        let tensor = input(&line);
+        assert_eq!(tensor.shape(), [1, 3, LINE_HEIGHT_PX, 2]);
+        assert_eq!([0, 1, 2].map(|plane| tensor[[0, plane, 47, 1]]), [-1.0, 0.0, 1.0]);
+    }
 }

@@ -163,7 +163,16 @@ fn score(recogniser: &Recogniser, page: &Path, truth: &str, show: bool) -> std::
     let (words_found, words) = words_found(&read, &truth);
     let (read, truth): (Vec<char>, Vec<char>) = (read.chars().collect(), truth.chars().collect());
     let edits = edits(&read, &truth);
-    Ok(Ok(Score { pages: 1, edits, line_edits, characters: truth.len(), words_found, words, cpu_seconds, wall_seconds }))
+    Ok(Ok(Score {
+        pages: 1,
+        edits,
+        line_edits,
+        characters: truth.len(),
+        words_found,
+        words,
+        cpu_seconds,
+        wall_seconds,
+    }))
 }
 
 /// What is left once conventions of transcribers are taken away: white space, dashes, quotes, long s,
@@ -180,7 +189,8 @@ fn folded(text: &str) -> String {
             other => other,
         })
         .collect();
-    let decomposed = folded.replace("a\u{364}", "ä").replace("o\u{364}", "ö").replace("u\u{364}", "ü").replace('…', "...");
+    let decomposed =
+        folded.replace("a\u{364}", "ä").replace("o\u{364}", "ö").replace("u\u{364}", "ü").replace('…', "...");
     decomposed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -105,8 +105,12 @@ mod tests {
     /// second one the next best, `-` the blank.
     fn columns(choices: &[&str]) -> Vec<f32> {
         let column = |choice: &&str| {
-            let rank = |class: char| choice.find(class);
-            "-a1年_".chars().map(rank).map(|rank| [0.7, 0.2].get(rank.unwrap_or(9)).copied().unwrap_or(0.01)).collect::<Vec<f32>>()
+            let rank = |class: char| choice.chars().position(|chosen| chosen == class);
+            "-a1年_"
+                .chars()
+                .map(rank)
+                .map(|rank| [0.7, 0.2].get(rank.unwrap_or(9)).copied().unwrap_or(0.01))
+                .collect::<Vec<f32>>()
         };
         choices.iter().flat_map(column).collect()
     }

@@ -25,10 +25,7 @@ pub(super) fn upright_page(encoded: &[u8]) -> Result<RgbImage, OcrError> {
 
 fn decode(encoded: &[u8]) -> Result<RgbImage, OcrError> {
     let signature = &encoded[..encoded.len().min(SIGNATURE_BYTES)];
-    let format = image::guess_format(signature).map_err(|_| OcrError::NotAnImage)?;
-    if !format.reading_enabled() {
-        return Err(OcrError::NotAnImage);
-    }
+    let format = format_of(signature).filter(ImageFormat::reading_enabled).ok_or(OcrError::NotAnImage)?;
     let damaged = |error: image::ImageError| OcrError::Damaged(error.to_string());
     let mut decoder = reader(encoded, format).into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
@@ -39,6 +36,14 @@ fn decode(encoded: &[u8]) -> Result<RgbImage, OcrError> {
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
     Ok(on_white(image))
+}
+
+fn format_of(signature: &[u8]) -> Option<ImageFormat> {
+    // BigTIFF, which the TIFF decoder reads but `guess_format` does not know.
+    if signature.starts_with(b"II+\0") || signature.starts_with(b"MM\0+") {
+        return Some(ImageFormat::Tiff);
+    }
+    image::guess_format(signature).ok()
 }
 
 fn reader(encoded: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
@@ -88,6 +93,13 @@ mod tests {
     fn refuses_what_is_no_image() {
         for bytes in [&b""[..], b"<!DOCTYPE html><html>", b"%PDF-1.7", b"\0\0\0\x20ftypavif\0\0\0\0"] {
             assert!(matches!(upright_page(bytes), Err(OcrError::NotAnImage)), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn knows_big_tiff() {
+        for signature in [b"II+\0", b"MM\0+"] {
+            assert_eq!(format_of(signature), Some(ImageFormat::Tiff));
         }
     }
 

@@ -8,8 +8,8 @@
 //! - **Bound.** One thread and about 250 MB per page that is being read; 100 million pixels a page.
 //! - **If it crashes here.** A decoder's panic becomes [`OcrError::Damaged`]; nothing is kept between pages.
 //!
-//! The way of a page: `decode` → `detect` (with `components`, `rectangle`) → `columns`, `rows` →
-//! `recognise` (with `crop`, `ctc`) → text.
+//! The way of a page: `decode` → `detect` (with `components`, `rectangle`) → `recognise` (with `crop`,
+//! `ctc`) → `pieces` → `layout` (with `columns`, `rows`) → `lines` (with `spelling`) → text.
 
 mod columns;
 mod components;
@@ -18,8 +18,11 @@ mod ctc;
 mod decode;
 mod detect;
 mod layout;
+mod lines;
 mod network;
 mod pieces;
+#[cfg(test)]
+mod reads;
 mod recognise;
 mod rectangle;
 mod rows;
@@ -75,6 +78,8 @@ pub struct Reading {
     pub text: String,
     /// The lines of `text`.
     pub lines: Vec<Line>,
+    /// What was found and left out of `text`: a symbol or two that are more likely dirt.
+    pub marks: Vec<Line>,
     /// Pixels across, upright.
     pub width: u32,
     /// Pixels down, upright.
@@ -115,33 +120,12 @@ impl Recogniser {
         let western = spelling::is_western(parts.iter().flat_map(|part| &part.symbols));
         let areas: Vec<TurnedRect> = parts.iter().map(|part| part.area).collect();
         let rows = layout::rows_in_reading_order(&areas);
-        let lines: Vec<Line> = rows.iter().filter_map(|row| line_of(row.iter().map(|index| &parts[*index]), western)).collect();
+        let said = rows.into_iter().filter_map(|row| {
+            let row: Vec<&Part> = row.into_iter().map(|index| &parts[index]).collect();
+            lines::line_of(&row, western)
+        });
+        let (marks, lines): (Vec<Line>, Vec<Line>) = said.partition(lines::is_mark);
         let text = lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
-        Ok(Reading { text, lines, width: page.width(), height: page.height() })
+        Ok(Reading { text, lines, marks, width: page.width(), height: page.height() })
     }
-}
-
-/// One line from its parts, left to right; nothing if no part says anything.
-fn line_of<'a>(parts: impl Iterator<Item = &'a Part>, western: bool) -> Option<Line> {
-    let mut texts = Vec::new();
-    let mut corners = Vec::new();
-    let (mut probability, mut symbols) = (0.0, 0_u16);
-    let mut widest: Option<&TurnedRect> = None;
-    for part in parts {
-        let text = spelling::text(&part.symbols, western);
-        if text.trim().is_empty() {
-            continue;
-        }
-        texts.push(text.trim().to_owned());
-        corners.extend(part.area.corners());
-        for symbol in &part.symbols {
-            probability += symbol.probability;
-            symbols = symbols.saturating_add(1);
-        }
-        if widest.is_none_or(|widest| widest.width < part.area.width) {
-            widest = Some(&part.area);
-        }
-    }
-    let corners = rectangle::rect_at(&corners, widest?.angle).corners();
-    Some(Line { text: texts.join(" "), confidence: probability / f32::from(symbols), corners })
 }

@@ -15,16 +15,20 @@ pub(super) struct Network {
 impl Network {
     /// Reads an ONNX file that lies in the executable.
     pub(super) fn load(onnx: &'static [u8]) -> Result<Self, OcrError> {
-        let model = ModelOptions::with_all_ops()
-            .load_static_slice(onnx)
-            .map_err(|error| OcrError::Model(error.to_string()))?;
+        let model =
+            ModelOptions::with_all_ops().load_static_slice(onnx).map_err(|error| OcrError::Model(error.to_string()))?;
         Ok(Self { model })
     }
 
     /// Runs the network over `input` (batch, colour, row, column) on `lane`.
-    pub(super) fn run<const N: usize>(&self, input: NdTensor<f32, 4>, lane: &Lane<'_>) -> Result<NdTensor<f32, N>, OcrError> {
+    pub(super) fn run<const N: usize>(
+        &self,
+        input: NdTensor<f32, 4>,
+        lane: &Lane<'_>,
+    ) -> Result<NdTensor<f32, N>, OcrError> {
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&lane.thread)));
-        let output = self.model.run_one(input.into(), Some(options)).map_err(|error| OcrError::Model(error.to_string()))?;
+        let output =
+            self.model.run_one(input.into(), Some(options)).map_err(|error| OcrError::Model(error.to_string()))?;
         output.try_into().map_err(|error| OcrError::Model(format!("an answer of another shape: {error}")))
     }
 }

@@ -9,7 +9,7 @@ use super::rectangle::TurnedRect;
 /// Two symbols this far apart, centre to centre in line heights, begin new pieces.
 const GAP_MIN: f32 = 1.2;
 /// How far a piece goes on beyond the centre of its outermost symbol, in line heights.
-const SYMBOL_REACH: f32 = 0.5;
+const SYMBOL_REACH: f32 = 0.25;
 
 /// A text area and its symbols.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +55,8 @@ mod tests {
 
     /// A part 200 px wide and 20 px high, from symbols and their distance from its left side.
     fn part(symbols: &[(char, f32)]) -> Part {
-        let symbol = |&(best, x): &(char, f32)| Symbol { best, probability: 0.9, second: Second::Same, place: x / 200.0 };
+        let symbol =
+            |&(best, x): &(char, f32)| Symbol { best, probability: 0.9, second: Second::Same, place: x / 200.0 };
         let area = TurnedRect { centre: Point::new(100.0, 50.0), width: 200.0, height: 20.0, angle: 0.0 };
         Part { area, symbols: symbols.iter().map(symbol).collect() }
     }
@@ -71,8 +72,8 @@ mod tests {
         let table: [(&[(char, f32)], &[(&str, f32, f32)]); 4] = [
             (&[], &[("", 0.0, 200.0)]),
             (&[('a', 90.0), (' ', 98.0), ('b', 106.0)], &[("a b", 0.0, 200.0)]),
-            (&[('a', 80.0), (' ', 95.0), ('b', 120.0)], &[("a", 0.0, 90.0), ("b", 110.0, 200.0)]),
-            (&[('a', 10.0), ('b', 100.0), ('c', 190.0)], &[("a", 0.0, 20.0), ("b", 90.0, 110.0), ("c", 180.0, 200.0)]),
+            (&[('a', 80.0), (' ', 95.0), ('b', 120.0)], &[("a", 0.0, 85.0), ("b", 115.0, 200.0)]),
+            (&[('a', 10.0), ('b', 100.0), ('c', 190.0)], &[("a", 0.0, 15.0), ("b", 95.0, 105.0), ("c", 185.0, 200.0)]),
         ];
         for (symbols, expected) in table {
             let expected: Vec<_> = expected.iter().map(|&(text, left, right)| (text.to_owned(), left, right)).collect();

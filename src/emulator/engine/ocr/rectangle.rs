@@ -45,12 +45,7 @@ impl TurnedRect {
     /// Corners from the top left on, clockwise.
     pub(super) fn corners(&self) -> [Point; 4] {
         let (along, across) = (self.width / 2.0, self.height / 2.0);
-        [
-            self.place(-along, -across),
-            self.place(along, -across),
-            self.place(along, across),
-            self.place(-along, across),
-        ]
+        [self.place(-along, -across), self.place(along, -across), self.place(along, across), self.place(-along, across)]
     }
 
     /// Whether `point` lies inside or on the edge.
@@ -166,12 +161,8 @@ mod tests {
     #[test]
     fn finds_the_smallest_rectangle_at_any_angle() {
         for degrees in [-40.0_f32, -12.5, 0.0, 1.0, 30.0] {
-            let drawn = TurnedRect {
-                centre: Point::new(200.0, 120.0),
-                width: 90.0,
-                height: 20.0,
-                angle: degrees.to_radians(),
-            };
+            let drawn =
+                TurnedRect { centre: Point::new(200.0, 120.0), width: 90.0, height: 20.0, angle: degrees.to_radians() };
             let mut points = drawn.corners().to_vec();
             points.push(drawn.place(10.0, 5.0));
             let found = smallest_rect(&points).expect("there are points");

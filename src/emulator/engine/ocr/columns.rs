@@ -121,8 +121,13 @@ fn shared_height(left: &[&Span], right: &[&Span]) -> f32 {
 mod tests {
     use super::*;
 
-    /// Lines 20 px high every 30 px, from (left, right, first middle, count); numbered in order.
-    fn indices(stacks: &[(f32, f32, f32, usize)]) -> Vec<Vec<usize>> {
+    /// Lines 20 px high every 30 px: left, right, middle of the first, count.
+    type Stack = (f32, f32, f32, usize);
+    /// Name, lines, indices of each block's lines.
+    type Case = (&'static str, &'static [Stack], &'static [&'static [usize]]);
+
+    /// The blocks of stacked lines; lines are numbered in the order given.
+    fn indices(stacks: &[Stack]) -> Vec<Vec<usize>> {
         let mut spans = Vec::new();
         for &(left, right, first, count) in stacks {
             for line in 0..count {
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn cuts_columns_and_leaves_lists_alone() {
-        let table: [(&str, &[(f32, f32, f32, usize)], &[&[usize]]); 6] = [
+        let table: [Case; 6] = [
             ("nothing", &[], &[]),
             ("one column", &[(0.0, 400.0, 10.0, 3)], &[&[0, 1, 2]]),
             (

@@ -6,9 +6,9 @@ use super::pieces::Part;
 use super::rectangle::{Point, TurnedRect, rect_at};
 use super::spelling;
 
-/// A line of so few symbols may be a speck, a fold or a shadow.
+/// A part of so few symbols may be a speck, a fold, a shadow, or print that stands on its side.
 const MARK_SYMBOLS_MAX: usize = 2;
-/// Less sure than this, such a line is a mark.
+/// Less sure than this, such a part is a mark.
 const MARK_CONFIDENCE_MAX: f32 = 0.6;
 
 /// The line that the parts of a row make up, left to right; nothing if none of them says anything.
@@ -29,9 +29,12 @@ pub(super) fn line_of(row: &[&Part], western: bool) -> Option<Line> {
     })
 }
 
-/// Whether a line is more likely dirt than text: one or two symbols the recogniser is unsure of.
-pub(super) fn is_mark(line: &Line) -> bool {
-    line.confidence < MARK_CONFIDENCE_MAX && line.text.chars().count() <= MARK_SYMBOLS_MAX
+/// Whether a part is more likely dirt than text: one or two symbols the recogniser is unsure of.
+pub(super) fn is_mark(part: &Part) -> bool {
+    let visible = || part.symbols.iter().filter(|symbol| symbol.best != ' ');
+    let count = visible().count();
+    let probability: f32 = visible().map(|symbol| symbol.probability).sum();
+    count <= MARK_SYMBOLS_MAX && probability < MARK_CONFIDENCE_MAX * count as f32
 }
 
 #[cfg(test)]
@@ -64,11 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn only_short_and_doubtful_lines_are_marks() {
-        let table = [("4", 0.4, true), ("4", 0.9, false), ("I.", 0.5, true), ("Sir", 0.3, false)];
+    fn only_short_and_doubtful_parts_are_marks() {
+        let table = [("4", 0.4, true), ("4", 0.9, false), ("I. ", 0.5, true), ("Sir", 0.3, false), ("", 0.0, false)];
         for (text, probability, mark) in table {
-            let line = line_of(&[&part(text, 0.0, 30.0, probability)], true).expect("it says something");
-            assert_eq!(is_mark(&line), mark, "{text} at {probability}");
+            assert_eq!(is_mark(&part(text, 0.0, 30.0, probability)), mark, "{text} at {probability}");
         }
     }
 }

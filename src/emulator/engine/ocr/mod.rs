@@ -117,15 +117,24 @@ impl Recogniser {
             let symbols = recognise::symbols_inside(&self.recogniser, &self.alphabet, &page, &area, &lane)?;
             parts.extend(pieces::pieces(Part { area, symbols }));
         }
-        let western = spelling::is_western(parts.iter().flat_map(|part| &part.symbols));
-        let areas: Vec<TurnedRect> = parts.iter().map(|part| part.area).collect();
-        let rows = layout::rows_in_reading_order(&areas);
-        let said = rows.into_iter().filter_map(|row| {
+        Ok(arranged(parts, page.dimensions()))
+    }
+}
+
+/// Puts what was read on a page of `width` × `height` pixels into reading order.
+fn arranged(parts: Vec<Part>, (width, height): (u32, u32)) -> Reading {
+    let western = spelling::is_western(parts.iter().flat_map(|part| &part.symbols));
+    let (marks, parts): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(lines::is_mark);
+    let areas: Vec<TurnedRect> = parts.iter().map(|part| part.area).collect();
+    let rows = layout::rows_in_reading_order(&areas);
+    let lines: Vec<Line> = rows
+        .into_iter()
+        .filter_map(|row| {
             let row: Vec<&Part> = row.into_iter().map(|index| &parts[index]).collect();
             lines::line_of(&row, western)
-        });
-        let (marks, lines): (Vec<Line>, Vec<Line>) = said.partition(lines::is_mark);
-        let text = lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
-        Ok(Reading { text, lines, marks, width: page.width(), height: page.height() })
-    }
+        })
+        .collect();
+    let text = lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
+    let marks = marks.iter().filter_map(|mark| lines::line_of(&[mark], western)).collect();
+    Reading { text, lines, marks, width, height }
 }

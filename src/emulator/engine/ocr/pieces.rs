@@ -53,6 +53,9 @@ mod tests {
     use super::super::rectangle::Point;
     use super::*;
 
+    /// Symbols and their distance from the left side; each piece's text, left and right side.
+    type Case = (&'static [(char, f32)], &'static [(&'static str, f32, f32)]);
+
     /// A part 200 px wide and 20 px high, from symbols and their distance from its left side.
     fn part(symbols: &[(char, f32)]) -> Part {
         let symbol =
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn divides_at_wide_gaps_alone() {
-        let table: [(&[(char, f32)], &[(&str, f32, f32)]); 4] = [
+        let table: [Case; 4] = [
             (&[], &[("", 0.0, 200.0)]),
             (&[('a', 90.0), (' ', 98.0), ('b', 106.0)], &[("a b", 0.0, 200.0)]),
             (&[('a', 80.0), (' ', 95.0), ('b', 120.0)], &[("a", 0.0, 85.0), ("b", 115.0, 200.0)]),

@@ -51,9 +51,14 @@ fn mean_middle(row: &[Span]) -> f32 {
 mod tests {
     use super::*;
 
-    /// Spans from (left, right, middle), 20 px high, numbered in the order given.
-    fn indices(parts: &[(f32, f32, f32)]) -> Vec<Vec<usize>> {
-        let span = |(index, &(left, right, middle)): (usize, &(f32, f32, f32))| Span {
+    /// A span 20 px high: left, right, middle.
+    type Place = (f32, f32, f32);
+    /// Name, spans, indices of each row's spans.
+    type Case = (&'static str, &'static [Place], &'static [&'static [usize]]);
+
+    /// The rows of spans; these are numbered in the order given.
+    fn indices(parts: &[Place]) -> Vec<Vec<usize>> {
+        let span = |(index, &(left, right, middle)): (usize, &Place)| Span {
             index,
             left,
             right,
@@ -66,7 +71,7 @@ mod tests {
 
     #[test]
     fn joins_parts_of_a_line_and_orders_lines() {
-        let table: [(&str, &[(f32, f32, f32)], &[&[usize]]); 5] = [
+        let table: [Case; 5] = [
             ("nothing", &[], &[]),
             ("two lines", &[(0.0, 90.0, 40.0), (0.0, 90.0, 10.0)], &[&[1], &[0]]),
             ("one line in parts", &[(50.0, 90.0, 12.0), (0.0, 40.0, 10.0), (95.0, 99.0, 9.0)], &[&[1, 0, 2]]),

@@ -72,7 +72,8 @@ impl LocalCorpus {
             Promise::Excluded => Fate::Skipped(Reason::Excluded),
             Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
         };
-        Ok(Found { path: path.clone(), stamp, fate })
+        let text_present = matches!(fate, Fate::Owed { .. }) && self.has_text(path);
+        Ok(Found { path: path.clone(), stamp, fate, text_present })
     }
 
     fn fate(&self, file: &mut File, stamp: Stamp) -> io::Result<Fate> {
@@ -88,13 +89,14 @@ impl LocalCorpus {
         })
     }
 
-    fn text(&self, path: &RelPath) -> PathBuf {
-        let root = match &self.options.texts {
-            TextsLocation::Beside => &self.root,
-            TextsLocation::Mirror(root) => root,
-        };
-        let name = layout::text_name(&path.name, |bytes| hash::hex_digits(bytes, 64));
-        root.join(path_bytes::to_path(&path.folder)).join(path_bytes::to_path(&name))
+    /// Whether something bears the name of this image's text already: then an image that the ledger does not know is not
+    /// asked for.
+    pub(super) fn has_text(&self, path: &RelPath) -> bool {
+        // What cannot be looked at counts as there: an image is rather not asked for than paid for and then not written.
+        match std::fs::symlink_metadata(self.text_path(path)) {
+            Ok(_) => true,
+            Err(cause) => !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
     }
 }
 
@@ -118,16 +120,17 @@ impl Corpus for LocalCorpus {
         self.measure_below(&Root::open(&self.root)?, path)
     }
 
-    fn has_text(&self, path: &RelPath) -> bool {
-        // What cannot be looked at counts as there: an image is rather not asked for than paid for and then not written.
-        match std::fs::symlink_metadata(self.text(path)) {
-            Ok(_) => true,
-            Err(cause) => !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-        }
-    }
-
     fn absolute(&self, path: &RelPath) -> PathBuf {
         self.root.join(path_bytes::to_path(&path.joined()))
+    }
+
+    fn text_path(&self, path: &RelPath) -> PathBuf {
+        let root = match &self.options.texts {
+            TextsLocation::Beside => &self.root,
+            TextsLocation::Mirror(root) => root,
+        };
+        let name = layout::text_name(&path.name, |bytes| hash::hex_digits(bytes, 64));
+        root.join(path_bytes::to_path(&path.folder)).join(path_bytes::to_path(&name))
     }
 }
 

@@ -103,28 +103,9 @@ pub trait Corpus: Send + Sync {
     /// The operating system's.
     fn measure(&self, path: &RelPath) -> io::Result<Found>;
 
-    /// Whether something bears the name of this image's text already: then an image that the ledger does not know is
-    /// not asked for. A corpus without texts of its own has none.
-    fn has_text(&self, _path: &RelPath) -> bool {
-        false
-    }
-
     /// The absolute path of an image.
     fn absolute(&self, path: &RelPath) -> PathBuf;
 
     /// Where the image's text belongs: beside it, or in the mirror tree.
     fn text_path(&self, path: &RelPath) -> PathBuf;
-}
-
-/// The stamp of a file whose metadata are at hand.
-///
-/// # Errors
-/// The operating system's, where it keeps no modification times.
-pub fn stamp(metadata: &std::fs::Metadata) -> io::Result<Stamp> {
-    let modified = metadata.modified()?;
-    let mtime_ms = match modified.duration_since(std::time::UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
-    };
-    Ok(Stamp { bytes: metadata.len(), mtime_ms })
 }

@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
     fn found(&mut self, path: RelPath, fate: Fate) -> Result<(), Gone> {
         let facts = fs::symlink_metadata(self.corpus.absolute(&path));
         let stamp = facts.map_or(Stamp { bytes: 0, mtime_ms: 0 }, |facts| beneath::stamp(&facts));
-        self.push(Found { path, stamp, fate })
+        self.push(Found { path, stamp, fate, text_present: false })
     }
 
     fn push(&mut self, found: Found) -> Result<(), Gone> {

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read as _};
 use bytes::Bytes;
 
 use super::line::Framer;
-use crate::corpus::{self, Corpus};
+use crate::corpus::{Corpus, beneath};
 use crate::domain::image::Reason;
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::base64::{CHUNK_IN, CHUNK_OUT, Encoder};
@@ -103,7 +103,7 @@ impl Maker<'_> {
             return Err(changed());
         }
         self.encode(&mut file, line.stamp.bytes)?;
-        if corpus::stamp(&file.metadata()?)? != line.stamp {
+        if beneath::stamp(&file.metadata()?) != line.stamp {
             return Err(changed());
         }
         Ok(())

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::edges::Meters;
 use super::mission::{Fault, Mission, Mode};
 use crate::corpus::Corpus;
-use crate::corpus::local::{LocalCorpus, LocalOptions};
+use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::corpus::path_bytes;
 use crate::domain::ids::{CorpusId, RecipeId, RunId};
 use crate::domain::image::{Format, RelPath};
@@ -182,7 +182,7 @@ fn corpus_options(mission: &Mission, framer: &Framer) -> LocalOptions {
         valid_endings: mission.settings.valid_image_types.clone(),
         excluded_folders: excluded,
         max_image_bytes: max_image_bytes(mission, framer),
-        texts: layout.texts.clone(),
+        texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
     }
 }
 

@@ -99,15 +99,7 @@ async fn keep_pace(bytes_per_second: Option<u64>, watch: &Stopwatch, received: u
 impl Form {
     fn new(draft: Draft) -> Self {
         let empty = String::new;
-        Self {
-            draft,
-            bytes: 0,
-            filename: None,
-            purpose: empty(),
-            anchor: empty(),
-            seconds: empty(),
-            field: empty(),
-        }
+        Self { draft, bytes: 0, filename: None, purpose: empty(), anchor: empty(), seconds: empty(), field: empty() }
     }
 
     fn take(&mut self, piece: Piece, shared: &Shared) -> Result<(), Refusal> {
@@ -162,9 +154,10 @@ impl Form {
         if self.anchor.is_empty() && self.seconds.is_empty() {
             return Ok((filename, None));
         }
-        let seconds = self.seconds.parse().map_err(|_| {
-            Refusal::invalid_type("expires_after[seconds]", "an integer", "a string")
-        })?;
+        let seconds = self
+            .seconds
+            .parse()
+            .map_err(|_| Refusal::invalid_type("expires_after[seconds]", "an integer", "a string"))?;
         Ok((filename, Some(life("expires_after", &self.anchor, seconds)?)))
     }
 }
@@ -233,7 +226,11 @@ fn serve(shared: &Shared, id: &str, range: Option<&str>, keep: Option<f64>) -> R
     let bytes = books.service.file(id).map(|file| file.bytes).ok_or_else(|| Refusal::no_such_file(id))?;
     let asked = match range.map_or(Ok(None), |range| byte_range(range, bytes)) {
         Ok(asked) => asked,
-        Err(()) => return Ok(HttpResponse::RangeNotSatisfiable().insert_header((CONTENT_RANGE, format!("bytes */{bytes}"))).finish()),
+        Err(()) => {
+            return Ok(HttpResponse::RangeNotSatisfiable()
+                .insert_header((CONTENT_RANGE, format!("bytes */{bytes}")))
+                .finish());
+        }
     };
     let (begin, end) = asked.unwrap_or((0, bytes));
     books.bill(now, &Entry::Fetch { file: id, offset: begin })?;

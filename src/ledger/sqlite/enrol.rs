@@ -232,7 +232,7 @@ mod tests {
 
     fn judged(state: ImageState, reason: Option<Reason>, stamp: Stamp, fate: Fate) -> Act {
         let path = RelPath { folder: Vec::new(), name: b"a".to_vec() };
-        judge(&Known { id: ImageId(1), stamp: OLD, state, reason }, &Found { path, stamp, fate })
+        judge(&Known { id: ImageId(1), stamp: OLD, state, reason }, &Found { path, stamp, fate, text_present: false })
     }
 
     #[test]

@@ -153,5 +153,5 @@ pub(in crate::ledger) fn owed() -> Fate {
 
 pub(in crate::ledger) fn found(name: &str, mtime_ms: i64, fate: Fate) -> Found {
     let path = RelPath { folder: b"tray".to_vec(), name: name.as_bytes().to_vec() };
-    Found { path, stamp: Stamp { bytes: 10, mtime_ms }, fate }
+    Found { path, stamp: Stamp { bytes: 10, mtime_ms }, fate, text_present: false }
 }

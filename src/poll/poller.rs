@@ -221,7 +221,19 @@ impl Work {
                     None => return Ok(()),
                 },
                 () = clock.sleep_until(due) => self.look(&ended).await?,
-                () = stop.reached(StopLevel::Drain) => return Ok(()),
+                () = stop.reached(StopLevel::Drain) => return self.drain().await,
+            }
+        }
+        Ok(())
+    }
+
+    /// No more looks; but whoever still opens a batch finds somebody who takes it, to the last word.
+    async fn drain(&mut self) -> Result<(), AnyFault> {
+        while !self.upstream_over {
+            match self.intake.recv().await {
+                Some(Input::Opened(batch, slot)) => self.watch(batch, slot, Millis::MAX),
+                Some(Input::NoMore) => self.upstream_over = true,
+                None => return Ok(()),
             }
         }
         Ok(())

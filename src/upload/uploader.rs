@@ -139,7 +139,10 @@ impl Work {
         let giving = give(lane, self.batches.clone(), self.meter.clone());
         let working = self.journeys_until_over(opened);
         let (given, worked) = tokio::join!(giving, working);
-        worked.and(given.map_err(AnyFault::from))
+        worked.and(given.map_err(AnyFault::from))?;
+        // Only now, when the give loop has delivered its last batch, can the last word not overtake it.
+        hand_over(&self.over, NoMoreBatches, &self.meter).await?;
+        Ok(())
     }
 
     async fn journeys_until_over(&mut self, opened: mpsc::Sender<BatchOpened>) -> Result<(), AnyFault> {
@@ -168,8 +171,6 @@ impl Work {
                 () = stop.reached(StopLevel::Now) => return Ok(()),
             }
         }
-        drop(opened);
-        hand_over(&self.over, NoMoreBatches, &self.meter).await?;
         Ok(())
     }
 

@@ -1,0 +1,78 @@
+//! The provider misbehaves: nothing is lost, nothing is paid twice.
+
+use batchscribe::emulator::scenario::Scenario;
+use batchscribe::pipeline::mission::Fault;
+
+use crate::oracle;
+use crate::sandbox::{Sandbox, Weather};
+
+fn weather(scenario: &str) -> Weather {
+    let scenario: Scenario = toml::from_str(scenario).expect("a scenario");
+    Weather { scenario, ..Weather::default() }
+}
+
+/// Runs eight images to the end through `scenario`, and asks the oracle.
+fn survives(scenario: &str) {
+    let sandbox = Sandbox::with(8, weather(scenario));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 8);
+}
+
+#[test]
+fn a_create_that_worked_and_lost_its_answer_is_adopted() {
+    survives("[[door]]\nat = \"create_batch\"\nact = \"act_then_drop\"\nwhen = { times = 1 }\n");
+}
+
+#[test]
+fn a_create_that_answers_500_and_worked_is_adopted() {
+    survives("[[door]]\nat = \"create_batch\"\nact = \"act_then_refuse\"\nstatus = 500\nwhen = { times = 1 }\n");
+}
+
+#[test]
+fn a_create_that_never_arrived_is_fenced_and_sent_anew() {
+    survives("[[door]]\nat = \"create_batch\"\nact = \"drop\"\nwhen = { times = 1 }\n");
+}
+
+#[test]
+fn an_upload_that_is_refused_for_now_is_made_again() {
+    survives("[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 503\nwhen = { times = 1 }\n");
+}
+
+#[test]
+fn results_that_are_not_there_yet_are_waited_for() {
+    survives("[[door]]\nat = \"read_file\"\nact = \"refuse\"\nstatus = 404\nwhen = { times = 2 }\n");
+}
+
+#[test]
+fn a_line_that_is_missing_is_owed_again_and_not_counted() {
+    let sandbox = Sandbox::with(4, weather("[[line]]\ncustom_id_contains = \"page0002\"\noutcome = \"missing\"\nwhen = { times = 1 }\n"));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(outcome.standing.done, 4, "{:?}", outcome.standing);
+}
+
+#[test]
+fn what_is_no_whole_answer_becomes_no_text() {
+    let scenario = "[[line]]\ncustom_id_contains = \"page0000\"\noutcome = \"length_cut\"\n
+        [[line]]\ncustom_id_contains = \"page0001\"\noutcome = \"refusal\"\n
+        [[line]]\ncustom_id_contains = \"page0002\"\noutcome = \"empty\"\n
+        [[line]]\ncustom_id_contains = \"page0003\"\noutcome = \"content_filter\"\n";
+    let sandbox = Sandbox::with(5, weather(scenario));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (1, 4), "{:?}", outcome.standing);
+    assert!(outcome.standing.closes());
+    for (n, image) in ["tray_0/page0000.png", "tray_1/page0001.png", "tray_0/page0002.png"].iter().enumerate() {
+        assert_eq!(sandbox.text(image), None, "image {n}");
+    }
+}
+
+#[test]
+fn a_rejected_key_stops_the_run_with_everything_owed() {
+    let sandbox =
+        Sandbox::with(4, weather("[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 401\ncode = \"invalid_api_key\"\n"));
+    let outcome = sandbox.run();
+    assert!(matches!(outcome.fault, Some(Fault::Provider(_))), "{:?}", outcome.fault);
+    assert!(outcome.standing.closes() && outcome.standing.done == 0, "{:?}", outcome.standing);
+}

@@ -1,0 +1,14 @@
+//! The rooms together: a sandbox with tiny images, its own workspace and its own emulator, per test.
+
+#![expect(clippy::disallowed_methods, reason = "tests set the scene themselves")]
+
+#[path = "../oracle/mod.rs"]
+mod oracle;
+mod sandbox;
+
+mod bodies;
+mod first_run;
+mod faults;
+
+mod modes;
+mod resume;

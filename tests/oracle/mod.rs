@@ -1,0 +1,88 @@
+//! Says whether the promises hold, by reading the bill, the ledger (plain SQL) and the folders. It imports nothing of the
+//! program, so that a mistake cannot hide on both sides.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Billed lines per image, by the SHA-256 of the picture.
+pub fn billed(bill: &Path) -> BTreeMap<String, u32> {
+    let mut images = BTreeMap::new();
+    for entry in entries(bill) {
+        if entry["what"] == "line" {
+            for image in entry["images"].as_array().into_iter().flatten() {
+                *images.entry(image.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+    }
+    images
+}
+
+/// How many entries of one kind the bill has.
+pub fn count(bill: &Path, what: &str) -> usize {
+    entries(bill).iter().filter(|entry| entry["what"] == what).count()
+}
+
+fn entries(bill: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(bill).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of the bill")).collect()
+}
+
+/// Images by state, counted in the ledger.
+pub fn states(workspace: &Path) -> BTreeMap<String, u64> {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let mut rows = ledger.prepare("SELECT state, count(*) FROM image GROUP BY state").expect("query");
+    let counted = rows.query_map([], |row| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).expect("a count")))).expect("rows");
+    counted.map(|row| row.expect("a row")).collect()
+}
+
+/// Everything that has to hold once a corpus of `images` images is finished without faults of its own.
+pub fn finished(workspace: &Path, bill: &Path, images: usize) {
+    let expected = BTreeMap::from([("done".to_owned(), images as u64)]);
+    assert_eq!(states(workspace), expected, "every image is done");
+    let billed = billed(bill);
+    let twice: Vec<_> = billed.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(twice.is_empty(), "paid more than once: {twice:?}");
+    assert_eq!(billed.len(), images, "every image was paid for");
+    let texts = all_files(&workspace.join("in")).into_iter().filter(|name| name.ends_with(".txt")).count();
+    assert_eq!(texts, images, "every image has its text");
+    nothing_torn(workspace);
+    raw_answers_are_kept(workspace, images);
+}
+
+/// No temporary file is left, and no notice of an open batch.
+fn nothing_torn(workspace: &Path) {
+    let left: Vec<String> = all_files(workspace)
+        .into_iter()
+        .filter(|name| name.contains(".bs-") || name.ends_with(".part") || (name.starts_with("batch/batch_")))
+        .collect();
+    assert!(left.is_empty(), "left over: {left:?}");
+}
+
+/// Each billed answer lies raw in `batch_return/`, and as a file of its own.
+fn raw_answers_are_kept(workspace: &Path, images: usize) {
+    let raw: usize = std::fs::read_dir(workspace.join("batch_return"))
+        .expect("raw files")
+        .map(|entry| std::fs::read_to_string(entry.expect("entry").path()).expect("raw").lines().count())
+        .sum();
+    assert_eq!(raw, images, "raw lines");
+    assert_eq!(all_files(&workspace.join("batch_json_results")).len(), images, "per-line files");
+}
+
+/// Every file below `folder`, relative to it.
+pub fn all_files(folder: &Path) -> Vec<String> {
+    fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                files.push(path.strip_prefix(root).expect("below").to_string_lossy().into_owned());
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(folder, folder, &mut files);
+    files
+}

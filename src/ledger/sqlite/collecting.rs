@@ -28,9 +28,11 @@ pub(super) fn ended_batches(store: &SqliteStore) -> Outcome<Vec<EndedBatch>> {
 }
 
 fn one_ended(store: &SqliteStore, batch: BatchNo) -> Outcome<EndedBatch> {
-    let mut statement = store.connection.prepare_cached(&format!("{ENDED_BATCH} WHERE b.id = ?1"))?;
+    let mut statement = store
+        .connection
+        .prepare_cached(&format!("{ENDED_BATCH} WHERE b.id = ?1 AND b.state IN ('ended', 'fetched')"))?;
     let mut rows = statement.query([batch.0])?;
-    let row = rows.next()?.ok_or_else(|| Fault::stale(format!("there is no batch {batch}")))?;
+    let row = rows.next()?.ok_or_else(|| Fault::stale(format!("batch {batch} has not ended, or is settled")))?;
     ended_batch(row)
 }
 

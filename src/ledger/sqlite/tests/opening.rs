@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::kit::atomic_file::{self, Access, Durability};
 use crate::ledger::reader::Reader;
 
 fn folder() -> tempfile::TempDir {
@@ -149,7 +150,7 @@ fn after_a_power_cut_the_file_is_checked() {
     let mut bytes = std::fs::read(&path).expect("bytes");
     let page = bytes.len() / 4096 / 2 * 4096;
     bytes[page..page + 4096].fill(0xff);
-    std::fs::write(&path, bytes).expect("a torn page");
+    atomic_file::write(&path, &bytes, Access::Private, Durability::Derived).expect("a torn page");
     let refusal = open(&path).expect_err("damaged");
     assert!(matches!(refusal, LedgerError::Damaged { .. }), "{refusal}");
 }

@@ -88,7 +88,7 @@ fn aimed(model: &Model, command: &Command) -> Command {
     let away = || places(&model.batches, |batch| batch.state == BatchState::Ended && batch.end == BatchEnd::TurnedAway);
     let ended = || places(&model.batches, |batch| matches!(batch.state, BatchState::Ended | BatchState::Fetched));
     let turned = |at: usize, legal: Vec<usize>, make: &dyn Fn(usize) -> C, before: C| {
-        let blind = at % 16 == 0;
+        let blind = at.is_multiple_of(16);
         if legal.is_empty() && !blind { aimed(model, &before) } else { make(pick(at, &legal)) }
     };
     let (sealed, uploaded) = (|| shard(ShardState::Sealed), || shard(ShardState::Uploaded));
@@ -128,7 +128,7 @@ fn places<T>(rows: &[T], wanted: impl Fn(&T) -> bool) -> Vec<usize> {
 }
 
 fn pick(draw: usize, legal: &[usize]) -> usize {
-    if draw % 16 == 0 || legal.is_empty() { draw / 16 } else { legal[draw % legal.len()] }
+    if draw.is_multiple_of(16) || legal.is_empty() { draw / 16 } else { legal[draw % legal.len()] }
 }
 
 /// The model's half of a command.

@@ -173,3 +173,32 @@ fn counting_reads_indexes_only() {
         assert!(explained.contains("COVERING INDEX"), "{sql}: {explained}");
     }
 }
+
+#[test]
+fn lists_of_living_batches_read_no_settled_ones() {
+    let desk = Desk::in_memory();
+    for sql in [super::super::collecting::open_sql(), super::super::collecting::ended_sql()] {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = desk.store.connection.prepare(&sql).expect("sql");
+        let steps = statement.query_map([], |row| row.get::<_, String>("detail")).expect("plan");
+        let steps: Vec<_> = steps.collect::<Result<_, _>>().expect("steps");
+        assert!(steps.iter().any(|step| step.contains("batch_todo")), "{steps:?}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_whole() {
+    let folder = folder();
+    let (path, left) = (folder.path().join("ledger.sqlite"), folder.path().join("left.sqlite"));
+    let mut desk = Desk::at(&path);
+    desk.enrol(0, 300);
+    // The next one is in the middle of a move when it dies: what the disk holds now is the file and its log, no index.
+    let plan = desk.plan_of(1, &[1, 2]);
+    desk.store.begin().expect("begin");
+    desk.store.seal(&plan).expect("sealed, never committed");
+    std::fs::copy(&path, &left).expect("file");
+    std::fs::copy(folder.path().join("ledger.sqlite-wal"), folder.path().join("left.sqlite-wal")).expect("log");
+    let next = open(&left).expect("opened without repair");
+    assert_eq!((next.standing().owed, next.standing().packed), (300, 0));
+    assert!(Reader::open(&left).expect("reader").audit().expect("audit").clean());
+}

@@ -297,7 +297,7 @@ fn agree(desk: &Desk, model: &Model) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn store_and_model_agree(commands in proptest::collection::vec(command(), 1..120)) {

@@ -99,14 +99,14 @@ fn outcome(engine: &dyn Engine, forced: Option<Outcome>, request: &ChatRequest<'
         Some(Outcome::LengthEmpty) => Ok(Said { reasoning_tokens: limit, ..said("length", Some(""), limit) }),
         Some(Outcome::Empty) => Ok(said("stop", Some(""), 1)),
         Some(Outcome::ContentFilter) => Ok(said("content_filter", None, 3)),
-        Some(Outcome::ServerError) => refused(
-            500,
-            "An error occurred while processing your request. You can retry your request.",
-            "server_error",
-        ),
-        Some(Outcome::RateLimited) => {
-            refused(429, "Rate limit reached on tokens per min (TPM). Please try again in 3.89s.", "rate_limit_exceeded")
+        Some(Outcome::ServerError) => {
+            refused(500, "An error occurred while processing your request. You can retry your request.", "server_error")
         }
+        Some(Outcome::RateLimited) => refused(
+            429,
+            "Rate limit reached on tokens per min (TPM). Please try again in 3.89s.",
+            "rate_limit_exceeded",
+        ),
         Some(Outcome::InsufficientQuota) => {
             let message = "You exceeded your current quota, please check your plan and billing details.";
             let kind = "insufficient_quota".to_owned();

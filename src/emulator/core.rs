@@ -202,11 +202,10 @@ impl Service {
             }
             Status::InProgress if batch.answered.len() >= batch.total() => Some(Status::Finalizing),
             Status::InProgress => (now >= batch.asked.expires_at).then_some(Status::Expiring),
-            Status::Finalizing => {
-                since(batch.times.finalizing, self.rules.finalizing).then_some(Status::Completed)
+            Status::Finalizing => since(batch.times.finalizing, self.rules.finalizing).then_some(Status::Completed),
+            Status::Expiring => {
+                (batch.rest_written && since(batch.times.finalizing, self.rules.finalizing)).then_some(Status::Expired)
             }
-            Status::Expiring => (batch.rest_written && since(batch.times.finalizing, self.rules.finalizing))
-                .then_some(Status::Expired),
             Status::Cancelling => (batch.rest_written && since(batch.times.cancelling, self.rules.cancelling))
                 .then_some(Status::Cancelled),
             Status::Completed | Status::Expired | Status::Cancelled | Status::Failed => None,

@@ -40,9 +40,8 @@ impl Faults {
 
     /// How the line `custom_id` is forced to end this time.
     pub(crate) fn of_line(&self, custom_id: &str) -> Option<Outcome> {
-        let meant = |rule: &super::scenario::LineRule| {
-            custom_id.contains(&rule.custom_id_contains).then_some(rule.when)
-        };
+        let meant =
+            |rule: &super::scenario::LineRule| custom_id.contains(&rule.custom_id_contains).then_some(rule.when);
         self.first("line", &self.scenario.line, &self.lines, meant).map(|rule| rule.outcome)
     }
 

@@ -68,17 +68,18 @@ mod tests {
         let limits = Limits { line_bytes: 8, ..Limits::default() };
         let text = b"{}\n{\"a\":12345678}\n{}";
         let (verdict, index) = scan(&mut text.as_slice(), &limits, "/v1/chat/completions").expect("memory");
-        assert_eq!((0..4).map(|line| index.span(line)).collect::<Vec<_>>(), [
-            Some((0, 3)),
-            Some((3, 15)),
-            Some((18, 2)),
-            None
-        ]);
+        assert_eq!(
+            (0..4).map(|line| index.span(line)).collect::<Vec<_>>(),
+            [Some((0, 3)), Some((3, 15)), Some((18, 2)), None]
+        );
         let codes: Vec<_> = verdict.errors.iter().map(|error| (error.line, error.code.as_str())).collect();
-        assert_eq!(codes, [
-            (Some(1), "missing_required_parameter"),
-            (Some(2), "invalid_json_line"),
-            (Some(3), "missing_required_parameter")
-        ]);
+        assert_eq!(
+            codes,
+            [
+                (Some(1), "missing_required_parameter"),
+                (Some(2), "invalid_json_line"),
+                (Some(3), "missing_required_parameter")
+            ]
+        );
     }
 }

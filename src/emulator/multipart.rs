@@ -148,9 +148,10 @@ impl Multipart {
 }
 
 fn part(head: &str) -> Result<Piece, Malformed> {
-    let disposition = head.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
-    });
+    let disposition = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find_map(|(name, value)| name.trim().eq_ignore_ascii_case("content-disposition").then_some(value));
     let disposition = disposition.ok_or(Malformed("a part has no Content-Disposition"))?;
     let (_, parameters) = disposition.split_once(';').unwrap_or((disposition, ""));
     let name = parameter(parameters, "name").ok_or(Malformed("a part has no name"))?;

@@ -173,14 +173,7 @@ impl Shared {
         !self.stop.is_stopping()
     }
 
-    fn rest(
-        &self,
-        batch: &str,
-        file: &str,
-        index: Option<&Index>,
-        answered: &Bits,
-        expired: bool,
-    ) -> io::Result<()> {
+    fn rest(&self, batch: &str, file: &str, index: Option<&Index>, answered: &Bits, expired: bool) -> io::Result<()> {
         let (code, message) = if expired {
             ("batch_expired", "This request could not be executed before the completion window expired.")
         } else {

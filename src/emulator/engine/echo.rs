@@ -5,8 +5,22 @@ use crate::kit::hash;
 
 /// Words that the texts are made of.
 const WORDS: [&str; 16] = [
-    "the", "letter", "of", "March", "was", "received", "and", "page", "with", "regard", "to", "our", "union", "label",
-    "sincerely", "yours",
+    "the",
+    "letter",
+    "of",
+    "March",
+    "was",
+    "received",
+    "and",
+    "page",
+    "with",
+    "regard",
+    "to",
+    "our",
+    "union",
+    "label",
+    "sincerely",
+    "yours",
 ];
 
 /// The echo engine; needs no model and no time.

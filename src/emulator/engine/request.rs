@@ -150,7 +150,8 @@ impl<'a> ChatRequest<'a> {
     }
 
     fn add(&mut self, place: usize, message: &Message<'_>) -> Result<(), Refusal> {
-        let text = if matches!(message.role.as_ref(), "system" | "developer") { &mut self.system } else { &mut self.user };
+        let text =
+            if matches!(message.role.as_ref(), "system" | "developer") { &mut self.system } else { &mut self.user };
         match &message.content {
             None => {}
             Some(Content::Text(words)) => push(text, words),

@@ -78,8 +78,7 @@ impl Upstream {
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut headers = header::HeaderMap::new();
         if let Some(key) = key {
-            let mut value =
-                header::HeaderValue::from_str(&format!("Bearer {key}")).map_err(std::io::Error::other)?;
+            let mut value = header::HeaderValue::from_str(&format!("Bearer {key}")).map_err(std::io::Error::other)?;
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }

@@ -27,6 +27,8 @@ use crate::kit::clock::{Stopwatch, io_pause};
 
 /// Bytes read from disk for one chunk of a content.
 const CHUNK: u64 = 256 * 1024;
+/// Pause between the last byte of a cut content and the end of its connection.
+const BEFORE_CUT: Duration = Duration::from_millis(50);
 /// Longest value of a form field in bytes.
 const MOST_FIELD: usize = 4096;
 
@@ -99,15 +101,7 @@ async fn keep_pace(bytes_per_second: Option<u64>, watch: &Stopwatch, received: u
 impl Form {
     fn new(draft: Draft) -> Self {
         let empty = String::new;
-        Self {
-            draft,
-            bytes: 0,
-            filename: None,
-            purpose: empty(),
-            anchor: empty(),
-            seconds: empty(),
-            field: empty(),
-        }
+        Self { draft, bytes: 0, filename: None, purpose: empty(), anchor: empty(), seconds: empty(), field: empty() }
     }
 
     fn take(&mut self, piece: Piece, shared: &Shared) -> Result<(), Refusal> {
@@ -162,9 +156,10 @@ impl Form {
         if self.anchor.is_empty() && self.seconds.is_empty() {
             return Ok((filename, None));
         }
-        let seconds = self.seconds.parse().map_err(|_| {
-            Refusal::invalid_type("expires_after[seconds]", "an integer", "a string")
-        })?;
+        let seconds = self
+            .seconds
+            .parse()
+            .map_err(|_| Refusal::invalid_type("expires_after[seconds]", "an integer", "a string"))?;
         Ok((filename, Some(life("expires_after", &self.anchor, seconds)?)))
     }
 }
@@ -233,7 +228,11 @@ fn serve(shared: &Shared, id: &str, range: Option<&str>, keep: Option<f64>) -> R
     let bytes = books.service.file(id).map(|file| file.bytes).ok_or_else(|| Refusal::no_such_file(id))?;
     let asked = match range.map_or(Ok(None), |range| byte_range(range, bytes)) {
         Ok(asked) => asked,
-        Err(()) => return Ok(HttpResponse::RangeNotSatisfiable().insert_header((CONTENT_RANGE, format!("bytes */{bytes}"))).finish()),
+        Err(()) => {
+            return Ok(HttpResponse::RangeNotSatisfiable()
+                .insert_header((CONTENT_RANGE, format!("bytes */{bytes}")))
+                .finish());
+        }
     };
     let (begin, end) = asked.unwrap_or((0, bytes));
     books.bill(now, &Entry::Fetch { file: id, offset: begin })?;
@@ -258,7 +257,12 @@ fn part_of(length: u64, share: f64) -> u64 {
 fn chunks(file: File, length: u64, cut: bool) -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold((file, length, cut), |(mut file, left, cut)| async move {
         if left == 0 {
-            return cut.then(|| (Err(io::Error::other("cut by the scenario")), (file, 0, false)));
+            if !cut {
+                return None;
+            }
+            // What was sent must be on its way first: an error drops what waits in the server's buffer.
+            io_pause(BEFORE_CUT).await;
+            return Some((Err(io::Error::other("cut by the scenario")), (file, 0, false)));
         }
         let mut chunk = Vec::new();
         match io::Read::by_ref(&mut file).take(left.min(CHUNK)).read_to_end(&mut chunk) {

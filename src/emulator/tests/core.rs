@@ -58,8 +58,7 @@ fn open(service: &mut Service, now: Millis, file: &str) -> Result<String, Refusa
 }
 
 fn read(service: &mut Service, now: Millis, id: &str, total: u32, tokens: u64) {
-    let verdict =
-        Verdict { total, model: Some("m".to_owned()), enqueued_tokens: tokens, errors: Vec::new() };
+    let verdict = Verdict { total, model: Some("m".to_owned()), enqueued_tokens: tokens, errors: Vec::new() };
     step(service, now, Request::Read { id: id.to_owned(), verdict }).expect("read");
 }
 

@@ -50,7 +50,8 @@ fn what_is_no_form_is_refused() {
 
 #[test]
 fn names_beyond_ascii() {
-    let head = "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"; filename*=UTF-8''r%C3%B6ll.jsonl\r\n\r\n";
+    let head =
+        "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"; filename*=UTF-8''r%C3%B6ll.jsonl\r\n\r\n";
     let filename = Some("röll.jsonl".to_owned());
     assert_eq!(part(head), Ok(Piece::Part { name: "file".to_owned(), filename }));
 }

@@ -55,7 +55,10 @@ fn a_create_with_everything_is_read() {
         "ü".repeat(512)
     );
     let batch = new_batch(body.as_bytes()).expect("a batch");
-    assert_eq!((batch.results_live, batch.metadata.map(|pairs| pairs.len())), (Some(Duration::from_secs(3600)), Some(1)));
+    assert_eq!(
+        (batch.results_live, batch.metadata.map(|pairs| pairs.len())),
+        (Some(Duration::from_secs(3600)), Some(1))
+    );
 }
 
 #[test]

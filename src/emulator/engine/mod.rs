@@ -109,4 +109,4 @@ fn bad_image(code: &str, message: impl Into<String>) -> Refusal {
 
 #[cfg(test)]
 #[path = "../tests/engine.rs"]
-mod tests;
+pub(in crate::emulator) mod tests;

@@ -27,6 +27,8 @@ use crate::kit::clock::{Stopwatch, io_pause};
 
 /// Bytes read from disk for one chunk of a content.
 const CHUNK: u64 = 256 * 1024;
+/// Pause between the last byte of a cut content and the end of its connection.
+const BEFORE_CUT: Duration = Duration::from_millis(50);
 /// Longest value of a form field in bytes.
 const MOST_FIELD: usize = 4096;
 
@@ -255,7 +257,12 @@ fn part_of(length: u64, share: f64) -> u64 {
 fn chunks(file: File, length: u64, cut: bool) -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold((file, length, cut), |(mut file, left, cut)| async move {
         if left == 0 {
-            return cut.then(|| (Err(io::Error::other("cut by the scenario")), (file, 0, false)));
+            if !cut {
+                return None;
+            }
+            // What was sent must be on its way first: an error drops what waits in the server's buffer.
+            io_pause(BEFORE_CUT).await;
+            return Some((Err(io::Error::other("cut by the scenario")), (file, 0, false)));
         }
         let mut chunk = Vec::new();
         match io::Read::by_ref(&mut file).take(left.min(CHUNK)).read_to_end(&mut chunk) {

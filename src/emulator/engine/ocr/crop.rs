@@ -48,14 +48,17 @@ pub(super) fn level_line(page: &RgbImage, rect: &TurnedRect) -> LineImage {
 
 /// Each pixel as the mean of itself and the four around it, edges as they are.
 fn smoothed(pixels: &[[f32; 3]], width: usize) -> Vec<[f32; 3]> {
-    let mut smoothed = pixels.to_vec();
-    for row in 1..LINE_HEIGHT_PX - 1 {
-        for index in row * width + 1..(row + 1) * width - 1 {
-            let around = [index, index - 1, index + 1, index - width, index + width].map(|near| pixels[near]);
-            smoothed[index] = std::array::from_fn(|colour| around.iter().map(|pixel| pixel[colour]).sum::<f32>() / 5.0);
-        }
-    }
-    smoothed
+    let mean = |index: usize| {
+        let around = [index, index - 1, index + 1, index - width, index + width].map(|near| pixels[near]);
+        std::array::from_fn(|colour| around.iter().map(|pixel| pixel[colour]).sum::<f32>() / around.len() as f32)
+    };
+    let is_inner = |row, column| row > 0 && row < LINE_HEIGHT_PX - 1 && column > 0 && column < width - 1;
+    let places = (0..LINE_HEIGHT_PX).flat_map(|row| (0..width).map(move |column| (row, column)));
+    places
+        .zip(pixels)
+        .enumerate()
+        .map(|(index, ((row, column), pixel))| if is_inner(row, column) { mean(index) } else { *pixel })
+        .collect()
 }
 
 /// The centres of a grid of cells laid over a turned rectangle.

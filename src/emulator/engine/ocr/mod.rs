@@ -5,7 +5,8 @@
 //! - **In.** Encoded bytes of one image in any format `image` decodes.
 //! - **Out.** A [`Reading`]: the text, its lines with place and confidence; or an [`OcrError`].
 //! - **Owns.** Two small networks (PP-OCRv6 tiny), compiled in, and one thread per page read at once.
-//! - **Bound.** One thread and about 250 MB per page that is being read; 100 million pixels a page.
+//! - **Bound.** One thread and 150 to 250 MB for each page being read, up to 450 MB for a large page of
+//!   small print; 100 million pixels a page.
 //! - **If it crashes here.** A decoder's panic becomes [`OcrError::Damaged`]; nothing is kept between pages.
 //!
 //! The way of a page: `decode` → `detect` (with `components`, `rectangle`) → `recognise` (with `crop`,

@@ -8,6 +8,9 @@ use super::ctc::{Second, Symbol, is_eastern};
 /// A page is western if at most this share of its symbols are ideographs: those are misread strokes.
 const EASTERN_SHARE_MAX: f32 = 0.2;
 
+/// So many letters after a leading digit make it one of them.
+const LETTERS_AFTER_MIN: usize = 4;
+
 /// Whether the page's script knows no ideographs, given the symbols of all its lines.
 pub(super) fn is_western<'a>(symbols: impl Iterator<Item = &'a Symbol>) -> bool {
     let (mut eastern, mut all) = (0_u32, 0_u32);
@@ -26,15 +29,29 @@ pub(super) fn text(symbols: &[Symbol], western: bool) -> String {
     }
     let mut text = String::with_capacity(symbols.len());
     for word in symbols.split_inclusive(|symbol| !is_word(symbol.best)) {
-        let letters = word.iter().filter(|symbol| symbol.best.is_alphabetic()).count();
-        let digits = word.iter().filter(|symbol| symbol.best.is_numeric()).count();
-        text.extend(word.iter().filter_map(|symbol| match symbol.second {
-            Second::Western(second) => second,
-            Second::Letter(letter) if letters > digits && matches!(symbol.best, '0' | '1') => Some(letter),
-            _ => Some(symbol.best),
-        }));
+        text.extend((0..word.len()).filter_map(|index| settled(word, index)));
     }
     text
+}
+
+/// What a symbol of a western word is; nothing if it is no symbol at all.
+fn settled(word: &[Symbol], index: usize) -> Option<char> {
+    let symbol = word[index];
+    match symbol.second {
+        Second::Western(second) => second,
+        Second::Letter(letter) if matches!(symbol.best, '0' | '1') && stands_for_letter(word, index) => Some(letter),
+        _ => Some(symbol.best),
+    }
+}
+
+/// Whether the digit at `index` stands among letters as one of them.
+fn stands_for_letter(word: &[Symbol], index: usize) -> bool {
+    let letters = word.iter().filter(|symbol| symbol.best.is_alphabetic()).count();
+    let digits = word.iter().filter(|symbol| symbol.best.is_numeric()).count();
+    let begins = !word[..index].iter().any(|symbol| symbol.best.is_alphabetic());
+    let is_elided = word.get(index + 1).is_some_and(|next| matches!(next.best, '\'' | '’'));
+    // `1st`, `1er`, `0frs` are right as they stand.
+    letters > digits && (!begins || is_elided || letters >= LETTERS_AFTER_MIN)
 }
 
 /// Whether a word may hold this symbol: an apostrophe does not end it (`1'herbe`).
@@ -66,6 +83,8 @@ mod tests {
             ("21st 60H 1v.h. 5o", "21st 60H 1v.h. 5o"),
             ("le 4.7.1962", "le 4.7.1962"),
             ("Mar5h", "Mar5h"),
+            ("1st 1er 0frs", "1st 1er 0frs"),
+            ("1solés", "lsolés"),
             ("No.1 A1", "No.1 A1"),
             ("page 1年", "page 1."),
         ];

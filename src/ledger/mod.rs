@@ -5,8 +5,10 @@
 //! *Owns*: `batch/ledger.sqlite` and its one writing connection. *Bound*: 64 commands wait, then the callers do.
 //! *If it crashes here*: a commit happened or did not; the next start derives everything from the file.
 
+mod handle;
 pub mod keeper;
 pub mod lock;
+mod machine;
 pub mod moves;
 pub mod reader;
 pub mod records;
@@ -14,7 +16,7 @@ pub mod sqlite;
 pub mod store;
 
 /// What can go wrong with the ledger; each kind is a policy.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// A move whose "from" state no longer holds: somebody else was faster, or this program is wrong. Nothing was written.
     #[error("the ledger refused a move: {0}")]

@@ -1,0 +1,282 @@
+//! What the actors hold of the ledger: a sender to the keeper's queue and the newest counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::LedgerError;
+use super::keeper::{Command, Delivery, Pace};
+use super::records::{
+    Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled, Standing,
+    Unswept,
+};
+use super::store::Store;
+use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
+use crate::domain::image::{Found, Reason};
+use crate::domain::recipe::Recipe;
+use crate::domain::shard::{NewShard, Plan, ShardFacts};
+use crate::kit::clock::Stopwatch;
+use crate::kit::hash::Short;
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// The ledger as everybody but the keeper sees it: the verbs of [`Store`], each answered after its commit.
+///
+/// A refused move is [`LedgerError::Stale`] and changes nothing. Any other error ends the keeper: whoever was in the same
+/// commit is told the cause, everybody after that [`LedgerError::Closed`].
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    queue: mpsc::Sender<Command>,
+    standing: watch::Receiver<Standing>,
+    waited: Arc<AtomicU64>,
+}
+
+/// A handle on the keeper behind `queue`.
+pub(super) fn new(queue: mpsc::Sender<Command>, standing: watch::Receiver<Standing>) -> Ledger {
+    Ledger { queue, standing, waited: Arc::default() }
+}
+
+impl Ledger {
+    /// The counts, published after every commit that changed them. Newest value wins.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    /// Microseconds that callers have waited so far, for room in the queue and for their commits.
+    #[must_use]
+    pub fn waited_micros(&self) -> u64 {
+        self.waited.load(Ordering::Relaxed)
+    }
+
+    /// A verb that may share its commit with others.
+    async fn gathered<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.ask(Pace::Gathered, verb).await
+    }
+
+    /// A verb about money.
+    async fn at_once<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.ask(Pace::AtOnce, verb).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        pace: Pace,
+        verb: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let since = Stopwatch::start();
+        let (sender, answer) = oneshot::channel();
+        let job = Box::new(move |store: Result<&mut dyn Store>| {
+            let result = store.and_then(verb);
+            let verb = result.as_ref().map(drop).map_err(Clone::clone);
+            // A caller that no longer waits changes nothing about the move it asked for.
+            let tell = Box::new(move |commit: Result<()>| drop(sender.send(commit.and(result))));
+            Delivery { verb, tell }
+        });
+        self.queue.send(Command { pace, job }).await.map_err(|_| LedgerError::Closed)?;
+        let told = answer.await.unwrap_or(Err(LedgerError::Closed));
+        self.waited.fetch_add(since.micros(), Ordering::Relaxed);
+        told
+    }
+
+    // ---- the run
+    /// The run of this account that is to go on, or a new one.
+    pub async fn begin_run(&self, new: NewRun) -> Result<Run> {
+        self.gathered(move |store| store.begin_run(&new)).await
+    }
+
+    /// The row of a recipe, by its hash.
+    pub async fn recipe(&self, recipe: Recipe) -> Result<RecipeId> {
+        self.gathered(move |store| store.recipe(&recipe)).await
+    }
+
+    /// The row of a corpus, by its absolute root; `given` is kept from the first time.
+    pub async fn corpus(&self, root: Vec<u8>, given: Vec<u8>) -> Result<CorpusId> {
+        self.gathered(move |store| store.corpus(&root, &given)).await
+    }
+
+    // ---- images
+    /// Records that the listing of `corpus` begins.
+    pub async fn walk_begins(&self, corpus: CorpusId) -> Result<()> {
+        self.gathered(move |store| store.walk_begins(corpus)).await
+    }
+
+    /// Records a page of the walk. Known and unchanged files stay as they are; packed ones stay packed; a file whose
+    /// content changed is owed anew; an earlier failure for a reason of the file itself is measured anew.
+    pub async fn enrol(&self, corpus: CorpusId, page: Vec<Found>) -> Result<Enrolled> {
+        self.gathered(move |store| store.enrol(corpus, &page)).await
+    }
+
+    /// Records that the listing is over.
+    pub async fn walk_over(&self, corpus: CorpusId) -> Result<()> {
+        self.gathered(move |store| store.walk_over(corpus)).await
+    }
+
+    /// The next owed images of `corpus` after `cursor`, at most `limit`.
+    pub async fn take_owed(&self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage> {
+        self.gathered(move |store| store.take_owed(corpus, cursor, limit)).await
+    }
+
+    /// owed → failed: the image cannot be asked.
+    pub async fn cannot_ask(&self, image: ImageId, reason: Reason) -> Result<()> {
+        self.gathered(move |store| store.cannot_ask(image, reason)).await
+    }
+
+    // ---- shards
+    /// The shard, its lines and its images, in one move.
+    pub async fn seal(&self, shard: NewShard) -> Result<ShardFacts> {
+        self.gathered(move |store| store.seal(&shard)).await
+    }
+
+    /// The plan of a shard, lines in order.
+    pub async fn plan(&self, shard: ShardId) -> Result<Plan> {
+        self.gathered(move |store| store.plan(shard)).await
+    }
+
+    /// Shards that are sealed, uploaded or opening, oldest first, at most `limit` after `after`.
+    pub async fn shards_to_open(&self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>> {
+        self.gathered(move |store| store.shards_to_open(after, limit)).await
+    }
+
+    /// One shard's facts.
+    pub async fn shard(&self, shard: ShardId) -> Result<ShardFacts> {
+        self.gathered(move |store| store.shard(shard)).await
+    }
+
+    /// sealed → uploaded. `hash` must equal that of an earlier body of the same plan, otherwise [`LedgerError::Stale`].
+    pub async fn uploaded(&self, shard: ShardId, input: FileId, input_created: i64, hash: [u8; 16]) -> Result<()> {
+        self.at_once(move |store| store.uploaded(shard, &input, input_created, hash)).await
+    }
+
+    /// Keeps the hash of a spooled body; the shard stays sealed.
+    pub async fn spooled(&self, shard: ShardId, hash: [u8; 16]) -> Result<()> {
+        self.at_once(move |store| store.spooled(shard, hash)).await
+    }
+
+    /// Keeps BLAKE3 of images, taken while they streamed.
+    pub async fn content_seen(&self, images: Vec<(ImageId, Short)>) -> Result<()> {
+        self.gathered(move |store| store.content_seen(&images)).await
+    }
+
+    /// sealed → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
+    /// good when it has changed three times.
+    pub async fn dissolve(&self, shard: ShardId, culprit: Option<Culprit>) -> Result<()> {
+        self.gathered(move |store| store.dissolve(shard, culprit.as_ref())).await
+    }
+
+    // ---- paying
+    /// uploaded → opening: the intent, written before the request.
+    pub async fn intend(&self, shard: ShardId) -> Result<Intent> {
+        self.at_once(move |store| store.intend(shard)).await
+    }
+
+    /// The intent of a shard that is opening.
+    pub async fn intent(&self, shard: ShardId) -> Result<Intent> {
+        self.gathered(move |store| store.intent(shard)).await
+    }
+
+    /// opening → open, shard spent.
+    pub async fn opened(
+        &self,
+        batch: BatchNo,
+        id: BatchId,
+        expires_at: Option<i64>,
+        adopted: bool,
+    ) -> Result<OpenBatch> {
+        self.at_once(move |store| store.opened(batch, &id, expires_at, adopted)).await
+    }
+
+    /// opening → refused, shard uploaded: surely nothing was created. Not again before `not_before` (unix ms).
+    pub async fn not_created(&self, batch: BatchNo, refusal: Refusal, not_before: i64) -> Result<()> {
+        self.at_once(move |store| store.not_created(batch, &refusal, not_before)).await
+    }
+
+    /// Notes that it is unknown whether the batch exists.
+    pub async fn doubted(&self, batch: BatchNo) -> Result<()> {
+        self.at_once(move |store| store.doubted(batch)).await
+    }
+
+    /// Notes that the input file is deleted, so that no late request can succeed.
+    pub async fn fenced(&self, batch: BatchNo) -> Result<()> {
+        self.at_once(move |store| store.fenced(batch)).await
+    }
+
+    /// opening → void, shard sealed: fenced and still absent.
+    pub async fn voided(&self, batch: BatchNo) -> Result<()> {
+        self.at_once(move |store| store.voided(batch)).await
+    }
+
+    /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.
+    pub async fn stray(&self, shard: ShardId, input: FileId, id: BatchId) -> Result<OpenBatch> {
+        self.at_once(move |store| store.stray(shard, &input, &id)).await
+    }
+
+    // ---- collecting
+    /// Batches that have not ended, oldest first.
+    pub async fn open_batches(&self) -> Result<Vec<OpenBatch>> {
+        self.gathered(move |store| store.open_batches()).await
+    }
+
+    /// open → ended.
+    pub async fn ended(&self, batch: BatchNo, ending: Ending) -> Result<EndedBatch> {
+        self.at_once(move |store| store.ended(batch, &ending)).await
+    }
+
+    /// ended → refused, shard uploaded: turned away, the same file is opened again later.
+    pub async fn turned_away(&self, batch: BatchNo, not_before: i64) -> Result<()> {
+        self.at_once(move |store| store.turned_away(batch, not_before)).await
+    }
+
+    /// Batches that ended and are not settled, those that expire first first.
+    pub async fn ended_batches(&self) -> Result<Vec<EndedBatch>> {
+        self.gathered(move |store| store.ended_batches()).await
+    }
+
+    /// ended → fetched: both raw files are on disk.
+    pub async fn fetched(&self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()> {
+        self.at_once(move |store| store.fetched(batch, output, errors)).await
+    }
+
+    /// A result file is gone for good at the provider: its name moves to an event.
+    pub async fn results_gone(&self, batch: BatchNo) -> Result<()> {
+        self.gathered(move |store| store.results_gone(batch)).await
+    }
+
+    /// Hashes of the texts that we wrote beside these images.
+    pub async fn known_texts(&self, images: Vec<ImageId>) -> Result<Vec<KnownText>> {
+        self.gathered(move |store| store.known_texts(&images)).await
+    }
+
+    /// A chunk of verdicts of one batch. An image that this batch's shard no longer holds packed is left as it is.
+    pub async fn verdicts(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<()> {
+        self.gathered(move |store| store.verdicts(batch, &verdicts)).await
+    }
+
+    /// ended or fetched → settled, shard gone; what no line answered is owed again or failed.
+    pub async fn settle(&self, batch: BatchNo) -> Result<Settled> {
+        self.at_once(move |store| store.settle(batch)).await
+    }
+
+    /// Settled batches whose leftovers may still lie around, at most `limit`.
+    pub async fn unswept(&self, limit: u32) -> Result<Vec<Unswept>> {
+        self.gathered(move |store| store.unswept(limit)).await
+    }
+
+    /// Notes that nothing of a settled batch is left.
+    pub async fn swept(&self, batch: BatchNo) -> Result<()> {
+        self.gathered(move |store| store.swept(batch)).await
+    }
+
+    /// Appends an oddity to the events: a word and details.
+    pub async fn note_event(&self, what: String, batch: Option<BatchNo>, detail: String) -> Result<()> {
+        self.gathered(move |store| store.note_event(&what, batch, &detail)).await
+    }
+}

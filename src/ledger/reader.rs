@@ -1,1 +1,0 @@
-//! Read-only questions of people: status, audit.

@@ -1,0 +1,312 @@
+//! Read-only questions of people: status, reports, audit.
+//!
+//! The connection cannot write, and no question holds the file for long: lists are paged by row, so that the keeper's
+//! checkpoints get through while a process works.
+
+mod audit;
+mod details;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Row, params};
+
+pub use self::audit::AuditFindings;
+pub use self::details::{ImageDetails, LineDetails};
+use super::LedgerError;
+use super::moves::{BatchState, ImageState};
+use super::records::Standing;
+use super::sqlite::fault::Outcome;
+use super::sqlite::{column, count, inspected, standing, word};
+use crate::domain::batch::{BatchEnd, Usage};
+use crate::domain::ids::{BatchId, BatchNo, ImageId, Tag};
+use crate::domain::image::RelPath;
+use crate::kit::hash::Short;
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// A ledger opened for reading.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// An image that ended without a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The image: pass the last one to get the next page.
+    pub image: ImageId,
+    /// The corpus root.
+    pub root: Vec<u8>,
+    /// Where it lies below the root.
+    pub path: RelPath,
+    /// Failed, skipped or rough.
+    pub state: ImageState,
+    /// Why, in the ledger's open list of words; empty for a rough text.
+    pub reason: String,
+}
+
+/// How many images ended in a state for a reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReasonCount {
+    /// Failed, skipped or rough.
+    pub state: ImageState,
+    /// Why; empty for a rough text.
+    pub reason: String,
+    /// How many.
+    pub images: u64,
+}
+
+/// A batch as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRow {
+    /// Its row: pass the last one to get the next page.
+    pub no: BatchNo,
+    /// Its name at the provider, once it has one.
+    pub id: Option<BatchId>,
+    /// Its shard's name.
+    pub shard: Tag,
+    /// Its run, for people.
+    pub run: String,
+    /// Number of the try.
+    pub attempt: u32,
+    /// Where it stands.
+    pub state: BatchState,
+    /// How it ended, once it has.
+    pub end: Option<BatchEnd>,
+    /// Whether it is a second batch of its shard.
+    pub stray: bool,
+    /// Whether it is unknown if it exists.
+    pub doubted: bool,
+    /// Its lines.
+    pub lines: u32,
+    /// Length of its body in bytes.
+    pub bytes: u64,
+    /// When its intent was written (unix milliseconds).
+    pub intent_at: i64,
+    /// When it was opened (unix milliseconds).
+    pub opened_at: Option<i64>,
+    /// When it ended (unix milliseconds).
+    pub ended_at: Option<i64>,
+    /// Tokens, as the provider told them.
+    pub usage: Option<Usage>,
+}
+
+/// Sums over all batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsageSum {
+    /// Batches that exist or existed at the provider.
+    pub batches: u64,
+    /// Of them, batches whose tokens were told.
+    pub told: u64,
+    /// Their tokens.
+    pub usage: Usage,
+}
+
+/// Whose text stands beside an image, as the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoneText {
+    /// The image: pass the last one to get the next page.
+    pub image: ImageId,
+    /// The corpus root.
+    pub root: Vec<u8>,
+    /// Where the image lies below the root.
+    pub path: RelPath,
+    /// `txt`, `api`, `page` or `kept`.
+    pub kind: String,
+    /// BLAKE3 of the text.
+    pub hash: Short,
+}
+
+impl Reader {
+    /// Opens the ledger at `path`; works while a process writes it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Newer`], [`LedgerError::Damaged`], or [`LedgerError::Io`] if there is none.
+    pub fn open(path: &Path) -> Result<Self> {
+        let connection = inspected(path).map_err(|fault| fault.told(path))?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// The counts, from partial indexes. `walking` is true while a corpus is listed, and after a listing was cut short.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn standing(&self) -> Result<Standing> {
+        self.told(standing(&self.connection).and_then(|standing| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM corpus WHERE walked_at IS NULL)";
+            let walking = self.connection.query_row(sql, [], |row| row.get(0))?;
+            Ok(Standing { walking, ..standing })
+        }))
+    }
+
+    /// Images that ended without a finished text, by row, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn failures(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<Failure>> {
+        const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.state, coalesce(i.reason, '') AS reason
+            FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
+            WHERE i.id > ?1 AND i.state IN ('rough', 'failed', 'skipped') ORDER BY i.id LIMIT ?2";
+        self.paged(SQL, after.map_or(0, |image| image.0), limit, failure)
+    }
+
+    /// How many images ended for which reason.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn reasons(&self) -> Result<Vec<ReasonCount>> {
+        const SQL: &str = "SELECT state, coalesce(reason, '') AS reason, count(*) AS images FROM image
+            WHERE state IN ('rough', 'failed', 'skipped') AND ?1 = 0 GROUP BY state, reason ORDER BY state, images DESC LIMIT ?2";
+        self.paged(SQL, 0, u32::MAX, |row| {
+            let state: String = column(row, "state")?;
+            Ok(ReasonCount {
+                state: word(&state, ImageState::from_word)?,
+                reason: column(row, "reason")?,
+                images: count(column(row, "images")?),
+            })
+        })
+    }
+
+    /// How many batches stand where.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batch_counts(&self) -> Result<Vec<(BatchState, u64)>> {
+        const SQL: &str = "SELECT state, count(*) AS batches FROM batch WHERE id > ?1 GROUP BY state LIMIT ?2";
+        self.paged(SQL, 0, u32::MAX, |row| {
+            let state: String = column(row, "state")?;
+            Ok((word(&state, BatchState::from_word)?, count(column(row, "batches")?)))
+        })
+    }
+
+    /// Batches by row, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batches(&self, after: Option<BatchNo>, limit: u32) -> Result<Vec<BatchRow>> {
+        const SQL: &str = "SELECT b.*, s.tag, s.lines, s.bytes, n.name FROM batch b JOIN shard s ON s.id = b.shard_id
+            JOIN run n ON n.id = s.run_id WHERE b.id > ?1 ORDER BY b.id LIMIT ?2";
+        self.paged(SQL, after.map_or(0, |batch| batch.0), limit, batch_row)
+    }
+
+    /// Tokens as the provider told them, over all batches.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn usage(&self) -> Result<UsageSum> {
+        const SQL: &str = "SELECT count(*) AS batches, count(prompt_tokens) AS told, coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
+            coalesce(sum(cached_tokens), 0) AS cached_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
+            coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens FROM batch WHERE batch_id IS NOT NULL AND id > ?1 LIMIT ?2";
+        let sums = self.paged(SQL, 0, 1, |row| {
+            Ok(UsageSum {
+                batches: count(column(row, "batches")?),
+                told: count(column(row, "told")?),
+                usage: usage(row)?.unwrap_or_default(),
+            })
+        })?;
+        Ok(sums.into_iter().next().unwrap_or_default())
+    }
+
+    /// Images with a text, by row, at most `limit` after `after`, so that audit can compare what lies on disk.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn texts(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<DoneText>> {
+        const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.text, i.text_hash
+            FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
+            WHERE i.id > ?1 AND i.state IN ('done', 'rough') ORDER BY i.id LIMIT ?2";
+        self.paged(SQL, after.map_or(0, |image| image.0), limit, |row| {
+            Ok(DoneText {
+                image: ImageId(column(row, "id")?),
+                root: column(row, "root")?,
+                path: rel_path(row)?,
+                kind: column(row, "text")?,
+                hash: column(row, "text_hash")?,
+            })
+        })
+    }
+
+    /// Everything about the image at this absolute path; `None` if the ledger does not know it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn image(&self, path: &[u8]) -> Result<Option<ImageDetails>> {
+        self.told(details::of(&self.connection, path))
+    }
+
+    /// Recounts everything from the tables, trusting no index condition and no count kept elsewhere.
+    ///
+    /// # Errors
+    /// The ledger's; what does not hold is a finding, not an error.
+    pub fn audit(&self) -> Result<AuditFindings> {
+        self.told(audit::run(&self.connection))
+    }
+
+    fn paged<T>(&self, sql: &str, after: i64, limit: u32, read: impl FnMut(&Row<'_>) -> Outcome<T>) -> Result<Vec<T>> {
+        self.told(all(&self.connection, sql, after, limit, read))
+    }
+
+    fn told<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.told(&self.path))
+    }
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    after: i64,
+    limit: u32,
+    read: impl FnMut(&Row<'_>) -> Outcome<T>,
+) -> Outcome<Vec<T>> {
+    connection.prepare_cached(sql)?.query_and_then(params![after, limit], read)?.collect()
+}
+
+fn failure(row: &Row<'_>) -> Outcome<Failure> {
+    let state: String = column(row, "state")?;
+    Ok(Failure {
+        image: ImageId(column(row, "id")?),
+        root: column(row, "root")?,
+        path: rel_path(row)?,
+        state: word(&state, ImageState::from_word)?,
+        reason: column(row, "reason")?,
+    })
+}
+
+fn batch_row(row: &Row<'_>) -> Outcome<BatchRow> {
+    let state: String = column(row, "state")?;
+    let state = word(&state, BatchState::from_word)?;
+    let end: Option<String> = column(row, "ending")?;
+    Ok(BatchRow {
+        no: BatchNo(column(row, "id")?),
+        id: column::<Option<String>>(row, "batch_id")?.map(BatchId),
+        shard: Tag(column(row, "tag")?),
+        run: column(row, "name")?,
+        attempt: column(row, "attempt")?,
+        state,
+        end: end.map(|end| word(&end, BatchEnd::from_word)).transpose()?,
+        stray: column(row, "stray")?,
+        doubted: state == BatchState::Opening && column::<Option<i64>>(row, "doubt_at")?.is_some(),
+        lines: column(row, "lines")?,
+        bytes: count(column(row, "bytes")?),
+        intent_at: column(row, "intent_at")?,
+        opened_at: column(row, "opened_at")?,
+        ended_at: column(row, "ended_at")?,
+        usage: usage(row)?,
+    })
+}
+
+fn rel_path(row: &Row<'_>) -> Outcome<RelPath> {
+    Ok(RelPath { folder: column(row, "path")?, name: column(row, "name")? })
+}
+
+fn usage(row: &Row<'_>) -> Outcome<Option<Usage>> {
+    let tokens = |name: &str| Ok::<_, super::sqlite::fault::Fault>(column::<Option<i64>>(row, name)?.map(count));
+    let Some(prompt) = tokens("prompt_tokens")? else { return Ok(None) };
+    Ok(Some(Usage {
+        prompt,
+        cached: tokens("cached_tokens")?.unwrap_or(0),
+        output: tokens("output_tokens")?.unwrap_or(0),
+        reasoning: tokens("reasoning_tokens")?.unwrap_or(0),
+    }))
+}

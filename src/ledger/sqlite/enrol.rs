@@ -1,0 +1,258 @@
+//! Enrolment: what a page of the walk means for what the ledger knows already.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::SqliteStore;
+use super::events;
+use super::fault::{Fault, Outcome};
+use super::rows::{column, int, word};
+use crate::domain::ids::{CorpusId, ImageId};
+use crate::domain::image::{Fate, Format, Found, Pixels, Reason, Stamp};
+use crate::ledger::moves::ImageState;
+use crate::ledger::records::Enrolled;
+
+/// What the ledger knows of a file.
+struct Known {
+    id: ImageId,
+    stamp: Stamp,
+    state: ImageState,
+    reason: Option<Reason>,
+}
+
+/// What has to be done about a known file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// Nothing.
+    Leave,
+    /// It is owed with what was measured now; its tries begin anew.
+    Ask { changed: bool, format: Format, pixels: Pixels },
+    /// It ends, or goes on having ended, for this reason.
+    End(ImageState, Reason),
+    /// Its text stands although the file is no longer what it was: only a person can tell what that means.
+    Tell(Reason),
+}
+
+/// Records a page of the walk.
+pub(super) fn page(store: &mut SqliteStore, corpus: CorpusId, page: &[Found]) -> Outcome<Enrolled> {
+    let mut enrolled = Enrolled::default();
+    // Files of one folder come one after another, so remembering the last folder spares nearly all look-ups.
+    let mut folder: Option<(&[u8], i64)> = None;
+    for found in page {
+        let directory = match folder {
+            Some((path, id)) if path == found.path.folder => id,
+            _ => directory(store, corpus, &found.path.folder)?,
+        };
+        folder = Some((&found.path.folder, directory));
+        match known(store, directory, &found.path.name)? {
+            None => insert(store, directory, found, &mut enrolled)?,
+            Some(known) => apply(store, &known, found, &mut enrolled)?,
+        }
+    }
+    Ok(enrolled)
+}
+
+fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64> {
+    let mut find = store.connection.prepare_cached("SELECT id FROM directory WHERE corpus_id = ?1 AND path = ?2")?;
+    if let Some(id) = find.query_row(params![corpus.0, path], |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    let mut insert = store.connection.prepare_cached("INSERT INTO directory (corpus_id, path) VALUES (?1, ?2)")?;
+    Ok(insert.insert(params![corpus.0, path])?)
+}
+
+fn known(store: &SqliteStore, directory: i64, name: &[u8]) -> Outcome<Option<Known>> {
+    let sql = "SELECT id, bytes, mtime_ms, state, reason FROM image WHERE directory_id = ?1 AND name = ?2 AND page = 1";
+    let mut statement = store.connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![directory, name])?;
+    rows.next()?.map(read_known).transpose()
+}
+
+fn read_known(row: &Row<'_>) -> Outcome<Known> {
+    let bytes = super::rows::count(column(row, "bytes")?);
+    let state: String = column(row, "state")?;
+    let reason: Option<String> = column(row, "reason")?;
+    Ok(Known {
+        id: ImageId(column(row, "id")?),
+        stamp: Stamp { bytes, mtime_ms: column(row, "mtime_ms")? },
+        state: word(&state, ImageState::from_word)?,
+        // A reason of a later version is none of those that are measured anew, which is all that is asked here.
+        reason: reason.as_deref().and_then(Reason::from_word),
+    })
+}
+
+/// Decides, and touches nothing.
+fn judge(known: &Known, found: &Found) -> Act {
+    use ImageState::{Done, Failed, Owed, Packed, Rough, Skipped};
+    let same = known.stamp == found.stamp;
+    match (known.state, &found.fate) {
+        // Its stamp is frozen: the plan that holds it was made with it, and the body compares.
+        (Packed, _) => Act::Leave,
+        (state, Fate::Owed { format, pixels }) if !same || may_be_measured_anew(state, known.reason) => {
+            Act::Ask { changed: !same, format: *format, pixels: *pixels }
+        }
+        (_, _) if same => Act::Leave,
+        (Owed | Failed, Fate::Failed(reason)) => Act::End(Failed, *reason),
+        (Skipped, Fate::Skipped(reason)) => Act::End(Skipped, *reason),
+        (Done | Rough, Fate::Failed(reason) | Fate::Skipped(reason)) => Act::Tell(*reason),
+        // No move leads there. What is owed is measured once more by the body that reads it.
+        (_, _) => Act::Leave,
+    }
+}
+
+/// Whether an end may have been the file's, a setting's or the folder's doing, so that it may be over although the file is
+/// the same.
+fn may_be_measured_anew(state: ImageState, reason: Option<Reason>) -> bool {
+    use Reason::{
+        Damaged, EmptyFile, Excluded, KeepsChanging, Missing, NotAnImage, TextPresent, TooLarge, Unreadable,
+        UnsupportedFormat,
+    };
+    match state {
+        ImageState::Failed => matches!(
+            reason,
+            Some(
+                Unreadable | EmptyFile | NotAnImage | Damaged | TooLarge | UnsupportedFormat | KeepsChanging | Missing
+            )
+        ),
+        ImageState::Skipped => matches!(reason, Some(TextPresent | Excluded)),
+        _ => false,
+    }
+}
+
+fn insert(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut Enrolled) -> Outcome<()> {
+    const SQL: &str =
+        "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let (state, measured, reason) = match &found.fate {
+        Fate::Owed { format, pixels } => (ImageState::Owed, Some((format, pixels)), None),
+        Fate::Failed(reason) => (ImageState::Failed, None, Some(reason)),
+        Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),
+    };
+    let seq = measured.map(|_| store.books.next_seq());
+    store.connection.prepare_cached(SQL)?.execute(params![
+        directory,
+        found.path.name,
+        int(found.stamp.bytes),
+        found.stamp.mtime_ms,
+        measured.map(|(_, pixels)| pixels.width),
+        measured.map(|(_, pixels)| pixels.height),
+        measured.map(|(format, _)| format.word()),
+        state.word(),
+        reason.map(|reason| reason.word()),
+        seq
+    ])?;
+    match state {
+        ImageState::Owed => enrolled.owed += 1,
+        ImageState::Failed => enrolled.failed += 1,
+        _ => enrolled.skipped += 1,
+    }
+    store.books.images(None, state, 1)
+}
+
+fn apply(store: &mut SqliteStore, known: &Known, found: &Found, enrolled: &mut Enrolled) -> Outcome<()> {
+    match judge(known, found) {
+        Act::Leave => enrolled.unchanged += 1,
+        Act::Ask { changed, format, pixels } => {
+            let new = if changed { &mut enrolled.changed } else { &mut enrolled.owed };
+            *new += 1;
+            ask(store, known, found.stamp, format, pixels)?;
+        }
+        Act::End(state, reason) => {
+            let ended = if state == ImageState::Failed { &mut enrolled.failed } else { &mut enrolled.skipped };
+            *ended += 1;
+            end(store, known, found.stamp, state, reason)?;
+        }
+        Act::Tell(reason) => {
+            enrolled.unchanged += 1;
+            events::append(store, "changed_after_done", known.id, reason.word())?;
+        }
+    }
+    Ok(())
+}
+
+/// An image that is still owed keeps its place in the feed: with a new one it would be fed twice in one life.
+fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, format: Format, pixels: Pixels) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE image SET state = 'owed', reason = NULL, asked = 0, gaps = 0, deep = 0, bytes = ?3, mtime_ms = ?4,
+        format = ?5, width = ?6, height = ?7, content = CASE WHEN (bytes, mtime_ms) = (?3, ?4) THEN content END,
+        owed_seq = coalesce(owed_seq, ?8) WHERE id = ?1 AND state = ?2";
+    let new_seq = if known.state == ImageState::Owed { None } else { Some(store.books.next_seq()) };
+    let values = params![
+        known.id.0,
+        known.state.word(),
+        int(stamp.bytes),
+        stamp.mtime_ms,
+        format.word(),
+        pixels.width,
+        pixels.height,
+        new_seq
+    ];
+    one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
+    if known.reason == Some(Reason::KeepsChanging) {
+        let sql = "UPDATE note SET changes = 0 WHERE image_id = ?1";
+        store.connection.prepare_cached(sql)?.execute([known.id.0])?;
+    }
+    if known.state == ImageState::Owed {
+        return Ok(());
+    }
+    store.books.images(Some(known.state), ImageState::Owed, 1)
+}
+
+fn end(store: &mut SqliteStore, known: &Known, stamp: Stamp, state: ImageState, reason: Reason) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, asked = 0, gaps = 0,
+        owed_seq = NULL WHERE id = ?1 AND state = ?2";
+    let values = params![known.id.0, known.state.word(), state.word(), reason.word(), int(stamp.bytes), stamp.mtime_ms];
+    one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
+    if known.state == state {
+        return Ok(());
+    }
+    store.books.images(Some(known.state), state, 1)
+}
+
+fn one(changed: usize, known: &Known) -> Outcome<()> {
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(Fault::stale(format!("image {} is no longer {}", known.id, known.state.word())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::image::RelPath;
+
+    const OLD: Stamp = Stamp { bytes: 10, mtime_ms: 1 };
+    const NEW: Stamp = Stamp { bytes: 10, mtime_ms: 2 };
+    const FORMAT: Format = Format::Png;
+    const PIXELS: Pixels = Pixels { width: 3, height: 4 };
+
+    fn judged(state: ImageState, reason: Option<Reason>, stamp: Stamp, fate: Fate) -> Act {
+        let path = RelPath { folder: Vec::new(), name: b"a".to_vec() };
+        judge(&Known { id: ImageId(1), stamp: OLD, state, reason }, &Found { path, stamp, fate })
+    }
+
+    #[test]
+    fn what_a_second_look_comes_to() {
+        use ImageState::{Done, Failed, Owed, Packed, Skipped};
+        let owed = || Fate::Owed { format: FORMAT, pixels: PIXELS };
+        let ask = |changed| Act::Ask { changed, format: FORMAT, pixels: PIXELS };
+        let damaged = || Fate::Failed(Reason::Damaged);
+        let cases = [
+            (judged(Packed, None, NEW, owed()), Act::Leave, "packed is frozen"),
+            (judged(Done, None, OLD, owed()), Act::Leave, "same file"),
+            (judged(Done, None, NEW, owed()), ask(true), "another picture"),
+            (judged(Owed, None, NEW, owed()), ask(true), "measured anew"),
+            (judged(Owed, None, OLD, damaged()), Act::Leave, "a hiccup of the disk"),
+            (judged(Owed, None, NEW, damaged()), Act::End(Failed, Reason::Damaged), "broken now"),
+            (judged(Done, None, NEW, damaged()), Act::Tell(Reason::Damaged), "its text stands"),
+            (judged(Failed, Some(Reason::Unreadable), OLD, owed()), ask(false), "readable now"),
+            (judged(Failed, Some(Reason::Refused), OLD, owed()), Act::Leave, "the model's doing"),
+            (judged(Failed, Some(Reason::Refused), NEW, owed()), ask(true), "another picture"),
+            (judged(Skipped, Some(Reason::TextPresent), OLD, owed()), ask(false), "the text is gone"),
+            (judged(Skipped, Some(Reason::Excluded), NEW, damaged()), Act::Leave, "no such move"),
+        ];
+        for (judged, wanted, why) in cases {
+            assert_eq!(judged, wanted, "{why}");
+        }
+    }
+}

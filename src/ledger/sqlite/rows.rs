@@ -1,0 +1,93 @@
+//! From rows to values and back.
+
+use rusqlite::Row;
+use rusqlite::types::FromSql;
+
+use super::fault::{Fault, Outcome};
+use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal, Usage};
+use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+use crate::domain::image::Format;
+
+/// A count as SQLite keeps it. Nothing here comes near the limit; a value that did would be cut to it.
+pub(super) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A count that SQLite kept; a negative one cannot have been written by us and reads as zero.
+pub(in crate::ledger) fn count(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A length in rows or lines as SQLite keeps it.
+pub(super) fn length(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The value behind a word of the ledger.
+pub(in crate::ledger) fn word<T>(text: &str, from_word: impl FnOnce(&str) -> Option<T>) -> Outcome<T> {
+    from_word(text).ok_or_else(|| Fault::damaged(format!("unknown word '{text}'")))
+}
+
+/// The format of an image that is owed or packed: enrolment has measured it.
+pub(super) fn format(text: Option<String>) -> Outcome<Format> {
+    let text = text.ok_or_else(|| Fault::damaged("an image without a format is to be asked"))?;
+    word(&text, Format::from_word)
+}
+
+/// A column, under the ledger's error.
+pub(in crate::ledger) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcome<T> {
+    Ok(row.get(name)?)
+}
+
+/// Columns of [`open_batch`].
+pub(super) const OPEN_BATCH: &str = "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.opened_at, b.intent_at
+    FROM batch b JOIN shard s ON s.id = b.shard_id";
+
+/// Reads a row of [`OPEN_BATCH`].
+pub(super) fn open_batch(row: &Row<'_>) -> Outcome<OpenBatch> {
+    let opened_at: Option<i64> = column(row, "opened_at")?;
+    Ok(OpenBatch {
+        no: BatchNo(column(row, "id")?),
+        id: BatchId(column(row, "batch_id")?),
+        shard: ShardId(column(row, "shard_id")?),
+        lines: column(row, "lines")?,
+        opened_at: opened_at.map_or_else(|| column(row, "intent_at"), Ok)?,
+    })
+}
+
+/// Columns of [`ended_batch`].
+pub(super) const ENDED_BATCH: &str = "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.state, b.ending, b.refusal,
+    b.output_file_id, b.error_file_id FROM batch b JOIN shard s ON s.id = b.shard_id";
+
+/// Reads a row of [`ENDED_BATCH`].
+pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
+    let state: String = column(row, "state")?;
+    let ending: String = column(row, "ending")?;
+    Ok(EndedBatch {
+        no: BatchNo(column(row, "id")?),
+        id: BatchId(column(row, "batch_id")?),
+        shard: ShardId(column(row, "shard_id")?),
+        lines: column(row, "lines")?,
+        end: word(&ending, BatchEnd::from_word)?,
+        output: column::<Option<String>>(row, "output_file_id")?.map(FileId),
+        errors: column::<Option<String>>(row, "error_file_id")?.map(FileId),
+        fetched: state == "fetched",
+        refusal: column::<Option<String>>(row, "refusal")?.as_deref().map(refusal).transpose()?,
+    })
+}
+
+/// A refusal as the ledger keeps it.
+pub(super) fn refusal_text(refusal: &Refusal) -> Outcome<String> {
+    serde_json::to_string(refusal).map_err(|cause| Fault::damaged(cause.to_string()))
+}
+
+/// A refusal that the ledger kept.
+pub(super) fn refusal(text: &str) -> Outcome<Refusal> {
+    serde_json::from_str(text).map_err(|cause| Fault::damaged(format!("refusal: {cause}")))
+}
+
+/// Usage in the order of the columns: prompt, cached, output, reasoning.
+pub(super) fn usage(usage: Option<Usage>) -> [Option<i64>; 4] {
+    let Some(Usage { prompt, cached, output, reasoning }) = usage else { return [None; 4] };
+    [prompt, cached, output, reasoning].map(|tokens| Some(int(tokens)))
+}

@@ -1,0 +1,145 @@
+//! Runs, recipes and corpora: who pays, how it is asked, where the images lie.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::SqliteStore;
+use super::events::{self, About};
+use super::fault::{Fault, Outcome};
+use super::rows::column;
+use crate::domain::ids::{CorpusId, RecipeId, RunId, TAG_LENGTH, Tag};
+use crate::domain::recipe::{IdStyle, Parameters, Recipe};
+use crate::kit::{hash, random};
+use crate::ledger::LedgerError;
+use crate::ledger::records::{NewRun, Run};
+
+/// The run of this account that is to go on, or a new one.
+pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
+    let file = &store.connection;
+    file.prepare_cached("INSERT INTO account (base_url, identity) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([&new.base_url, &new.identity])?;
+    let account: i64 = file
+        .prepare_cached("SELECT id FROM account WHERE base_url = ?1 AND identity = ?2")?
+        .query_row([&new.base_url, &new.identity], |row| row.get(0))?;
+    let latest = file
+        .prepare_cached(
+            "SELECT id, name, tag FROM run WHERE account_id = ?1 AND origin = 'own' ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([account], resumed)
+        .optional()?;
+    if let Some(run) = latest {
+        events::append(store, "run_resumed", About::default(), &format!("{} {}", run.name, new.settings))?;
+        return Ok(run);
+    }
+    insert(store, account, new)
+}
+
+fn resumed(row: &Row<'_>) -> rusqlite::Result<Run> {
+    Ok(Run { id: RunId(row.get(0)?), name: row.get(1)?, tag: Tag(row.get(2)?), resumed: true })
+}
+
+fn insert(store: &SqliteStore, account: i64, new: &NewRun) -> Outcome<Run> {
+    const SQL: &str = "INSERT INTO run (name, tag, origin, account_id, settings, version, started_at)
+        VALUES (?1, ?2, 'own', ?3, ?4, ?5, ?6)";
+    let tag = random::letters(TAG_LENGTH)
+        .map_err(|cause| Fault::Ledger(LedgerError::Io { path: "randomness".to_owned(), cause: cause.to_string() }))?;
+    let name = free_name(store, &new.day)?;
+    let values = params![name, tag, account, new.settings, env!("CARGO_PKG_VERSION"), store.clock.now()];
+    let id = store.connection.prepare_cached(SQL)?.insert(values)?;
+    Ok(Run { id: RunId(id), name, tag: Tag(tag), resumed: false })
+}
+
+/// `2026-11-22-a`, or the next letter that no other account has taken.
+fn free_name(store: &SqliteStore, day: &str) -> Outcome<String> {
+    let mut taken = store.connection.prepare_cached("SELECT 1 FROM run WHERE name = ?1")?;
+    let mut number = 0;
+    loop {
+        let name = format!("{day}-{}", letters(number));
+        if !taken.exists([&name])? {
+            return Ok(name);
+        }
+        number += 1;
+    }
+}
+
+/// `a` … `z`, `aa` … : 0 is `a`.
+fn letters(number: u32) -> String {
+    let last = char::from(b'a' + u8::try_from(number % 26).unwrap_or_default());
+    if number < 26 { last.to_string() } else { format!("{}{last}", letters(number / 26 - 1)) }
+}
+
+/// The row of a recipe, by its hash.
+pub(super) fn recipe(store: &SqliteStore, recipe: &Recipe) -> Outcome<RecipeId> {
+    const SQL: &str = "INSERT INTO recipe (hash, kind, id_style, step, model, endpoint, prompt, parameters)
+        VALUES (?1, 'read', ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    let hash = hash::short(&recipe.canonical());
+    let parameters =
+        serde_json::to_string(&recipe.parameters).map_err(|cause| Fault::stale(format!("recipe: {cause}")))?;
+    let Recipe { id_style, step, model, endpoint, prompt, .. } = recipe;
+    store.connection.prepare_cached(SQL)?.execute(params![
+        hash,
+        id_style.word(),
+        step,
+        model,
+        endpoint,
+        prompt,
+        parameters
+    ])?;
+    let mut row = store.connection.prepare_cached("SELECT id FROM recipe WHERE hash = ?1")?;
+    Ok(RecipeId(row.query_row([hash], |row| row.get(0))?))
+}
+
+/// A recipe as the ledger keeps it: the bytes of a plan come from here, never from today's settings.
+pub(super) fn kept_recipe(store: &SqliteStore, id: i64) -> Outcome<Recipe> {
+    let sql = "SELECT id, id_style, step, model, endpoint, prompt, parameters FROM recipe WHERE id = ?1";
+    let mut statement = store.connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id])?;
+    let row = rows.next()?.ok_or_else(|| Fault::damaged(format!("recipe {id} is missing")))?;
+    let parameters: Parameters = serde_json::from_str(&column::<String>(row, "parameters")?)
+        .map_err(|cause| Fault::damaged(format!("recipe {id}: {cause}")))?;
+    let style: String = column(row, "id_style")?;
+    let styles = [IdStyle::Path, IdStyle::Opaque];
+    Ok(Recipe {
+        id: Some(RecipeId(column(row, "id")?)),
+        id_style: super::rows::word(&style, |word| styles.into_iter().find(|style| style.word() == word))?,
+        step: column(row, "step")?,
+        model: column(row, "model")?,
+        endpoint: column(row, "endpoint")?,
+        prompt: column(row, "prompt")?,
+        parameters,
+    })
+}
+
+/// The row of a corpus; `given` is kept from the first time, because custom ids were made from it.
+pub(super) fn corpus(store: &SqliteStore, root: &[u8], given: &[u8]) -> Outcome<CorpusId> {
+    store
+        .connection
+        .prepare_cached("INSERT INTO corpus (root, given) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([root, given])?;
+    let mut row = store.connection.prepare_cached("SELECT id FROM corpus WHERE root = ?1")?;
+    Ok(CorpusId(row.query_row([root], |row| row.get(0))?))
+}
+
+/// The listing of a corpus begins, or is over.
+pub(super) fn walk(store: &mut SqliteStore, corpus: CorpusId, over: bool) -> Outcome<()> {
+    let at = over.then(|| store.clock.now());
+    let changed = store
+        .connection
+        .prepare_cached("UPDATE corpus SET walked_at = ?2 WHERE id = ?1")?
+        .execute(params![corpus.0, at])?;
+    if changed != 1 {
+        return Err(Fault::stale(format!("there is no corpus {corpus}")));
+    }
+    store.books.standing.walking = !over;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::letters;
+
+    #[test]
+    fn names_of_a_day_never_run_out() {
+        let names: Vec<_> = [0, 1, 25, 26, 27, 701, 702].map(letters).to_vec();
+        assert_eq!(names, ["a", "b", "z", "aa", "ab", "zz", "aaa"]);
+    }
+}

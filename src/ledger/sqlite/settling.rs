@@ -1,0 +1,121 @@
+//! Settling: closing a batch's books. Every image that no answer reached goes somewhere, in one move.
+
+use rusqlite::params;
+
+use super::SqliteStore;
+use super::events::{self, About};
+use super::fault::{Fault, Outcome};
+use super::paying::move_shard;
+use super::rows::{column, count, length, refusal, word};
+use super::shards::{moved, release};
+use crate::domain::batch::{BatchEnd, Refusal};
+use crate::domain::ids::{BatchNo, ShardId};
+use crate::domain::image::Reason;
+use crate::ledger::moves::{BatchFacts, BatchState, ImageState, ShardState};
+use crate::ledger::records::Settled;
+
+/// A batch that has ended, as its closing needs it.
+pub(super) struct Closing {
+    pub(super) batch: BatchNo,
+    pub(super) shard: ShardId,
+    pub(super) stray: bool,
+    pub(super) state: BatchState,
+    end: Option<BatchEnd>,
+    refusal: Option<Refusal>,
+    files: bool,
+}
+
+impl Closing {
+    /// Reads it.
+    pub(super) fn of(store: &SqliteStore, batch: BatchNo) -> Outcome<Self> {
+        const SQL: &str = "SELECT shard_id, stray, state, ending, refusal,
+            coalesce(output_file_id, error_file_id) IS NOT NULL AS files FROM batch WHERE id = ?1";
+        let mut statement = store.connection.prepare_cached(SQL)?;
+        let mut rows = statement.query([batch.0])?;
+        let row = rows.next()?.ok_or_else(|| Fault::stale(format!("there is no batch {batch}")))?;
+        let state: String = column(row, "state")?;
+        let end: Option<String> = column(row, "ending")?;
+        let told: Option<String> = column(row, "refusal")?;
+        Ok(Self {
+            batch,
+            shard: ShardId(column(row, "shard_id")?),
+            stray: column(row, "stray")?,
+            state: word(&state, BatchState::from_word)?,
+            end: end.map(|end| word(&end, BatchEnd::from_word)).transpose()?,
+            refusal: told.as_deref().map(refusal).transpose()?,
+            files: column(row, "files")?,
+        })
+    }
+
+    /// Moves the batch to its end.
+    pub(super) fn move_to(&self, store: &mut SqliteStore, to: BatchState) -> Outcome<()> {
+        const SQL: &str = "UPDATE batch SET state = ?3, settled_at = CASE ?3 WHEN 'settled' THEN ?4 END, epoch = ?5
+            WHERE id = ?1 AND state = ?2";
+        let facts = BatchFacts { files: self.files, turned_away: self.end == Some(BatchEnd::TurnedAway) };
+        store.books.batch(Some(self.state), to, facts)?;
+        let values = params![self.batch.0, self.state.word(), to.word(), store.clock.now(), store.epoch];
+        let changed = store.connection.prepare_cached(SQL)?.execute(values)?;
+        moved(changed, || format!("batch {} is no longer {}", self.batch, self.state.word()))
+    }
+}
+
+/// ended or fetched → settled, shard gone. A stray closes its own books only: the images wait for the shard's batch.
+pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo) -> Outcome<Settled> {
+    let closing = Closing::of(store, batch)?;
+    if !closing.stray {
+        no_strays_left(store, closing.shard)?;
+    }
+    closing.move_to(store, BatchState::Settled)?;
+    let settled = if closing.stray { Settled::default() } else { close(store, &closing)? };
+    let about = About { shard: Some(closing.shard), batch: Some(batch), image: None };
+    events::append(store, "settled", about, &format!("owed {} failed {}", settled.owed, settled.failed))?;
+    Ok(settled)
+}
+
+/// The answers of strays are paid for: they must find their images packed, so the shard waits for them.
+fn no_strays_left(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
+    const SQL: &str = "SELECT id FROM batch INDEXED BY batch_todo
+        WHERE state IN ('opening', 'open', 'ended', 'fetched') AND stray = 1 AND shard_id = ?1";
+    if store.connection.prepare_cached(SQL)?.exists([shard.0])? {
+        return Err(Fault::stale(format!("shard {shard} has a stray that is not settled")));
+    }
+    Ok(())
+}
+
+fn close(store: &mut SqliteStore, closing: &Closing) -> Outcome<Settled> {
+    let shard = closing.shard;
+    let failed = match closing.end {
+        Some(BatchEnd::Vanished) => fail(store, shard, Reason::ResultsGone, 0, "1")?,
+        Some(BatchEnd::Refused) => fail_named(store, closing)? + fail_worn_out(store, shard)?,
+        _ => fail_worn_out(store, shard)?,
+    };
+    let owed = release(store, shard, 1)?;
+    move_shard(store, shard, ShardState::Spent, ShardState::Gone)?;
+    let cut = |many: u64| u32::try_from(many).unwrap_or(u32::MAX);
+    Ok(Settled { owed: cut(owed), failed: cut(failed) })
+}
+
+/// What was returned as often as is allowed ends.
+fn fail_worn_out(store: &mut SqliteStore, shard: ShardId) -> Outcome<u64> {
+    let condition = format!("gaps >= {}", store.allowed.returns);
+    fail(store, shard, Reason::NeverRan, 1, &condition)
+}
+
+/// The image of the line that the provider named.
+fn fail_named(store: &mut SqliteStore, closing: &Closing) -> Outcome<u64> {
+    let Some(line) = closing.refusal.as_ref().and_then(|refusal| refusal.line) else { return Ok(0) };
+    let condition = format!("id = (SELECT image_id FROM line WHERE shard_id = ?1 AND pos = {line})");
+    fail(store, closing.shard, Reason::ProviderError, 0, &condition)
+}
+
+/// Ends those images of a shard that are still packed and for which `condition` holds.
+fn fail(store: &mut SqliteStore, shard: ShardId, reason: Reason, gaps: u32, condition: &str) -> Outcome<u64> {
+    let sql = format!(
+        "UPDATE image INDEXED BY image_packed SET state = 'failed', reason = ?2, gaps = gaps + ?3
+         WHERE shard_id = ?1 AND state = 'packed' AND {condition}"
+    );
+    let many = store.connection.prepare_cached(&sql)?.execute(params![shard.0, reason.word(), gaps])?;
+    let many = count(length(many));
+    store.books.images(Some(ImageState::Packed), ImageState::Failed, many)?;
+    Ok(many)
+}

@@ -1,0 +1,225 @@
+//! Shards: sealing, plans, and everything that happens to them before money is involved.
+
+use rusqlite::{Row, params};
+
+use super::events;
+use super::fault::{Fault, Outcome};
+use super::rows::{column, count, format, int, length, word};
+use super::{SqliteStore, images, runs};
+use crate::domain::ids::{FileId, ImageId, ShardId, Tag};
+use crate::domain::image::{Fate, Reason};
+use crate::domain::shard::{NewShard, Plan, PlanLine, ShardFacts};
+use crate::ledger::moves::{ImageState, ShardState};
+use crate::ledger::records::{Culprit, Remeasured};
+
+/// How often a file may change under our hands before it is given up.
+const MOST_CHANGES: i64 = 3;
+
+const FACTS: &str =
+    "SELECT s.id, s.tag, n.tag AS run, s.state, s.lines, s.bytes, s.est_tokens, r.endpoint, s.input_file_id,
+    s.input_created, s.body_hash, s.not_before, s.recipe_id,
+    1 + coalesce((SELECT max(attempt) FROM batch b WHERE b.shard_id = s.id AND b.stray = 0), 0) AS next_attempt
+    FROM shard s JOIN run n ON n.id = s.run_id JOIN recipe r ON r.id = s.recipe_id";
+
+fn facts(row: &Row<'_>) -> Outcome<ShardFacts> {
+    let state: String = column(row, "state")?;
+    let input: Option<String> = column(row, "input_file_id")?;
+    let created: Option<i64> = column(row, "input_created")?;
+    Ok(ShardFacts {
+        id: ShardId(column(row, "id")?),
+        tag: Tag(column(row, "tag")?),
+        run: Tag(column(row, "run")?),
+        state: word(&state, ShardState::from_word)?,
+        lines: column(row, "lines")?,
+        bytes: count(column(row, "bytes")?),
+        est_tokens: count(column(row, "est_tokens")?),
+        endpoint: column(row, "endpoint")?,
+        input: input.map(|file| (FileId(file), created.unwrap_or_default())),
+        body_hash: column(row, "body_hash")?,
+        not_before: column(row, "not_before")?,
+        next_attempt: column(row, "next_attempt")?,
+    })
+}
+
+/// The shard, its lines and its images, in one move.
+pub(super) fn seal(store: &mut SqliteStore, new: &NewShard) -> Outcome<ShardFacts> {
+    const SHARD: &str =
+        "INSERT INTO shard (tag, run_id, recipe_id, state, owner, epoch, seal, sealed_at, lines, bytes, est_tokens)
+        VALUES (?1, ?2, ?3, 'sealed', ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let lines = length(new.lines.len());
+    let shard = ShardId(store.connection.prepare_cached(SHARD)?.insert(params![
+        new.tag.as_str(),
+        new.run.0,
+        new.recipe.0,
+        store.owner,
+        store.epoch,
+        new.seal.word(),
+        store.clock.now(),
+        lines,
+        int(new.bytes()),
+        int(new.est_tokens.max(1))
+    ])?);
+    pack(store, shard, new)?;
+    store.books.shard(None, ShardState::Sealed)?;
+    store.books.images(Some(ImageState::Owed), ImageState::Packed, count(lines))?;
+    one(store, shard)
+}
+
+fn pack(store: &SqliteStore, shard: ShardId, new: &NewShard) -> Outcome<()> {
+    let insert = "INSERT INTO line (shard_id, image_id, pos, bytes) VALUES (?1, ?2, ?3, ?4)";
+    let mut insert = store.connection.prepare_cached(insert)?;
+    let pack = "UPDATE image SET state = 'packed', shard_id = ?2, owed_seq = NULL WHERE id = ?1 AND state = 'owed'";
+    let mut pack = store.connection.prepare_cached(pack)?;
+    for (line, pos) in new.lines.iter().zip(1_i64..) {
+        if pack.execute([line.image.0, shard.0])? != 1 {
+            return Err(Fault::stale(format!("image {} is not owed", line.image)));
+        }
+        insert.execute([shard.0, line.image.0, pos, int(line.bytes)])?;
+    }
+    Ok(())
+}
+
+/// One shard's facts.
+pub(super) fn one(store: &SqliteStore, shard: ShardId) -> Outcome<ShardFacts> {
+    let mut statement = store.connection.prepare_cached(&format!("{FACTS} WHERE s.id = ?1"))?;
+    let mut rows = statement.query([shard.0])?;
+    let row = rows.next()?.ok_or_else(|| Fault::stale(format!("there is no shard {shard}")))?;
+    facts(row)
+}
+
+/// Shards that are not yet a batch, oldest first.
+pub(super) fn to_open(store: &SqliteStore, after: Option<ShardId>, limit: u32) -> Outcome<Vec<ShardFacts>> {
+    let sql = "WHERE s.state IN ('sealed', 'uploaded', 'opening') AND s.id > ?1 ORDER BY s.id LIMIT ?2";
+    let mut statement = store.connection.prepare_cached(&format!("{FACTS} {sql}"))?;
+    let after = after.map_or(0, |shard| shard.0);
+    statement.query_and_then(params![after, limit], facts)?.collect()
+}
+
+/// The plan of a shard, lines in order.
+pub(super) fn plan(store: &SqliteStore, shard: ShardId) -> Outcome<Plan> {
+    const SQL: &str = "SELECT l.image_id, l.pos, l.bytes AS line_bytes, d.path, d.corpus_id, i.name, i.bytes, i.mtime_ms, i.format, i.asked
+        FROM line l CROSS JOIN image i ON i.id = l.image_id CROSS JOIN directory d ON d.id = i.directory_id
+        WHERE l.shard_id = ?1 ORDER BY l.pos";
+    let recipe = "SELECT recipe_id FROM shard WHERE id = ?1";
+    let facts = one(store, shard)?;
+    let recipe: i64 = store.connection.prepare_cached(recipe)?.query_row([shard.0], |row| row.get(0))?;
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([shard.0])?;
+    let mut lines = Vec::with_capacity(usize::try_from(facts.lines).unwrap_or_default());
+    let mut corpus: Option<i64> = None;
+    while let Some(row) = rows.next()? {
+        let of_line: i64 = column(row, "corpus_id")?;
+        if *corpus.get_or_insert(of_line) != of_line {
+            return Err(Fault::damaged(format!("shard {shard} holds images of two corpora")));
+        }
+        lines.push(plan_line(row)?);
+    }
+    let corpus = corpus.ok_or_else(|| Fault::damaged(format!("shard {shard} has no lines")))?;
+    let (given, root) = store
+        .connection
+        .prepare_cached("SELECT given, root FROM corpus WHERE id = ?1")?
+        .query_row([corpus], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Plan { shard: facts, recipe: runs::kept_recipe(store, recipe)?, given, root, lines })
+}
+
+fn plan_line(row: &Row<'_>) -> Outcome<PlanLine> {
+    let asked: u32 = column(row, "asked")?;
+    Ok(PlanLine {
+        image: ImageId(column(row, "image_id")?),
+        pos: column(row, "pos")?,
+        bytes: count(column(row, "line_bytes")?),
+        path: images::path(row)?,
+        stamp: images::stamp(row)?,
+        format: format(column(row, "format")?)?,
+        attempt: asked + 1,
+    })
+}
+
+/// sealed → uploaded; a body that differs from an earlier one of the same plan is refused.
+pub(super) fn uploaded(
+    store: &mut SqliteStore,
+    shard: ShardId,
+    input: &FileId,
+    created: i64,
+    hash: [u8; 16],
+) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE shard SET state = 'uploaded', input_file_id = ?2, input_created = ?3, body_hash = ?4, epoch = ?5
+        WHERE id = ?1 AND state = 'sealed' AND coalesce(body_hash, ?4) = ?4";
+    let values = params![shard.0, input.as_str(), created, hash, store.epoch];
+    let changed = store.connection.prepare_cached(SQL)?.execute(values)?;
+    moved(changed, || format!("shard {shard} is not sealed, or its body is not the one it was"))?;
+    store.books.shard(Some(ShardState::Sealed), ShardState::Uploaded)?;
+    events::append(store, "uploaded", shard, input.as_str())
+}
+
+/// Keeps the hash of a spooled body.
+pub(super) fn spooled(store: &SqliteStore, shard: ShardId, hash: [u8; 16]) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE shard SET body_hash = ?2 WHERE id = ?1 AND state = 'sealed' AND coalesce(body_hash, ?2) = ?2";
+    let changed = store.connection.prepare_cached(SQL)?.execute(params![shard.0, hash])?;
+    moved(changed, || format!("shard {shard} is not sealed, or its body is not the one it was"))
+}
+
+/// sealed → dissolved: its images are owed again, nothing is counted against them but against the culprit.
+pub(super) fn dissolve(store: &mut SqliteStore, shard: ShardId, culprit: Option<&Culprit>) -> Outcome<()> {
+    let sql = "UPDATE shard SET state = 'dissolved', epoch = ?2 WHERE id = ?1 AND state = 'sealed'";
+    let changed = store.connection.prepare_cached(sql)?.execute([shard.0, store.epoch])?;
+    moved(changed, || format!("shard {shard} is not sealed"))?;
+    store.books.shard(Some(ShardState::Sealed), ShardState::Dissolved)?;
+    if let Some(culprit) = culprit {
+        let sql = "SELECT 1 FROM image WHERE id = ?1 AND state = 'packed' AND shard_id = ?2";
+        let here = store.connection.prepare_cached(sql)?.exists([culprit.image.0, shard.0])?;
+        moved(usize::from(here), || format!("image {} is not in shard {shard}", culprit.image))?;
+    }
+    release(store, shard, 0)?;
+    let detail = culprit.map(|culprit| format!("because of image {}", culprit.image)).unwrap_or_default();
+    events::append(store, "dissolved", shard, &detail)?;
+    culprit.map_or(Ok(()), |culprit| blame(store, culprit))
+}
+
+/// All images that a shard still holds are owed again, in the order of its lines; `gaps` is added to their returns.
+pub(super) fn release(store: &mut SqliteStore, shard: ShardId, gaps: u32) -> Outcome<u64> {
+    const SQL: &str = "UPDATE image INDEXED BY image_packed SET state = 'owed', gaps = gaps + ?2,
+        owed_seq = ?3 + (SELECT pos FROM line l WHERE l.shard_id = ?1 AND l.image_id = image.id)
+        WHERE shard_id = ?1 AND state = 'packed'";
+    let base = store.books.owed_seq;
+    let many = store.connection.prepare_cached(SQL)?.execute(params![shard.0, gaps, base])?;
+    let last: i64 = store
+        .connection
+        .prepare_cached("SELECT lines FROM shard WHERE id = ?1")?
+        .query_row([shard.0], |row| row.get(0))?;
+    store.books.owed_seq = base + last;
+    let many = count(length(many));
+    store.books.images(Some(ImageState::Packed), ImageState::Owed, many)?;
+    Ok(many)
+}
+
+/// The culprit is owed by now; it goes on with its new measure, or ends.
+fn blame(store: &mut SqliteStore, culprit: &Culprit) -> Outcome<()> {
+    const NOTE: &str = "INSERT INTO note (image_id, changes) VALUES (?1, 1)
+        ON CONFLICT (image_id) DO UPDATE SET changes = changes + 1 RETURNING changes";
+    const MEASURE: &str =
+        "UPDATE image SET bytes = ?2, mtime_ms = ?3, format = ?4, width = ?5, height = ?6, content = NULL
+        WHERE id = ?1 AND state = 'owed'";
+    let image = culprit.image;
+    let changes: i64 = store.connection.prepare_cached(NOTE)?.query_row([image.0], |row| row.get(0))?;
+    match &culprit.now {
+        Err(reason) => images::cannot_ask(store, image, *reason),
+        Ok(_) if changes >= MOST_CHANGES => images::cannot_ask(store, image, Reason::KeepsChanging),
+        Ok(Remeasured { stamp, fate: Fate::Owed { format, pixels } }) => {
+            let (bytes, mtime) = (int(stamp.bytes), stamp.mtime_ms);
+            let values = params![image.0, bytes, mtime, format.word(), pixels.width, pixels.height];
+            let changed = store.connection.prepare_cached(MEASURE)?.execute(values)?;
+            moved(changed, || format!("image {image} is not owed"))
+        }
+        Ok(Remeasured { fate: Fate::Failed(reason) | Fate::Skipped(reason), .. }) => {
+            images::cannot_ask(store, image, *reason)
+        }
+    }
+}
+
+/// A move must have changed exactly one row.
+pub(super) fn moved(changed: usize, otherwise: impl FnOnce() -> String) -> Outcome<()> {
+    if changed == 1 { Ok(()) } else { Err(Fault::stale(otherwise())) }
+}

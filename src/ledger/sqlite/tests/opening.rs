@@ -1,0 +1,174 @@
+//! Opening: what is made, what is refused, and who owns the file.
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::ledger::reader::Reader;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("temp dir")
+}
+
+fn open(path: &Path) -> Result<SqliteStore, LedgerError> {
+    SqliteStore::open(path, Clock::manual(0), ALLOWED)
+}
+
+fn doctored(sql: &str) -> (LedgerError, LedgerError) {
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    drop(open(&path).expect("new"));
+    let file = Connection::open(&path).expect("open");
+    file.execute_batch(sql).expect("doctoring");
+    drop(file);
+    let before = std::fs::read(&path).expect("bytes");
+    let refusals = (open(&path).expect_err("refused"), Reader::open(&path).expect_err("refused"));
+    assert_eq!(before, std::fs::read(&path).expect("bytes"), "a refused file was written to");
+    refusals
+}
+
+#[test]
+fn a_file_that_is_no_ledger_of_ours_is_named_and_left_alone() {
+    let damaged = [
+        ("DROP TRIGGER image_move", "trigger image_move"),
+        ("CREATE TRIGGER extra AFTER INSERT ON image BEGIN SELECT 1; END", "trigger extra"),
+        ("ALTER TABLE note ADD COLUMN more TEXT", "table note"),
+        ("PRAGMA application_id = 5", "application id 5"),
+    ];
+    for (sql, name) in damaged {
+        let (writer, reader) = doctored(sql);
+        for refusal in [writer, reader] {
+            assert!(matches!(&refusal, LedgerError::Damaged { check, .. } if check.contains(name)), "{sql}: {refusal}");
+        }
+    }
+    let (writer, reader) = doctored("PRAGMA user_version = 2");
+    for refusal in [writer, reader] {
+        assert!(matches!(refusal, LedgerError::Newer { version: 2, .. }), "{refusal}");
+    }
+    let folder = folder();
+    let text = folder.path().join("text");
+    std::fs::copy("Cargo.toml", &text).expect("some other file");
+    let refusal = open(&text).expect_err("refused");
+    assert!(matches!(refusal, LedgerError::Damaged { .. }), "{refusal}");
+}
+
+#[test]
+fn a_missing_folder_is_an_io_error_with_its_path() {
+    let refusal = open(Path::new("/nonexistent/ledger.sqlite")).expect_err("no folder");
+    assert!(matches!(&refusal, LedgerError::Io { path, .. } if path.contains("/nonexistent")), "{refusal}");
+    let refusal = Reader::open(Path::new("/nonexistent/ledger.sqlite")).expect_err("no file");
+    assert!(matches!(&refusal, LedgerError::Io { .. }), "{refusal}");
+}
+
+#[test]
+fn a_file_left_blank_by_a_dead_process_is_taken() {
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    std::fs::File::create_new(&path).expect("blank");
+    assert!(open(&path).is_ok());
+    let half = folder.path().join("half.sqlite");
+    let file = Connection::open(&half).expect("file");
+    file.execute_batch("PRAGMA journal_mode = WAL").expect("died before the schema");
+    drop(file);
+    assert!(open(&half).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn others_may_not_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    let desk = Desk::at(&path);
+    for entry in std::fs::read_dir(folder.path()).expect("list") {
+        let entry = entry.expect("entry");
+        let mode = entry.metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", entry.file_name());
+    }
+    drop(desk);
+}
+
+#[test]
+fn the_second_keeper_makes_the_first_stop() {
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    let mut first = Desk::at(&path);
+    first.enrol(0, 1);
+    let mut second = open(&path).expect("second");
+    let before = first.store.standing();
+    assert_eq!(first.store.begin(), Err(LedgerError::TakenOver));
+    assert_eq!(first.store.standing(), before);
+    second.begin().expect("the second may");
+    second.commit().expect("commit");
+    assert_eq!(second.standing().owed, 1);
+}
+
+#[test]
+fn pragmas_and_owner_are_as_the_sheet_says() {
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    let mut store = open(&path).expect("new");
+    let pragma = |store: &SqliteStore, name: &str| {
+        store.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).expect("pragma")
+    };
+    let wanted = [
+        ("foreign_keys", 1),
+        ("trusted_schema", 0),
+        ("synchronous", 2),
+        ("cache_size", -16384),
+        ("mmap_size", 0),
+        ("wal_autocheckpoint", 4000),
+        ("fullfsync", 1),
+    ];
+    for (name, value) in wanted {
+        if name == "mmap_size" && cfg!(not(target_os = "linux")) {
+            continue;
+        }
+        assert_eq!(pragma(&store, name), value, "{name}");
+    }
+    let closed = |store: &SqliteStore| {
+        let sql = "SELECT closed_at IS NOT NULL, epoch FROM keeper";
+        store.connection.query_row(sql, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?))).expect("keeper")
+    };
+    assert_eq!(closed(&store), (false, 1));
+    store.close().expect("close");
+    assert_eq!(closed(&store), (true, 1));
+    drop(store);
+    assert_eq!(closed(&open(&path).expect("again")), (false, 2));
+}
+
+#[test]
+fn after_a_power_cut_the_file_is_checked() {
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    let mut desk = Desk::at(&path);
+    desk.enrol(0, 2000);
+    drop(desk);
+    let file = Connection::open(&path).expect("file");
+    file.execute_batch("UPDATE keeper SET boot = 'another'; PRAGMA wal_checkpoint(TRUNCATE)").expect("another boot");
+    drop(file);
+    let mut bytes = std::fs::read(&path).expect("bytes");
+    let page = bytes.len() / 4096 / 2 * 4096;
+    bytes[page..page + 4096].fill(0xff);
+    std::fs::write(&path, bytes).expect("a torn page");
+    let refusal = open(&path).expect_err("damaged");
+    assert!(matches!(refusal, LedgerError::Damaged { .. }), "{refusal}");
+}
+
+#[test]
+fn counting_reads_indexes_only() {
+    let desk = Desk::in_memory();
+    for sql in [
+        "SELECT count(*) FROM image WHERE state = 'owed'",
+        "SELECT count(*) FROM image WHERE state = 'packed'",
+        "SELECT state, count(*) FROM image WHERE state IN ('rough', 'failed', 'skipped') GROUP BY state",
+        "SELECT state, count(*) FROM shard WHERE state IN ('sealed', 'uploaded', 'opening') GROUP BY state",
+        "SELECT state, count(*) FROM batch WHERE state IN ('opening', 'open', 'ended', 'fetched') GROUP BY state",
+    ] {
+        let explained: String = desk
+            .store
+            .connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get("detail"))
+            .expect("plan");
+        assert!(explained.contains("COVERING INDEX"), "{sql}: {explained}");
+    }
+}

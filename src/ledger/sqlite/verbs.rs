@@ -1,0 +1,205 @@
+//! The verbs, each one line to where its work is done. Here every fault gets the ledger's path.
+
+use super::fault::Outcome;
+use super::{SqliteStore, collecting, enrol, events, images, paying, runs, settling, shards, verdicts};
+use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
+use crate::domain::image::{Found, Reason};
+use crate::domain::recipe::Recipe;
+use crate::domain::shard::{NewShard, Plan, ShardFacts};
+use crate::kit::hash::Short;
+use crate::ledger::LedgerError;
+use crate::ledger::records::{
+    Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled, Unswept,
+};
+use crate::ledger::store::Store;
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+impl SqliteStore {
+    fn named<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.told(&self.path))
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin_run(&mut self, new: &NewRun) -> Result<Run> {
+        let outcome = runs::begin(self, new);
+        self.named(outcome)
+    }
+
+    fn recipe(&mut self, recipe: &Recipe) -> Result<RecipeId> {
+        let outcome = runs::recipe(self, recipe);
+        self.named(outcome)
+    }
+
+    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusId> {
+        let outcome = runs::corpus(self, root, given);
+        self.named(outcome)
+    }
+
+    fn walk_begins(&mut self, corpus: CorpusId) -> Result<()> {
+        let outcome = runs::walk(self, corpus, false);
+        self.named(outcome)
+    }
+
+    fn enrol(&mut self, corpus: CorpusId, page: &[Found]) -> Result<Enrolled> {
+        let outcome = enrol::page(self, corpus, page);
+        self.named(outcome)
+    }
+
+    fn walk_over(&mut self, corpus: CorpusId) -> Result<()> {
+        let outcome = runs::walk(self, corpus, true);
+        self.named(outcome)
+    }
+
+    fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage> {
+        let outcome = images::take_owed(self, corpus, cursor, limit);
+        self.named(outcome)
+    }
+
+    fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()> {
+        let outcome = images::cannot_ask(self, image, reason);
+        self.named(outcome)
+    }
+
+    fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts> {
+        let outcome = shards::seal(self, shard);
+        self.named(outcome)
+    }
+
+    fn plan(&mut self, shard: ShardId) -> Result<Plan> {
+        let outcome = shards::plan(self, shard);
+        self.named(outcome)
+    }
+
+    fn shards_to_open(&mut self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>> {
+        let outcome = shards::to_open(self, after, limit);
+        self.named(outcome)
+    }
+
+    fn shard(&mut self, shard: ShardId) -> Result<ShardFacts> {
+        let outcome = shards::one(self, shard);
+        self.named(outcome)
+    }
+
+    fn uploaded(&mut self, shard: ShardId, input: &FileId, input_created: i64, hash: [u8; 16]) -> Result<()> {
+        let outcome = shards::uploaded(self, shard, input, input_created, hash);
+        self.named(outcome)
+    }
+
+    fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()> {
+        let outcome = shards::spooled(self, shard, hash);
+        self.named(outcome)
+    }
+
+    fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()> {
+        let outcome = images::content_seen(self, images);
+        self.named(outcome)
+    }
+
+    fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()> {
+        let outcome = shards::dissolve(self, shard, culprit);
+        self.named(outcome)
+    }
+
+    fn intend(&mut self, shard: ShardId) -> Result<Intent> {
+        let outcome = paying::intend(self, shard);
+        self.named(outcome)
+    }
+
+    fn intent(&mut self, shard: ShardId) -> Result<Intent> {
+        let outcome = paying::intent(self, shard);
+        self.named(outcome)
+    }
+
+    fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch> {
+        let outcome = paying::opened(self, batch, id, expires_at, adopted);
+        self.named(outcome)
+    }
+
+    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, not_before: i64) -> Result<()> {
+        let outcome = paying::not_created(self, batch, refusal, not_before);
+        self.named(outcome)
+    }
+
+    fn doubted(&mut self, batch: BatchNo) -> Result<()> {
+        let outcome = paying::doubted(self, batch);
+        self.named(outcome)
+    }
+
+    fn fenced(&mut self, batch: BatchNo) -> Result<()> {
+        let outcome = paying::fenced(self, batch);
+        self.named(outcome)
+    }
+
+    fn voided(&mut self, batch: BatchNo) -> Result<()> {
+        let outcome = paying::voided(self, batch);
+        self.named(outcome)
+    }
+
+    fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch> {
+        let outcome = paying::stray(self, shard, input, id);
+        self.named(outcome)
+    }
+
+    fn open_batches(&mut self) -> Result<Vec<OpenBatch>> {
+        let outcome = collecting::open_batches(self);
+        self.named(outcome)
+    }
+
+    fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch> {
+        let outcome = collecting::ended(self, batch, ending);
+        self.named(outcome)
+    }
+
+    fn turned_away(&mut self, batch: BatchNo, not_before: i64) -> Result<()> {
+        let outcome = collecting::turned_away(self, batch, not_before);
+        self.named(outcome)
+    }
+
+    fn ended_batches(&mut self) -> Result<Vec<EndedBatch>> {
+        let outcome = collecting::ended_batches(self);
+        self.named(outcome)
+    }
+
+    fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()> {
+        let outcome = collecting::fetched(self, batch, output, errors);
+        self.named(outcome)
+    }
+
+    fn results_gone(&mut self, batch: BatchNo) -> Result<()> {
+        let outcome = collecting::results_gone(self, batch);
+        self.named(outcome)
+    }
+
+    fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>> {
+        let outcome = images::known_texts(self, images);
+        self.named(outcome)
+    }
+
+    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()> {
+        let outcome = verdicts::record(self, batch, verdicts);
+        self.named(outcome)
+    }
+
+    fn settle(&mut self, batch: BatchNo) -> Result<Settled> {
+        let outcome = settling::settle(self, batch);
+        self.named(outcome)
+    }
+
+    fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>> {
+        let outcome = collecting::unswept(self, limit);
+        self.named(outcome)
+    }
+
+    fn swept(&mut self, batch: BatchNo) -> Result<()> {
+        let outcome = collecting::swept(self, batch);
+        self.named(outcome)
+    }
+
+    fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()> {
+        let outcome = events::append(self, what, events::About { batch, ..events::About::default() }, detail);
+        self.named(outcome)
+    }
+}

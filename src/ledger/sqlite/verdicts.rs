@@ -1,0 +1,141 @@
+//! Verdicts: what a chunk of judged answers does to its images, after their texts are on disk.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::SqliteStore;
+use super::events::{self, About};
+use super::fault::{Fault, Outcome};
+use super::rows::usage;
+use super::settling::Closing;
+use super::shards::moved;
+use crate::domain::ids::{BatchNo, ImageId, ShardId};
+use crate::domain::image::Reason;
+use crate::domain::verdict::Verdict;
+use crate::ledger::moves::{BatchState, ImageState};
+use crate::ledger::records::{ImageVerdict, TextOwner};
+
+/// Records a chunk of verdicts of one batch.
+pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageVerdict]) -> Outcome<()> {
+    let closing = Closing::of(store, batch)?;
+    if !matches!(closing.state, BatchState::Ended | BatchState::Fetched) {
+        return Err(Fault::stale(format!("batch {batch} is {}", closing.state.word())));
+    }
+    for judged in verdicts {
+        match tries(store, judged.image, closing.shard)? {
+            Some(tries) => {
+                keep_line(store, closing.shard, judged)?;
+                move_image(store, judged, tries)?;
+            }
+            None => note_surplus(store, &closing, judged)?,
+        }
+    }
+    Ok(())
+}
+
+/// Tries and returns of an image so far.
+#[derive(Clone, Copy)]
+struct Tries {
+    asked: u32,
+    gaps: u32,
+}
+
+/// `None` if this shard no longer holds the image packed.
+fn tries(store: &SqliteStore, image: ImageId, shard: ShardId) -> Outcome<Option<Tries>> {
+    let sql = "SELECT asked, gaps FROM image WHERE id = ?1 AND state = 'packed' AND shard_id = ?2";
+    let mut statement = store.connection.prepare_cached(sql)?;
+    let tries = |row: &rusqlite::Row<'_>| Ok(Tries { asked: row.get(0)?, gaps: row.get(1)? });
+    Ok(statement.query_row([image.0, shard.0], tries).optional()?)
+}
+
+fn flags(judged: &ImageVerdict) -> Option<String> {
+    (!judged.flags.is_empty()).then(|| judged.flags.join(","))
+}
+
+fn keep_line(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE line SET verdict = ?3, flags = ?4, prompt_tokens = ?5, cached_tokens = ?6, output_tokens = ?7,
+        reasoning_tokens = ?8 WHERE shard_id = ?1 AND image_id = ?2";
+    let [prompt, cached, output, reasoning] = usage(judged.usage);
+    let (word, flags) = (judged.verdict.word(), flags(judged));
+    let values = params![shard.0, judged.image.0, word, flags, prompt, cached, output, reasoning];
+    store.connection.prepare_cached(SQL)?.execute(values)?;
+    Ok(())
+}
+
+/// Where a verdict takes an image.
+enum Way {
+    Done,
+    Again,
+    Failed(Reason),
+}
+
+fn move_image(store: &mut SqliteStore, judged: &ImageVerdict, tries: Tries) -> Outcome<()> {
+    let allowed = store.allowed;
+    let Tries { mut asked, mut gaps } = tries;
+    let way = match judged.verdict {
+        Verdict::Accept | Verdict::Blank => Way::Done,
+        Verdict::Reject(reason) => Way::Failed(reason),
+        Verdict::AskAgain { reason, counted: true } => {
+            asked += 1;
+            if asked < allowed.attempts { Way::Again } else { Way::Failed(reason) }
+        }
+        Verdict::AskAgain { counted: false, .. } => {
+            gaps += 1;
+            if gaps <= allowed.returns { Way::Again } else { Way::Failed(Reason::NeverRan) }
+        }
+    };
+    match way {
+        Way::Done => done(store, judged),
+        Way::Again => again(store, judged.image, Tries { asked, gaps }),
+        Way::Failed(reason) => failed(store, judged.image, Tries { asked, gaps }, reason),
+    }
+}
+
+fn done(store: &mut SqliteStore, judged: &ImageVerdict) -> Outcome<()> {
+    let sql = "UPDATE image SET state = 'done', text = ?2, text_hash = ?3 WHERE id = ?1 AND state = 'packed'";
+    let Some((owner, hash)) = judged.text else {
+        return Err(Fault::stale(format!("image {} is accepted without a text", judged.image)));
+    };
+    let owner = match owner {
+        TextOwner::Ours => "txt",
+        TextOwner::Kept => "kept",
+    };
+    let changed = store.connection.prepare_cached(sql)?.execute(params![judged.image.0, owner, hash])?;
+    still_packed(changed, judged.image)?;
+    store.books.images(Some(ImageState::Packed), ImageState::Done, 1)
+}
+
+fn again(store: &mut SqliteStore, image: ImageId, tries: Tries) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE image SET state = 'owed', asked = ?2, gaps = ?3, owed_seq = ?4 WHERE id = ?1 AND state = 'packed'";
+    let seq = store.books.next_seq();
+    let changed = store.connection.prepare_cached(SQL)?.execute(params![image.0, tries.asked, tries.gaps, seq])?;
+    still_packed(changed, image)?;
+    store.books.images(Some(ImageState::Packed), ImageState::Owed, 1)
+}
+
+fn failed(store: &mut SqliteStore, image: ImageId, tries: Tries, reason: Reason) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE image SET state = 'failed', asked = ?2, gaps = ?3, reason = ?4 WHERE id = ?1 AND state = 'packed'";
+    let values = params![image.0, tries.asked, tries.gaps, reason.word()];
+    still_packed(store.connection.prepare_cached(SQL)?.execute(values)?, image)?;
+    store.books.images(Some(ImageState::Packed), ImageState::Failed, 1)
+}
+
+fn still_packed(changed: usize, image: ImageId) -> Outcome<()> {
+    moved(changed, || format!("image {image} is not packed"))
+}
+
+/// An answer that came too late or twice. The same verdict once more is a repetition after a crash, and no news.
+fn note_surplus(store: &SqliteStore, closing: &Closing, judged: &ImageVerdict) -> Outcome<()> {
+    const SQL: &str = "SELECT 1 FROM line WHERE shard_id = ?1 AND image_id = ?2 AND verdict = ?3 AND flags IS ?4
+        AND prompt_tokens IS ?5 AND cached_tokens IS ?6 AND output_tokens IS ?7 AND reasoning_tokens IS ?8";
+    let [prompt, cached, output, reasoning] = usage(judged.usage);
+    let (word, flags) = (judged.verdict.word(), flags(judged));
+    let values = params![closing.shard.0, judged.image.0, word, flags, prompt, cached, output, reasoning];
+    if store.connection.prepare_cached(SQL)?.exists(values)? {
+        return Ok(());
+    }
+    let about = About { shard: Some(closing.shard), batch: Some(closing.batch), image: Some(judged.image) };
+    events::append(store, "surplus", about, word)
+}

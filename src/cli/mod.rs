@@ -2,3 +2,71 @@
 //!
 //! *Job*: verbs, flags, screen, exit codes. *In*: the command line. *Out*: stdout carries data, stderr everything else.
 //! *Owns*: the terminal. *Bound*: one block of at most 12 lines. *If it crashes here*: the ledger has everything.
+
+pub mod args;
+mod attend;
+mod commands;
+mod context;
+mod events;
+pub mod exit;
+mod explain;
+mod finish;
+mod local;
+mod logs;
+mod out;
+mod pages;
+mod screen;
+mod words;
+mod work;
+
+use clap::Parser as _;
+
+use self::args::{Cli, Verb};
+use self::context::Context;
+use self::events::Events;
+use self::exit::{Exit, Fail};
+use self::out::Out;
+use crate::kit::clock::Clock;
+use crate::settings::Environment;
+
+/// The program: parses the command line, does what it says, tells how it ended.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return parsed(&answer),
+    };
+    let environment = Environment::of_process();
+    let out = Out::new(&cli.global, &environment);
+    // Only the verbs that work for long speak in lines of JSON; the others print one document.
+    let lines = cli.global.json && cli.verb.as_ref().is_some_and(Verb::is_long);
+    match dispatch(cli, environment, &out) {
+        Ok(exit) => exit,
+        Err(fail) => failed(&out, fail, lines),
+    }
+}
+
+/// Help, version, or a mistake in the command line.
+fn parsed(answer: &clap::Error) -> Exit {
+    // A closed pipe leaves nobody to tell.
+    drop(answer.print());
+    if answer.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+fn dispatch(cli: Cli, environment: Environment, out: &Out) -> Result<Exit, Fail> {
+    let Some(verb) = cli.verb else { return commands::help::welcome(out) };
+    let context = Context::new(cli.global, environment, verb.flags(), out.clone())?;
+    commands::call(&context, verb)
+}
+
+fn failed(out: &Out, fail: Fail, lines: bool) -> Exit {
+    let Fail::Told(problems, exit) = fail else { return Exit::Done };
+    for problem in &problems {
+        out.error(problem);
+    }
+    if let (true, Some(problem)) = (lines, problems.first()) {
+        // The exit code tells the same to a reader that has gone away.
+        drop(out.data(&Events::new(Clock::wall(), None).exit_error(problem, exit)));
+    }
+    exit
+}

@@ -98,17 +98,8 @@ fn provider(get: &Getter<'_>, kind: ProviderKind) -> Provider {
         max_lines: get.small("provider.max_lines"),
         max_file_bytes: get.count("provider.max_file_bytes"),
         settle: get.span("provider.settle"),
-        engine: engine(&get.text("provider.engine")),
+        engine: Engine::named(&get.text("provider.engine")),
         engine_threads: Some(get.small("provider.engine_threads")).filter(|threads| *threads > 0),
-    }
-}
-
-/// The engine behind a word or URL, as `provider.engine` and `emulate --engine` take it.
-pub(super) fn engine(text: &str) -> Engine {
-    match text {
-        "ocr" => Engine::Ocr,
-        "echo" => Engine::Echo,
-        url => Engine::Url(url.to_owned()),
     }
 }
 

@@ -133,6 +133,18 @@ pub enum Engine {
     Url(String),
 }
 
+impl Engine {
+    /// The engine behind a word or URL, as `provider.engine` and `emulate --engine` take it.
+    #[must_use]
+    pub fn named(text: &str) -> Self {
+        match text {
+            "ocr" => Self::Ocr,
+            "echo" => Self::Echo,
+            url => Self::Url(url.to_owned()),
+        }
+    }
+}
+
 /// Header that carries the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHeader {

@@ -1,0 +1,308 @@
+//! The grammar of the command line; precedence and meaning are `settings`' affair.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::Flag;
+
+/// Transcribes folders of page images: every image ends in a text beside it, or in a named reason.
+#[derive(Debug, Parser)]
+#[command(name = "batchscribe", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb; without one, a short page is shown.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// Flags of every verb.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global flags")]
+pub struct Global {
+    /// Folder that holds settings, ledger and results [default: the current folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+    /// Settings file in the place of <workspace>/batchscribe.toml
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
+    pub config: Option<PathBuf>,
+    /// Read no settings file
+    #[arg(long, global = true)]
+    pub no_config: bool,
+    /// Set any setting, such as --set request.model=gpt-5.6-luna
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+    /// Answer every question with yes
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+    /// Never ask; a question that is not answered by --yes ends the program
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Machine-readable: one document, or one object a line for long verbs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Lines instead of a block that is redrawn
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// Only errors
+    #[arg(long, short = 'q', global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// The log on stderr; twice for more
+    #[arg(long, short = 'v', global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour on stderr
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    /// Time between two lines of progress where there is no terminal
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub stats: Option<String>,
+    /// Append the log to this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Form of the log
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What is to be done. The same command again is the resume.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Do everything: scan, send, wait, collect, write texts, until nothing is left
+    Run {
+        /// Folder of images, with all subfolders
+        image_dir: Option<PathBuf>,
+        /// Ask at most this many images
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Stop cleanly after this long, such as 90m
+        #[arg(long, value_name = "DURATION")]
+        max_duration: Option<String>,
+        /// One pass, for cron: send what is new, collect what is ready, leave
+        #[arg(long)]
+        once: bool,
+    },
+    /// The first half: scan, send, create the batches
+    Upload {
+        /// Folder of images, with all subfolders
+        image_dir: Option<PathBuf>,
+        /// Ask at most this many images
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Write the JSONL files to this folder and send nothing
+        #[arg(long, value_name = "DIR")]
+        spool_only: Option<PathBuf>,
+    },
+    /// The second half: look at every open batch, fetch what ended, write texts
+    Download {
+        /// Stay until no batch is open
+        #[arg(long)]
+        wait: bool,
+    },
+    /// One screen; with an image or batch: what is known of it
+    Status {
+        /// An image's path or a batch's id
+        what: Option<String>,
+        /// List the images that failed
+        #[arg(long, value_enum, value_name = "WHICH")]
+        list: Option<Listed>,
+        /// End with 4 while work is owed or in flight
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Does the balance close? Ledger, texts and saved answers are compared
+    Audit,
+    /// The built-in Batch API server on a port
+    Emulate(Emulate),
+    /// Write batchscribe.toml and prompt.txt, to be edited
+    Init {
+        /// Folder [default: the workspace]
+        dir: Option<PathBuf>,
+    },
+    /// What is missing on this computer, in plain words
+    Doctor {
+        /// Ask the provider, too
+        #[arg(long)]
+        online: bool,
+    },
+    /// The settings in force, and where they come from
+    Config {
+        /// What to show
+        #[command(subcommand)]
+        what: Config,
+    },
+    /// Shell completions on stdout
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The long page of a verb, or the meaning of an error such as E107
+    Help {
+        /// A verb or an error code
+        topic: Option<String>,
+    },
+}
+
+/// What `status --list` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// Images that ended without a text.
+    Failed,
+}
+
+/// Flags of `emulate`.
+#[derive(Debug, Args)]
+pub struct Emulate {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:7050", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// ocr, echo, or the URL of an OpenAI-compatible server [default: setting provider.engine]
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<String>,
+    /// Write what would be charged to this file
+    #[arg(long, value_name = "FILE")]
+    pub bill: Option<PathBuf>,
+    /// Keep files and batches here [default: batch/local in the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Faults to be played, as TOML
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Time that each line takes, such as 50ms
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub line_delay: Option<std::time::Duration>,
+    /// Bytes a second that uploads may take, such as "10 MB"
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub upload_rate: Option<u64>,
+}
+
+/// What `config` shows.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Every setting in force
+    Show {
+        /// With the place where it was set
+        #[arg(long)]
+        origin: bool,
+    },
+    /// The files that are read
+    Path,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("the form is KEY=VALUE, such as request.detail=low")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, &'static str> {
+    crate::settings::units::duration(text).ok_or("a duration is written 250ms, 60s or 10m")
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    crate::settings::units::bytes(text)
+        .filter(|bytes| *bytes > 0)
+        .ok_or("a size is written 4096, \"150 MB\" or \"256 MiB\"")
+}
+
+impl Global {
+    /// The settings that these flags stand for, in the order of precedence among themselves.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        let set = self.set.iter().map(|(key, value)| flag("--set", key, value));
+        let stats = self.stats.iter().map(|stats| flag("--stats", "show.stats", stats));
+        let log = self.log_file.iter().map(|file| flag("--log-file", "show.log_file", &file.to_string_lossy()));
+        set.chain(stats).chain(log).collect()
+    }
+}
+
+impl Verb {
+    /// Whether it works for long and tells its progress.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Upload { .. } | Self::Download { .. })
+    }
+
+    /// The settings that this verb's own flags stand for.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        let mut add = |name: &str, key: &str, value: Option<String>| {
+            flags.extend(value.map(|value| flag(name, key, &value)));
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        match self {
+            Self::Run { image_dir, limit, max_duration, .. } => {
+                add("IMAGE_DIR", "image_dir", path(image_dir));
+                add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
+                add("--max-duration", "run.max_duration", max_duration.clone());
+            }
+            Self::Upload { image_dir, limit, .. } => {
+                add("IMAGE_DIR", "image_dir", path(image_dir));
+                add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
+            }
+            _ => {}
+        }
+        flags
+    }
+}
+
+fn flag(name: &str, key: &str, value: &str) -> Flag {
+    Flag { flag: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let line = ["batchscribe", "run", "in", "--limit", "20", "--set", "request.model=a=b", "--stats", "5s"];
+        let cli = Cli::try_parse_from(line).expect("parses");
+        let mut flags = cli.global.flags();
+        flags.extend(cli.verb.expect("a verb").flags());
+        let seen: Vec<_> = flags.iter().map(|f| (f.flag.as_str(), f.key.as_str(), f.value.as_str())).collect();
+        let expected = [
+            ("--set", "request.model", "a=b"),
+            ("--stats", "show.stats", "5s"),
+            ("IMAGE_DIR", "image_dir", "in"),
+            ("--limit", "run.limit", "20"),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn global_flags_stand_on_either_side_of_the_verb() {
+        for line in [["batchscribe", "--json", "audit"], ["batchscribe", "audit", "--json"]] {
+            assert!(Cli::try_parse_from(line).expect("parses").global.json);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The thread that attends a run: signals, `max_duration`, the screen. It dies with the run and never holds it up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::kit::clock::{Clock, io_pause};
+use crate::kit::exit_guard::{ExitGuard, NOTICES};
+use crate::kit::stop::{StopLevel, StopSwitch};
+use crate::kit::thread;
+use crate::pipeline::mission::Tally;
+
+use super::exit::Exit;
+use super::screen::{FRAME, Screen};
+use super::words;
+
+/// How long a second signal waits for an orderly end before it takes the process down.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What happened from outside while the run went on.
+#[derive(Debug, Default)]
+struct Happened {
+    signals: AtomicU8,
+    timed_out: AtomicBool,
+}
+
+/// A run being attended.
+pub(super) struct Attendant {
+    happened: Arc<Happened>,
+    over: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What the attendant is given.
+pub(super) struct Charge {
+    pub(super) stop: StopSwitch,
+    pub(super) tally: watch::Receiver<Tally>,
+    pub(super) clock: Clock,
+    pub(super) max_duration: Option<Duration>,
+    pub(super) screen: Screen,
+}
+
+impl Attendant {
+    /// Begins to attend.
+    ///
+    /// # Errors
+    /// The operating system's, if it refuses a thread.
+    pub(super) fn begin(charge: Charge) -> std::io::Result<Self> {
+        let (over, run_over) = oneshot::channel();
+        let happened = Arc::new(Happened::default());
+        let seen = Arc::clone(&happened);
+        // Nobody listens to this guard: an attendant that dies takes only the picture away.
+        let (notices, _) = mpsc::channel(NOTICES);
+        let thread = thread::spawn("attend", ExitGuard::new("attend", notices), move |guard| {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(attend(charge, run_over, &seen)),
+                Err(cause) => tracing::warn!(%cause, "no progress is shown"),
+            }
+            guard.drained();
+        })?;
+        Ok(Self { happened, over, thread })
+    }
+
+    /// The run is over: the last picture is drawn, the terminal is free again.
+    pub(super) fn end(self) -> Ended {
+        // Both fail only if the attendant is gone already.
+        let _unheard = self.over.send(());
+        drop(self.thread.join());
+        let signals = self.happened.signals.load(Ordering::Relaxed);
+        Ended { signals, timed_out: self.happened.timed_out.load(Ordering::Relaxed) }
+    }
+}
+
+/// What the outside did to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// SIGINT and SIGTERM.
+    pub(super) signals: u8,
+    /// Whether `max_duration` passed.
+    pub(super) timed_out: bool,
+}
+
+async fn attend(mut charge: Charge, mut over: oneshot::Receiver<()>, happened: &Happened) {
+    let mut signals = Signals::listen();
+    let until = charge.max_duration.map(|most| charge.clock.now() + crate::kit::clock::millis(most));
+    loop {
+        let clock = charge.clock.clone();
+        let deadline = async move {
+            match until {
+                Some(until) => clock.sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let waiting = !happened.timed_out.load(Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            _ = &mut over => break,
+            () = signals.next() => signalled(&mut charge, happened),
+            () = deadline, if waiting => {
+                happened.timed_out.store(true, Ordering::Relaxed);
+                charge.screen.interject("run.max_duration has passed: stopping cleanly");
+                charge.stop.raise(StopLevel::Drain);
+            }
+            () = io_pause(FRAME) => {
+                let tally = charge.tally.borrow_and_update().clone();
+                charge.screen.update(&tally);
+            }
+        }
+    }
+    let tally = charge.tally.borrow_and_update().clone();
+    charge.screen.close(&tally);
+}
+
+fn signalled(charge: &mut Charge, happened: &Happened) {
+    let before = happened.signals.fetch_add(1, Ordering::Relaxed);
+    if before == 0 {
+        let open = charge.tally.borrow().standing.batches_open;
+        let batches = match open {
+            0 => "no batch is open".to_owned(),
+            _ => format!("{} stay open; run again to collect", words::count(open, "batch", "batches")),
+        };
+        charge
+            .screen
+            .interject(&format!("Stopping: what is under way is finished, {batches}. Ctrl-C again ends at once."));
+        charge.stop.raise(StopLevel::Drain);
+        return;
+    }
+    charge.stop.raise(StopLevel::Now);
+    if before == 1 {
+        take_down_later();
+    } else {
+        take_down();
+    }
+}
+
+/// The run ends by itself within moments; if it hangs in a system call, it is taken down.
+fn take_down_later() {
+    let (notices, _) = mpsc::channel(1);
+    let outcome = thread::spawn("take-down", ExitGuard::new("take-down", notices), |guard| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(io_pause(PATIENCE));
+        }
+        guard.drained();
+        take_down();
+    });
+    if outcome.is_err() {
+        take_down();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a second Ctrl-C promises an end at once; the ledger has everything")]
+fn take_down() -> ! {
+    std::process::exit(i32::from(Exit::Interrupted.number()))
+}
+
+/// SIGINT and SIGTERM, or Ctrl-C where there are no signals.
+struct Signals {
+    #[cfg(unix)]
+    streams: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let streams = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
+        Self { streams: streams.inspect_err(|cause| tracing::warn!(%cause, "signals end the program at once")).ok() }
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.streams else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Self {
+        Self {}
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Waits on this thread until SIGINT or SIGTERM: for verbs that only serve.
+pub(super) fn wait_for_signal() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { Signals::listen().next().await });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::events::Events;
+    use crate::cli::out::Out;
+    use crate::kit::stop::stop_switch;
+
+    #[test]
+    fn max_duration_drains() {
+        let clock = Clock::manual(0);
+        let (stop, watcher) = stop_switch();
+        let (_sender, tally) = watch::channel(Tally::default());
+        let out = Out::silent();
+        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None));
+        let max_duration = Some(Duration::from_secs(60));
+        let charge = Charge { stop, tally, clock: clock.clone(), max_duration, screen };
+        let attendant = Attendant::begin(charge).expect("a thread");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        // The attendant reads the clock first; it is moved again and again until it has.
+        runtime.block_on(async {
+            while !watcher.is_stopping() {
+                clock.advance(Duration::from_secs(61));
+                io_pause(Duration::from_millis(5)).await;
+            }
+        });
+        assert_eq!(attendant.end(), Ended { signals: 0, timed_out: true });
+    }
+}

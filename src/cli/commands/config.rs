@@ -1,0 +1,50 @@
+//! `config`: the settings in force, where they come from, which files are read.
+
+use crate::cli::args::Config;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Fail};
+use crate::settings::{Settings, files};
+
+/// Shows what is asked.
+pub(super) fn config(context: &Context, what: &Config) -> Result<Exit, Fail> {
+    match what {
+        Config::Show { origin } => show(context, *origin),
+        Config::Path => path(context),
+    }
+}
+
+fn show(context: &Context, origin: bool) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    if context.out.json {
+        context.out.data(&document(&settings))?;
+        return Ok(Exit::Done);
+    }
+    for line in lines(&settings, origin) {
+        context.out.data(&line)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `key = value`, in the order of `default.toml`; reads back as a settings file.
+fn lines(settings: &Settings, origin: bool) -> Vec<String> {
+    let line = |sourced: &crate::settings::Sourced| {
+        let plain = format!("{} = {}", sourced.key, sourced.value);
+        if origin { format!("{plain}   # {}", sourced.origin) } else { plain }
+    };
+    settings.sources.iter().map(line).collect()
+}
+
+fn document(settings: &Settings) -> String {
+    let entry = |sourced: &crate::settings::Sourced| {
+        (sourced.key.to_owned(), serde_json::json!({"value": sourced.value, "origin": sourced.origin.to_string()}))
+    };
+    serde_json::Value::Object(settings.sources.iter().map(entry).collect()).to_string()
+}
+
+fn path(context: &Context) -> Result<Exit, Fail> {
+    for path in files(&context.sources()) {
+        let state = if path.metadata().is_ok() { "" } else { "   # is not there" };
+        context.out.data(&format!("{}{state}", path.display()))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,63 @@
+//! `help` and the page of a bare `batchscribe`.
+
+use clap::CommandFactory as _;
+
+use crate::cli::args::Cli;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Fail};
+use crate::cli::explain;
+use crate::cli::out::Out;
+use crate::settings::Problem;
+
+const WELCOME: &str = "\
+batchscribe transcribes folders of page images: every image ends in a text beside it, or in a named reason.
+
+  cd my-scans && batchscribe run --limit 20    read 20 pages on this computer: no key, no account, no network
+  batchscribe init                             write batchscribe.toml and prompt.txt, to be edited
+  batchscribe run                              everything; the same command again goes on where it ended
+
+  batchscribe status                           how far it is, what failed
+  batchscribe doctor                           what is missing on this computer
+  batchscribe --help                           all verbs
+  batchscribe help VERB                        the long page of a verb
+  batchscribe help E107                        what an error means";
+
+/// Twelve lines with three first commands.
+pub(crate) fn welcome(out: &Out) -> Result<Exit, Fail> {
+    out.data(WELCOME)?;
+    Ok(Exit::Done)
+}
+
+/// The page of a verb or of an error.
+pub(super) fn help(context: &Context, topic: Option<&str>) -> Result<Exit, Fail> {
+    let mut command = Cli::command();
+    let Some(topic) = topic else {
+        context.out.data(command.render_long_help().to_string().trim_end())?;
+        return Ok(Exit::Done);
+    };
+    if let Some(page) = explain::page(topic) {
+        context.out.data(&page)?;
+        return Ok(Exit::Done);
+    }
+    command.build();
+    match command.find_subcommand_mut(topic) {
+        Some(verb) => context.out.data(verb.render_long_help().to_string().trim_end())?,
+        None => {
+            let shown = crate::domain::image::shown(topic.as_bytes());
+            return Err(Problem::new("E101", format!("there is no verb and no error `{shown}`"))
+                .hint("batchscribe --help  lists the verbs")
+                .into());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_page_has_twelve_lines() {
+        assert_eq!(WELCOME.lines().count(), 12);
+    }
+}

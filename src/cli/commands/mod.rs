@@ -1,0 +1,38 @@
+//! One file per verb.
+
+mod audit;
+mod completions;
+mod config;
+mod doctor;
+mod download;
+mod emulate;
+pub(super) mod help;
+mod init;
+mod run;
+mod status;
+mod upload;
+
+use super::args::Verb;
+use super::context::Context;
+use super::exit::{Exit, Fail};
+
+/// Does what a verb says.
+pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
+    match verb {
+        Verb::Run { once, .. } => run::run(context, once),
+        Verb::Upload { spool_only, .. } => upload::upload(context, spool_only.as_deref()),
+        Verb::Download { wait } => download::download(context, wait),
+        Verb::Status { what, list, exit_code } => match (what, list) {
+            (Some(what), _) => status::one(context, &what),
+            (None, Some(listed)) => status::list(context, listed),
+            (None, None) => status::all(context, exit_code),
+        },
+        Verb::Audit => audit::audit(context),
+        Verb::Emulate(flags) => emulate::emulate(context, &flags),
+        Verb::Init { dir } => init::init(context, dir.as_deref()),
+        Verb::Doctor { online } => doctor::doctor(context, online),
+        Verb::Config { what } => config::config(context, &what),
+        Verb::Completions { shell } => completions::completions(context, shell),
+        Verb::Help { topic } => help::help(context, topic.as_deref()),
+    }
+}

@@ -1,0 +1,277 @@
+//! `status`: one screen; with an image or a batch, what is known of it. Reads the ledger, also while a run goes on.
+
+use serde_json::{Value, json};
+
+use crate::cli::args::Listed;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Fail};
+use crate::cli::{events, finish, pages, words};
+use crate::corpus::path_bytes;
+use crate::domain::ids::BatchId;
+use crate::domain::layout::Layout;
+use crate::kit::clock::Millis;
+use crate::ledger::LedgerError;
+use crate::ledger::moves::{BatchState, ImageState};
+use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonCount};
+use crate::settings::Problem;
+
+/// Reasons and open batches that one screen has room for.
+const SHOWN: usize = 8;
+
+fn told(error: LedgerError) -> Fail {
+    finish::ledger(&error).into()
+}
+
+/// The ledger, or a word that there is none yet.
+pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader>, Fail> {
+    let path = layout.ledger();
+    if path.metadata().is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
+        context
+            .out
+            .say(&format!("Nothing was begun in {} yet: batchscribe run --limit 20", context.workspace.display()));
+        return Ok(None);
+    }
+    Reader::open(&path).map(Some).map_err(told)
+}
+
+/// The whole workspace.
+pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    let standing = reader.standing().map_err(told)?;
+    let reasons = reader.reasons().map_err(told)?;
+    let open = open_batches(&reader).map_err(told)?;
+    if context.out.json {
+        let usage = reader.usage().map_err(told)?;
+        let document = json!({
+            "schema": 1,
+            "workspace": settings.workspace.display().to_string(),
+            "images": events::images(&standing),
+            "walking": standing.walking,
+            "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
+            "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
+            "tokens": {"in": usage.usage.prompt, "out": usage.usage.output, "reasoning": usage.usage.reasoning},
+            "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
+        });
+        context.out.data(&document.to_string())?;
+    } else {
+        let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
+        context.out.data(&format!("{}      {}", words::safe(&name), words::balance(&standing)))?;
+        for line in screen(&open, &reasons, context.clock.now()) {
+            context.out.data(&line)?;
+        }
+    }
+    let busy = standing.owed + standing.packed > 0;
+    Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+/// Batches that wait for something; there are never more than `max_open_batches` of them.
+fn open_batches(reader: &Reader) -> Result<Vec<BatchRow>, LedgerError> {
+    let waits = |batch: &BatchRow| {
+        matches!(batch.state, BatchState::Opening | BatchState::Open | BatchState::Ended | BatchState::Fetched)
+    };
+    pages::batches(reader).filter(|batch| batch.as_ref().map_or(true, waits)).collect()
+}
+
+fn screen(open: &[BatchRow], reasons: &[ReasonCount], now: Millis) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(oldest) = open.iter().filter_map(|batch| batch.opened_at).min() {
+        let images: u64 = open.iter().map(|batch| u64::from(batch.lines)).sum();
+        let batches = words::count(open.len() as u64, "batch", "batches");
+        let age = words::seconds(u64::try_from(now - oldest).unwrap_or(0) / 1000);
+        lines.push(format!(" {batches} not settled, {images} images; the oldest is {age} old"));
+    }
+    lines.extend(open.iter().take(SHOWN).map(|batch| format!("  {}", batch_line(batch, now))));
+    if open.len() > SHOWN {
+        lines.push(format!("  … and {} more", open.len() - SHOWN));
+    }
+    for reason in reasons.iter().take(SHOWN) {
+        let images = words::count(reason.images, "image", "images");
+        lines.push(format!(" {} {images} {}", reason.state.word(), words::safe(&reason.reason)));
+    }
+    if reasons.iter().any(|reason| reason.state == ImageState::Failed) {
+        lines.push(" which ones: batchscribe status --list failed".to_owned());
+    }
+    lines
+}
+
+fn batch_line(batch: &BatchRow, now: Millis) -> String {
+    let id = batch.id.as_ref().map_or("(no id yet)", BatchId::as_str);
+    let age =
+        batch.opened_at.map(|at| format!(", {} old", words::seconds(u64::try_from(now - at).unwrap_or(0) / 1000)));
+    let doubt = if batch.doubted { ", unknown whether it exists (E313)" } else { "" };
+    let images = words::count(u64::from(batch.lines), "image", "images");
+    format!("{} {} {images}{}{doubt}", words::safe(id), batch.state.word(), age.unwrap_or_default())
+}
+
+fn reason_json(reason: &ReasonCount) -> Value {
+    json!({"state": reason.state.word(), "reason": reason.reason, "images": reason.images})
+}
+
+/// Images in a state, one a line.
+pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
+    let Listed::Failed = listed;
+    let settings = context.settings()?;
+    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    for failure in pages::failed(&reader) {
+        let failure = failure.map_err(told)?;
+        let path = failure.path.shown();
+        if context.out.json {
+            let line = json!({"schema": 1, "type": "image", "path": path, "state": failure.state.word(), "reason": failure.reason});
+            context.out.data(&line.to_string())?;
+        } else {
+            context.out.data(&format!("{}\t{path}", words::safe(&failure.reason)))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// One batch or image.
+pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    for batch in pages::batches(&reader) {
+        let batch = batch.map_err(told)?;
+        if batch.id.as_ref().is_some_and(|id| id.as_str() == what) {
+            return show_batch(context, &batch);
+        }
+    }
+    // As typed first; an image may be named from the workspace or from the image folder, too.
+    for base in [&context.current_dir, &settings.image_dir, &context.workspace] {
+        let path = base.join(what);
+        let path = dunce::canonicalize(&path).unwrap_or(path);
+        if let Some(image) = reader.image(&path_bytes::from_name(path.as_os_str())).map_err(told)? {
+            return show_image(context, &image);
+        }
+    }
+    let shown = words::safe(what);
+    Err(Problem::new("E408", format!("the ledger knows neither an image nor a batch `{shown}`"))
+        .hint("an image is named by its path, a batch by its id at the provider")
+        .into())
+}
+
+fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
+    let now = context.clock.now();
+    if context.out.json {
+        let document = json!({
+            "schema": 1, "id": batch.id.as_ref().map(BatchId::as_str), "shard": batch.shard.as_str(), "run": batch.run,
+            "attempt": batch.attempt, "state": batch.state.word(), "end": batch.end.map(|end| end.word()),
+            "lines": batch.lines, "bytes": batch.bytes, "opened_at": batch.opened_at.map(words::utc),
+            "ended_at": batch.ended_at.map(words::utc),
+            "tokens": batch.usage.map(|usage| json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})),
+        });
+        context.out.data(&document.to_string())?;
+        return Ok(Exit::Done);
+    }
+    context.out.data(&batch_line(batch, now))?;
+    context.out.data(&format!(" run {}, shard {}, try {}", batch.run, batch.shard, batch.attempt))?;
+    let time = |name: &str, at: Option<i64>| at.map(|at| format!(" {name} {}", words::utc(at)));
+    for line in [time("opened", batch.opened_at), time("ended", batch.ended_at)].into_iter().flatten() {
+        context.out.data(&line)?;
+    }
+    if let Some(end) = batch.end {
+        context.out.data(&format!(" it ended as {}", end.word()))?;
+    }
+    if let Some(usage) = batch.usage {
+        context
+            .out
+            .data(&format!(" tokens: {} in, {} out ({} reasoning)", usage.prompt, usage.output, usage.reasoning))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show_image(context: &Context, image: &ImageDetails) -> Result<Exit, Fail> {
+    if context.out.json {
+        context.out.data(&image_json(image).to_string())?;
+        return Ok(Exit::Done);
+    }
+    let reason = image.reason.as_deref().map(|reason| format!(" ({})", words::safe(reason))).unwrap_or_default();
+    context.out.data(&format!("{}: {}{reason}", image.path.shown(), image.state.word()))?;
+    let pixels =
+        image.pixels.map(|pixels| format!(", {} x {} pixels", pixels.width, pixels.height)).unwrap_or_default();
+    let format = image.format.map_or("unknown format", |format| format.word());
+    context.out.data(&format!(
+        " {} bytes, {format}{pixels}, changed {}",
+        image.stamp.bytes,
+        words::utc(image.stamp.mtime_ms)
+    ))?;
+    context.out.data(&format!(" asked {}, returned unasked {}", times(image.asked), times(image.gaps)))?;
+    for line in &image.lines {
+        context.out.data(&format!("  {}", request_line(line)))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn times(number: u32) -> String {
+    words::count(u64::from(number), "time", "times")
+}
+
+fn request_line(line: &LineDetails) -> String {
+    let batch = line.batch.as_ref().map_or("no batch yet", BatchId::as_str);
+    let verdict = line.verdict.as_deref().unwrap_or("no answer yet");
+    let flags = if line.flags.is_empty() { String::new() } else { format!(" [{}]", line.flags.join(", ")) };
+    words::safe(&format!("line {} of {batch} ({}), {}: {verdict}{flags}", line.pos, line.shard, line.model))
+}
+
+fn image_json(image: &ImageDetails) -> Value {
+    let line = |line: &LineDetails| {
+        json!({
+            "shard": line.shard.as_str(), "line": line.pos, "model": line.model,
+            "batch": line.batch.as_ref().map(BatchId::as_str), "verdict": line.verdict, "flags": line.flags,
+        })
+    };
+    json!({
+        "schema": 1,
+        "path": image.path.shown(),
+        "state": image.state.word(),
+        "reason": image.reason,
+        "bytes": image.stamp.bytes,
+        "format": image.format.map(|format| format.word()),
+        "attempts": image.asked,
+        "returns": image.gaps,
+        "text": image.text,
+        "requests": image.lines.iter().map(line).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{BatchNo, Tag};
+
+    fn batch(id: &str, opened_at: i64) -> BatchRow {
+        BatchRow {
+            no: BatchNo(1),
+            id: Some(BatchId(id.to_owned())),
+            shard: Tag("s".to_owned()),
+            run: "2026-11-22-a".to_owned(),
+            attempt: 1,
+            state: BatchState::Open,
+            end: None,
+            stray: false,
+            doubted: false,
+            lines: 40,
+            bytes: 1,
+            intent_at: 0,
+            opened_at: Some(opened_at),
+            ended_at: None,
+            usage: None,
+        }
+    }
+
+    #[test]
+    fn one_screen() {
+        let reasons = [ReasonCount { state: ImageState::Failed, reason: "damaged".to_owned(), images: 2 }];
+        let lines = screen(&[batch("batch_1", 0), batch("batch_2", 60_000)], &reasons, 7_440_000);
+        let expected = [
+            " 2 batches not settled, 80 images; the oldest is 2 h 4 min old",
+            "  batch_1 open 40 images, 2 h 4 min old",
+            "  batch_2 open 40 images, 2 h 3 min old",
+            " failed 2 images damaged",
+            " which ones: batchscribe status --list failed",
+        ];
+        assert_eq!(lines, expected);
+        let many: Vec<_> = (0..100).map(|_| batch("batch", 0)).collect();
+        assert!(screen(&many, &reasons, 0).len() <= 12);
+    }
+}

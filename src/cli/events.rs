@@ -1,0 +1,143 @@
+//! The lines of `--json`: one object a line, fields are only ever added.
+
+use serde_json::{Value, json};
+
+use crate::kit::clock::Clock;
+use crate::ledger::records::Standing;
+use crate::pipeline::mission::{Notice, Tally};
+use crate::settings::{Problem, ProviderKind, Settings};
+
+use super::exit::Exit;
+use super::words;
+
+/// Makes events of one run.
+#[derive(Clone, Debug)]
+pub(super) struct Events {
+    clock: Clock,
+    run: Option<String>,
+}
+
+impl Events {
+    /// Events of `run`, if its name is known.
+    pub(super) fn new(clock: Clock, run: Option<String>) -> Self {
+        Self { clock, run }
+    }
+
+    fn event(&self, kind: &str, fields: Value) -> String {
+        let mut event = json!({"schema": 1, "type": kind, "ts": words::utc(self.clock.now()), "run": self.run});
+        if let (Some(event), Value::Object(fields)) = (event.as_object_mut(), fields) {
+            event.extend(fields);
+        }
+        event.to_string()
+    }
+
+    pub(super) fn start(&self, verb: &str, settings: &Settings) -> String {
+        let provider = match settings.provider.name {
+            ProviderKind::Local => "local",
+            ProviderKind::OpenAi => settings.api_url.host(),
+        };
+        self.event(
+            "start",
+            json!({
+                "verb": verb,
+                "version": env!("CARGO_PKG_VERSION"),
+                "workspace": settings.workspace.display().to_string(),
+                "provider": provider,
+                "model": settings.request.model,
+            }),
+        )
+    }
+
+    pub(super) fn status(&self, tally: &Tally) -> String {
+        let standing = &tally.standing;
+        self.event(
+            "status",
+            json!({
+                "images": images(standing),
+                "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
+                "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
+                "walked": tally.walked,
+                "sent_bytes": tally.sent_bytes,
+                "answers": tally.answers,
+                "waits": waits(&tally.waits),
+            }),
+        )
+    }
+
+    pub(super) fn notice(&self, notice: &Notice) -> String {
+        match notice {
+            Notice::Batch { id, to, lines, detail } => {
+                self.event("batch", json!({"id": id, "to": to, "lines": lines, "detail": detail}))
+            }
+            Notice::Warning { code, text, hint } => {
+                self.event("warning", json!({"code": code, "text": text, "hint": hint}))
+            }
+        }
+    }
+
+    pub(super) fn summary(&self, standing: &Standing, exit: Exit) -> String {
+        self.event(
+            "summary",
+            json!({"images": images(standing), "balance_closed": standing.closes(), "exit": exit.number(), "report": null}),
+        )
+    }
+
+    pub(super) fn exit_error(&self, problem: &Problem, exit: Exit) -> String {
+        let text = [std::slice::from_ref(&problem.sentence), &problem.details].concat().join("\n");
+        self.event(
+            "exit_error",
+            json!({"code": problem.code, "text": text, "hint": problem.hints.join("\n"), "exit": exit.number()}),
+        )
+    }
+}
+
+/// Counts of images, as in `status` and `summary`.
+pub(super) fn images(standing: &Standing) -> Value {
+    json!({
+        "found": standing.found,
+        "owed": standing.owed,
+        "in_flight": standing.packed,
+        "done": standing.done,
+        "rough": standing.rough,
+        "failed": standing.failed,
+        "skipped": standing.skipped,
+    })
+}
+
+/// Seconds waited per edge.
+#[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
+fn waits(waits: &[(&'static str, u64)]) -> Value {
+    let seconds = |(edge, micros): &(&'static str, u64)| ((*edge).to_owned(), json!(*micros as f64 / 1e6));
+    Value::Object(waits.iter().map(seconds).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events() -> Events {
+        Events::new(Clock::manual(1_795_336_202_000), Some("2026-11-22-a".to_owned()))
+    }
+
+    #[test]
+    fn the_last_lines_of_a_run() {
+        let standing = Standing { found: 418, done: 413, failed: 5, ..Standing::default() };
+        let line: Value = serde_json::from_str(&events().summary(&standing, Exit::SomeFailed)).expect("JSON");
+        let expected = json!({
+            "schema": 1, "type": "summary", "ts": "2026-11-22T08:30:02Z", "run": "2026-11-22-a",
+            "images": {"found": 418, "owed": 0, "in_flight": 0, "done": 413, "rough": 0, "failed": 5, "skipped": 0},
+            "balance_closed": true, "exit": 3, "report": null,
+        });
+        assert_eq!(line, expected);
+        let problem = Problem::new("E401", "another batchscribe works here").hint("wait");
+        let line: Value = serde_json::from_str(&events().exit_error(&problem, Exit::Locked)).expect("JSON");
+        assert_eq!(line["exit"], 11);
+        assert_eq!(line["code"], "E401");
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let notice = Notice::Warning { code: "E310", text: "two\nlines".to_owned(), hint: String::new() };
+        assert_eq!(events().notice(&notice).lines().count(), 1);
+    }
+}

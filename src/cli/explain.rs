@@ -1,0 +1,181 @@
+//! What each error means, for `batchscribe help E107`; works offline. A reason of the ledger is a topic, too.
+
+/// One error.
+struct Page {
+    code: &'static str,
+    /// The word in ledger and reports, for errors of one image.
+    reason: &'static str,
+    meaning: &'static str,
+    advice: &'static str,
+}
+
+const fn page_of(code: &'static str, reason: &'static str, meaning: &'static str, advice: &'static str) -> Page {
+    Page { code, reason, meaning, advice }
+}
+
+/// The errors of this version.
+static PAGES: [Page; 41] = [
+    page_of(
+        "E101",
+        "",
+        "A setting is not known, or its file cannot be read.",
+        "Correct the name; `batchscribe config show` lists every setting.",
+    ),
+    page_of("E102", "", "A setting has a value outside its bounds.", "The message names the bounds and the place."),
+    page_of("E103", "", "Two settings contradict each other.", "The message names both and their places; change one."),
+    page_of("E104", "", "The image folder cannot be read.", "Check image_dir, and whether the drive is there."),
+    page_of(
+        "E105",
+        "",
+        "The prompt file is missing or empty.",
+        "`batchscribe init` writes one; prompt_file = \"\" takes the built-in prompt.",
+    ),
+    page_of(
+        "E106",
+        "",
+        "There are no images in the folder.",
+        "Name another folder, or add endings to valid_image_types.",
+    ),
+    page_of("E109", "", "A question had to be asked where nobody can answer.", "Add --yes if images may be sent."),
+    page_of(
+        "E112",
+        "",
+        "The schema file cannot be used.",
+        "It has to be a JSON Schema of type object; strict schemas need every property in `required`.",
+    ),
+    page_of("E201", "unreadable", "An image cannot be opened or read.", "Copy it again from its source."),
+    page_of("E202", "empty_file", "An image has 0 bytes.", "Copy it again from its source."),
+    page_of(
+        "E203",
+        "not_an_image",
+        "A file with an image's ending is something else.",
+        "Perhaps a saved error page; look at its first bytes.",
+    ),
+    page_of("E204", "damaged", "An image's header cannot be true.", "Export it again; the other images go on."),
+    page_of(
+        "E205",
+        "too_large",
+        "An image exceeds a limit of the settings or the provider.",
+        "Shrink it, or raise the limit.",
+    ),
+    page_of("E206", "unsupported_format", "An image has a format that is not sent.", "Export it as JPEG or PNG."),
+    page_of("E207", "changed", "An image changed again and again while it was read.", "Wait until nobody writes it."),
+    page_of("E209", "image_refused", "The provider refused the image itself.", "Look at the file."),
+    page_of(
+        "E301",
+        "",
+        "The key was rejected.",
+        "The message says where it came from; `batchscribe doctor` lists the places.",
+    ),
+    page_of("E302", "", "The key may not do this.", "Ask the project's owner to allow Files, Batches and the model."),
+    page_of(
+        "E303",
+        "",
+        "No key was found, or its source gave none.",
+        "Set OPENAI_API_KEY or write api_key.txt, or use --set provider.name=local.",
+    ),
+    page_of("E304", "", "Others can read the key file.", "chmod 600 on it."),
+    page_of("E305", "", "The provider wants money.", "Add credit, then the same command; nothing is asked twice."),
+    page_of("E307", "", "The model refuses a setting.", "Remove or change it: every page would be refused."),
+    page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
+    page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
+    page_of(
+        "E313",
+        "",
+        "It is unknown whether a batch was created.",
+        "It is looked up in the batch list; nothing is paid twice.",
+    ),
+    page_of(
+        "E314",
+        "results_gone",
+        "Results are gone at the provider.",
+        "They may have been paid for; they are not asked again by themselves.",
+    ),
+    page_of("E315", "", "A result file is incomplete.", "It is fetched again."),
+    page_of("E401", "", "Another batchscribe works in this workspace.", "Wait, or look with `batchscribe status`."),
+    page_of("E402", "", "The ledger was written by a newer version.", "Update batchscribe; nothing was changed."),
+    page_of(
+        "E403",
+        "",
+        "The ledger is damaged.",
+        "Keep the file; batch_return and batch_json_results hold what was paid for.",
+    ),
+    page_of(
+        "E405",
+        "",
+        "A file cannot be written, or something cannot be started.",
+        "The message names it; text.out_dir is for read-only folders.",
+    ),
+    page_of(
+        "E408",
+        "missing_file",
+        "An image is not where it was, or the ledger does not know it.",
+        "If the folder moved, name the new image_dir.",
+    ),
+    page_of("E409", "", "The disk is full.", "Make room, then the same command."),
+    page_of(
+        "E411",
+        "",
+        "A part of the program died.",
+        "What was done is safe; the same command goes on. Please report it.",
+    ),
+    page_of("E501", "refused", "The model refused the page.", "Read it yourself; asking again rarely helps."),
+    page_of(
+        "E502",
+        "content_filter",
+        "The provider's filter stopped the answer.",
+        "Read it yourself; asking again rarely helps.",
+    ),
+    page_of("E503", "truncated", "The answer was cut at the token limit.", "Raise request.max_output_tokens."),
+    page_of(
+        "E504",
+        "reasoning_ate_budget",
+        "All output tokens were spent on reasoning.",
+        "Lower request.reasoning_effort.",
+    ),
+    page_of("E505", "empty", "No text came for a page.", "Look at the page; perhaps it is blank."),
+    page_of("E508", "json_invalid", "The answer is not the JSON that was asked for.", "Use request.schema_file."),
+    page_of(
+        "E511",
+        "missing",
+        "The provider never ran the request.",
+        "It is owed again by itself, and not counted, up to retry.max_returns.",
+    ),
+];
+
+/// The page of a code (`E107`, upper or lower case) or reason.
+pub(super) fn page(topic: &str) -> Option<String> {
+    let code = topic.to_ascii_uppercase();
+    let page = PAGES.iter().find(|page| page.code == code || (!page.reason.is_empty() && page.reason == topic))?;
+    let name = if page.reason.is_empty() { page.code.to_owned() } else { format!("{} {}", page.code, page.reason) };
+    Some(format!("{name}\n  {}\n  {}", page.meaning, page.advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::image::Reason;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        assert!(PAGES.windows(2).all(|pair| pair[0].code < pair[1].code));
+    }
+
+    #[test]
+    fn a_code_and_its_reason_lead_to_one_page() {
+        assert_eq!(page("e204"), page("damaged"));
+        assert!(page("E999").is_none() && page("").is_none());
+    }
+
+    #[test]
+    fn every_reason_of_a_failure_has_a_page() {
+        let never_failures = [Reason::TextPresent, Reason::Excluded];
+        // Told by the provider in its own words, which the ledger keeps.
+        let told = [Reason::ProviderError];
+        for reason in
+            Reason::ALL.into_iter().filter(|reason| !never_failures.contains(reason) && !told.contains(reason))
+        {
+            assert!(page(reason.word()).is_some(), "{}", reason.word());
+        }
+    }
+}

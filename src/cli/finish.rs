@@ -1,0 +1,244 @@
+//! The end of a run in words: balance, failures by reason, what to do next, exit code.
+
+use crate::kit::clock::Stopwatch;
+use crate::ledger::LedgerError;
+use crate::ledger::moves::ImageState;
+use crate::ledger::reader::Reader;
+use crate::ledger::records::Standing;
+use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
+use crate::provider::failure::{Failure, Kind};
+use crate::settings::{Problem, Settings};
+
+use super::attend::Ended;
+use super::context::Context;
+use super::events::Events;
+use super::exit::{Exit, Fail, cannot_write};
+use super::{pages, words};
+
+/// Failed images that are named; `status --list failed` names all.
+const NAMED: usize = 20;
+
+/// What the words at the end are made from, beside the outcome.
+pub(super) struct Telling<'a> {
+    /// The settings of the run.
+    pub(super) settings: &'a Settings,
+    /// Where the key came from.
+    pub(super) key_source: &'a str,
+    /// Since the start.
+    pub(super) watch: Stopwatch,
+}
+
+/// Tells how the run ended.
+pub(super) fn finish(
+    context: &Context,
+    mode: &Mode,
+    outcome: &Outcome,
+    tally: &Tally,
+    ended: Ended,
+    told: &Telling<'_>,
+) -> Result<Exit, Fail> {
+    let settings = told.settings;
+    if ended.signals > 1 {
+        return Ok(Exit::Interrupted);
+    }
+    if let Some(fault) = &outcome.fault {
+        context.out.say(&words::balance(&outcome.standing));
+        return Err(fault_told(fault, told));
+    }
+    let walks = matches!(mode, Mode::Run { .. } | Mode::Upload | Mode::SpoolOnly(_));
+    if walks && outcome.standing.found == 0 && ended.signals == 0 && !ended.timed_out {
+        return Err(no_images(settings, outcome).into());
+    }
+    let exit = exit(mode, outcome, ended);
+    summary(context, told, outcome, tally, ended);
+    if context.out.json {
+        let run = last_run(settings);
+        context.out.data(&Events::new(context.clock.clone(), run).summary(&outcome.standing, exit))?;
+    }
+    Ok(exit)
+}
+
+fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
+    let standing = &outcome.standing;
+    let pending = standing.owed + standing.packed > 0;
+    let one_shot = !matches!(mode, Mode::Run { once: false });
+    match () {
+        () if ended.timed_out => Exit::MaxDuration,
+        () if ended.signals > 0 => Exit::Done,
+        // Cron sends no mail while batches are pending.
+        () if one_shot && pending => Exit::Done,
+        () if standing.failed > 0 => Exit::SomeFailed,
+        () => Exit::Done,
+    }
+}
+
+fn summary(context: &Context, told: &Telling<'_>, outcome: &Outcome, tally: &Tally, ended: Ended) {
+    let out = &context.out;
+    let standing = &outcome.standing;
+    if is_idle(standing, tally) {
+        out.say(&idle(standing));
+    } else {
+        let pages = words::count(tally.answers, "page", "pages");
+        out.say(&format!(
+            "{pages} answered in {}: {} done, {} failed in all",
+            words::seconds(told.watch.elapsed().as_secs()),
+            standing.done,
+            standing.failed
+        ));
+    }
+    for line in failures(told.settings, standing) {
+        out.say(&line);
+    }
+    for folder in outcome.passed_over.unreadable_folders.iter().take(NAMED) {
+        out.warn(&format!("cannot read the folder {}", words::safe(folder)));
+    }
+    let open = standing.batches_open + standing.batches_ended;
+    if open > 0 {
+        let batches = words::count(open, "batch stays", "batches stay");
+        out.say(&format!("{batches} open; run again to collect (batchscribe run, or batchscribe download)"));
+    } else if ended.signals > 0 && standing.owed > 0 {
+        out.say(&format!(
+            "{} to be asked; the same command goes on",
+            words::count(standing.owed, "image is", "images are")
+        ));
+    }
+    out.say(&words::balance(standing));
+    if !standing.closes() {
+        out.warn("the balance does not close: batchscribe audit  tells why");
+    }
+}
+
+/// Whether this process found nothing to do.
+fn is_idle(standing: &Standing, tally: &Tally) -> bool {
+    tally.answers == 0 && tally.batches_opened == 0 && standing.owed + standing.packed == 0
+}
+
+fn idle(standing: &Standing) -> String {
+    let images = words::count(standing.found, "image", "images");
+    if standing.done == standing.found {
+        return format!("nothing to do: all {images} are done");
+    }
+    format!("nothing to do: of {images} {} are done, {} failed for good", standing.done, standing.failed)
+}
+
+/// Failed images by reason, the first ones by name.
+fn failures(settings: &Settings, standing: &Standing) -> Vec<String> {
+    if standing.failed == 0 {
+        return Vec::new();
+    }
+    // The ledger was fine a moment ago; if it cannot be asked now, the counts above have to do.
+    let Ok(reader) = Reader::open(&settings.layout().ledger()) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for reason in reader.reasons().unwrap_or_default().into_iter().filter(|reason| reason.state == ImageState::Failed) {
+        lines.push(format!(
+            "failed: {} {}",
+            words::count(reason.images, "image", "images"),
+            words::safe(&reason.reason)
+        ));
+    }
+    let named = pages::failed(&reader).filter_map(Result::ok).take(NAMED);
+    lines.extend(named.map(|failure| format!("  {}  {}", failure.path.shown(), words::safe(&failure.reason))));
+    if standing.failed > NAMED as u64 {
+        lines.push("  all of them: batchscribe status --list failed".to_owned());
+    }
+    lines
+}
+
+fn last_run(settings: &Settings) -> Option<String> {
+    let reader = Reader::open(&settings.layout().ledger()).ok()?;
+    pages::batches(&reader).filter_map(Result::ok).last().map(|batch| batch.run)
+}
+
+fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
+    let others: u64 = outcome.passed_over.by_ending.values().sum();
+    let mut endings: Vec<(&String, &u64)> = outcome.passed_over.by_ending.iter().collect();
+    endings.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let shown = |(ending, count): &(&String, &u64)| {
+        let ending = if ending.is_empty() { "no ending".to_owned() } else { format!(".{}", words::safe(ending)) };
+        format!("{ending} {count}")
+    };
+    let list: Vec<String> = endings.iter().take(8).map(shown).collect();
+    let files = words::count(others, "file", "files");
+    let dir = settings.image_dir.display();
+    let sentence = if list.is_empty() {
+        format!("no images under {dir}; the folder is empty")
+    } else {
+        format!("no images under {dir}; {files} with other endings ({})", list.join(", "))
+    };
+    Problem::new("E106", sentence)
+        .hint(format!("images are {}", settings.valid_image_types.join(" ")))
+        .hint("add endings to valid_image_types, or name another folder: batchscribe run DIR")
+}
+
+/// A fault as the user reads it.
+fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
+    let settings = told.settings;
+    match fault {
+        Fault::Provider(failure) => refused(failure, told.key_source).into(),
+        Fault::Unreachable(failure) => {
+            Problem::new("E310", format!("{} cannot be reached: {}", failure.host, words::safe(&failure.message)))
+                .hint("nothing is lost: the same command goes on; behind a proxy, set HTTPS_PROXY")
+                .into()
+        }
+        Fault::SettingRefused(text) => {
+            let host = settings.api_url.host();
+            Problem::new("E307", format!("{} refuses a setting: {}", settings.request.model, words::safe(text)))
+                .hint(format!("remove or change it; {host} would refuse every page"))
+                .into()
+        }
+        Fault::Corpus(text) => Problem::new(
+            "E104",
+            format!("cannot read the image folder {}: {}", settings.image_dir.display(), words::safe(text)),
+        )
+        .hint("check image_dir, and whether the drive is still there")
+        .into(),
+        Fault::Ledger(error) => ledger(error).into(),
+        Fault::Disk(cause) => cannot_write(cause).into(),
+        Fault::Died { who, why } => {
+            let problem = Problem::new("E411", format!("a part of the program died: {who}"))
+                .detail(words::safe(why))
+                .hint("what was done is safe; the same command goes on. Please report this, with --log-file");
+            Fail::Told(vec![problem], Exit::Died)
+        }
+    }
+}
+
+fn refused(failure: &Failure, key_source: &str) -> Problem {
+    let host = &failure.host;
+    let words = words::safe(&failure.message);
+    match failure.kind {
+        Kind::Key => Problem::new("E301", format!("the key was rejected by {host} (401)"))
+            .detail(words)
+            .hint(format!("it came from {key_source}"))
+            .hint("a project's key works only there: see provider.project; batchscribe doctor  lists where keys lie"),
+        Kind::Forbidden => Problem::new("E302", format!("the key may not use this at {host} (403)"))
+            .detail(words)
+            .hint("ask the project's owner to allow Files, Batches and the model"),
+        Kind::Money => Problem::new("E305", format!("{host} wants money: {}", words::safe(&failure.code)))
+            .detail(words)
+            .hint("add credit, then the same command; nothing is asked twice"),
+        _ => Problem::new("E310", format!("{host} cannot be used"))
+            .detail(words)
+            .hint("nothing is lost; the same command goes on"),
+    }
+}
+
+/// A ledger's error as the user reads it.
+pub(super) fn ledger(error: &LedgerError) -> Problem {
+    match error {
+        LedgerError::Newer { .. } => {
+            Problem::new("E402", error.to_string()).hint("update batchscribe; nothing was changed")
+        }
+        LedgerError::Damaged { .. } => Problem::new("E403", error.to_string())
+            .hint("keep the file; batch_return and batch_json_results hold what was paid for"),
+        LedgerError::Full { .. } => {
+            Problem::new("E409", error.to_string()).hint("make room, then the same command again")
+        }
+        LedgerError::TakenOver => {
+            Problem::new("E401", error.to_string()).hint("batchscribe status  shows how far it is")
+        }
+        LedgerError::Io { .. } | LedgerError::Stale(_) | LedgerError::Closed => {
+            Problem::new("E405", error.to_string()).hint("the same command goes on where the ledger ends")
+        }
+    }
+}

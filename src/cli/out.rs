@@ -1,0 +1,124 @@
+//! The one place that prints: data to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::settings::{Environment, Problem};
+
+use super::args::{Color, Global};
+use super::exit::Fail;
+
+/// How the terminal is spoken to.
+#[derive(Clone, Debug)]
+pub(super) struct Out {
+    unicode: bool,
+    quiet: bool,
+    /// Whether long verbs tell their progress as JSON lines on stdout.
+    pub(super) json: bool,
+    /// Whether a block may be redrawn on stderr.
+    pub(super) live: bool,
+    /// Whether a question can be asked.
+    pub(super) can_ask: bool,
+}
+
+impl Out {
+    pub(super) fn new(global: &Global, environment: &Environment) -> Self {
+        let dumb = environment.get("TERM") == Some("dumb");
+        let terminal = io::stderr().is_terminal();
+        let color = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !dumb && environment.get("NO_COLOR").is_none(),
+        };
+        console::set_colors_enabled_stderr(color);
+        Self {
+            unicode: speaks_unicode(environment),
+            quiet: global.quiet,
+            json: global.json,
+            live: terminal && !dumb && !global.plain && !global.quiet && !global.json && global.verbose == 0,
+            can_ask: terminal && io::stdin().is_terminal() && !global.no_input,
+        }
+    }
+
+    /// For tests: says nothing, asks nothing, knows ASCII only.
+    #[cfg(test)]
+    pub(super) fn silent() -> Self {
+        Self { unicode: false, quiet: true, json: false, live: false, can_ask: false }
+    }
+
+    /// Data: one line or page on stdout.
+    ///
+    /// # Errors
+    /// [`Fail::ClosedPipe`] if the reader has gone away.
+    pub(super) fn data(&self, text: &str) -> Result<(), Fail> {
+        writeln!(io::stdout().lock(), "{}", self.signs(text)).map_err(Fail::from)
+    }
+
+    /// A line on stderr, unless `--quiet`.
+    pub(super) fn say(&self, text: &str) {
+        if !self.quiet {
+            self.urgent(text);
+        }
+    }
+
+    /// A line on stderr, always.
+    pub(super) fn urgent(&self, text: &str) {
+        // A closed stderr leaves nobody to tell.
+        drop(writeln!(io::stderr().lock(), "{}", self.signs(text)));
+    }
+
+    /// A warning on stderr.
+    pub(super) fn warn(&self, text: &str) {
+        self.say(&format!("{}: {text}", console::style("warning").yellow().bold().for_stderr()));
+    }
+
+    /// A mistake on stderr: the form of the contracts, its first words coloured.
+    pub(super) fn error(&self, problem: &Problem) {
+        let text = problem.to_string();
+        let (head, rest) = text.split_once(": ").unwrap_or((&text, ""));
+        let head = console::style(head).red().bold().for_stderr();
+        self.urgent(&format!("{head}: {rest}"));
+    }
+
+    /// A question on stderr, its answer from stdin; anything but yes is no.
+    pub(super) fn confirmed(&self, question: &str) -> io::Result<bool> {
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{} [y/N] ", self.signs(question))?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Our own signs in ASCII where the locale has no others; the user's words stay as they are.
+    pub(super) fn signs(&self, text: &str) -> String {
+        if self.unicode {
+            return text.to_owned();
+        }
+        let plain = [("·", "-"), ("█", "#"), ("░", "."), ("…", "..."), ("✓", "ok"), ("✗", "x"), ("–", "-")];
+        plain.into_iter().fold(text.to_owned(), |text, (sign, ascii)| text.replace(sign, ascii))
+    }
+}
+
+/// Whether the locale is a UTF-8 one; the first variable that is set decides, as in the C library.
+fn speaks_unicode(environment: &Environment) -> bool {
+    if cfg!(windows) || cfg!(target_os = "macos") {
+        return true;
+    }
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| environment.get(name)).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_decides_about_signs() {
+        let speaks = |pairs: [(&str, &str); 2]| speaks_unicode(&Environment::from(pairs));
+        assert!(cfg!(not(target_os = "linux")) || speaks([("LANG", "de_DE.UTF-8"), ("X", "")]));
+        assert!(cfg!(not(target_os = "linux")) || !speaks([("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
+        let out = Out::silent();
+        assert_eq!(out.signs("1 done · 2 left …"), "1 done - 2 left ...");
+    }
+}

@@ -1,0 +1,59 @@
+//! Numbers and times in words; nothing here prints.
+
+use crate::kit::clock::Millis;
+use crate::ledger::records::Standing;
+
+/// The line that every exit prints.
+pub(super) fn balance(standing: &Standing) -> String {
+    let Standing { found, done, rough, failed, skipped, owed, packed, .. } = standing;
+    format!(
+        "found {found} = {done} done + {rough} rough + {failed} failed + {skipped} skipped + {owed} owed + {packed} in flight"
+    )
+}
+
+/// `1 image`, `2 images`.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A moment in UTC as RFC 3339, to the second.
+pub(super) fn utc(at: Millis) -> String {
+    let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
+}
+
+/// The time of day where the user is.
+pub(super) fn time_of_day(at: Millis) -> String {
+    let format = |time: jiff::Timestamp| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
+}
+
+/// A stretch of seconds: `42 s`, `5 min 3 s`, `2 h 4 min`.
+pub(super) fn seconds(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+/// Text from models, servers and files, harmless on a terminal, on one line.
+pub(super) fn safe(text: &str) -> String {
+    crate::domain::image::shown(text.replace(['\n', '\t'], " ").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        let standing = Standing { found: 9, done: 3, failed: 1, owed: 2, packed: 3, ..Standing::default() };
+        let expected = "found 9 = 3 done + 0 rough + 1 failed + 0 skipped + 2 owed + 3 in flight";
+        assert_eq!(balance(&standing), expected);
+        assert_eq!(count(1, "image", "images"), "1 image");
+        assert_eq!(utc(1_795_336_202_000), "2026-11-22T08:30:02Z");
+        assert_eq!([seconds(42), seconds(303), seconds(7_440)], ["42 s", "5 min 3 s", "2 h 4 min"]);
+        assert_eq!(safe("a\nb\u{1b}[2J"), "a b\u{fffd}[2J");
+    }
+}

@@ -1,0 +1,236 @@
+//! What `run`, `upload` and `download` have in common: everything is checked before anything is sent.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+use crate::emulator::Server;
+use crate::kit::atomic_file::private_folder;
+use crate::kit::clock::Stopwatch;
+use crate::kit::stop::stop_switch;
+use crate::ledger::lock::{LockError, WorkspaceLock};
+use crate::pipeline;
+use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
+use crate::settings::keys::{self, Key};
+use crate::settings::texts::{self, Prompt};
+use crate::settings::{Address, Engine, Problem, ProviderKind, Settings};
+
+use super::attend::{Attendant, Charge, Ended};
+use super::context::Context;
+use super::events::Events;
+use super::exit::{Exit, Fail, cannot_write};
+use super::finish::{self, Telling};
+use super::local::{self, Wanted};
+use super::screen::Screen;
+use super::{logs, words};
+
+/// One of the three verbs.
+pub(super) struct Job {
+    /// Its name.
+    pub(super) verb: &'static str,
+    /// What the pipeline is to do.
+    pub(super) mode: Mode,
+}
+
+impl Job {
+    /// Whether images may leave this process.
+    fn sends(&self) -> bool {
+        matches!(self.mode, Mode::Run { .. } | Mode::Upload)
+    }
+
+    /// Whether requests are made from images.
+    fn asks(&self) -> bool {
+        !matches!(self.mode, Mode::Download { .. })
+    }
+
+    /// Whether a provider is spoken to at all.
+    fn needs_provider(&self) -> bool {
+        !matches!(self.mode, Mode::SpoolOnly(_))
+    }
+}
+
+/// The provider, ready to be asked.
+struct Ready {
+    key: Option<Key>,
+    /// Held until the end: dropping it stops the built-in server.
+    server: Option<Server>,
+}
+
+/// Does the work of one of the three verbs.
+pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
+    let watch = Stopwatch::start();
+    let mut settings = context.settings()?;
+    let layout = settings.layout();
+    private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
+    logs::start(&context.global, &settings)?;
+    let image_root = image_root(&settings)?;
+    let prompt = prompt(&settings, &job)?;
+    let key = if job.needs_provider() { key(context, &settings)? } else { None };
+    let lock = lock(&layout.lock(), job.verb)?;
+    for folder in [&layout.completed, &layout.output, &layout.extraction] {
+        private_folder(folder).map_err(|cause| cannot_write(&cause))?;
+    }
+    let ready = ready(&mut settings, &job, key)?;
+    introduce(context, &settings, &job, &prompt);
+    confirm(context, &settings, &job)?;
+    let events = Events::new(context.clock.clone(), None);
+    if context.out.json {
+        context.out.data(&events.start(job.verb, &settings))?;
+    }
+    let (outcome, tally, ended) = carry_out(context, &settings, &job, image_root, prompt, &ready, events)?;
+    drop(ready.server);
+    drop(lock);
+    let key_source = ready.key.map(|key| key.source).unwrap_or_default();
+    let told = Telling { settings: &settings, key_source: &key_source, watch };
+    finish::finish(context, &job.mode, &outcome, &tally, ended, &told)
+}
+
+/// The folder of the images, links resolved (E104).
+fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
+    let path = &settings.image_dir;
+    let readable = dunce::canonicalize(path).and_then(|root| std::fs::read_dir(&root).map(|_| root));
+    readable.map_err(|cause| {
+        let origin = settings.origin("image_dir").map(|origin| format!(" (image_dir, {origin})")).unwrap_or_default();
+        Problem::new("E104", format!("cannot read the image folder {}: {cause}", path.display()))
+            .hint(format!("check the path{origin}; it has to be a folder that you may read"))
+    })
+}
+
+/// The prompt; `download` asks nothing, so a prompt that is gone does not stop it.
+fn prompt(settings: &Settings, job: &Job) -> Result<Prompt, Problem> {
+    if !job.asks() {
+        let built_in = Prompt { text: texts::BUILT_IN_PROMPT.to_owned(), built_in: true };
+        return Ok(texts::prompt(settings).unwrap_or(built_in));
+    }
+    let prompt = texts::prompt(settings)?;
+    // The pipeline makes the recipe; a schema that cannot be used is told here, before anything begins.
+    texts::recipe(settings, &prompt.text)?;
+    Ok(prompt)
+}
+
+/// The key, where one is needed: the built-in provider takes none, a server on this computer may go without.
+fn key(context: &Context, settings: &Settings) -> Result<Option<Key>, Problem> {
+    if settings.provider.name == ProviderKind::Local {
+        return Ok(None);
+    }
+    match keys::find(settings, &context.environment)? {
+        None if !settings.api_url.is_loopback() => Err(keys::missing(settings, &context.environment)),
+        key => Ok(key),
+    }
+}
+
+fn lock(path: &Path, verb: &str) -> Result<WorkspaceLock, Problem> {
+    WorkspaceLock::take(path, verb).map_err(|error| match error {
+        LockError::Held { pid, host, since, verb } => {
+            let host = words::safe(&host);
+            let since = if since == 0 { "an unknown time".to_owned() } else { words::utc(since) };
+            Problem::new("E401", format!("another batchscribe works here (pid {pid} on {host}, since {since})"))
+                .detail(format!("it is doing `{}`", words::safe(&verb)))
+                .hint("wait until it has ended; batchscribe status  shows how far it is")
+        }
+        LockError::Io { path, cause } => cannot_write(&std::io::Error::new(cause.kind(), format!("{path}: {cause}"))),
+    })
+}
+
+/// Starts the built-in provider if it is the one, and points the settings at it.
+fn ready(settings: &mut Settings, job: &Job, key: Option<Key>) -> Result<Ready, Fail> {
+    if settings.provider.name != ProviderKind::Local || !job.needs_provider() {
+        return Ok(Ready { key, server: None });
+    }
+    let server = local::start(Wanted::for_run(settings))?;
+    settings.api_url = Address::below(&server.base_url());
+    Ok(Ready { key, server: Some(server) })
+}
+
+/// Says in a line or two who reads the pages.
+fn introduce(context: &Context, settings: &Settings, job: &Job, prompt: &Prompt) {
+    let out = &context.out;
+    if !job.sends() {
+        return;
+    }
+    match (settings.provider.name, &settings.provider.engine) {
+        (ProviderKind::Local, Engine::Ocr) => {
+            let why = if settings.provider.named { "The" } else { "No key found: the" };
+            out.say(&format!(
+                "{why} built-in engine reads the pages on this computer. Nothing leaves it. It is made for clear"
+            ));
+            out.say("print and type; handwriting and Fraktur need a real model (batchscribe init).");
+        }
+        (ProviderKind::Local, Engine::Echo) => {
+            out.say("The echo engine answers without reading: its texts are made up, for trying things out.");
+        }
+        (ProviderKind::Local, Engine::Url(url)) => {
+            out.say(&format!("{} at {} reads the pages.", settings.request.model, words::safe(url)));
+        }
+        (ProviderKind::OpenAi, _) => {
+            let prompt = match (&settings.prompt_file, prompt.built_in) {
+                (Some(path), false) => path.display().to_string(),
+                _ => "the built-in prompt".to_owned(),
+            };
+            out.say(&format!(
+                "{} at {} reads the pages, with {prompt}.",
+                settings.request.model,
+                settings.api_url.host()
+            ));
+        }
+    }
+}
+
+/// Asks before images leave this computer (E109 where nobody can answer).
+fn confirm(context: &Context, settings: &Settings, job: &Job) -> Result<(), Fail> {
+    let leaves = settings.provider.name == ProviderKind::OpenAi && !settings.api_url.is_loopback();
+    if !job.sends() || !leaves || context.global.yes {
+        return Ok(());
+    }
+    let (folder, host) = (settings.image_dir.display(), settings.api_url.host());
+    let question = format!("The images under {folder} go to {host}, which charges for them. Go?");
+    if !context.out.can_ask {
+        return Err(Problem::new("E109", "a question was asked, but this is no interactive terminal")
+            .detail(question)
+            .hint("add --yes")
+            .into());
+    }
+    if context.out.confirmed(&question)? {
+        return Ok(());
+    }
+    context.out.say("Nothing was sent.");
+    Err(Fail::Told(Vec::new(), Exit::Done))
+}
+
+/// Runs the pipeline on this thread while another one attends it.
+fn carry_out(
+    context: &Context,
+    settings: &Settings,
+    job: &Job,
+    image_root: PathBuf,
+    prompt: Prompt,
+    ready: &Ready,
+    events: Events,
+) -> Result<(Outcome, Tally, Ended), Fail> {
+    let (stop, _) = stop_switch();
+    let (sender, tally) = watch::channel(Tally::default());
+    let attendant = Attendant::begin(Charge {
+        stop: stop.clone(),
+        tally: tally.clone(),
+        clock: context.clock.clone(),
+        max_duration: settings.run.max_duration,
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events),
+    })?;
+    let outcome = pipeline::run(Mission {
+        mode: job.mode.clone(),
+        settings: settings.clone(),
+        layout: settings.layout(),
+        image_root,
+        image_dir_given: settings.image_dir_given.clone(),
+        base_url: settings.api_url.base().to_owned(),
+        key: ready.key.as_ref().map(|key| key.secret.clone()),
+        key_source: ready.key.as_ref().map(|key| key.source.clone()).unwrap_or_default(),
+        prompt: prompt.text,
+        stop,
+        clock: context.clock.clone(),
+        tally: sender,
+    });
+    let ended = attendant.end();
+    let last = tally.borrow().clone();
+    Ok((outcome, last, ended))
+}

@@ -1,0 +1,277 @@
+//! What is missing on this computer, in plain words. Sends nothing unless asked to.
+
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use crate::kit::atomic_file::{Access, Draft};
+use crate::settings::keys::{self, Key};
+use crate::settings::units::show_bytes;
+use crate::settings::{Engine, Environment, ProviderKind, Settings, texts};
+
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Below this a run may fill the disk with results.
+const LITTLE: u64 = 1_000_000_000;
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Good.
+    Good,
+    /// Works, but should be known.
+    Odd,
+    /// Has to be put right first.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What.
+    pub name: &'static str,
+    /// How it stands.
+    pub state: State,
+    /// In words.
+    pub words: String,
+}
+
+fn look(name: &'static str, state: State, words: impl Into<String>) -> Look {
+    Look { name, state, words: words.into() }
+}
+
+/// Looks at everything; `online` opens one connection to the provider and sends nothing over it.
+#[must_use]
+pub fn examine(settings: &Settings, environment: &Environment, online: bool) -> Vec<Look> {
+    let mut looks = vec![workspace(settings), disk(&settings.workspace), images(settings), prompt(settings)];
+    looks.extend(file_system(&settings.workspace));
+    looks.push(provider(settings));
+    looks.push(key(settings, environment));
+    if online {
+        looks.push(connection(settings, environment));
+    }
+    looks
+}
+
+fn workspace(settings: &Settings) -> Look {
+    const NAME: &str = "workspace";
+    let path = settings.workspace.display();
+    // The draft vanishes again with its drop.
+    match Draft::create(&settings.workspace, Access::Private) {
+        Ok(_) => look(NAME, State::Good, format!("{path} can be written")),
+        Err(cause) => {
+            look(NAME, State::Bad, format!("{path} cannot be written ({cause}); name another with --workspace"))
+        }
+    }
+}
+
+fn images(settings: &Settings) -> Look {
+    const NAME: &str = "images";
+    let path = settings.image_dir.display();
+    match std::fs::read_dir(&settings.image_dir) {
+        Ok(_) => look(NAME, State::Good, format!("{path} can be read")),
+        Err(cause) => look(NAME, State::Bad, format!("{path} cannot be read ({cause}); check image_dir")),
+    }
+}
+
+fn prompt(settings: &Settings) -> Look {
+    const NAME: &str = "prompt";
+    match (texts::prompt(settings), &settings.prompt_file) {
+        (Ok(prompt), Some(path)) if !prompt.built_in => {
+            let characters = prompt.text.chars().count();
+            look(NAME, State::Good, format!("{}, {characters} characters", path.display()))
+        }
+        (Ok(_), _) => look(NAME, State::Good, "the built-in one; batchscribe init  writes it down to be edited"),
+        (Err(problem), _) => look(NAME, State::Bad, problem.sentence),
+    }
+}
+
+fn provider(settings: &Settings) -> Look {
+    const NAME: &str = "provider";
+    let model = &settings.request.model;
+    match (settings.provider.name, &settings.provider.engine) {
+        (ProviderKind::OpenAi, _) => {
+            look(NAME, State::Good, format!("{model} at {}; images are sent there", settings.api_url.host()))
+        }
+        (ProviderKind::Local, Engine::Ocr) if !cfg!(feature = "ocr") => {
+            look(NAME, State::Bad, "this build has no engine of its own; set provider.engine to the URL of a server")
+        }
+        (ProviderKind::Local, Engine::Ocr) => look(
+            NAME,
+            State::Good,
+            format!("the built-in engine ({model}), on this computer, for clear print and type"),
+        ),
+        (ProviderKind::Local, Engine::Echo) => look(NAME, State::Odd, "the echo engine: its texts are made up"),
+        (ProviderKind::Local, Engine::Url(url)) => look(NAME, State::Good, format!("{model} at {url}")),
+    }
+}
+
+fn key(settings: &Settings, environment: &Environment) -> Look {
+    const NAME: &str = "key";
+    let local = settings.provider.name == ProviderKind::Local;
+    match keys::find(settings, environment) {
+        Ok(Some(key)) => look(NAME, State::Good, format!("set ({}{})", key.source, ending(&key))),
+        Ok(None) if local => look(NAME, State::Good, "none, and none is needed for the built-in engine"),
+        Ok(None) if settings.api_url.is_loopback() => {
+            look(NAME, State::Odd, "none; the server on this computer may want one")
+        }
+        Ok(None) => {
+            let problem = keys::missing(settings, environment);
+            look(NAME, State::Bad, format!("{}; {}", problem.sentence, problem.hints.join("; ")))
+        }
+        Err(problem) => {
+            let state = if local { State::Odd } else { State::Bad };
+            look(NAME, state, format!("{}; {}", problem.sentence, problem.hints.join("; ")))
+        }
+    }
+}
+
+/// The last four signs of a key that is long enough to spare them.
+fn ending(key: &Key) -> String {
+    let secret = key.secret.expose_secret();
+    match secret.char_indices().nth_back(3) {
+        Some((at, _)) if secret.len() >= 20 => format!(", ends …{}", &secret[at..]),
+        _ => String::new(),
+    }
+}
+
+fn connection(settings: &Settings, environment: &Environment) -> Look {
+    const NAME: &str = "connection";
+    if settings.provider.name == ProviderKind::Local {
+        return look(NAME, State::Good, "none is needed");
+    }
+    let host = settings.api_url.host();
+    let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"].into_iter().find_map(|name| environment.get(name));
+    if proxy.is_some() && !settings.api_url.is_loopback() {
+        return look(
+            NAME,
+            State::Odd,
+            format!("a proxy is set; whether {host} is reached behind it shows with the first request"),
+        );
+    }
+    match connect(settings) {
+        Ok(()) => look(NAME, State::Good, format!("{host} answers")),
+        Err(cause) => look(NAME, State::Bad, format!("{host} cannot be reached ({cause})")),
+    }
+}
+
+fn connect(settings: &Settings) -> std::io::Result<()> {
+    let host = settings.api_url.host();
+    let default_port = if settings.api_url.as_str().starts_with("https://") { 443 } else { 80 };
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let address = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
+    let mut last = std::io::Error::other("the name is not known");
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(cause) => last = cause,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(unix)]
+fn disk(folder: &Path) -> Look {
+    const NAME: &str = "disk";
+    match rustix::fs::statvfs(near(folder)) {
+        Ok(facts) => {
+            let free = facts.f_bavail.saturating_mul(facts.f_frsize);
+            let state = if free < LITTLE { State::Odd } else { State::Good };
+            look(NAME, state, format!("{} free", show_bytes(free)))
+        }
+        Err(cause) => look(NAME, State::Odd, format!("free space is unknown ({cause})")),
+    }
+}
+
+#[cfg(not(unix))]
+fn disk(_folder: &Path) -> Look {
+    look("disk", State::Good, "free space is not looked at on this system")
+}
+
+/// The nearest folder that is there: a workspace may still have to be made.
+fn near(folder: &Path) -> PathBuf {
+    folder.ancestors().find(|folder| folder.metadata().is_ok()).unwrap_or(folder).to_owned()
+}
+
+/// File systems by their number; source: statfs(2) and the kernel's magic.h.
+#[cfg(target_os = "linux")]
+const FILE_SYSTEMS: [(u64, &str, bool); 13] = [
+    (0xEF53, "ext4", false),
+    (0x9123_683E, "btrfs", false),
+    (0x5846_5342, "xfs", false),
+    (0x2FC1_2FC1, "zfs", false),
+    (0x0102_1994, "tmpfs", false),
+    (0x794C_7630, "overlay", false),
+    (0x4D44, "FAT", true),
+    (0x2011_BAB0, "exFAT", true),
+    (0x6969, "NFS", true),
+    (0xFF53_4D42, "SMB", true),
+    (0xFE53_4D42, "SMB", true),
+    (0x0102_1997, "9p", true),
+    (0x6573_5546, "FUSE", true),
+];
+
+#[cfg(target_os = "linux")]
+fn file_system(folder: &Path) -> Option<Look> {
+    let facts = rustix::fs::statfs(near(folder)).ok()?;
+    let number = u64::try_from(facts.f_type).ok()?;
+    let (_, name, weak) = FILE_SYSTEMS.into_iter().find(|(known, ..)| *known == number)?;
+    let (state, words) = if weak {
+        let advice = "keep the workspace on a local disk and point image_dir at this drive";
+        (State::Odd, format!("{name}: locks and renames are weaker here; {advice}"))
+    } else {
+        (State::Good, name.to_owned())
+    };
+    Some(look("file system", state, words))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_system(_folder: &Path) -> Option<Look> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::settings::{Sources, resolve};
+
+    fn settings(folder: &Path) -> Settings {
+        let sources = Sources {
+            workspace: folder.to_owned(),
+            current_dir: folder.to_owned(),
+            config: None,
+            no_config: true,
+            flags: Vec::new(),
+            environment: Environment::default(),
+        };
+        resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings
+    }
+
+    #[test]
+    fn an_empty_folder_without_a_key_is_fine() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let looks = examine(&settings(folder.path()), &Environment::default(), false);
+        let bad: Vec<_> = looks.iter().filter(|look| look.state == State::Bad).collect();
+        assert!(bad.is_empty() || !cfg!(feature = "ocr"), "{bad:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0, "doctor leaves nothing behind");
+    }
+
+    #[test]
+    fn a_missing_image_folder_is_bad() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut settings = settings(folder.path());
+        settings.image_dir = folder.path().join("nowhere");
+        assert_eq!(images(&settings).state, State::Bad);
+    }
+
+    #[test]
+    fn only_long_keys_show_their_end() {
+        let key = |text: &str| Key { secret: SecretString::from(text.to_owned()), source: String::new() };
+        assert_eq!(ending(&key("sk-0123456789abcdef7Qx2")), ", ends …7Qx2");
+        assert_eq!(ending(&key("short")), "");
+    }
+}

@@ -77,7 +77,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     if context.out.json {
         context.out.data(&events.start(job.verb, &settings))?;
     }
-    let (outcome, tally, ended) = carry_out(context, &settings, &job, image_root, prompt, &ready, events)?;
+    let (outcome, tally, ended) = carry_out(context, &settings, &job, image_root, &prompt, &ready, events)?;
     drop(ready.server);
     drop(lock);
     let key_source = ready.key.map(|key| key.source).unwrap_or_default();
@@ -103,7 +103,7 @@ fn prompt(settings: &Settings, job: &Job) -> Result<Prompt, Problem> {
         return Ok(texts::prompt(settings).unwrap_or(built_in));
     }
     let prompt = texts::prompt(settings)?;
-    // The pipeline makes the recipe; a schema that cannot be used is told here, before anything begins.
+    // A schema that cannot be used is told here, before anything begins.
     texts::recipe(settings, &prompt.text)?;
     Ok(prompt)
 }
@@ -203,10 +203,11 @@ fn carry_out(
     settings: &Settings,
     job: &Job,
     image_root: PathBuf,
-    prompt: Prompt,
+    prompt: &Prompt,
     ready: &Ready,
     events: Events,
 ) -> Result<(Outcome, Tally, Ended), Fail> {
+    let recipe = texts::recipe(settings, &prompt.text)?;
     let (stop, _) = stop_switch();
     let (sender, tally) = watch::channel(Tally::default());
     let attendant = Attendant::begin(Charge {
@@ -225,7 +226,7 @@ fn carry_out(
         base_url: settings.api_url.base().to_owned(),
         key: ready.key.as_ref().map(|key| key.secret.clone()),
         key_source: ready.key.as_ref().map(|key| key.source.clone()).unwrap_or_default(),
-        prompt: prompt.text,
+        recipe,
         stop,
         clock: context.clock.clone(),
         tally: sender,

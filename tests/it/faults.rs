@@ -46,7 +46,10 @@ fn results_that_are_not_there_yet_are_waited_for() {
 
 #[test]
 fn a_line_that_is_missing_is_owed_again_and_not_counted() {
-    let sandbox = Sandbox::with(4, weather("[[line]]\ncustom_id_contains = \"page0002\"\noutcome = \"missing\"\nwhen = { times = 1 }\n"));
+    let sandbox = Sandbox::with(
+        4,
+        weather("[[line]]\ncustom_id_contains = \"page0002\"\noutcome = \"missing\"\nwhen = { times = 1 }\n"),
+    );
     let outcome = sandbox.run();
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(outcome.standing.done, 4, "{:?}", outcome.standing);
@@ -70,8 +73,10 @@ fn what_is_no_whole_answer_becomes_no_text() {
 
 #[test]
 fn a_rejected_key_stops_the_run_with_everything_owed() {
-    let sandbox =
-        Sandbox::with(4, weather("[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 401\ncode = \"invalid_api_key\"\n"));
+    let sandbox = Sandbox::with(
+        4,
+        weather("[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 401\ncode = \"invalid_api_key\"\n"),
+    );
     let outcome = sandbox.run();
     assert!(matches!(outcome.fault, Some(Fault::Provider(_))), "{:?}", outcome.fault);
     assert!(outcome.standing.closes() && outcome.standing.done == 0, "{:?}", outcome.standing);

@@ -7,8 +7,8 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
-mod first_run;
 mod faults;
+mod first_run;
 
 mod modes;
 mod resume;

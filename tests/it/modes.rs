@@ -18,7 +18,8 @@ fn shape(sandbox: &Sandbox) -> Vec<String> {
         });
         parts.collect::<Vec<_>>().join("/")
     };
-    let mut files: Vec<String> = sandbox.tree().into_iter().filter(|name| !name.contains("ledger")).map(known).collect();
+    let mut files: Vec<String> =
+        sandbox.tree().into_iter().filter(|name| !name.contains("ledger")).map(known).collect();
     files.sort();
     files
 }

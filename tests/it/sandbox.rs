@@ -102,7 +102,9 @@ impl Sandbox {
             current_dir: self.workspace(),
             config: None,
             no_config: true,
-            flags: flags.map(|(key, value)| Flag { flag: "--set".into(), key: key.clone(), value: value.clone() }).collect(),
+            flags: flags
+                .map(|(key, value)| Flag { flag: "--set".into(), key: key.clone(), value: value.clone() })
+                .collect(),
             environment: Environment::default(),
         };
         resolve(&sources).expect("good settings").settings

@@ -33,7 +33,9 @@ fn entries(bill: &Path) -> Vec<Value> {
 pub fn states(workspace: &Path) -> BTreeMap<String, u64> {
     let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
     let mut rows = ledger.prepare("SELECT state, count(*) FROM image GROUP BY state").expect("query");
-    let counted = rows.query_map([], |row| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).expect("a count")))).expect("rows");
+    let counted = rows
+        .query_map([], |row| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).expect("a count"))))
+        .expect("rows");
     counted.map(|row| row.expect("a row")).collect()
 }
 

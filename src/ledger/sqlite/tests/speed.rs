@@ -97,7 +97,7 @@ fn one_big_shard(folder: &Path) {
 
 fn in_folder(folder: usize, name: &str) -> Found {
     let path = RelPath { folder: format!("box/tray_{folder:05}").into_bytes(), name: name.as_bytes().to_vec() };
-    Found { path, stamp: Stamp { bytes: 300_000, mtime_ms: 1_700_000_000_000 }, fate: owed() }
+    Found { path, stamp: Stamp { bytes: 300_000, mtime_ms: 1_700_000_000_000 }, fate: owed(), text_present: false }
 }
 
 fn accepted(image: i64) -> ImageVerdict {

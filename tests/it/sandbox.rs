@@ -14,7 +14,7 @@ use batchscribe::settings::{Environment, Flag, Settings, Sources, resolve, texts
 use tempfile::TempDir;
 
 /// Everything a story needs; removed at its end.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     folder: TempDir,
     server: Option<Server>,
     flags: Vec<(String, String)>,
@@ -22,21 +22,21 @@ pub struct Sandbox {
 
 /// How the emulator behaves.
 #[derive(Default)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// What goes wrong.
-    pub scenario: Scenario,
+    pub(crate) scenario: Scenario,
     /// Think time of each line.
-    pub line_delay: Duration,
+    pub(crate) line_delay: Duration,
 }
 
 impl Sandbox {
     /// A sandbox with `images` tiny images in two folders.
-    pub fn new(images: usize) -> Self {
+    pub(crate) fn new(images: usize) -> Self {
         Self::with(images, Weather::default())
     }
 
     /// The same in other weather.
-    pub fn with(images: usize, weather: Weather) -> Self {
+    pub(crate) fn with(images: usize, weather: Weather) -> Self {
         let folder = tempfile::tempdir().expect("temp dir");
         let mut sandbox = Self { folder, server: None, flags: Vec::new() };
         std::fs::create_dir_all(sandbox.corpus()).expect("corpus");
@@ -62,39 +62,39 @@ impl Sandbox {
     }
 
     /// Sets a key for all runs from now on.
-    pub fn set(&mut self, key: &str, value: &str) {
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
         self.flags.push((key.to_owned(), value.to_owned()));
     }
 
     /// Writes an image of its own content.
-    pub fn image(&self, path: &str, seed: u32) {
+    pub(crate) fn image(&self, path: &str, seed: u32) {
         let target = self.corpus().join(path);
         std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
         std::fs::write(target, png(seed)).expect("image");
     }
 
     /// The workspace.
-    pub fn workspace(&self) -> PathBuf {
+    pub(crate) fn workspace(&self) -> PathBuf {
         self.folder.path().join("work")
     }
 
     /// The root of the images.
-    pub fn corpus(&self) -> PathBuf {
+    pub(crate) fn corpus(&self) -> PathBuf {
         self.workspace().join("in")
     }
 
     /// The auditor's file.
-    pub fn bill(&self) -> PathBuf {
+    pub(crate) fn bill(&self) -> PathBuf {
         self.folder.path().join("bill.jsonl")
     }
 
     /// Base URL of the emulator.
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         self.server.as_ref().map(Server::base_url).expect("the emulator runs")
     }
 
     /// The settings of the next run.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let url = ("api_url".to_owned(), format!("{}/chat/completions", self.base_url()));
         let flags = self.flags.iter().chain(std::iter::once(&url));
         let sources = Sources {
@@ -111,7 +111,7 @@ impl Sandbox {
     }
 
     /// A mission, and the switch that stops it.
-    pub fn mission(&self, mode: Mode) -> (Mission, StopSwitch) {
+    pub(crate) fn mission(&self, mode: Mode) -> (Mission, StopSwitch) {
         let settings = self.settings();
         let (stop, _) = stop_switch();
         let prompt = texts::prompt(&settings).expect("a prompt").text;
@@ -133,23 +133,23 @@ impl Sandbox {
     }
 
     /// Works off a mission in this process.
-    pub fn work(&self, mode: Mode) -> Outcome {
+    pub(crate) fn work(&self, mode: Mode) -> Outcome {
         let (mission, _) = self.mission(mode);
         std::thread::spawn(move || batchscribe::pipeline::run(mission)).join().expect("the pipeline comes back")
     }
 
     /// `run`, to its end.
-    pub fn run(&self) -> Outcome {
+    pub(crate) fn run(&self) -> Outcome {
         self.work(Mode::Run { once: false })
     }
 
     /// The text of an image.
-    pub fn text(&self, image: &str) -> Option<String> {
+    pub(crate) fn text(&self, image: &str) -> Option<String> {
         std::fs::read_to_string(self.corpus().join(format!("{image}.txt"))).ok()
     }
 
     /// Every file below the workspace, relative, sorted; ids of batches replaced by their place.
-    pub fn tree(&self) -> Vec<String> {
+    pub(crate) fn tree(&self) -> Vec<String> {
         let mut files = Vec::new();
         list(&self.workspace(), &self.workspace(), &mut files);
         files.sort();
@@ -169,7 +169,7 @@ fn list(root: &Path, folder: &Path, files: &mut Vec<String>) {
 }
 
 /// A small PNG whose pixels say which one it is.
-pub fn png(seed: u32) -> Vec<u8> {
+pub(crate) fn png(seed: u32) -> Vec<u8> {
     let [a, b, c, d] = seed.to_le_bytes();
     let image = image::RgbImage::from_fn(12, 9, |x, y| image::Rgb([a ^ (x as u8), b ^ (y as u8), c ^ d]));
     let mut bytes = std::io::Cursor::new(Vec::new());

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Billed lines per image, by the SHA-256 of the picture.
-pub fn billed(bill: &Path) -> BTreeMap<String, u32> {
+pub(crate) fn billed(bill: &Path) -> BTreeMap<String, u32> {
     let mut images = BTreeMap::new();
     for entry in entries(bill) {
         if entry["what"] == "line" {
@@ -20,7 +20,7 @@ pub fn billed(bill: &Path) -> BTreeMap<String, u32> {
 }
 
 /// How many entries of one kind the bill has.
-pub fn count(bill: &Path, what: &str) -> usize {
+pub(crate) fn count(bill: &Path, what: &str) -> usize {
     entries(bill).iter().filter(|entry| entry["what"] == what).count()
 }
 
@@ -30,7 +30,7 @@ fn entries(bill: &Path) -> Vec<Value> {
 }
 
 /// Images by state, counted in the ledger.
-pub fn states(workspace: &Path) -> BTreeMap<String, u64> {
+pub(crate) fn states(workspace: &Path) -> BTreeMap<String, u64> {
     let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
     let mut rows = ledger.prepare("SELECT state, count(*) FROM image GROUP BY state").expect("query");
     let counted = rows
@@ -40,7 +40,7 @@ pub fn states(workspace: &Path) -> BTreeMap<String, u64> {
 }
 
 /// Everything that has to hold once a corpus of `images` images is finished without faults of its own.
-pub fn finished(workspace: &Path, bill: &Path, images: usize) {
+pub(crate) fn finished(workspace: &Path, bill: &Path, images: usize) {
     let expected = BTreeMap::from([("done".to_owned(), images as u64)]);
     assert_eq!(states(workspace), expected, "every image is done");
     let billed = billed(bill);
@@ -73,7 +73,7 @@ fn raw_answers_are_kept(workspace: &Path, images: usize) {
 }
 
 /// Every file below `folder`, relative to it.
-pub fn all_files(folder: &Path) -> Vec<String> {
+pub(crate) fn all_files(folder: &Path) -> Vec<String> {
     fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.expect("entry").path();

@@ -20,8 +20,9 @@ const LINE_HEIGHT_MIN_PX: f32 = 14.0;
 const LINE_HEIGHT_PX: f32 = 20.0;
 /// The detector halves its input five times.
 const SIDE_STEP_PX: f32 = 32.0;
-/// Mean and deviation of the training images, in the order the network takes colours: blue, green, red.
+/// Mean of the training images, in the order the network takes colours: blue, green, red.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// Standard deviation of the training images, in the same order.
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Rectangles around lines, or parts of lines, of text, in the page's pixels.

@@ -25,7 +25,7 @@ impl Span {
     }
 
     pub(super) fn middle(&self) -> f32 {
-        (self.top + self.bottom) / 2.0
+        f32::midpoint(self.top, self.bottom)
     }
 }
 

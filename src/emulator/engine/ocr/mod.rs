@@ -96,7 +96,7 @@ pub struct Recogniser {
 }
 
 impl Recogniser {
-    /// Loads the networks that are compiled in; takes some ten milliseconds.
+    /// Loads the networks that are compiled in; takes about 50 ms.
     pub fn load() -> Result<Self, OcrError> {
         Ok(Self {
             detector: Network::load(weights::DETECTOR)?,

@@ -295,6 +295,7 @@ fn http_date(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn kind(status: u16, body: &str) -> Kind {
         classify("host", status, Hints::default(), body.as_bytes()).kind
@@ -387,5 +388,16 @@ mod tests {
         assert_eq!(silent.message, "answered 502 without a readable reason");
         let long = "é".repeat(2_000);
         assert_eq!(classify("host", 500, Hints::default(), long.as_bytes()).message.chars().count(), LONGEST_MESSAGE);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_is_too_odd(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..200), words in "\\PC{0,40}(sk-[a-z]{3})?\\PC{0,40}") {
+            let _whatever = classify("host", status, Hints::default(), &body);
+            let body = serde_json::json!({"error": {"message": words}}).to_string();
+            let failure = classify("host", status, Hints::default(), body.as_bytes());
+            prop_assert!(failure.message.chars().count() <= LONGEST_MESSAGE + 40);
+            prop_assert_eq!(failure.kind == Kind::Doubt || failure.surely_not_created() || status == 404, true);
+        }
     }
 }

@@ -216,7 +216,9 @@ impl Http {
             date: header("date"),
         };
         let mut failure = classify(&self.host, answer.status, hints, &answer.body);
-        failure.message = self.without_key(&failure.message);
+        for words in [&mut failure.message, &mut failure.code, &mut failure.param] {
+            *words = self.without_key(words);
+        }
         failure
     }
 
@@ -276,14 +278,14 @@ fn build(builder: ClientBuilder, host: &str) -> Result<Client> {
 }
 
 fn base_url(text: &str) -> Result<Url> {
-    let refused = |words: &str| Failure::new(Kind::Refused, text, words);
-    let url = Url::parse(text).map_err(|cause| Failure::new(Kind::Refused, text, format!("no usable URL: {cause}")))?;
-    if !is_safe(&url) {
-        return Err(refused("only https:// keeps the key secret; http:// is for this machine alone"));
-    }
+    // The failure does not repeat the text: it may hold a password.
+    let refused = |words: String| Failure::new(Kind::Refused, "base_url", words);
+    let url = Url::parse(text).map_err(|cause| refused(format!("no usable URL: {cause}")))?;
     if url.password().is_some() || !url.username().is_empty() {
-        // The text itself holds a secret, so the failure names the host alone.
-        return Err(Failure::new(Kind::Refused, &shown_host(&url), "a URL must not hold a user or password"));
+        return Err(refused("a URL must not hold a user or password".to_owned()));
+    }
+    if !is_safe(&url) {
+        return Err(refused("only https:// keeps the key secret; http:// is for this machine alone".to_owned()));
     }
     Ok(url)
 }
@@ -347,12 +349,13 @@ mod tests {
             ("http://api.openai.com/v1", false),
             ("http://127.0.0.1.evil.example/v1", false),
             ("https://user:pw@host/v1", false),
+            ("http://user:pw@host/v1", false),
             ("ftp://localhost/v1", false),
             ("v1", false),
         ] {
             assert_eq!(Http::new(&options(url)).is_ok(), good, "{url}");
         }
-        let failure = Http::new(&options("https://user:pw@host/v1")).expect_err("refused");
+        let failure = Http::new(&options("http://user:pw@host/v1")).expect_err("refused");
         assert!(!failure.to_string().contains("pw"));
     }
 

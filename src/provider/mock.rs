@@ -13,6 +13,8 @@ pub(super) enum Act {
     Answer(String),
     /// Reads the head alone, sends this answer, then reads on until the client closes.
     Early(String),
+    /// Reads the head alone, sends this answer and closes with the rest unread, which resets the connection.
+    Abrupt(String),
     /// Reads the request and closes without a word.
     Cut,
     /// Reads the request, sends this, and holds the connection open without another byte.
@@ -95,7 +97,7 @@ fn serve(mut stream: TcpStream, act: Act, sender: &mpsc::Sender<Seen>) -> std::i
     }
     drop(sender.send(seen));
     match act {
-        Act::Answer(text) => stream.write_all(text.as_bytes()),
+        Act::Answer(text) | Act::Abrupt(text) => stream.write_all(text.as_bytes()),
         Act::Early(text) => {
             stream.write_all(text.as_bytes())?;
             while stream.read(&mut buffer)? > 0 {}

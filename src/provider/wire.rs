@@ -294,7 +294,7 @@ mod tests {
         let queue = batch(example(include_str!("../../tests/data/wire/batches/failed_token_limit.json")));
         assert_eq!((queue.refusals[0].code.as_str(), queue.refusals[0].line), ("token_limit_exceeded", None));
 
-        let azure = batch(example(include_str!("../../tests/data/wire/batches/created.json")));
+        let azure = batch(example(include_str!("../../tests/data/wire/azure/created.json")));
         assert_eq!((azure.status.as_str(), azure.created_at, azure.counts), ("validating", 1_721_409_237, None));
         assert_eq!(azure.expires_at, Some(1_721_495_637));
         assert!(azure.metadata.is_empty());

@@ -31,7 +31,7 @@ impl Http {
         let sending = Sending { lane: body.lane, left: length, progress, wrong: Arc::clone(&wrong) };
         let file = Part::stream_with_length(Body::wrap_stream(chunks(sending)), length)
             .file_name(name.to_owned())
-            .mime_str("application/jsonl")
+            .mime_str("application/octet-stream")
             .map_err(|cause| self.lost(cause))?;
         let form = Form::new().text("purpose", "batch").part("file", file);
         let request = self.large.request(Method::POST, url).headers(self.plain.clone()).headers(self.secret.clone());

@@ -5,8 +5,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
-use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
-use crate::provider::failure::{Failure, Kind};
+use crate::pipeline::mission::{Failure, Fault, Kind, Mode, Outcome, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;

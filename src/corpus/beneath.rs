@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::path_bytes;
 use crate::domain::image::{RelPath, Stamp};
+use crate::kit::path_bytes;
 
 /// A root below which files are opened. It is held for one listing or one file, never for a run: a share may come and go.
 #[derive(Debug)]

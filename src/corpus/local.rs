@@ -10,10 +10,11 @@ use super::beneath::Root;
 use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
 use super::walk::{Gone, Walk};
-use super::{Corpus, Walked, path_bytes};
+use super::{Corpus, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp};
 use crate::domain::layout;
 use crate::kit::exit_guard::ExitGuard;
+use crate::kit::path_bytes;
 use crate::kit::{hash, thread};
 
 /// Pages waiting for the Scanner.

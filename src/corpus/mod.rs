@@ -8,7 +8,6 @@ pub mod beneath;
 pub mod local;
 pub mod media;
 pub mod names;
-pub mod path_bytes;
 mod walk;
 
 use std::fs::File;

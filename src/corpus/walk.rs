@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use super::beneath::{self, Root};
 use super::local::LocalCorpus;
 use super::names::{self, Promise};
-use super::{Corpus as _, PAGE, PassedOver, Walked, path_bytes};
+use super::{Corpus as _, PAGE, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
+use crate::kit::path_bytes;
 
 /// Names held in memory, over all folders that are open.
 const MOST_NAMES: usize = 10_000;

@@ -16,6 +16,7 @@ pub mod exit_guard;
 pub mod faults;
 pub mod hash;
 pub mod news;
+pub mod path_bytes;
 pub mod pool;
 pub mod random;
 pub mod stop;

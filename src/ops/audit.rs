@@ -4,9 +4,9 @@
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use crate::corpus::path_bytes::to_path;
 use crate::domain::layout::{self, Layout};
 use crate::kit::hash::{self, Short, ShortHasher};
+use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::BatchState;
 use crate::ledger::reader::{DoneText, Reader};

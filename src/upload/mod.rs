@@ -7,6 +7,7 @@
 //! resolved before anything is paid again.
 
 pub mod adopt;
+mod deliver;
 pub mod journal;
 pub mod send;
 pub mod uploader;

@@ -1,4 +1,4 @@
-//! One shard on its way to one open batch: driven by its state in the ledger, so that the first try, the second one and the
+//! One shard on its way to one open batch, with one create: driven by its state in the ledger, so that the first try, the second one and the
 //! next process's are the same road.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::domain::ids::BatchId;
 use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
-use crate::kit::bodies::{Body, BodyDone, BodyError, ShardBodies};
+use crate::kit::bodies::ShardBodies;
 use crate::kit::clock::{Clock, Millis, millis};
 use crate::kit::crash;
 use crate::kit::news::{News, Notice};
@@ -20,12 +20,11 @@ use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
-use crate::ledger::records::{Culprit, Remeasured};
+use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
-use crate::provider::wire::{Batch, ExpiresAfter, NewBatch, RemoteFile};
-use crate::provider::{SharedProvider, UploadBody};
+use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
 
-const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+pub(super) const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 const QUEUE_PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 
 /// What batches are created with.
@@ -142,122 +141,6 @@ impl Sender {
             }
             shard = self.ledger.shard(shard.id).await?;
         }
-    }
-
-    /// sealed → uploaded, or dissolved.
-    async fn upload(&self, shard: &ShardFacts, look_first: bool) -> Result<(), SendError> {
-        let name = self.upload_name(shard);
-        if look_first && let Some(file) = self.left_behind(shard, &name).await? {
-            // The file is there whole; its hash is still wanted, so the body runs into nothing.
-            if let Ok(done) = self.hash_only(shard).await? {
-                return self.record_upload(shard, &file, done).await;
-            }
-            return Ok(());
-        }
-        let mut failures = 0;
-        loop {
-            let body = match self.bodies.open(shard.id).await {
-                Ok(body) => body,
-                Err(error) => return self.spoiled(shard, error).await,
-            };
-            let (upload, end) = UploadBody::split(body);
-            crash::point("upload.before");
-            let answer = self.provider.upload_file(&name, upload).await;
-            match answer {
-                Ok(file) if file.bytes.is_none_or(|bytes| bytes == shard.bytes) => {
-                    crash::point("upload.answered");
-                    return match Body::ended(end).await {
-                        Ok(done) => self.record_upload(shard, &file, done).await,
-                        Err(error) => self.spoiled(shard, error).await,
-                    };
-                }
-                Ok(file) => {
-                    tracing::warn!(file = %file.id, got = file.bytes, want = shard.bytes, "a torn input file is deleted");
-                    self.forget_file(&file).await;
-                    failures += 1;
-                }
-                Err(failure) => {
-                    if failure.kind == Kind::Body
-                        && let Err(error @ (BodyError::Spoiled(_) | BodyError::Broken(_))) = Body::ended(end).await
-                    {
-                        return self.spoiled(shard, error).await;
-                    }
-                    self.patience(failure, &mut failures).await?;
-                }
-            }
-        }
-    }
-
-    async fn record_upload(&self, shard: &ShardFacts, file: &RemoteFile, done: BodyDone) -> Result<(), SendError> {
-        self.reached();
-        if !done.contents.is_empty() {
-            self.ledger.content_seen(done.contents).await?;
-        }
-        match self.ledger.uploaded(shard.id, file.id.clone(), file.created_at, done.hash).await {
-            Ok(()) => {
-                crash::point("upload.recorded");
-                Ok(())
-            }
-            // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
-            Err(LedgerError::Stale(why)) => {
-                tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");
-                self.forget_file(file).await;
-                Ok(self.ledger.dissolve(shard.id, None).await?)
-            }
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// An upload of an earlier process whose answer was never recorded.
-    async fn left_behind(&self, shard: &ShardFacts, name: &str) -> Result<Option<RemoteFile>, SendError> {
-        let mut failures = 0;
-        loop {
-            match self.provider.find_files(name).await {
-                Ok(files) => {
-                    self.reached();
-                    let (mut whole, torn): (Vec<_>, Vec<_>) =
-                        files.into_iter().partition(|file| file.bytes == Some(shard.bytes));
-                    for file in torn.iter().chain(whole.get(1..).unwrap_or_default()) {
-                        self.forget_file(file).await;
-                    }
-                    whole.truncate(1);
-                    return Ok(whole.pop());
-                }
-                // Some servers list no files: then the upload is simply made again, which costs storage and no money.
-                Err(failure) if !failure.is_passing() && !failure.stops_the_run() => return Ok(None),
-                Err(failure) => self.patience(failure, &mut failures).await?,
-            }
-        }
-    }
-
-    /// Runs the body into nothing; the inner error means that the shard was dissolved.
-    async fn hash_only(&self, shard: &ShardFacts) -> Result<Result<BodyDone, ()>, SendError> {
-        let opened = self.bodies.open(shard.id).await;
-        let ended = match opened {
-            Ok(mut body) => {
-                while body.lane.recv().await.is_some() {}
-                Body::ended(body.end).await
-            }
-            Err(error) => Err(error),
-        };
-        match ended {
-            Ok(done) => Ok(Ok(done)),
-            Err(error) => self.spoiled(shard, error).await.map(Err),
-        }
-    }
-
-    /// A body that cannot be made: its shard is dissolved before anything was paid, all others of it are owed again.
-    async fn spoiled(&self, shard: &ShardFacts, error: BodyError) -> Result<(), SendError> {
-        let spoiler = match error {
-            BodyError::Spoiled(spoiler) => spoiler,
-            other => return Err(SendError::Body(other.to_string())),
-        };
-        let text = format!("{}: {}", spoiler.path, spoiler.what);
-        self.news.warn("E207", text, "measured and asked again, nothing counted; after three times failed");
-        let now = spoiler.now.map(|found| Remeasured { stamp: found.stamp, fate: found.fate });
-        self.ledger.dissolve(shard.id, Some(Culprit { image: spoiler.image, now })).await?;
-        self.bodies.discard(shard.id).await;
-        Ok(())
     }
 
     /// uploaded → opening → open: pays once.
@@ -406,10 +289,6 @@ impl Sender {
         Ok(())
     }
 
-    fn upload_name(&self, shard: &ShardFacts) -> String {
-        format!("{}-{}-{}-{}.jsonl", self.options.jsonl_file_base, shard.run, shard.tag, shard.next_attempt)
-    }
-
     fn new_batch(&self, shard: &ShardFacts, intent: &Intent) -> NewBatch {
         let mut metadata = BTreeMap::from([
             ("run".to_owned(), intent.run.to_string()),
@@ -431,38 +310,18 @@ impl Sender {
         }
     }
 
-    async fn forget_file(&self, file: &RemoteFile) {
-        if let Err(failure) = self.provider.delete_file(&file.id).await {
-            tracing::warn!(file = %file.id, %failure, "a leftover stays at the provider");
-        }
-    }
-
-    /// Waits after a failure that may pass; any other ends the journey.
-    async fn patience(&self, failure: Failure, failures: &mut u32) -> Result<(), SendError> {
-        if !failure.is_passing() && failure.kind != Kind::Body {
-            return Err(failure.into());
-        }
-        *failures += 1;
-        tracing::warn!(%failure, failures, "an upload failed");
-        let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(*failures, random::unit()));
-        if failure.kind == Kind::Unreached {
-            self.still_unreached(failure)?;
-        }
-        self.pause_until(self.clock.now() + millis(pause)).await
-    }
-
-    async fn pause_until(&self, deadline: Millis) -> Result<(), SendError> {
+    pub(super) async fn pause_until(&self, deadline: Millis) -> Result<(), SendError> {
         tokio::select! {
             () = self.clock.sleep_until(deadline) => Ok(()),
             () = self.stop.reached(StopLevel::Drain) => Err(SendError::Stopped),
         }
     }
 
-    fn reached(&self) {
+    pub(super) fn reached(&self) {
         *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn still_unreached(&self, failure: Failure) -> Result<(), SendError> {
+    pub(super) fn still_unreached(&self, failure: Failure) -> Result<(), SendError> {
         let now = self.clock.now();
         let since = *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
         if now - since >= millis(self.options.give_up_after) {

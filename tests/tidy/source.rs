@@ -102,7 +102,8 @@ fn read_all() -> Vec<Source> {
     let name = |path: &Path| path.strip_prefix(&root).unwrap_or(path).to_string_lossy().replace('\\', "/");
     let all: Vec<(String, String)> = paths.iter().map(|path| (name(path), read(path))).collect();
     let tests: Vec<String> = all.iter().flat_map(|(path, text)| test_files(path, text)).collect();
-    all.into_iter().filter(|(path, _)| !tests.contains(path)).map(|(path, text)| Source::new(path, text)).collect()
+    let is_test = |path: &String| tests.contains(path) || path.contains("/tests/") || path.ends_with("tests.rs");
+    all.into_iter().filter(|(path, _)| !is_test(path)).map(|(path, text)| Source::new(path, text)).collect()
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {

@@ -1,0 +1,155 @@
+//! A plan's bytes on their way to the provider: uploaded once, or dissolved by the name of the file that changed. Nothing is
+//! paid here, so everything may be tried again.
+
+use super::send::{PAUSES, SendError, Sender};
+use crate::domain::shard::ShardFacts;
+use crate::kit::bodies::{Body, BodyDone, BodyError};
+use crate::kit::clock::millis;
+use crate::kit::{crash, random};
+use crate::ledger::LedgerError;
+use crate::ledger::records::{Culprit, Remeasured};
+use crate::provider::UploadBody;
+use crate::provider::failure::{Failure, Kind};
+use crate::provider::wire::RemoteFile;
+
+impl Sender {
+    /// sealed → uploaded, or dissolved.
+    pub(super) async fn upload(&self, shard: &ShardFacts, look_first: bool) -> Result<(), SendError> {
+        let name = self.upload_name(shard);
+        if look_first && let Some(file) = self.left_behind(shard, &name).await? {
+            // The file is there whole; its hash is still wanted, so the body runs into nothing.
+            if let Ok(done) = self.hash_only(shard).await? {
+                return self.record_upload(shard, &file, done).await;
+            }
+            return Ok(());
+        }
+        let mut failures = 0;
+        loop {
+            let body = match self.bodies.open(shard.id).await {
+                Ok(body) => body,
+                Err(error) => return self.spoiled(shard, error).await,
+            };
+            let (upload, end) = UploadBody::split(body);
+            crash::point("upload.before");
+            let answer = self.provider.upload_file(&name, upload).await;
+            match answer {
+                Ok(file) if file.bytes.is_none_or(|bytes| bytes == shard.bytes) => {
+                    crash::point("upload.answered");
+                    return match Body::ended(end).await {
+                        Ok(done) => self.record_upload(shard, &file, done).await,
+                        Err(error) => self.spoiled(shard, error).await,
+                    };
+                }
+                Ok(file) => {
+                    tracing::warn!(file = %file.id, got = file.bytes, want = shard.bytes, "a torn input file is deleted");
+                    self.forget_file(&file).await;
+                    failures += 1;
+                }
+                Err(failure) => {
+                    if failure.kind == Kind::Body
+                        && let Err(error @ (BodyError::Spoiled(_) | BodyError::Broken(_))) = Body::ended(end).await
+                    {
+                        return self.spoiled(shard, error).await;
+                    }
+                    self.patience(failure, &mut failures).await?;
+                }
+            }
+        }
+    }
+
+    async fn record_upload(&self, shard: &ShardFacts, file: &RemoteFile, done: BodyDone) -> Result<(), SendError> {
+        self.reached();
+        if !done.contents.is_empty() {
+            self.ledger.content_seen(done.contents).await?;
+        }
+        match self.ledger.uploaded(shard.id, file.id.clone(), file.created_at, done.hash).await {
+            Ok(()) => {
+                crash::point("upload.recorded");
+                Ok(())
+            }
+            // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
+            Err(LedgerError::Stale(why)) => {
+                tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");
+                self.forget_file(file).await;
+                Ok(self.ledger.dissolve(shard.id, None).await?)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// An upload of an earlier process whose answer was never recorded.
+    async fn left_behind(&self, shard: &ShardFacts, name: &str) -> Result<Option<RemoteFile>, SendError> {
+        let mut failures = 0;
+        loop {
+            match self.provider.find_files(name).await {
+                Ok(files) => {
+                    self.reached();
+                    let (mut whole, torn): (Vec<_>, Vec<_>) =
+                        files.into_iter().partition(|file| file.bytes == Some(shard.bytes));
+                    for file in torn.iter().chain(whole.get(1..).unwrap_or_default()) {
+                        self.forget_file(file).await;
+                    }
+                    whole.truncate(1);
+                    return Ok(whole.pop());
+                }
+                // Some servers list no files: then the upload is simply made again, which costs storage and no money.
+                Err(failure) if !failure.is_passing() && !failure.stops_the_run() => return Ok(None),
+                Err(failure) => self.patience(failure, &mut failures).await?,
+            }
+        }
+    }
+
+    /// Runs the body into nothing; the inner error means that the shard was dissolved.
+    async fn hash_only(&self, shard: &ShardFacts) -> Result<Result<BodyDone, ()>, SendError> {
+        let opened = self.bodies.open(shard.id).await;
+        let ended = match opened {
+            Ok(mut body) => {
+                while body.lane.recv().await.is_some() {}
+                Body::ended(body.end).await
+            }
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) => self.spoiled(shard, error).await.map(Err),
+        }
+    }
+
+    /// A body that cannot be made: its shard is dissolved before anything was paid, all others of it are owed again.
+    async fn spoiled(&self, shard: &ShardFacts, error: BodyError) -> Result<(), SendError> {
+        let spoiler = match error {
+            BodyError::Spoiled(spoiler) => spoiler,
+            other => return Err(SendError::Body(other.to_string())),
+        };
+        let text = format!("{}: {}", spoiler.path, spoiler.what);
+        self.news.warn("E207", text, "measured and asked again, nothing counted; after three times failed");
+        let now = spoiler.now.map(|found| Remeasured { stamp: found.stamp, fate: found.fate });
+        self.ledger.dissolve(shard.id, Some(Culprit { image: spoiler.image, now })).await?;
+        self.bodies.discard(shard.id).await;
+        Ok(())
+    }
+
+    fn upload_name(&self, shard: &ShardFacts) -> String {
+        format!("{}-{}-{}-{}.jsonl", self.options.jsonl_file_base, shard.run, shard.tag, shard.next_attempt)
+    }
+
+    async fn forget_file(&self, file: &RemoteFile) {
+        if let Err(failure) = self.provider.delete_file(&file.id).await {
+            tracing::warn!(file = %file.id, %failure, "a leftover stays at the provider");
+        }
+    }
+
+    /// Waits after a failure that may pass; any other ends the journey.
+    async fn patience(&self, failure: Failure, failures: &mut u32) -> Result<(), SendError> {
+        if !failure.is_passing() && failure.kind != Kind::Body {
+            return Err(failure.into());
+        }
+        *failures += 1;
+        tracing::warn!(%failure, failures, "an upload failed");
+        let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(*failures, random::unit()));
+        if failure.kind == Kind::Unreached {
+            self.still_unreached(failure)?;
+        }
+        self.pause_until(self.clock.now() + millis(pause)).await
+    }
+}

@@ -43,7 +43,7 @@ pub(crate) enum Request {
     /// A worker has answered a line and appended its result line.
     Answered { id: String, line: u32, failed: bool, end: u64, tokens: Tokens },
     /// A worker has answered a line and the scenario has lost it.
-    Lost { id: String, line: u32 },
+    Lost { id: String, line: u32, tokens: Tokens },
     /// A worker has written the error lines of what never ran.
     RestWritten { id: String, lines: u32, end: u64 },
 }
@@ -71,6 +71,8 @@ pub(crate) struct Service {
     given: u64,
     files: BTreeMap<u64, FileRecord>,
     file_numbers: HashMap<String, u64>,
+    /// When which file ends, so that a look at the time costs nothing.
+    file_ends: BTreeSet<(Millis, u64)>,
     batches: Vec<BatchRecord>,
     batch_numbers: HashMap<String, usize>,
     open: BTreeSet<usize>,
@@ -87,6 +89,7 @@ impl Service {
             given: 0,
             files: BTreeMap::new(),
             file_numbers: HashMap::new(),
+            file_ends: BTreeSet::new(),
             batches: Vec::new(),
             batch_numbers: HashMap::new(),
             open: BTreeSet::new(),
@@ -118,7 +121,7 @@ impl Service {
                 let event = Event::LineAnswered { batch: id, line, failed, end, tokens };
                 Ok(if known { Vec::new() } else { vec![event] })
             }
-            Request::Lost { id, line } => Ok(vec![Event::LineLost { batch: id, line }]),
+            Request::Lost { id, line, tokens } => Ok(vec![Event::LineLost { batch: id, line, tokens }]),
             Request::RestWritten { id, lines, end } => Ok(vec![Event::RestWritten { batch: id, lines, end }]),
         }
     }
@@ -166,10 +169,11 @@ impl Service {
         if self.batch(&id).is_none_or(|batch| batch.verdict.is_some()) {
             return Vec::new();
         }
-        if let (Some(limit), true) = (self.rules.enqueued_tokens, verdict.errors.is_empty()) {
-            if self.enqueued_tokens() + verdict.enqueued_tokens > limit {
-                verdict.errors.push(LineError::token_limit(verdict.model.as_deref().unwrap_or("the model"), limit));
-            }
+        if let Some(limit) = self.rules.enqueued_tokens
+            && verdict.errors.is_empty()
+            && self.enqueued_tokens() + verdict.enqueued_tokens > limit
+        {
+            verdict.errors.push(LineError::token_limit(verdict.model.as_deref().unwrap_or("the model"), limit));
         }
         if !verdict.errors.is_empty() {
             verdict.total = 0;
@@ -188,7 +192,7 @@ impl Service {
             let to = self.next_status(batch, now)?;
             Some(moved(&batch.asked.id, to, now))
         });
-        let over = self.files.values().filter(|file| file.expires_at <= now);
+        let over = self.file_ends.range(..=(now, u64::MAX)).filter_map(|(_, number)| self.files.get(number));
         moves.chain(over.map(|file| Event::FileRemoved { file: file.id.clone() })).collect()
     }
 
@@ -218,8 +222,10 @@ impl Service {
             Event::Began { seed } => self.seed = seed,
             Event::FileAdded { file } => self.insert_file(file),
             Event::FileRemoved { file } => {
-                if let Some(number) = self.file_numbers.remove(&file) {
-                    self.files.remove(&number);
+                if let Some(number) = self.file_numbers.remove(&file)
+                    && let Some(file) = self.files.remove(&number)
+                {
+                    self.file_ends.remove(&(file.expires_at, number));
                 }
             }
             Event::BatchOpened { batch } => {
@@ -242,8 +248,9 @@ impl Service {
                 *count += 1;
                 *bytes = end;
             }),
-            Event::LineLost { batch, line } => self.change(&batch, |record| {
+            Event::LineLost { batch, line, tokens } => self.change(&batch, |record| {
                 record.answered.insert(line);
+                record.tokens += tokens;
                 record.completed += 1;
             }),
             Event::RestWritten { batch, lines, end } => self.change(&batch, |record| {
@@ -256,6 +263,7 @@ impl Service {
 
     fn insert_file(&mut self, file: FileRecord) {
         self.file_numbers.insert(file.id.clone(), self.given);
+        self.file_ends.insert((file.expires_at, self.given));
         self.files.insert(self.given, file);
         self.given += 1;
     }

@@ -67,10 +67,10 @@ impl Folder {
 
     /// Removes the bytes of `id`, if there are any.
     pub(crate) fn remove(&self, id: &str) {
-        if let Err(cause) = std::fs::remove_file(self.files.join(id)) {
-            if cause.kind() != ErrorKind::NotFound {
-                tracing::warn!(file = id, %cause, "a file could not be removed");
-            }
+        if let Err(cause) = std::fs::remove_file(self.files.join(id))
+            && cause.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!(file = id, %cause, "a file could not be removed");
         }
     }
 

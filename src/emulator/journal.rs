@@ -89,11 +89,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("temp dir");
         let path = folder.path().join("state.jsonl");
         let event = Event::Began { seed: "s".to_owned() };
-        Journal::open(&path, drop).and_then(|mut journal| journal.append(&[event.clone()])).expect("journal");
+        Journal::open(&path, drop)
+            .and_then(|mut journal| journal.append(std::slice::from_ref(&event)))
+            .expect("journal");
         let mut file = atomic_file::append_private(&path).expect("open");
         file.write_all(b"{\"event\":\"beg").expect("torn");
-        assert_eq!(replayed(&path).expect("replay"), [event.clone()]);
-        Journal::open(&path, drop).and_then(|mut journal| journal.append(&[event.clone()])).expect("journal");
+        assert_eq!(replayed(&path).expect("replay"), std::slice::from_ref(&event));
+        Journal::open(&path, drop)
+            .and_then(|mut journal| journal.append(std::slice::from_ref(&event)))
+            .expect("journal");
         assert_eq!(replayed(&path).expect("replay"), [event.clone(), event]);
         file.write_all(b"nonsense\n").expect("broken");
         assert_eq!(replayed(&path).map_err(|cause| cause.kind()), Err(ErrorKind::InvalidData));

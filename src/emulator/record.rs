@@ -216,7 +216,7 @@ pub(crate) enum Event {
     /// A line was answered; its result line ends at byte `end` of the error file (`failed`) or of the output file.
     LineAnswered { batch: String, line: u32, failed: bool, end: u64, tokens: Tokens },
     /// A line that ran and left no trace in either file: a fault of the scenario.
-    LineLost { batch: String, line: u32 },
+    LineLost { batch: String, line: u32, tokens: Tokens },
     /// The lines that never ran stand in the error file, which ends at byte `end`.
     RestWritten { batch: String, lines: u32, end: u64 },
 }

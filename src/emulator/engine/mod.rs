@@ -76,13 +76,13 @@ impl Said {
     /// Cuts the text where the request's limit is reached, as a model that runs out of tokens does.
     #[must_use]
     pub fn within(mut self, limit: Option<u64>) -> Self {
-        if let (Some(limit), Some(content)) = (limit, &mut self.content) {
-            if self.completion_tokens > limit {
-                let bytes = usize::try_from(limit.saturating_mul(BYTES_PER_TOKEN)).unwrap_or(usize::MAX);
-                content.truncate(content.floor_char_boundary(bytes));
-                self.completion_tokens = limit;
-                "length".clone_into(&mut self.finish_reason);
-            }
+        if let (Some(limit), Some(content)) = (limit, &mut self.content)
+            && self.completion_tokens > limit
+        {
+            let bytes = usize::try_from(limit.saturating_mul(BYTES_PER_TOKEN)).unwrap_or(usize::MAX);
+            content.truncate(content.floor_char_boundary(bytes));
+            self.completion_tokens = limit;
+            "length".clone_into(&mut self.finish_reason);
         }
         self
     }

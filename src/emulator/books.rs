@@ -31,7 +31,7 @@ pub(crate) struct Books {
     faults: HashMap<String, BatchRule>,
     /// Where the search for work begins, so that batches take turns.
     turn: usize,
-    /// The journal could not be written: memory is ahead of it, nothing more is accepted.
+    /// Nothing more is accepted: the books are closed, or the disk has failed and memory is ahead of the journal.
     broken: bool,
 }
 
@@ -68,9 +68,6 @@ impl Books {
 
     /// Decides on `request`, writes it down and does it; then whatever is due by time.
     pub(crate) fn commit(&mut self, now: Millis, request: Request) -> Result<Vec<Event>, Refusal> {
-        if self.broken {
-            return Err(Refusal::server_error());
-        }
         let events = self.service.decide(now, request)?;
         self.record(&events)?;
         self.settle(now)?;
@@ -90,6 +87,7 @@ impl Books {
 
     /// Writes events into the journal and makes them true.
     pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), Refusal> {
+        self.still_open()?;
         let written = self.journal.append(events);
         self.or_broken(written)?;
         for event in events {
@@ -118,8 +116,20 @@ impl Books {
         }
     }
 
+    /// Whether anything may still be written.
+    pub(crate) fn still_open(&self) -> Result<(), Refusal> {
+        if self.broken { Err(Refusal::server_error()) } else { Ok(()) }
+    }
+
+    /// Closes the books: nothing is written any more, and another server may open the state folder.
+    pub(crate) fn close(&mut self) {
+        self.broken = true;
+        self.folder.unlock();
+    }
+
     /// Writes a line of the bill, if there is one.
     pub(crate) fn bill(&mut self, now: Millis, entry: &Entry<'_>) -> Result<(), Refusal> {
+        self.still_open()?;
         let written = self.bill.as_mut().map_or(Ok(()), |bill| bill.write(now, entry));
         self.or_broken(written)
     }

@@ -4,6 +4,11 @@
 //! events between the two into the journal. What is due by time alone ([`Service::due`]) comes as events too, so a
 //! replayed journal gives the same service.
 
+mod listing;
+mod snapshot;
+
+pub(crate) use listing::Page;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -55,12 +60,6 @@ pub(crate) struct NewBatch {
     pub(crate) endpoint: String,
     pub(crate) metadata: Option<BTreeMap<String, String>>,
     pub(crate) results_live: Option<Duration>,
-}
-
-/// A page of a listing: the records, and whether there are more.
-pub(crate) struct Page<T> {
-    pub(crate) records: Vec<T>,
-    pub(crate) has_more: bool,
 }
 
 /// The service.
@@ -220,7 +219,10 @@ impl Service {
     pub(crate) fn apply(&mut self, event: Event) {
         match event {
             Event::Began { seed } => self.seed = seed,
-            Event::FileAdded { file } => self.insert_file(file),
+            Event::FileAdded { file } => self.insert_file(self.given, file),
+            Event::FileKept { number, file } => self.insert_file(number, file),
+            Event::BatchKept { record } => self.insert_batch(*record),
+            Event::Counted { given } => self.given = given,
             Event::FileRemoved { file } => {
                 if let Some(number) = self.file_numbers.remove(&file)
                     && let Some(file) = self.files.remove(&number)
@@ -230,10 +232,7 @@ impl Service {
             }
             Event::BatchOpened { batch } => {
                 self.given += 3;
-                let number = self.batches.len();
-                self.batch_numbers.insert(batch.id.clone(), number);
-                self.batches.push(BatchRecord::new(batch));
-                self.open.insert(number);
+                self.insert_batch(BatchRecord::new(batch));
             }
             Event::BatchRead { batch, verdict } => self.change(&batch, |record| record.verdict = Some(verdict)),
             Event::BatchMoved { batch, to, at } => self.enter(&batch, to, at),
@@ -261,11 +260,20 @@ impl Service {
         }
     }
 
-    fn insert_file(&mut self, file: FileRecord) {
-        self.file_numbers.insert(file.id.clone(), self.given);
-        self.file_ends.insert((file.expires_at, self.given));
-        self.files.insert(self.given, file);
-        self.given += 1;
+    fn insert_file(&mut self, number: u64, file: FileRecord) {
+        self.file_numbers.insert(file.id.clone(), number);
+        self.file_ends.insert((file.expires_at, number));
+        self.files.insert(number, file);
+        self.given = number + 1;
+    }
+
+    fn insert_batch(&mut self, record: BatchRecord) {
+        let number = self.batches.len();
+        self.batch_numbers.insert(record.asked.id.clone(), number);
+        if !record.status.is_terminal() {
+            self.open.insert(number);
+        }
+        self.batches.push(record);
     }
 
     fn change(&mut self, id: &str, change: impl FnOnce(&mut BatchRecord)) {
@@ -282,7 +290,7 @@ impl Service {
         let Some(number) = self.batch_numbers.get(id).copied() else { return };
         self.open.remove(&number);
         for file in result_files(&self.batches[number], at) {
-            self.insert_file(file);
+            self.insert_file(self.given, file);
         }
     }
 
@@ -313,52 +321,10 @@ impl Service {
                 [&asked.input_file_id, &asked.output_file_id, &asked.error_file_id].into_iter().any(|id| id == file)
             })
     }
-
-    /// Batches newest first, at most `limit` after `after`, without those that `hidden` says.
-    pub(crate) fn batches(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-        hidden: impl Fn(&str) -> bool,
-    ) -> Result<Page<&BatchRecord>, Refusal> {
-        let end = match after {
-            Some(id) => *self.batch_numbers.get(id).ok_or_else(|| Refusal::no_such_batch(id).param("after"))?,
-            None => self.batches.len(),
-        };
-        let rest = self.batches[..end].iter().rev().filter(|batch| !hidden(&batch.asked.id));
-        Ok(page(rest, limit))
-    }
-
-    /// Files of `purpose`, at most `limit` after `after`.
-    pub(crate) fn files(
-        &self,
-        purpose: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-        newest_first: bool,
-    ) -> Result<Page<&FileRecord>, Refusal> {
-        let cursor = match after {
-            Some(id) => Some(*self.file_numbers.get(id).ok_or_else(|| Refusal::no_such_file(id).param("after"))?),
-            None => None,
-        };
-        let wanted = |file: &&FileRecord| purpose.is_none_or(|purpose| purpose == file.purpose.word());
-        Ok(if newest_first {
-            let end = cursor.unwrap_or(u64::MAX);
-            page(self.files.range(..end).rev().map(|(_, file)| file).filter(wanted), limit)
-        } else {
-            let begin = cursor.map_or(0, |number| number + 1);
-            page(self.files.range(begin..).map(|(_, file)| file).filter(wanted), limit)
-        })
-    }
 }
 
 fn moved(id: &str, to: Status, at: Millis) -> Event {
     Event::BatchMoved { batch: id.to_owned(), to, at }
-}
-
-fn page<'a, T>(mut rest: impl Iterator<Item = &'a T>, limit: usize) -> Page<&'a T> {
-    let records: Vec<&T> = rest.by_ref().take(limit).collect();
-    Page { has_more: rest.next().is_some(), records }
 }
 
 /// The result files of a batch that has just ended; a failed batch has none, and neither has a side without lines.

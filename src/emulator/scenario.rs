@@ -172,6 +172,9 @@ pub struct BatchRule {
     pub fail: Option<Failed>,
     /// Its window ends after that many answered lines.
     pub expire_after_lines: Option<u32>,
+    /// A cancel is answered with `cancelling`, and the batch completes all the same.
+    #[serde(default)]
+    pub ignore_cancel: bool,
     /// Its lines are answered in an order of their own.
     #[serde(default)]
     pub shuffle: bool,

@@ -121,6 +121,8 @@ pub struct ServerOptions {
     pub upload_bytes_per_second: Option<u64>,
     /// Refuses requests without a key; any key will do.
     pub require_key: bool,
+    /// A journal longer than this is compacted at start.
+    pub compact_above_bytes: u64,
     /// The time.
     pub clock: Clock,
     /// Who hears of the ends of its threads; none = nobody.
@@ -151,6 +153,7 @@ impl ServerOptions {
             limits: Limits::default(),
             upload_bytes_per_second: None,
             require_key: false,
+            compact_above_bytes: 16 * 1024 * 1024,
             clock: Clock::wall(),
             notices: None,
         }
@@ -226,6 +229,9 @@ fn open_books(options: &ServerOptions) -> io::Result<Books> {
         let began = Event::Began { seed: random::letters(16)? };
         journal.append(std::slice::from_ref(&began))?;
         service.apply(began);
+    }
+    if journal.length()? > options.compact_above_bytes {
+        journal = Journal::rewrite(&folder.journal(), service.snapshot())?;
     }
     folder.agree_with(&service)?;
     let bill = options.bill.as_deref().map(Bill::open).transpose()?;
@@ -309,6 +315,8 @@ impl Server {
             join(thread);
         }
         self.workers.drain(..).for_each(join);
+        // The HTTP threads let go of what they share at their leisure; the state folder is free from now on.
+        self.shared.books().0.close();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::emulator::bill::Entry;
 use crate::emulator::books::Books;
 use crate::emulator::core::{NewBatch, Request};
 use crate::emulator::parse::{ListQuery, new_batch};
-use crate::emulator::record::{BatchRecord, Event};
+use crate::emulator::record::{BatchRecord, Event, Status};
 use crate::emulator::refusal::Refusal;
 use crate::emulator::runner::Shared;
 use crate::emulator::scenario::{BatchRule, Door};
@@ -101,8 +101,17 @@ pub(crate) async fn cancel(request: HttpRequest, shared: Data<Shared>, id: Path<
     through(&shared, &request, Door::CancelBatch, async |_| {
         let (mut books, now) = shared.books();
         books.settle(now)?;
-        books.commit(now, Request::CancelBatch { id: id.to_string() })?;
+        let ignored = matches!(books.fault(&id), Some(BatchRule { ignore_cancel: true, .. }));
+        if !ignored {
+            books.commit(now, Request::CancelBatch { id: id.to_string() })?;
+        }
         books.bill(now, &Entry::Cancel { batch: &id })?;
+        if ignored {
+            let batch = books.service.batch(&id).ok_or_else(|| Refusal::no_such_batch(&id))?;
+            let mut object = serde_json::to_value(BatchObject::from(batch)).unwrap_or_default();
+            object["status"] = Status::Cancelling.word().into();
+            return Ok(json(&object));
+        }
         shared.ring();
         show(&books, &id)
     })

@@ -95,3 +95,13 @@ async fn a_batch_shows_what_the_scenario_wants_and_answers_out_of_order() {
     assert_eq!(order.len(), 9);
     assert!(!order.is_sorted(), "{order:?}");
 }
+
+#[actix_web::test]
+async fn a_batch_completes_while_it_is_being_cancelled() {
+    let site = Site::with_scenario("[[batch]]\nignore_cancel = true\n");
+    let id = site.begin(input(3)).await;
+    let path = format!("/batches/{}/cancel", id.as_str().expect("id"));
+    assert_eq!(site.post(&path, &json!({})).await.1["status"], "cancelling");
+    let batch = site.until_status(&id, "completed").await;
+    assert_eq!(lines(&site.text(&batch["output_file_id"]).await).len(), 3);
+}

@@ -102,3 +102,9 @@ fn an_upstream_is_asked_with_the_body_as_it_came() {
     server.stop();
     assert_eq!(ask(&body(&png(7), "")).expect_err("gone").status, 503);
 }
+
+#[tokio::test]
+async fn an_upstream_may_be_dropped_on_any_thread() {
+    drop(upstream::Upstream::new("http://127.0.0.1:9", None, 2).expect("upstream"));
+    assert!(upstream::Upstream::new("not a url", None, 2).is_err());
+}

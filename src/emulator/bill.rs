@@ -107,10 +107,10 @@ impl Bill {
 
     /// Writes one entry.
     pub(crate) fn write(&mut self, at: Millis, entry: &Entry<'_>) -> io::Result<()> {
-        if let Entry::Line { batch, custom_id, .. } = entry {
-            if !self.lines.insert(key(batch, custom_id)) {
-                return Ok(());
-            }
+        if let Entry::Line { batch, custom_id, .. } = entry
+            && !self.lines.insert(key(batch, custom_id))
+        {
+            return Ok(());
         }
         let mut line = serde_json::to_vec(&Stamped { at, entry })?;
         line.push(b'\n');

@@ -18,6 +18,7 @@ use super::record::{BatchRecord, Bits, Event, Status, Verdict};
 use super::refusal::Refusal;
 use super::scenario::BatchRule;
 use crate::kit::clock::Millis;
+use crate::kit::hash;
 
 /// The books.
 pub(crate) struct Books {
@@ -26,9 +27,11 @@ pub(crate) struct Books {
     journal: Journal,
     bill: Option<Bill>,
     desks: HashMap<String, Desk>,
+    /// What the scenario has for each batch of this process.
+    faults: HashMap<String, BatchRule>,
     /// Where the search for work begins, so that batches take turns.
     turn: usize,
-    /// The journal could not be written: memory is ahead of it, nothing more is accepted.
+    /// Nothing more is accepted: the books are closed, or the disk has failed and memory is ahead of the journal.
     broken: bool,
 }
 
@@ -36,14 +39,15 @@ pub(crate) struct Books {
 #[derive(Default)]
 struct Desk {
     index: Option<Arc<Index>>,
-    /// No line before it is free.
+    /// No line before this place of the order is free.
     cursor: u32,
     in_flight: u32,
     /// Somebody reads the input file, or writes the rest.
     busy: bool,
     output: Option<File>,
     errors: Option<File>,
-    fault: Option<BatchRule>,
+    /// The lines in the order of the scenario; empty = in their own.
+    order: Vec<u32>,
 }
 
 /// Work for a worker.
@@ -59,14 +63,11 @@ pub(crate) enum Job {
 impl Books {
     /// Books on `service`, which is what the journal says.
     pub(crate) fn new(service: Service, folder: Arc<Folder>, journal: Journal, bill: Option<Bill>) -> Self {
-        Self { service, folder, journal, bill, desks: HashMap::new(), turn: 0, broken: false }
+        Self { service, folder, journal, bill, desks: HashMap::new(), faults: HashMap::new(), turn: 0, broken: false }
     }
 
     /// Decides on `request`, writes it down and does it; then whatever is due by time.
     pub(crate) fn commit(&mut self, now: Millis, request: Request) -> Result<Vec<Event>, Refusal> {
-        if self.broken {
-            return Err(Refusal::server_error());
-        }
         let events = self.service.decide(now, request)?;
         self.record(&events)?;
         self.settle(now)?;
@@ -86,6 +87,7 @@ impl Books {
 
     /// Writes events into the journal and makes them true.
     pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), Refusal> {
+        self.still_open()?;
         let written = self.journal.append(events);
         self.or_broken(written)?;
         for event in events {
@@ -114,8 +116,20 @@ impl Books {
         }
     }
 
+    /// Whether anything may still be written.
+    pub(crate) fn still_open(&self) -> Result<(), Refusal> {
+        if self.broken { Err(Refusal::server_error()) } else { Ok(()) }
+    }
+
+    /// Closes the books: nothing is written any more, and another server may open the state folder.
+    pub(crate) fn close(&mut self) {
+        self.broken = true;
+        self.folder.unlock();
+    }
+
     /// Writes a line of the bill, if there is one.
     pub(crate) fn bill(&mut self, now: Millis, entry: &Entry<'_>) -> Result<(), Refusal> {
+        self.still_open()?;
         let written = self.bill.as_mut().map_or(Ok(()), |bill| bill.write(now, entry));
         self.or_broken(written)
     }
@@ -128,26 +142,23 @@ impl Books {
         })
     }
 
-    /// The scenario's fault of a new batch.
+    /// Keeps the scenario's fault of a new batch.
     pub(crate) fn mark(&mut self, batch: &str, fault: Option<&BatchRule>) {
-        self.desks.entry(batch.to_owned()).or_default().fault = fault.cloned();
+        if let Some(fault) = fault {
+            self.faults.insert(batch.to_owned(), fault.clone());
+        }
     }
 
-    /// Whether the scenario hides a batch from this listing.
-    pub(crate) fn is_hidden(&self, batch: &str) -> bool {
-        self.desks.get(batch).and_then(|desk| desk.fault.as_ref()).is_some_and(|fault| fault.hide_from_lists > 0)
+    /// The scenario's fault of a batch.
+    pub(crate) fn fault(&self, batch: &str) -> Option<&BatchRule> {
+        self.faults.get(batch)
     }
 
     /// A listing has been given: hidden batches come one nearer to being seen.
     pub(crate) fn listed(&mut self) {
-        for fault in self.desks.values_mut().filter_map(|desk| desk.fault.as_mut()) {
+        for fault in self.faults.values_mut() {
             fault.hide_from_lists = fault.hide_from_lists.saturating_sub(1);
         }
-    }
-
-    /// The failure that the scenario has for the validation of `batch`.
-    pub(crate) fn forced_failure(&self, batch: &str) -> Option<super::scenario::Failed> {
-        self.desks.get(batch)?.fault.as_ref()?.fail.clone()
     }
 
     /// Whether any batch waits for its workers or for its time.
@@ -178,6 +189,10 @@ impl Books {
     pub(crate) fn read(&mut self, now: Millis, batch: &str, verdict: Verdict, index: Index) -> Result<(), Refusal> {
         if let Some(desk) = self.desks.get_mut(batch) {
             desk.busy = false;
+            if self.faults.get(batch).is_some_and(|fault| fault.shuffle) {
+                desk.order = (0..index.len()).collect();
+                desk.order.sort_by_cached_key(|line| hash::short(format!("{batch}/{line}").as_bytes()));
+            }
             desk.index = Some(Arc::new(index));
         }
         self.commit(now, Request::Read { id: batch.to_owned(), verdict }).map(drop)
@@ -216,7 +231,7 @@ impl Books {
         self.commit(
             now,
             if written.bytes.is_empty() {
-                Request::Lost { id, line }
+                Request::Lost { id, line, tokens }
             } else {
                 Request::Answered { id, line, failed: written.failed, end, tokens }
             },
@@ -225,7 +240,7 @@ impl Books {
     }
 
     fn expire_if_told(&mut self, now: Millis, batch: &str) -> Result<(), Refusal> {
-        let after = self.desks.get(batch).and_then(|desk| desk.fault.as_ref()?.expire_after_lines);
+        let after = self.fault(batch).and_then(|fault| fault.expire_after_lines);
         let answered = self.service.batch(batch).map_or(0, |record| record.answered.len());
         match after {
             Some(after) if answered >= after => {
@@ -303,12 +318,13 @@ impl Desk {
 
     fn free_line(&mut self, batch: &BatchRecord) -> Option<(u32, (u64, u64))> {
         // Only forwards: a line that was handed out is answered or the process ends.
-        while self.cursor < batch.total() && batch.answered.contains(self.cursor) {
+        while self.cursor < batch.total() {
+            let line = self.order.get(self.cursor as usize).copied().unwrap_or(self.cursor);
             self.cursor += 1;
+            if !batch.answered.contains(line) {
+                return self.index.as_ref()?.span(line).map(|span| (line, span));
+            }
         }
-        let line = self.cursor;
-        let span = self.index.as_ref()?.span(line).filter(|_| line < batch.total())?;
-        self.cursor += 1;
-        Some((line, span))
+        None
     }
 }

@@ -4,6 +4,11 @@
 //! events between the two into the journal. What is due by time alone ([`Service::due`]) comes as events too, so a
 //! replayed journal gives the same service.
 
+mod listing;
+mod snapshot;
+
+pub(crate) use listing::Page;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -43,7 +48,7 @@ pub(crate) enum Request {
     /// A worker has answered a line and appended its result line.
     Answered { id: String, line: u32, failed: bool, end: u64, tokens: Tokens },
     /// A worker has answered a line and the scenario has lost it.
-    Lost { id: String, line: u32 },
+    Lost { id: String, line: u32, tokens: Tokens },
     /// A worker has written the error lines of what never ran.
     RestWritten { id: String, lines: u32, end: u64 },
 }
@@ -57,12 +62,6 @@ pub(crate) struct NewBatch {
     pub(crate) results_live: Option<Duration>,
 }
 
-/// A page of a listing: the records, and whether there are more.
-pub(crate) struct Page<T> {
-    pub(crate) records: Vec<T>,
-    pub(crate) has_more: bool,
-}
-
 /// The service.
 pub(crate) struct Service {
     rules: Rules,
@@ -71,6 +70,8 @@ pub(crate) struct Service {
     given: u64,
     files: BTreeMap<u64, FileRecord>,
     file_numbers: HashMap<String, u64>,
+    /// When which file ends, so that a look at the time costs nothing.
+    file_ends: BTreeSet<(Millis, u64)>,
     batches: Vec<BatchRecord>,
     batch_numbers: HashMap<String, usize>,
     open: BTreeSet<usize>,
@@ -87,6 +88,7 @@ impl Service {
             given: 0,
             files: BTreeMap::new(),
             file_numbers: HashMap::new(),
+            file_ends: BTreeSet::new(),
             batches: Vec::new(),
             batch_numbers: HashMap::new(),
             open: BTreeSet::new(),
@@ -118,7 +120,7 @@ impl Service {
                 let event = Event::LineAnswered { batch: id, line, failed, end, tokens };
                 Ok(if known { Vec::new() } else { vec![event] })
             }
-            Request::Lost { id, line } => Ok(vec![Event::LineLost { batch: id, line }]),
+            Request::Lost { id, line, tokens } => Ok(vec![Event::LineLost { batch: id, line, tokens }]),
             Request::RestWritten { id, lines, end } => Ok(vec![Event::RestWritten { batch: id, lines, end }]),
         }
     }
@@ -166,10 +168,11 @@ impl Service {
         if self.batch(&id).is_none_or(|batch| batch.verdict.is_some()) {
             return Vec::new();
         }
-        if let (Some(limit), true) = (self.rules.enqueued_tokens, verdict.errors.is_empty()) {
-            if self.enqueued_tokens() + verdict.enqueued_tokens > limit {
-                verdict.errors.push(LineError::token_limit(verdict.model.as_deref().unwrap_or("the model"), limit));
-            }
+        if let Some(limit) = self.rules.enqueued_tokens
+            && verdict.errors.is_empty()
+            && self.enqueued_tokens() + verdict.enqueued_tokens > limit
+        {
+            verdict.errors.push(LineError::token_limit(verdict.model.as_deref().unwrap_or("the model"), limit));
         }
         if !verdict.errors.is_empty() {
             verdict.total = 0;
@@ -188,7 +191,7 @@ impl Service {
             let to = self.next_status(batch, now)?;
             Some(moved(&batch.asked.id, to, now))
         });
-        let over = self.files.values().filter(|file| file.expires_at <= now);
+        let over = self.file_ends.range(..=(now, u64::MAX)).filter_map(|(_, number)| self.files.get(number));
         moves.chain(over.map(|file| Event::FileRemoved { file: file.id.clone() })).collect()
     }
 
@@ -216,18 +219,20 @@ impl Service {
     pub(crate) fn apply(&mut self, event: Event) {
         match event {
             Event::Began { seed } => self.seed = seed,
-            Event::FileAdded { file } => self.insert_file(file),
+            Event::FileAdded { file } => self.insert_file(self.given, file),
+            Event::FileKept { number, file } => self.insert_file(number, file),
+            Event::BatchKept { record } => self.insert_batch(*record),
+            Event::Counted { given } => self.given = given,
             Event::FileRemoved { file } => {
-                if let Some(number) = self.file_numbers.remove(&file) {
-                    self.files.remove(&number);
+                if let Some(number) = self.file_numbers.remove(&file)
+                    && let Some(file) = self.files.remove(&number)
+                {
+                    self.file_ends.remove(&(file.expires_at, number));
                 }
             }
             Event::BatchOpened { batch } => {
                 self.given += 3;
-                let number = self.batches.len();
-                self.batch_numbers.insert(batch.id.clone(), number);
-                self.batches.push(BatchRecord::new(batch));
-                self.open.insert(number);
+                self.insert_batch(BatchRecord::new(batch));
             }
             Event::BatchRead { batch, verdict } => self.change(&batch, |record| record.verdict = Some(verdict)),
             Event::BatchMoved { batch, to, at } => self.enter(&batch, to, at),
@@ -242,8 +247,9 @@ impl Service {
                 *count += 1;
                 *bytes = end;
             }),
-            Event::LineLost { batch, line } => self.change(&batch, |record| {
+            Event::LineLost { batch, line, tokens } => self.change(&batch, |record| {
                 record.answered.insert(line);
+                record.tokens += tokens;
                 record.completed += 1;
             }),
             Event::RestWritten { batch, lines, end } => self.change(&batch, |record| {
@@ -254,10 +260,20 @@ impl Service {
         }
     }
 
-    fn insert_file(&mut self, file: FileRecord) {
-        self.file_numbers.insert(file.id.clone(), self.given);
-        self.files.insert(self.given, file);
-        self.given += 1;
+    fn insert_file(&mut self, number: u64, file: FileRecord) {
+        self.file_numbers.insert(file.id.clone(), number);
+        self.file_ends.insert((file.expires_at, number));
+        self.files.insert(number, file);
+        self.given = number + 1;
+    }
+
+    fn insert_batch(&mut self, record: BatchRecord) {
+        let number = self.batches.len();
+        self.batch_numbers.insert(record.asked.id.clone(), number);
+        if !record.status.is_terminal() {
+            self.open.insert(number);
+        }
+        self.batches.push(record);
     }
 
     fn change(&mut self, id: &str, change: impl FnOnce(&mut BatchRecord)) {
@@ -274,7 +290,7 @@ impl Service {
         let Some(number) = self.batch_numbers.get(id).copied() else { return };
         self.open.remove(&number);
         for file in result_files(&self.batches[number], at) {
-            self.insert_file(file);
+            self.insert_file(self.given, file);
         }
     }
 
@@ -305,52 +321,10 @@ impl Service {
                 [&asked.input_file_id, &asked.output_file_id, &asked.error_file_id].into_iter().any(|id| id == file)
             })
     }
-
-    /// Batches newest first, at most `limit` after `after`, without those that `hidden` says.
-    pub(crate) fn batches(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-        hidden: impl Fn(&str) -> bool,
-    ) -> Result<Page<&BatchRecord>, Refusal> {
-        let end = match after {
-            Some(id) => *self.batch_numbers.get(id).ok_or_else(|| Refusal::no_such_batch(id).param("after"))?,
-            None => self.batches.len(),
-        };
-        let rest = self.batches[..end].iter().rev().filter(|batch| !hidden(&batch.asked.id));
-        Ok(page(rest, limit))
-    }
-
-    /// Files of `purpose`, at most `limit` after `after`.
-    pub(crate) fn files(
-        &self,
-        purpose: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-        newest_first: bool,
-    ) -> Result<Page<&FileRecord>, Refusal> {
-        let cursor = match after {
-            Some(id) => Some(*self.file_numbers.get(id).ok_or_else(|| Refusal::no_such_file(id).param("after"))?),
-            None => None,
-        };
-        let wanted = |file: &&FileRecord| purpose.is_none_or(|purpose| purpose == file.purpose.word());
-        Ok(if newest_first {
-            let end = cursor.unwrap_or(u64::MAX);
-            page(self.files.range(..end).rev().map(|(_, file)| file).filter(wanted), limit)
-        } else {
-            let begin = cursor.map_or(0, |number| number + 1);
-            page(self.files.range(begin..).map(|(_, file)| file).filter(wanted), limit)
-        })
-    }
 }
 
 fn moved(id: &str, to: Status, at: Millis) -> Event {
     Event::BatchMoved { batch: id.to_owned(), to, at }
-}
-
-fn page<'a, T>(mut rest: impl Iterator<Item = &'a T>, limit: usize) -> Page<&'a T> {
-    let records: Vec<&T> = rest.by_ref().take(limit).collect();
-    Page { has_more: rest.next().is_some(), records }
 }
 
 /// The result files of a batch that has just ended; a failed batch has none, and neither has a side without lines.

@@ -12,7 +12,7 @@ use crate::kit::atomic_file::{self, Access, Draft, Durability};
 pub(crate) struct Folder {
     root: PathBuf,
     files: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -28,7 +28,14 @@ impl Folder {
             }
             TryLockError::Error(cause) => cause,
         })?;
-        Ok(Self { root: root.to_owned(), files, _lock: lock })
+        Ok(Self { root: root.to_owned(), files, lock })
+    }
+
+    /// Lets another server have the folder; whoever still holds this one must not write any more.
+    pub(crate) fn unlock(&self) {
+        if let Err(cause) = self.lock.unlock() {
+            tracing::warn!(%cause, "the state folder cannot be unlocked before the process ends");
+        }
     }
 
     /// Where the journal lies.
@@ -67,10 +74,10 @@ impl Folder {
 
     /// Removes the bytes of `id`, if there are any.
     pub(crate) fn remove(&self, id: &str) {
-        if let Err(cause) = std::fs::remove_file(self.files.join(id)) {
-            if cause.kind() != ErrorKind::NotFound {
-                tracing::warn!(file = id, %cause, "a file could not be removed");
-            }
+        if let Err(cause) = std::fs::remove_file(self.files.join(id))
+            && cause.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!(file = id, %cause, "a file could not be removed");
         }
     }
 

@@ -1,14 +1,14 @@
 //! The append-only journal: one event a line, replayed at start.
 //!
 //! It survives the end of the process at any moment, because what was written is the system's; it is not synced, so a
-//! power cut may lose its last lines. A torn last line is cut off, anything else unreadable is an error.
+//! power cut may lose its last lines. A long journal is replaced at start by the shortest that leads to the same state. A torn last line is cut off, anything else unreadable is an error.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Write as _};
 use std::path::Path;
 
 use super::record::Event;
-use crate::kit::atomic_file;
+use crate::kit::atomic_file::{self, Access, Draft, Durability};
 
 /// The open journal.
 #[derive(Debug)]
@@ -37,6 +37,25 @@ impl Journal {
             replay(event);
         }
         Ok(Self { file: atomic_file::append_private(path)? })
+    }
+
+    /// Replaces the journal at `path` by `events`, at once or not at all.
+    pub(crate) fn rewrite(path: &Path, events: impl Iterator<Item = Event>) -> io::Result<Self> {
+        let mut draft = Draft::create(atomic_file::folder_of(path), Access::Private)?;
+        let mut writer = BufWriter::new(draft.file()?);
+        for event in events {
+            serde_json::to_writer(&mut writer, &event)?;
+            writer.write_all(b"\n")?;
+        }
+        writer.flush()?;
+        drop(writer);
+        draft.publish(path, Durability::Synced)?;
+        Ok(Self { file: atomic_file::append_private(path)? })
+    }
+
+    /// Bytes of the journal.
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        self.file.metadata().map(|data| data.len())
     }
 
     /// Appends events at one go.
@@ -89,11 +108,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("temp dir");
         let path = folder.path().join("state.jsonl");
         let event = Event::Began { seed: "s".to_owned() };
-        Journal::open(&path, drop).and_then(|mut journal| journal.append(&[event.clone()])).expect("journal");
+        Journal::open(&path, drop)
+            .and_then(|mut journal| journal.append(std::slice::from_ref(&event)))
+            .expect("journal");
         let mut file = atomic_file::append_private(&path).expect("open");
         file.write_all(b"{\"event\":\"beg").expect("torn");
-        assert_eq!(replayed(&path).expect("replay"), [event.clone()]);
-        Journal::open(&path, drop).and_then(|mut journal| journal.append(&[event.clone()])).expect("journal");
+        assert_eq!(replayed(&path).expect("replay"), std::slice::from_ref(&event));
+        Journal::open(&path, drop)
+            .and_then(|mut journal| journal.append(std::slice::from_ref(&event)))
+            .expect("journal");
         assert_eq!(replayed(&path).expect("replay"), [event.clone(), event]);
         file.write_all(b"nonsense\n").expect("broken");
         assert_eq!(replayed(&path).map_err(|cause| cause.kind()), Err(ErrorKind::InvalidData));

@@ -124,7 +124,7 @@ pub(crate) struct Opened {
 }
 
 /// When a batch entered each status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Times {
     pub(crate) in_progress: Option<Millis>,
     pub(crate) finalizing: Option<Millis>,
@@ -136,7 +136,7 @@ pub(crate) struct Times {
 }
 
 /// A batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BatchRecord {
     pub(crate) asked: Opened,
     pub(crate) status: Status,
@@ -216,13 +216,19 @@ pub(crate) enum Event {
     /// A line was answered; its result line ends at byte `end` of the error file (`failed`) or of the output file.
     LineAnswered { batch: String, line: u32, failed: bool, end: u64, tokens: Tokens },
     /// A line that ran and left no trace in either file: a fault of the scenario.
-    LineLost { batch: String, line: u32 },
+    LineLost { batch: String, line: u32, tokens: Tokens },
     /// The lines that never ran stand in the error file, which ends at byte `end`.
     RestWritten { batch: String, lines: u32, end: u64 },
+    /// Of a compacted journal: a file and its number.
+    FileKept { number: u64, file: FileRecord },
+    /// Of a compacted journal: a batch as it stood.
+    BatchKept { record: Box<BatchRecord> },
+    /// The end of a compacted journal: numbers given so far.
+    Counted { given: u64 },
 }
 
 /// A growing set of small numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bits {
     words: Vec<u64>,
     count: u32,

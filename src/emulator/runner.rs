@@ -137,7 +137,7 @@ impl Shared {
             verdict.errors.push(LineError::cannot_find_file(file));
         }
         let (mut books, now) = self.books();
-        if let Some(forced) = books.forced_failure(batch) {
+        if let Some(forced) = books.fault(batch).and_then(|fault| fault.fail.clone()) {
             verdict.errors = vec![LineError { code: forced.code, message: forced.message, param: None, line: None }];
         }
         told(books.read(now, batch, verdict, index));

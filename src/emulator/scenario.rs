@@ -20,6 +20,8 @@
 //! hide_from_lists = 3
 //! expire_after_lines = 5
 //! fail = { code = "token_limit_exceeded", message = "Enqueued token limit reached for …" }
+//! shuffle = true
+//! show = [{ status = "completed", members = { error_file_id = "", output_file_id = "<absent>" } }]
 //!
 //! [[line]]                                   # every line that is about to be answered
 //! custom_id_contains = "page7"
@@ -30,6 +32,7 @@
 //! its visits, so the same run meets the same faults. Counts are the process's: they begin anew after a restart.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::refusal::Refusal;
 
@@ -119,6 +122,8 @@ pub struct DoorRule {
     pub code: Option<String>,
     /// Words of an error.
     pub message: Option<String>,
+    /// Parameter that an error names.
+    pub param: Option<String>,
     /// An error page instead of a JSON error, as gateways send it.
     #[serde(default)]
     pub html: bool,
@@ -142,6 +147,7 @@ impl DoorRule {
     pub fn refusal(&self) -> Refusal {
         let plain = Refusal::server_error();
         let mut refusal = Refusal::new(self.status, self.message.clone().unwrap_or(plain.message));
+        refusal.param.clone_from(&self.param);
         if let Some(code) = &self.code {
             if code == "insufficient_quota" {
                 refusal.kind.clone_from(code);
@@ -166,6 +172,39 @@ pub struct BatchRule {
     pub fail: Option<Failed>,
     /// Its window ends after that many answered lines.
     pub expire_after_lines: Option<u32>,
+    /// A cancel is answered with `cancelling`, and the batch completes all the same.
+    #[serde(default)]
+    pub ignore_cancel: bool,
+    /// Its lines are answered in an order of their own.
+    #[serde(default)]
+    pub shuffle: bool,
+    /// What its object shows instead of the truth.
+    #[serde(default)]
+    pub show: Vec<Show>,
+}
+
+/// Members of a batch object that are shown otherwise: lying counts, strange statuses, times in words.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Show {
+    /// Only while this is its true status; none = always.
+    pub status: Option<String>,
+    /// The members as they are shown; the words `<null>` and `<absent>` stand for what TOML cannot say.
+    pub members: serde_json::Map<String, Value>,
+}
+
+impl Show {
+    /// Changes `object`, an object of a batch.
+    pub fn apply(&self, object: &mut Value) {
+        let Some(members) = object.as_object_mut() else { return };
+        for (name, shown) in &self.members {
+            match shown.as_str() {
+                Some("<absent>") => drop(members.remove(name)),
+                Some("<null>") => drop(members.insert(name.clone(), Value::Null)),
+                _ => drop(members.insert(name.clone(), shown.clone())),
+            }
+        }
+    }
 }
 
 /// How a validation fails.

@@ -109,10 +109,10 @@ impl<'a> Checker<'a> {
         self.lines += 1;
         self.verdict.enqueued_tokens += enqueued_tokens;
         let judged = line.map_or_else(|| Err(LineError::invalid_json()), |line| self.judge(line));
-        if let Err(error) = judged {
-            if self.verdict.errors.len() < MOST_ERRORS {
-                self.verdict.errors.push(error.at(self.lines));
-            }
+        if let Err(error) = judged
+            && self.verdict.errors.len() < MOST_ERRORS
+        {
+            self.verdict.errors.push(error.at(self.lines));
         }
     }
 

@@ -2,16 +2,17 @@
 
 use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
 
 use super::{json, through};
 use crate::emulator::bill::Entry;
 use crate::emulator::books::Books;
 use crate::emulator::core::{NewBatch, Request};
 use crate::emulator::parse::{ListQuery, new_batch};
-use crate::emulator::record::{BatchRecord, Event};
+use crate::emulator::record::{BatchRecord, Event, Status};
 use crate::emulator::refusal::Refusal;
 use crate::emulator::runner::Shared;
-use crate::emulator::scenario::Door;
+use crate::emulator::scenario::{BatchRule, Door};
 use crate::emulator::wire::{BatchObject, ListObject};
 use crate::kit::clock::Millis;
 
@@ -45,7 +46,20 @@ fn open(books: &mut Books, shared: &Shared, now: Millis, asked: NewBatch) -> Res
 
 fn show(books: &Books, id: &str) -> Result<HttpResponse, Refusal> {
     let batch = books.service.batch(id).ok_or_else(|| Refusal::no_such_batch(id))?;
-    Ok(json(&BatchObject::from(batch)))
+    Ok(match books.fault(id) {
+        Some(fault) => json(&shown(batch, fault)),
+        None => json(&BatchObject::from(batch)),
+    })
+}
+
+/// A batch as the scenario shows it.
+fn shown(batch: &BatchRecord, fault: &BatchRule) -> Value {
+    let mut object = serde_json::to_value(BatchObject::from(batch)).unwrap_or_default();
+    let now = batch.status.word();
+    for show in fault.show.iter().filter(|show| show.status.as_deref().is_none_or(|status| status == now)) {
+        show.apply(&mut object);
+    }
+    object
 }
 
 pub(crate) async fn list(request: HttpRequest, shared: Data<Shared>, query: Query<ListQuery>) -> HttpResponse {
@@ -53,8 +67,21 @@ pub(crate) async fn list(request: HttpRequest, shared: Data<Shared>, query: Quer
         let (mut books, now) = shared.books();
         books.settle(now)?;
         let limit = query.limit(20, 100)?;
-        let page = books.service.batches(query.after(), limit, |id| books.is_hidden(id))?;
-        let answer = json(&ListObject::<BatchObject<'_>>::new(&page, |batch: &BatchRecord| &batch.asked.id));
+        let hidden = |id: &str| books.fault(id).is_some_and(|fault| fault.hide_from_lists > 0);
+        let page = books.service.batches(query.after(), limit, hidden)?;
+        let list = ListObject::<BatchObject<'_>>::new(&page, |batch: &BatchRecord| &batch.asked.id);
+        let faults: Vec<_> = page.records.iter().map(|batch| books.fault(&batch.asked.id)).collect();
+        let answer = if faults.iter().all(Option::is_none) {
+            json(&list)
+        } else {
+            let mut list = serde_json::to_value(list).unwrap_or_default();
+            for (place, (batch, fault)) in page.records.iter().zip(faults).enumerate() {
+                if let Some(fault) = fault {
+                    list["data"][place] = shown(batch, fault);
+                }
+            }
+            json(&list)
+        };
         books.listed();
         Ok(answer)
     })
@@ -74,8 +101,17 @@ pub(crate) async fn cancel(request: HttpRequest, shared: Data<Shared>, id: Path<
     through(&shared, &request, Door::CancelBatch, async |_| {
         let (mut books, now) = shared.books();
         books.settle(now)?;
-        books.commit(now, Request::CancelBatch { id: id.to_string() })?;
+        let ignored = matches!(books.fault(&id), Some(BatchRule { ignore_cancel: true, .. }));
+        if !ignored {
+            books.commit(now, Request::CancelBatch { id: id.to_string() })?;
+        }
         books.bill(now, &Entry::Cancel { batch: &id })?;
+        if ignored {
+            let batch = books.service.batch(&id).ok_or_else(|| Refusal::no_such_batch(&id))?;
+            let mut object = serde_json::to_value(BatchObject::from(batch)).unwrap_or_default();
+            object["status"] = Status::Cancelling.word().into();
+            return Ok(json(&object));
+        }
         shared.ring();
         show(&books, &id)
     })

@@ -167,6 +167,7 @@ impl Form {
 fn add(shared: &Shared, form: Form) -> Result<HttpResponse, Refusal> {
     let (filename, lives) = form.check()?;
     let (mut books, now) = shared.books();
+    books.still_open()?;
     let request = Request::AddFile { filename, bytes: form.bytes, lives };
     // The name is given before the fact is written: a file that nobody knows of is removed at the next start.
     let events = books.service.decide(now, request)?;

@@ -226,3 +226,28 @@ fn a_replayed_journal_gives_the_same_service() {
     assert_eq!((replayed.given, replayed.files.len()), (lived.given, lived.files.len()));
     assert_eq!(replayed.id("file-", 0), lived.id("file-", 0), "the next id is the same");
 }
+
+#[test]
+fn a_compacted_journal_gives_the_same_service() {
+    let mut lived = service();
+    let file = add(&mut lived, 0);
+    let (done, open_still) = (open(&mut lived, 0, &file).expect("open"), open(&mut lived, 1, &file).expect("open"));
+    for id in [&done, &open_still] {
+        read(&mut lived, 1001, id, 2, 10);
+        answer(&mut lived, 1500, id, 1, false);
+    }
+    answer(&mut lived, 1600, &done, 0, false);
+    settle(&mut lived, 2600);
+    let gone = add(&mut lived, 2700);
+    step(&mut lived, 2800, Request::RemoveFile { id: gone }).expect("delete");
+    let mut kept = Service::new(lived.rules.clone());
+    for event in lived.snapshot() {
+        let line = serde_json::to_string(&event).expect("json");
+        kept.apply(serde_json::from_str(&line).expect("event"));
+    }
+    assert_eq!((&kept.files, &kept.file_ends, kept.given), (&lived.files, &lived.file_ends, lived.given));
+    assert_eq!((&kept.batches, &kept.open), (&lived.batches, &lived.open));
+    assert_eq!(status(&kept, &done), "completed");
+    answer(&mut kept, 3000, &open_still, 0, false);
+    assert_eq!(status(&kept, &open_still), "finalizing");
+}

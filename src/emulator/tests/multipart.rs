@@ -6,8 +6,11 @@ const FORM: &[u8] = b"preamble\r\n--xYz\r\nContent-Disposition: form-data; name=
 content-disposition: form-data; filename=\"a \\\"b\\\".jsonl\"; name=\"file\"\r\nContent-Type: application/jsonl\r\n\r\n\
 {\"a\":1}\r\n--xY\r\n--\r\n--xYz\r\nContent-Disposition: form-data; name=empty\r\n\r\n\r\n--xYz--\r\nafter";
 
+/// Name, file name and bytes of each part.
+type Parts = Vec<(String, Option<String>, Vec<u8>)>;
+
 /// All parts of a form that comes in pieces of `size` bytes.
-fn parts(form: &[u8], size: usize) -> Result<(Vec<(String, Option<String>, Vec<u8>)>, bool), Malformed> {
+fn parts(form: &[u8], size: usize) -> Result<(Parts, bool), Malformed> {
     let mut reader = Multipart::new("multipart/form-data; charset=utf-8; boundary=\"xYz\"")?;
     let (mut parts, mut ended) = (Vec::new(), false);
     for chunk in form.chunks(size) {

@@ -91,7 +91,6 @@ impl BatchOpened {
     }
 
     /// Hands the slot on.
-    #[must_use]
     pub fn into_parts(self) -> (OpenBatch, Lease) {
         (self.batch, self.slot)
     }
@@ -105,7 +104,6 @@ impl BatchEnded {
     }
 
     /// Hands the slot on.
-    #[must_use]
     pub fn into_parts(self) -> (EndedBatch, Lease) {
         (self.batch, self.slot)
     }
@@ -119,7 +117,6 @@ impl BatchRead {
     }
 
     /// Hands the slot on.
-    #[must_use]
     pub fn into_parts(self) -> (EndedBatch, Lease) {
         (self.batch, self.slot)
     }

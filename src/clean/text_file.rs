@@ -49,6 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test is the person who edits")]
     fn a_persons_text_stands() {
         let folder = tempfile::tempdir().expect("temp dir");
         let target = folder.path().join("page.jpg.txt");

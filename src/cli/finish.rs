@@ -191,6 +191,17 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         )
         .hint("check image_dir, and whether the drive is still there")
         .into(),
+        Fault::OtherCorpus(root) => {
+            Problem::new("E113", format!("this workspace still has unfinished images of {}", words::safe(root)))
+                .hint("finish them first (batchscribe run with that folder), or take another --workspace for this one")
+                .into()
+        }
+        Fault::OtherAccount(base_url) => Problem::new(
+            "E410",
+            format!("this ledger has unfinished batches of another account ({})", words::safe(base_url)),
+        )
+        .hint("finish them with its key and provider, or take another --workspace")
+        .into(),
         Fault::Ledger(error) => ledger(error).into(),
         Fault::Disk(cause) => cannot_write(cause).into(),
         Fault::Died { who, why } => {

@@ -69,11 +69,7 @@ impl Draft {
     /// # Errors
     /// The operating system's, with the path; the temporary file is gone then.
     pub fn publish(mut self, target: &Path, durability: Durability) -> io::Result<()> {
-        if let Some(file) = self.file.take() {
-            if durability == Durability::Synced {
-                file.sync_all().map_err(|cause| named(&cause, &self.temporary))?;
-            }
-        }
+        self.finish(durability)?;
         rename(&self.temporary, target)
     }
 
@@ -82,12 +78,18 @@ impl Draft {
     /// # Errors
     /// The operating system's, with the path; the temporary file is gone then.
     pub fn publish_new(mut self, target: &Path, durability: Durability) -> io::Result<()> {
-        if let Some(file) = self.file.take() {
-            if durability == Durability::Synced {
-                file.sync_all().map_err(|cause| named(&cause, &self.temporary))?;
-            }
-        }
+        self.finish(durability)?;
         rename_new(&self.temporary, target)
+    }
+
+    /// Closes the file; its bytes are on disk before anybody sees its name.
+    fn finish(&mut self, durability: Durability) -> io::Result<()> {
+        match self.file.take() {
+            Some(file) if durability == Durability::Synced => {
+                file.sync_all().map_err(|cause| named(&cause, &self.temporary))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

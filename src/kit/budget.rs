@@ -66,7 +66,6 @@ impl Budget {
 
     /// A lease for something that exists already, granted even above the limit; nothing new is admitted until the
     /// sum is below the limit again.
-    #[must_use]
     pub fn overdraw(&self, units: u32) -> Lease {
         let mut debt = self.inner.debt.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..units {

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
 use super::records::{
-    Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled, Standing,
-    Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
+    Standing, Unswept,
 };
 use super::store::Store;
 use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
@@ -99,7 +99,7 @@ impl Ledger {
     }
 
     /// The row of a corpus, by its absolute root; `given` is kept from the first time.
-    pub async fn corpus(&self, root: Vec<u8>, given: Vec<u8>) -> Result<CorpusId> {
+    pub async fn corpus(&self, root: Vec<u8>, given: Vec<u8>) -> Result<CorpusRow> {
         self.gathered(move |store| store.corpus(&root, &given)).await
     }
 

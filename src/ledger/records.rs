@@ -1,7 +1,7 @@
 //! What goes into the ledger and what comes out of it.
 
 use crate::domain::batch::{BatchEnd, Refusal, Usage};
-use crate::domain::ids::{BatchId, BatchNo, FileId, ImageId, RunId, ShardId, Tag};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
 use crate::domain::image::{OwedImage, Reason, Stamp};
 use crate::domain::verdict::Verdict;
 use crate::kit::hash::Short;
@@ -64,6 +64,17 @@ pub struct Enrolled {
     pub skipped: u32,
 }
 
+/// A corpus as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorpusRow {
+    /// Its row.
+    pub id: CorpusId,
+    /// As the user wrote it the first time: custom ids are made from it.
+    pub given: Vec<u8>,
+    /// Root of another corpus of this ledger whose images are not all ended; its texts do not belong below this root.
+    pub unfinished: Option<Vec<u8>>,
+}
+
 /// A stretch of the feed.
 #[derive(Clone, Debug, Default)]
 pub struct OwedPage {
@@ -84,6 +95,8 @@ pub struct Run {
     pub tag: Tag,
     /// Whether an earlier process began it.
     pub resumed: bool,
+    /// Base URL of another account that still has shards of this ledger: its batches cannot be asked for here.
+    pub foreign: Option<String>,
 }
 
 /// What is written when a run begins.

@@ -12,8 +12,8 @@ use crate::kit::hash::Short;
 
 use super::LedgerError;
 use super::records::{
-    Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled, Standing,
-    Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
+    Standing, Unswept,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -44,7 +44,7 @@ pub trait Store: Frame + Send {
     /// The row of a recipe, by its hash.
     fn recipe(&mut self, recipe: &Recipe) -> Result<RecipeId>;
     /// The row of a corpus, by its absolute root; `given` is kept from the first time.
-    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusId>;
+    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusRow>;
 
     // ---- images
     /// Records that the listing of `corpus` begins.

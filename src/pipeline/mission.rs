@@ -99,6 +99,10 @@ pub enum Fault {
     SettingRefused(String),
     /// The image folder cannot be read.
     Corpus(String),
+    /// This workspace still has unfinished images of another folder, whose root this is.
+    OtherCorpus(String),
+    /// This workspace still has unfinished batches of another account, at this base URL.
+    OtherAccount(String),
     /// The ledger cannot be used.
     Ledger(LedgerError),
     /// A file of the workspace or a text cannot be written.

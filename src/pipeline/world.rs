@@ -11,7 +11,7 @@ use super::mission::{Fault, Mission, Mode};
 use crate::corpus::Corpus;
 use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::domain::ids::{CorpusId, RecipeId, RunId};
-use crate::domain::image::{Format, RelPath};
+use crate::domain::image::{self, Format, RelPath};
 use crate::encode::bodies::{Bodies, BodyOptions, Spool};
 use crate::encode::line::Framer;
 use crate::encode::spool::Spooler;
@@ -26,7 +26,6 @@ use crate::kit::news::News;
 use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
 use crate::kit::stop::Stop;
-use crate::ledger::LedgerError;
 use crate::ledger::keeper::{self, Ledger};
 use crate::ledger::records::{Allowed, NewRun};
 use crate::ledger::sqlite::SqliteStore;
@@ -75,11 +74,11 @@ impl World {
     ) -> Result<(Self, KeeperThread), Fault> {
         let died = |why: String| Fault::Died { who: "start", why };
         let (ledger, keeper) = open_ledger(mission, &notices)?;
-        let framer =
-            Framer::new(&mission.recipe, mission.image_dir_given.as_bytes()).map_err(|e| died(e.to_string()))?;
+        let begun = begin(mission, &ledger).await?;
+        // Custom ids are made from what the ledger keeps, not from how the folder was named this time.
+        let framer = Framer::new(&mission.recipe, &begun.given).map_err(|cause| died(cause.to_string()))?;
         let corpus: Arc<dyn Corpus> =
             Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, &framer)));
-        let (run, recipe, corpus_id) = begin(mission, &ledger).await.map_err(Fault::Ledger)?;
         let provider: SharedProvider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);
         let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
         let work = Pool::new("work", 0).map_err(Fault::Disk)?;
@@ -115,9 +114,9 @@ impl World {
             meters: Meters::default(),
             notices,
             passed_over: Arc::new(Mutex::default()),
-            run,
-            recipe,
-            corpus_id,
+            run: begun.run,
+            recipe: begun.recipe,
+            corpus_id: begun.corpus,
             framer,
         };
         Ok((world, keeper))
@@ -139,7 +138,15 @@ fn open_ledger(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<
     keeper::start(Box::new(store), guard).map_err(Fault::Disk)
 }
 
-async fn begin(mission: &Mission, ledger: &Ledger) -> Result<(RunId, RecipeId, CorpusId), LedgerError> {
+/// The rows under which this life works.
+struct Begun {
+    run: RunId,
+    recipe: RecipeId,
+    corpus: CorpusId,
+    given: Vec<u8>,
+}
+
+async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     let provider = &mission.settings.provider;
     let account = format!(
         "{}\n{}",
@@ -152,12 +159,19 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<(RunId, RecipeId, C
         settings: mission.settings.to_json(),
         day: day(mission),
     };
-    let run = ledger.begin_run(new).await?;
-    tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
-    let recipe = ledger.recipe(mission.recipe.clone()).await?;
+    let run = ledger.begin_run(new).await.map_err(Fault::Ledger)?;
+    if let Some(base_url) = run.foreign {
+        return Err(Fault::OtherAccount(base_url));
+    }
     let root = path_bytes::from_name(mission.image_root.as_os_str());
-    let corpus = ledger.corpus(root, mission.image_dir_given.clone().into_bytes()).await?;
-    Ok((run.id, recipe, corpus))
+    let given = mission.image_dir_given.clone().into_bytes();
+    let corpus = ledger.corpus(root, given).await.map_err(Fault::Ledger)?;
+    if let Some(other) = corpus.unfinished {
+        return Err(Fault::OtherCorpus(image::shown(&other)));
+    }
+    tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
+    let recipe = ledger.recipe(mission.recipe.clone()).await.map_err(Fault::Ledger)?;
+    Ok(Begun { run: run.id, recipe, corpus: corpus.id, given: corpus.given })
 }
 
 /// The built-in provider listens on another port in every life, and is the same account all the same.

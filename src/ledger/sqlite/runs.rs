@@ -10,7 +10,7 @@ use crate::domain::ids::{CorpusId, RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::recipe::{IdStyle, Parameters, Recipe};
 use crate::kit::{hash, random};
 use crate::ledger::LedgerError;
-use crate::ledger::records::{NewRun, Run};
+use crate::ledger::records::{CorpusRow, NewRun, Run};
 
 /// The run of this account that is to go on, or a new one.
 pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
@@ -20,6 +20,13 @@ pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
     let account: i64 = file
         .prepare_cached("SELECT id FROM account WHERE base_url = ?1 AND identity = ?2")?
         .query_row([&new.base_url, &new.identity], |row| row.get(0))?;
+    let foreign = file
+        .prepare_cached(
+            "SELECT a.base_url FROM shard s JOIN run r ON r.id = s.run_id JOIN account a ON a.id = r.account_id
+            WHERE s.state IN ('sealed', 'uploaded', 'opening', 'spent') AND a.id <> ?1 LIMIT 1",
+        )?
+        .query_row([account], |row| row.get(0))
+        .optional()?;
     let latest = file
         .prepare_cached(
             "SELECT id, name, tag FROM run WHERE account_id = ?1 AND origin = 'own' ORDER BY id DESC LIMIT 1",
@@ -27,14 +34,15 @@ pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
         .query_row([account], resumed)
         .optional()?;
     if let Some(run) = latest {
+        let run = Run { foreign, ..run };
         events::append(store, "run_resumed", About::default(), &format!("{} {}", run.name, new.settings))?;
         return Ok(run);
     }
-    insert(store, account, new)
+    Ok(Run { foreign, ..insert(store, account, new)? })
 }
 
 fn resumed(row: &Row<'_>) -> rusqlite::Result<Run> {
-    Ok(Run { id: RunId(row.get(0)?), name: row.get(1)?, tag: Tag(row.get(2)?), resumed: true })
+    Ok(Run { id: RunId(row.get(0)?), name: row.get(1)?, tag: Tag(row.get(2)?), resumed: true, foreign: None })
 }
 
 fn insert(store: &SqliteStore, account: i64, new: &NewRun) -> Outcome<Run> {
@@ -45,7 +53,7 @@ fn insert(store: &SqliteStore, account: i64, new: &NewRun) -> Outcome<Run> {
     let name = free_name(store, &new.day)?;
     let values = params![name, tag, account, new.settings, env!("CARGO_PKG_VERSION"), store.clock.now()];
     let id = store.connection.prepare_cached(SQL)?.insert(values)?;
-    Ok(Run { id: RunId(id), name, tag: Tag(tag), resumed: false })
+    Ok(Run { id: RunId(id), name, tag: Tag(tag), resumed: false, foreign: None })
 }
 
 /// `2026-11-22-a`, or the next letter that no other account has taken.
@@ -110,13 +118,32 @@ pub(super) fn kept_recipe(store: &SqliteStore, id: i64) -> Outcome<Recipe> {
 }
 
 /// The row of a corpus; `given` is kept from the first time, because custom ids were made from it.
-pub(super) fn corpus(store: &SqliteStore, root: &[u8], given: &[u8]) -> Outcome<CorpusId> {
+pub(super) fn corpus(store: &SqliteStore, root: &[u8], given: &[u8]) -> Outcome<CorpusRow> {
     store
         .connection
         .prepare_cached("INSERT INTO corpus (root, given) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute([root, given])?;
-    let mut row = store.connection.prepare_cached("SELECT id FROM corpus WHERE root = ?1")?;
-    Ok(CorpusId(row.query_row([root], |row| row.get(0))?))
+    let mut row = store.connection.prepare_cached("SELECT id, given FROM corpus WHERE root = ?1")?;
+    let (id, given) = row.query_row([root], |row| Ok((CorpusId(row.get(0)?), row.get(1)?)))?;
+    Ok(CorpusRow { id, given, unfinished: unfinished(store, id)? })
+}
+
+/// Root of a corpus beside `id` that has owed images or images in flight.
+fn unfinished(store: &SqliteStore, id: CorpusId) -> Outcome<Option<Vec<u8>>> {
+    // Nearly every ledger has one corpus; then the images need not be looked at.
+    let others = "SELECT EXISTS (SELECT 1 FROM corpus WHERE id <> ?1)";
+    if !store.connection.prepare_cached(others)?.query_row([id.0], |row| row.get::<_, bool>(0))? {
+        return Ok(None);
+    }
+    let sql = "SELECT c.root FROM image i JOIN directory d ON d.id = i.directory_id JOIN corpus c ON c.id = d.corpus_id
+        WHERE i.state = ?1 AND c.id <> ?2 LIMIT 1";
+    for state in ["owed", "packed"] {
+        let found = store.connection.query_row(sql, params![state, id.0], |row| row.get(0)).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// The listing of a corpus begins, or is over.

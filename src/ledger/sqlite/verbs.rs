@@ -10,7 +10,8 @@ use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
 use crate::ledger::records::{
-    Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled, Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
+    Unswept,
 };
 use crate::ledger::store::Store;
 
@@ -33,7 +34,7 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusId> {
+    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusRow> {
         let outcome = runs::corpus(self, root, given);
         self.named(outcome)
     }

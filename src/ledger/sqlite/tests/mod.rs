@@ -46,7 +46,7 @@ impl Desk {
         store.begin().expect("begin");
         let run = store.begin_run(&new_run()).expect("run").id;
         let recipe = store.recipe(&recipe()).expect("recipe");
-        let corpus = store.corpus(b"/pages", b"pages").expect("corpus");
+        let corpus = store.corpus(b"/pages", b"pages").expect("corpus").id;
         store.commit().expect("commit");
         Self { store, run, recipe, corpus }
     }

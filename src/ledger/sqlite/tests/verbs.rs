@@ -45,7 +45,7 @@ fn recipes_and_corpora_are_known_again() {
     let mut desk = Desk::in_memory();
     assert_eq!(desk.done(|store| store.recipe(&recipe())), desk.recipe);
     assert_ne!(desk.done(|store| store.recipe(&Recipe { step: 2, ..recipe() })), desk.recipe);
-    assert_eq!(desk.done(|store| store.corpus(b"/pages", b"elsewhere")), desk.corpus);
+    assert_eq!(desk.done(|store| store.corpus(b"/pages", b"elsewhere")).id, desk.corpus);
     desk.enrol(0, 1);
     let plan = desk.plan_of(1, &[1]);
     let shard = desk.done(|store| store.seal(&plan)).id;
@@ -85,7 +85,7 @@ fn the_feed_is_read_once_per_cursor() {
     assert_eq!(second.images.iter().map(|image| image.id.0).collect::<Vec<_>>(), [4, 5]);
     let dry = desk.done(|store| store.take_owed(corpus, second.next, 3));
     assert_eq!((dry.images.len(), dry.next), (0, second.next));
-    let other = desk.done(|store| store.corpus(b"/other", b"other"));
+    let other = desk.done(|store| store.corpus(b"/other", b"other")).id;
     assert_eq!(desk.done(|store| store.take_owed(other, Cursor::default(), 3)).images, []);
 }
 

@@ -213,7 +213,7 @@ mod tests {
         let (stop, watcher) = stop_switch();
         let (_sender, tally) = watch::channel(Tally::default());
         let out = Out::silent();
-        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None));
+        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), "");
         let max_duration = Some(Duration::from_secs(60));
         let charge = Charge { stop, tally, clock: clock.clone(), max_duration, screen };
         let attendant = Attendant::begin(charge).expect("a thread");

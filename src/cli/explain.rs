@@ -1,4 +1,4 @@
-//! What each error means, for `batchscribe help E107`; works offline. A reason of the ledger is a topic, too.
+//! What each error means, for `batchscribe help E204`; works offline. A reason of the ledger is a topic, too.
 
 /// One error.
 struct Page {
@@ -143,7 +143,7 @@ static PAGES: [Page; 41] = [
     ),
 ];
 
-/// The page of a code (`E107`, upper or lower case) or reason.
+/// The page of a code (`E204`, upper or lower case) or reason.
 pub(super) fn page(topic: &str) -> Option<String> {
     let code = topic.to_ascii_uppercase();
     let page = PAGES.iter().find(|page| page.code == code || (!page.reason.is_empty() && page.reason == topic))?;

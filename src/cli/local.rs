@@ -66,10 +66,10 @@ pub(super) fn start(wanted: Wanted) -> Result<Server, Fail> {
 
 fn refused(listen: SocketAddr, cause: &io::Error) -> Problem {
     match cause.kind() {
-        io::ErrorKind::AddrInUse => Problem::new("E405", format!("another program listens on {listen}"))
+        io::ErrorKind::AddrInUse => Problem::new("", format!("another program listens on {listen}"))
             .hint("choose another port with --listen; port 0 takes a free one"),
         io::ErrorKind::StorageFull => cannot_write(cause),
-        _ => Problem::new("E405", "the built-in Batch API server cannot be started")
+        _ => Problem::new("", "the built-in Batch API server cannot be started")
             .detail(cause.to_string())
             .hint("batchscribe doctor  tells what this computer has"),
     }
@@ -98,7 +98,7 @@ fn recogniser() -> Result<Arc<dyn engine::Engine>, Fail> {
     match engine::reader::Reader::load() {
         Ok(reader) => Ok(Arc::new(reader)),
         Err(cause) => {
-            let problem = Problem::new("E405", "the built-in engine cannot be loaded").detail(cause.to_string());
+            let problem = Problem::new("", "the built-in engine cannot be loaded").detail(cause.to_string());
             Err(problem.hint("this is a mistake of the program: please report it").into())
         }
     }

@@ -207,6 +207,10 @@ fn carry_out(
     ready: &Ready,
     events: Events,
 ) -> Result<(Outcome, Tally, Ended), Fail> {
+    let parting = match settings.provider.name {
+        ProviderKind::Local => "Ctrl-C stops cleanly; the same command goes on",
+        ProviderKind::OpenAi => "Ctrl-C stops cleanly; open batches go on without this computer",
+    };
     let (stop, _) = stop_switch();
     let (sender, tally) = watch::channel(Tally::default());
     let attendant = Attendant::begin(Charge {
@@ -214,7 +218,7 @@ fn carry_out(
         tally: tally.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
-        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events),
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, parting),
     })?;
     let outcome = pipeline::run(Mission {
         mode: job.mode.clone(),

@@ -12,8 +12,9 @@ use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonCount};
-use crate::settings::Problem;
+use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonCount, UsageSum};
+use crate::ledger::records::Standing;
+use crate::settings::{Problem, Settings};
 
 /// Reasons and open batches that one screen has room for.
 const SHOWN: usize = 8;
@@ -37,24 +38,19 @@ pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader
 /// The whole workspace.
 pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     let settings = context.settings()?;
-    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    let Some(reader) = reader(context, &settings.layout())? else {
+        // Scripts get a document in any case.
+        if context.out.json {
+            context.out.data(&document(&settings, &Standing::default(), &UsageSum::default(), &[]))?;
+        }
+        return Ok(Exit::Done);
+    };
     let standing = reader.standing().map_err(told)?;
     let reasons = reader.reasons().map_err(told)?;
-    let open = open_batches(&reader).map_err(told)?;
     if context.out.json {
-        let usage = reader.usage().map_err(told)?;
-        let document = json!({
-            "schema": 1,
-            "workspace": settings.workspace.display().to_string(),
-            "images": events::images(&standing),
-            "walking": standing.walking,
-            "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
-            "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
-            "tokens": {"in": usage.usage.prompt, "out": usage.usage.output, "reasoning": usage.usage.reasoning},
-            "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
-        });
-        context.out.data(&document.to_string())?;
+        context.out.data(&document(&settings, &standing, &reader.usage().map_err(told)?, &reasons))?;
     } else {
+        let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
         context.out.data(&format!("{}      {}", words::safe(&name), words::balance(&standing)))?;
         for line in screen(&open, &reasons, context.clock.now()) {
@@ -63,6 +59,21 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     }
     let busy = standing.owed + standing.packed > 0;
     Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons: &[ReasonCount]) -> String {
+    let usage = usage.usage;
+    let document = json!({
+        "schema": 1,
+        "workspace": settings.workspace.display().to_string(),
+        "images": events::images(standing),
+        "walking": standing.walking,
+        "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
+        "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
+        "tokens": {"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning},
+        "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
+    });
+    document.to_string()
 }
 
 /// Batches that wait for something; there are never more than `max_open_batches` of them.

@@ -310,3 +310,6 @@ fn usage(row: &Row<'_>) -> Outcome<Option<Usage>> {
         reasoning: tokens("reasoning_tokens")?.unwrap_or(0),
     }))
 }
+
+#[cfg(test)]
+mod tests;

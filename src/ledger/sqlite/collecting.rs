@@ -14,23 +14,34 @@ use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::{Ending, RawFile, Unswept};
 
+/// Word for word the condition of the index `batch_todo`: without it, every batch there ever was would be read.
+const LIVING: &str = "b.state IN ('opening', 'open', 'ended', 'fetched')";
+
 /// Batches that have not ended, oldest first.
 pub(super) fn open_batches(store: &SqliteStore) -> Outcome<Vec<OpenBatch>> {
-    let sql = format!("{OPEN_BATCH} WHERE b.state = 'open' ORDER BY b.id");
-    store.connection.prepare_cached(&sql)?.query_and_then([], open_batch)?.collect()
+    store.connection.prepare_cached(&open_sql())?.query_and_then([], open_batch)?.collect()
+}
+
+pub(super) fn open_sql() -> String {
+    format!("{OPEN_BATCH} WHERE {LIVING} AND b.state = 'open' ORDER BY b.id")
 }
 
 /// Batches that ended and are not settled: those whose results vanish first come first.
 pub(super) fn ended_batches(store: &SqliteStore) -> Outcome<Vec<EndedBatch>> {
+    store.connection.prepare_cached(&ended_sql())?.query_and_then([], ended_batch)?.collect()
+}
+
+pub(super) fn ended_sql() -> String {
     let order = "ORDER BY coalesce(b.results_until, b.expires_at, b.opened_at), b.id";
-    let sql = format!("{ENDED_BATCH} WHERE b.state IN ('ended', 'fetched') {order}");
-    store.connection.prepare_cached(&sql)?.query_and_then([], ended_batch)?.collect()
+    format!("{ENDED_BATCH} WHERE {LIVING} AND b.state IN ('ended', 'fetched') {order}")
 }
 
 fn one_ended(store: &SqliteStore, batch: BatchNo) -> Outcome<EndedBatch> {
-    let mut statement = store.connection.prepare_cached(&format!("{ENDED_BATCH} WHERE b.id = ?1"))?;
+    let mut statement = store
+        .connection
+        .prepare_cached(&format!("{ENDED_BATCH} WHERE b.id = ?1 AND b.state IN ('ended', 'fetched')"))?;
     let mut rows = statement.query([batch.0])?;
-    let row = rows.next()?.ok_or_else(|| Fault::stale(format!("there is no batch {batch}")))?;
+    let row = rows.next()?.ok_or_else(|| Fault::stale(format!("batch {batch} has not ended, or is settled")))?;
     ended_batch(row)
 }
 

@@ -1,7 +1,7 @@
 //! The store in SQLite; all SQL of the writing side stands in this folder.
 //!
 //! Statements are prepared once and cached, values are bound. A move is `UPDATE … WHERE id = ? AND state = ?` and must
-//! change exactly one row; the table of moves is asked as well ([`books`]), and the schema's triggers are the last guard.
+//! change exactly one row; the table of moves is asked as well (`books`), and the schema's triggers are the last guard.
 
 mod books;
 mod collecting;

@@ -211,6 +211,7 @@ fn take(connection: &Connection, machine: &Machine, now: i64) -> Outcome<i64> {
 }
 
 /// Counts from partial indexes. Images are never deleted, so their number is the highest id, and `done` is the rest.
+/// `walking` is false until this process begins to list: a listing that a dead one cut short must not keep a run alive.
 fn derive(connection: &Connection) -> Outcome<Books> {
     let owed_seq = connection.query_row("SELECT owed_seq FROM keeper", [], |row| row.get(0))?;
     Ok(Books { standing: standing(connection)?, owed_seq })

@@ -84,10 +84,12 @@ fn no_strays_left(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
 
 fn close(store: &mut SqliteStore, closing: &Closing) -> Outcome<Settled> {
     let shard = closing.shard;
-    let failed = match closing.end {
-        Some(BatchEnd::Vanished) => fail(store, shard, Reason::ResultsGone, 0, "1")?,
-        Some(BatchEnd::Refused) => fail_named(store, closing)? + fail_worn_out(store, shard)?,
-        _ => fail_worn_out(store, shard)?,
+    let failed = match (closing.end, closing.refusal.as_ref().and_then(|refusal| refusal.line)) {
+        (Some(BatchEnd::Vanished), _) => fail(store, shard, Failing::All)?,
+        (Some(BatchEnd::Refused), Some(line)) => {
+            fail(store, shard, Failing::Named(line))? + fail(store, shard, Failing::WornOut)?
+        }
+        _ => fail(store, shard, Failing::WornOut)?,
     };
     let owed = release(store, shard, 1)?;
     move_shard(store, shard, ShardState::Spent, ShardState::Gone)?;
@@ -95,27 +97,32 @@ fn close(store: &mut SqliteStore, closing: &Closing) -> Outcome<Settled> {
     Ok(Settled { owed: cut(owed), failed: cut(failed) })
 }
 
-/// What was returned as often as is allowed ends.
-fn fail_worn_out(store: &mut SqliteStore, shard: ShardId) -> Outcome<u64> {
-    let condition = format!("gaps >= {}", store.allowed.returns);
-    fail(store, shard, Reason::NeverRan, 1, &condition)
+/// Which of the images that no line answered are not asked again.
+#[derive(Clone, Copy)]
+enum Failing {
+    /// Every one: they may have been paid for.
+    All,
+    /// The one of the line that the provider named.
+    Named(u32),
+    /// Those that were returned as often as is allowed.
+    WornOut,
 }
 
-/// The image of the line that the provider named.
-fn fail_named(store: &mut SqliteStore, closing: &Closing) -> Outcome<u64> {
-    let Some(line) = closing.refusal.as_ref().and_then(|refusal| refusal.line) else { return Ok(0) };
-    let condition = format!("id = (SELECT image_id FROM line WHERE shard_id = ?1 AND pos = {line})");
-    fail(store, closing.shard, Reason::ProviderError, 0, &condition)
-}
-
-/// Ends those images of a shard that are still packed and for which `condition` holds.
-fn fail(store: &mut SqliteStore, shard: ShardId, reason: Reason, gaps: u32, condition: &str) -> Outcome<u64> {
+/// Ends those images of a shard that are still packed and are not to be asked again.
+fn fail(store: &mut SqliteStore, shard: ShardId, failing: Failing) -> Outcome<u64> {
+    let (reason, gaps, condition, value) = match failing {
+        Failing::All => (Reason::ResultsGone, 0, "gaps >= ?4", 0),
+        Failing::Named(line) => {
+            (Reason::ProviderError, 0, "id = (SELECT image_id FROM line WHERE shard_id = ?1 AND pos = ?4)", line)
+        }
+        Failing::WornOut => (Reason::NeverRan, 1, "gaps >= ?4", store.allowed.returns),
+    };
     let sql = format!(
         "UPDATE image INDEXED BY image_packed SET state = 'failed', reason = ?2, gaps = gaps + ?3
          WHERE shard_id = ?1 AND state = 'packed' AND {condition}"
     );
-    let many = store.connection.prepare_cached(&sql)?.execute(params![shard.0, reason.word(), gaps])?;
-    let many = count(length(many));
+    let values = params![shard.0, reason.word(), gaps, value];
+    let many = count(length(store.connection.prepare_cached(&sql)?.execute(values)?));
     store.books.images(Some(ImageState::Packed), ImageState::Failed, many)?;
     Ok(many)
 }

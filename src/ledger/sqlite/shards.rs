@@ -65,18 +65,21 @@ pub(super) fn seal(store: &mut SqliteStore, new: &NewShard) -> Outcome<ShardFact
     one(store, shard)
 }
 
+/// Two statements whatever the number of lines: the lines arrive as one JSON array of `[image, bytes]`. One statement a
+/// line would cost SQLite a journal of its own each time, because the triggers may abort it.
 fn pack(store: &SqliteStore, shard: ShardId, new: &NewShard) -> Outcome<()> {
-    let insert = "INSERT INTO line (shard_id, image_id, pos, bytes) VALUES (?1, ?2, ?3, ?4)";
-    let mut insert = store.connection.prepare_cached(insert)?;
-    let pack = "UPDATE image SET state = 'packed', shard_id = ?2, owed_seq = NULL WHERE id = ?1 AND state = 'owed'";
-    let mut pack = store.connection.prepare_cached(pack)?;
-    for (line, pos) in new.lines.iter().zip(1_i64..) {
-        if pack.execute([line.image.0, shard.0])? != 1 {
-            return Err(Fault::stale(format!("image {} is not owed", line.image)));
-        }
-        insert.execute([shard.0, line.image.0, pos, int(line.bytes)])?;
+    const LINES: &str = "INSERT INTO line (shard_id, image_id, pos, bytes)
+        SELECT ?1, value ->> 0, key + 1, value ->> 1 FROM json_each(?2)";
+    const IMAGES: &str = "UPDATE image SET state = 'packed', shard_id = ?1, owed_seq = NULL
+        WHERE state = 'owed' AND id IN (SELECT image_id FROM line WHERE shard_id = ?1)";
+    let lines: Vec<(i64, i64)> = new.lines.iter().map(|line| (line.image.0, int(line.bytes))).collect();
+    let lines = serde_json::to_string(&lines).map_err(|cause| Fault::stale(format!("plan: {cause}")))?;
+    store.connection.prepare_cached(LINES)?.execute(params![shard.0, lines])?;
+    let packed = store.connection.prepare_cached(IMAGES)?.execute([shard.0])?;
+    if packed == new.lines.len() {
+        return Ok(());
     }
-    Ok(())
+    Err(Fault::stale(format!("of {} images to be packed only {packed} are owed", new.lines.len())))
 }
 
 /// One shard's facts.

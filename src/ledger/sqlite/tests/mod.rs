@@ -3,6 +3,7 @@
 mod model;
 mod opening;
 mod property;
+mod speed;
 mod verbs;
 
 use std::path::Path;

@@ -50,9 +50,9 @@ pub(super) struct Batch {
     pub(super) state: BatchState,
     pub(super) shard: usize,
     stray: bool,
-    fenced: bool,
+    pub(super) fenced: bool,
     files: bool,
-    end: BatchEnd,
+    pub(super) end: BatchEnd,
     line: Option<usize>,
 }
 
@@ -81,8 +81,10 @@ impl Model {
             return true;
         };
         let same = known.stamp == stamp;
-        let file_caused =
-            matches!(known.reason, Some(Reason::Damaged | Reason::Excluded | Reason::KeepsChanging | Reason::Missing));
+        let file_caused = matches!(
+            known.reason,
+            Some(Reason::Damaged | Reason::Excluded | Reason::KeepsChanging | Reason::Missing | Reason::TooLarge)
+        );
         let taken = match (known.state, look) {
             (ImageState::Packed, _) => false,
             (_, Look::Fine) => !same || file_caused,

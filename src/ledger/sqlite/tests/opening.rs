@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::kit::atomic_file::{self, Access, Durability};
 use crate::ledger::reader::Reader;
 
 fn folder() -> tempfile::TempDir {
@@ -149,7 +150,7 @@ fn after_a_power_cut_the_file_is_checked() {
     let mut bytes = std::fs::read(&path).expect("bytes");
     let page = bytes.len() / 4096 / 2 * 4096;
     bytes[page..page + 4096].fill(0xff);
-    std::fs::write(&path, bytes).expect("a torn page");
+    atomic_file::write(&path, &bytes, Access::Private, Durability::Derived).expect("a torn page");
     let refusal = open(&path).expect_err("damaged");
     assert!(matches!(refusal, LedgerError::Damaged { .. }), "{refusal}");
 }
@@ -171,4 +172,33 @@ fn counting_reads_indexes_only() {
             .expect("plan");
         assert!(explained.contains("COVERING INDEX"), "{sql}: {explained}");
     }
+}
+
+#[test]
+fn lists_of_living_batches_read_no_settled_ones() {
+    let desk = Desk::in_memory();
+    for sql in [super::super::collecting::open_sql(), super::super::collecting::ended_sql()] {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = desk.store.connection.prepare(&sql).expect("sql");
+        let steps = statement.query_map([], |row| row.get::<_, String>("detail")).expect("plan");
+        let steps: Vec<_> = steps.collect::<Result<_, _>>().expect("steps");
+        assert!(steps.iter().any(|step| step.contains("batch_todo")), "{steps:?}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_whole() {
+    let folder = folder();
+    let (path, left) = (folder.path().join("ledger.sqlite"), folder.path().join("left.sqlite"));
+    let mut desk = Desk::at(&path);
+    desk.enrol(0, 300);
+    // The next one is in the middle of a move when it dies: what the disk holds now is the file and its log, no index.
+    let plan = desk.plan_of(1, &[1, 2]);
+    desk.store.begin().expect("begin");
+    desk.store.seal(&plan).expect("sealed, never committed");
+    std::fs::copy(&path, &left).expect("file");
+    std::fs::copy(folder.path().join("ledger.sqlite-wal"), folder.path().join("left.sqlite-wal")).expect("log");
+    let next = open(&left).expect("opened without repair");
+    assert_eq!((next.standing().owed, next.standing().packed), (300, 0));
+    assert!(Reader::open(&left).expect("reader").audit().expect("audit").clean());
 }

@@ -1,0 +1,166 @@
+//! Any server with an OpenAI-compatible `/v1/chat/completions` as an engine: vLLM, llama.cpp, Ollama.
+//!
+//! The request body is handed on unchanged. Each of a fixed number of lines has its own small runtime and connection
+//! pool; a worker takes a free line, asks, and gives it back, so no more requests are under way than there are lines.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use reqwest::{Client, Url, header};
+use serde::Deserialize;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Answered, ChatRequest, Engine, Refusal, Said};
+
+/// Longest wait for a connection, and for the next bytes of an answer: a page on a small machine takes minutes.
+const CONNECT: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(900);
+
+/// An engine at a URL.
+#[derive(Debug)]
+pub struct Upstream {
+    url: Url,
+    name: String,
+    free: Receiver<Line>,
+    give_back: Sender<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    runtime: Runtime,
+    client: Client,
+}
+
+#[derive(Deserialize)]
+struct Completion {
+    model: Option<String>,
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Option<Message>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<String>,
+    refusal: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Usage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    prompt_tokens_details: Option<Details>,
+    completion_tokens_details: Option<Details>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    cached_tokens: u64,
+    reasoning_tokens: u64,
+}
+
+impl Upstream {
+    /// An engine at `url` (the base, with or without `/v1`), asked by at most `lines` requests at once.
+    ///
+    /// # Errors
+    /// A URL that is none, a key that no header can carry, or the system's refusal of a runtime.
+    pub fn new(url: &str, key: Option<&str>, lines: usize) -> std::io::Result<Self> {
+        let url = endpoint(url)?;
+        // Fails if somebody has installed one already, which serves as well.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let mut headers = header::HeaderMap::new();
+        if let Some(key) = key {
+            let mut value = header::HeaderValue::from_str(&format!("Bearer {key}")).map_err(std::io::Error::other)?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let (give_back, free) = bounded(lines.max(1));
+        for _ in 0..lines.max(1) {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let client = Client::builder()
+                .default_headers(headers.clone())
+                .connect_timeout(CONNECT)
+                .read_timeout(SILENCE)
+                .build()
+                .map_err(std::io::Error::other)?;
+            // Cannot fail: there is room for all lines.
+            drop(give_back.send(Line { runtime, client }));
+        }
+        let name = format!("batchscribe-upstream-{}", url.host_str().unwrap_or("unnamed"));
+        Ok(Self { url, name, free, give_back })
+    }
+
+    async fn ask(&self, client: &Client, body: String) -> Answered {
+        let request = client.post(self.url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);
+        let answer = request.send().await.map_err(|cause| unreachable_upstream(&cause))?;
+        let status = answer.status().as_u16();
+        let bytes = answer.bytes().await.map_err(|cause| unreachable_upstream(&cause))?;
+        if status == 200 { self.read(&bytes) } else { Err(refused(status, &bytes)) }
+    }
+
+    fn read(&self, bytes: &[u8]) -> Answered {
+        let odd = || Refusal::new(502, "The upstream server's answer is not a chat completion.").code("bad_gateway");
+        let completion: Completion = serde_json::from_slice(bytes).map_err(|_| odd())?;
+        let choice = completion.choices.into_iter().next().ok_or_else(odd)?;
+        let message = choice.message.ok_or_else(odd)?;
+        let usage = completion.usage.unwrap_or_default();
+        Ok(Said {
+            model: completion.model.unwrap_or_else(|| self.name.clone()),
+            content: message.content,
+            refusal: message.refusal,
+            finish_reason: choice.finish_reason.unwrap_or_else(|| "stop".to_owned()),
+            prompt_tokens: usage.prompt_tokens,
+            cached_tokens: usage.prompt_tokens_details.map_or(0, |details| details.cached_tokens),
+            completion_tokens: usage.completion_tokens,
+            reasoning_tokens: usage.completion_tokens_details.map_or(0, |details| details.reasoning_tokens),
+        })
+    }
+}
+
+impl Engine for Upstream {
+    fn model(&self) -> &str {
+        &self.name
+    }
+
+    fn answer(&self, request: &ChatRequest<'_>) -> Answered {
+        let gone = || Refusal::new(500, "The upstream engine is closed.").code("server_error");
+        let line = self.free.recv().map_err(|_| gone())?;
+        let answered = line.runtime.block_on(self.ask(&line.client, request.body.get().to_owned()));
+        // Cannot fail: the place it came from is still empty.
+        drop(self.give_back.send(line));
+        answered
+    }
+}
+
+fn endpoint(url: &str) -> std::io::Result<Url> {
+    let base = url.trim_end_matches('/');
+    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
+    let base = base.strip_suffix("/v1").unwrap_or(base);
+    let invalid = |cause| std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("{url}: {cause}"));
+    Url::parse(&format!("{base}/v1/chat/completions")).map_err(invalid)
+}
+
+fn unreachable_upstream(cause: &reqwest::Error) -> Refusal {
+    Refusal::new(503, format!("The upstream server cannot be reached: {cause}.")).code("upstream_unreachable")
+}
+
+/// The upstream's own error where it is an error object, otherwise its words.
+fn refused(status: u16, bytes: &[u8]) -> Refusal {
+    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let error = value.get("error").unwrap_or(&value);
+    let text = |name: &str| error.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let words = || String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).into_owned();
+    let mut refusal = Refusal::new(status, text("message").unwrap_or_else(words));
+    refusal.kind = text("type").unwrap_or(refusal.kind);
+    refusal.param = text("param");
+    refusal.code = text("code");
+    refusal
+}

@@ -1,1 +1,136 @@
 //! A folder of this computer, or of a mounted share.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use super::beneath::Root;
+use super::media::{Sniffed, sniff};
+use super::names::{self, Promise};
+use super::walk::{Gone, Walk};
+use super::{Corpus, Walked, path_bytes};
+use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp};
+use crate::domain::layout;
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::{hash, thread};
+
+/// Pages waiting for the Scanner.
+const PAGES_WAITING: usize = 2;
+
+/// Where the text of an image lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextsLocation {
+    /// Beside the image.
+    Beside,
+    /// In the same folder below another root.
+    Mirror(PathBuf),
+}
+
+/// What of a folder belongs to the corpus.
+#[derive(Clone, Debug)]
+pub struct LocalOptions {
+    /// Endings of images, lower case, with the dot.
+    pub valid_endings: Vec<String>,
+    /// Working folders, absolute, which are never walked.
+    pub excluded_folders: Vec<PathBuf>,
+    /// Largest file that is sent.
+    pub max_image_bytes: u64,
+    /// Where texts lie.
+    pub texts: TextsLocation,
+}
+
+/// A folder of images. Nothing is ever written to it here.
+#[derive(Clone, Debug)]
+pub struct LocalCorpus {
+    root: PathBuf,
+    options: LocalOptions,
+}
+
+impl LocalCorpus {
+    /// The folder at `root`; whether it can be read shows when it is walked.
+    #[must_use]
+    pub fn new(root: PathBuf, options: LocalOptions) -> Self {
+        // A path that the system cannot make absolute is empty, and then the walk says so.
+        Self { root: std::path::absolute(&root).unwrap_or(root), options }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn options(&self) -> &LocalOptions {
+        &self.options
+    }
+
+    /// Measures a file below the root, which a walk keeps open.
+    pub(super) fn measure_below(&self, root: &Root, path: &RelPath) -> io::Result<Found> {
+        let (mut file, stamp) = root.file(path)?;
+        let fate = match names::promise(&path.name, &self.options.valid_endings) {
+            Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
+            Promise::Excluded => Fate::Skipped(Reason::Excluded),
+            Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
+        };
+        Ok(Found { path: path.clone(), stamp, fate })
+    }
+
+    fn fate(&self, file: &mut File, stamp: Stamp) -> io::Result<Fate> {
+        if stamp.bytes == 0 {
+            return Ok(Fate::Failed(Reason::EmptyFile));
+        }
+        Ok(match sniff(file)? {
+            Sniffed::Image(..) if stamp.bytes > self.options.max_image_bytes => Fate::Failed(Reason::TooLarge),
+            Sniffed::Image(format, pixels) => Fate::Owed { format, pixels },
+            Sniffed::Unsupported(_) => Fate::Failed(Reason::UnsupportedFormat),
+            Sniffed::Damaged => Fate::Failed(Reason::Damaged),
+            Sniffed::NotAnImage => Fate::Failed(Reason::NotAnImage),
+        })
+    }
+
+    fn text(&self, path: &RelPath) -> PathBuf {
+        let root = match &self.options.texts {
+            TextsLocation::Beside => &self.root,
+            TextsLocation::Mirror(root) => root,
+        };
+        let name = layout::text_name(&path.name, |bytes| hash::hex_digits(bytes, 64));
+        root.join(path_bytes::to_path(&path.folder)).join(path_bytes::to_path(&name))
+    }
+}
+
+impl Corpus for LocalCorpus {
+    fn walk(&self, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
+        let (sender, lane) = mpsc::channel(PAGES_WAITING);
+        let corpus = self.clone();
+        // The thread ends with its lane; its guard tells how.
+        let _detached = thread::spawn("walk", guard, move |guard| match Walk::new(&corpus, &sender).run() {
+            // A walk that nobody listens to any more has nothing left to do.
+            Ok(()) | Err(Gone) => guard.drained(),
+        })?;
+        Ok(lane)
+    }
+
+    fn open(&self, path: &RelPath) -> io::Result<(File, Stamp)> {
+        Root::open(&self.root)?.file(path)
+    }
+
+    fn measure(&self, path: &RelPath) -> io::Result<Found> {
+        self.measure_below(&Root::open(&self.root)?, path)
+    }
+
+    fn has_text(&self, path: &RelPath) -> bool {
+        // What cannot be looked at counts as there: an image is rather not asked for than paid for and then not written.
+        match std::fs::symlink_metadata(self.text(path)) {
+            Ok(_) => true,
+            Err(cause) => !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
+    }
+
+    fn absolute(&self, path: &RelPath) -> PathBuf {
+        self.root.join(path_bytes::to_path(&path.joined()))
+    }
+}
+
+#[cfg(all(test, unix))]
+#[path = "local_tests.rs"]
+mod tests;

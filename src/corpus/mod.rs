@@ -1,12 +1,15 @@
 //! The user's files behind one trait: walk, measure, open; never written, renamed or removed.
 //!
 //! *Job*: tell what lies in a tree and what its first bytes say. *In*: a root. *Out*: pages of [`Found`], open files.
-//! *Owns*: one walk thread. *Bound*: pages of 256 files, two of them waiting; folders are streamed, never collected.
+//! *Owns*: one walk thread. *Bound*: pages of 256 files, two of them waiting; 10,000 names of open folders in all.
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
+pub mod beneath;
 pub mod local;
 pub mod media;
+pub mod names;
 pub mod path_bytes;
+mod walk;
 
 use std::fs::File;
 use std::io;
@@ -35,20 +38,48 @@ pub enum Walked {
 pub struct PassedOver {
     /// Other files, by lower-case ending (without the dot; empty for none).
     pub by_ending: std::collections::BTreeMap<String, u64>,
-    /// Folders that could not be read, with the system's words.
+    /// Folders that could not be read, with the system's words; the first [`MOST_NAMED`] of them.
     pub unreadable_folders: Vec<String>,
+    /// How many folders could not be read.
+    pub unreadable: u64,
     /// Links and odd files passed over.
     pub links: u64,
+    /// Folders that were not walked: hidden, a system's, or our own working folders.
+    pub folders: u64,
 }
+
+/// Unreadable folders that are named; the others are counted.
+pub const MOST_NAMED: usize = 100;
+/// Endings that are counted one by one; files of all others are counted under [`OTHER_ENDINGS`].
+const MOST_ENDINGS: usize = 500;
+/// What stands for the endings beyond the first few hundred.
+pub const OTHER_ENDINGS: &str = "*";
 
 impl PassedOver {
     /// Adds another count to this one.
     pub fn add(&mut self, other: Self) {
         for (ending, count) in other.by_ending {
-            *self.by_ending.entry(ending).or_default() += count;
+            self.add_files(ending, count);
         }
-        self.unreadable_folders.extend(other.unreadable_folders);
+        let room = MOST_NAMED.saturating_sub(self.unreadable_folders.len());
+        self.unreadable_folders.extend(other.unreadable_folders.into_iter().take(room));
+        self.unreadable += other.unreadable;
         self.links += other.links;
+        self.folders += other.folders;
+    }
+
+    /// Counts `count` files with this ending.
+    pub fn add_files(&mut self, ending: String, count: u64) {
+        let known = self.by_ending.len() < MOST_ENDINGS || self.by_ending.contains_key(&ending);
+        *self.by_ending.entry(if known { ending } else { OTHER_ENDINGS.to_owned() }).or_default() += count;
+    }
+
+    /// Counts a folder that could not be read, in the words of `why`.
+    pub fn add_unreadable(&mut self, why: String) {
+        self.unreadable += 1;
+        if self.unreadable_folders.len() < MOST_NAMED {
+            self.unreadable_folders.push(why);
+        }
     }
 }
 
@@ -71,6 +102,12 @@ pub trait Corpus: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn measure(&self, path: &RelPath) -> io::Result<Found>;
+
+    /// Whether something bears the name of this image's text already: then an image that the ledger does not know is
+    /// not asked for. A corpus without texts of its own has none.
+    fn has_text(&self, _path: &RelPath) -> bool {
+        false
+    }
 
     /// The absolute path of an image.
     fn absolute(&self, path: &RelPath) -> PathBuf;

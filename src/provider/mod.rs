@@ -1,11 +1,13 @@
 //! The batch service behind ten verbs, lenient in what it reads.
 //!
 //! *Job*: HTTP to a Batch API, refusals sorted by what to do about them. *In*: names, ids, bodies. *Out*: objects of
-//! [`wire`], byte streams, [`failure::Failure`]. *Owns*: connections. *Bound*: one answer of 1 MiB in memory at most; bodies and
-//! result files stream. *If it crashes here*: a request's effect is unknown, which callers treat as doubt.
+//! [`wire`], byte streams, [`failure::Failure`]. *Owns*: connections. *Bound*: one answer in memory, 1 MiB (a list 4 MiB,
+//! a refusal 64 KiB); bodies and result files stream. *If it crashes here*: a request's effect is unknown, which callers treat as doubt.
 
 pub mod failure;
 pub mod http;
+#[cfg(test)]
+mod mock;
 pub mod openai;
 pub mod wire;
 

@@ -1,0 +1,214 @@
+//! The walk over trees that were made to mislead it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::super::{PAGE, PassedOver};
+use super::*;
+use crate::domain::image::{Format, Pixels};
+use crate::kit::atomic_file::{Access, Durability, write};
+use crate::kit::exit_guard::{Exit, ExitNotice};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0";
+const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x02\xff\xc0\0\x11\x08\0\x05\0\x04\x03\0";
+const TIFF: &[u8] = b"II*\0\x08\0\0\0";
+
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("temp dir"))
+    }
+
+    fn put(&self, name: &[u8], bytes: &[u8]) -> &Self {
+        let path = self.0.path().join(path_bytes::to_path(name));
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+        write(&path, bytes, Access::Umask, Durability::Derived).expect("file");
+        self
+    }
+
+    fn corpus(&self) -> LocalCorpus {
+        let options = LocalOptions {
+            valid_endings: [".jpg", ".jpeg", ".png", ".tif", ".bmp"].map(str::to_owned).to_vec(),
+            excluded_folders: vec![self.0.path().join("batch")],
+            max_image_bytes: 1_000,
+            texts: TextsLocation::Beside,
+        };
+        LocalCorpus::new(self.0.path().to_path_buf(), options)
+    }
+}
+
+/// Everything the walk says, in its order.
+fn walked(corpus: &LocalCorpus) -> (Vec<Found>, PassedOver, ExitNotice) {
+    let (sender, mut notices) = mpsc::channel(4);
+    let mut lane = corpus.walk(ExitGuard::new("walk", sender)).expect("thread");
+    let (mut found, mut passed_over) = (Vec::new(), PassedOver::default());
+    loop {
+        match lane.blocking_recv().expect("over comes last") {
+            Walked::Page(page, others) => {
+                assert!(page.len() <= PAGE);
+                found.extend(page);
+                passed_over.add(others);
+            }
+            Walked::Over => break,
+            Walked::Broken(cause) => panic!("{cause}"),
+        }
+    }
+    (found, passed_over, notices.blocking_recv().expect("notice"))
+}
+
+fn fates(corpus: &LocalCorpus) -> BTreeMap<Vec<u8>, Fate> {
+    walked(corpus).0.into_iter().map(|found| (found.path.joined(), found.fate)).collect()
+}
+
+fn owed(format: Format, width: u32, height: u32) -> Fate {
+    Fate::Owed { format, pixels: Pixels { width, height } }
+}
+
+#[test]
+fn content_decides_and_names_only_invite() {
+    let tree = Tree::new();
+    tree.put(b"a.JPG", JPEG).put(b"scan.tif", JPEG).put(b"b.png", PNG).put(b"real.tif", TIFF);
+    tree.put(b"error.jpg", b"<html>404</html>").put(b"empty.jpg", b"").put(b"cut.png", &PNG[..12]);
+    tree.put(b"big.png", &[PNG, &[0; 1_000]].concat()).put(b"c.heic", b"x").put(b"._a.jpg", b"x");
+    let fates = fates(&tree.corpus());
+    let expected = [
+        ("._a.jpg", Fate::Skipped(Reason::Excluded)),
+        ("a.JPG", owed(Format::Jpeg, 4, 5)),
+        ("b.png", owed(Format::Png, 3, 2)),
+        ("big.png", Fate::Failed(Reason::TooLarge)),
+        ("c.heic", Fate::Failed(Reason::UnsupportedFormat)),
+        ("cut.png", Fate::Failed(Reason::Damaged)),
+        ("empty.jpg", Fate::Failed(Reason::EmptyFile)),
+        ("error.jpg", Fate::Failed(Reason::NotAnImage)),
+        ("real.tif", Fate::Failed(Reason::UnsupportedFormat)),
+        ("scan.tif", owed(Format::Jpeg, 4, 5)),
+    ];
+    assert_eq!(fates, expected.map(|(name, fate)| (name.as_bytes().to_vec(), fate)).into());
+}
+
+#[test]
+fn hostile_names_come_through_unchanged() {
+    let tree = Tree::new();
+    let names: [&[u8]; 7] =
+        [b"line\nbreak.jpg", b"\xff\xfe.jpg", b"a|b.jpg", b"-rf.jpg", b" .jpg", b"x.jpg/inner.jpg", b"e\xcc\x81.jpg"];
+    for name in names {
+        tree.put(name, JPEG);
+    }
+    let corpus = tree.corpus();
+    let (found, _, notice) = walked(&corpus);
+    assert_eq!(notice.exit, Exit::Drained);
+    let mut expected: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
+    expected.sort();
+    assert_eq!(found.iter().map(|found| found.path.joined()).collect::<Vec<_>>(), expected, "sorted by name");
+    for one in found {
+        let (_, stamp) = corpus.open(&one.path).expect("open");
+        assert_eq!((stamp, one.stamp.bytes), (one.stamp, JPEG.len() as u64));
+        assert!(stamp.mtime_ms > 1_600_000_000_000);
+    }
+}
+
+#[test]
+fn links_pipes_and_loops_are_counted_or_skipped() {
+    let tree = Tree::new();
+    tree.put(b"in/a.jpg", JPEG).put(b"notes.txt", b"x").put(b"Thumbs.db", b"x");
+    symlink("..", tree.0.path().join("in/loop")).expect("link");
+    symlink("a.jpg", tree.0.path().join("in/b.jpg")).expect("link");
+    symlink("/nowhere", tree.0.path().join("broken.jpg")).expect("link");
+    let pipe = tree.0.path().join("pipe.jpg");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("pipe");
+    let (found, passed_over, _) = walked(&tree.corpus());
+    let fates: Vec<_> = found.into_iter().map(|found| (found.path.joined(), found.fate)).collect();
+    assert_eq!(
+        fates,
+        [(b"in/a.jpg".to_vec(), owed(Format::Jpeg, 4, 5)), (b"pipe.jpg".to_vec(), Fate::Skipped(Reason::Excluded))]
+    );
+    assert_eq!(passed_over.links, 3);
+    assert_eq!(passed_over.by_ending, BTreeMap::from([("txt".into(), 1), ("db".into(), 1)]));
+    let pipe = RelPath { folder: vec![], name: b"pipe.jpg".to_vec() };
+    assert_eq!(tree.corpus().open(&pipe).map(drop).map_err(|e| e.kind()), Err(io::ErrorKind::InvalidInput));
+}
+
+#[test]
+fn folders_of_systems_and_of_ours_are_not_walked() {
+    let tree = Tree::new();
+    for folder in ["__MACOSX", "@eaDir", ".git", "batch", "$RECYCLE.BIN", "kept/batch"] {
+        tree.put(format!("{folder}/a.jpg").as_bytes(), JPEG);
+    }
+    let (found, passed_over, _) = walked(&tree.corpus());
+    assert_eq!(found.iter().map(|found| found.path.joined()).collect::<Vec<_>>(), [b"kept/batch/a.jpg"]);
+    assert_eq!(passed_over.folders, 5);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_goes_on() {
+    let tree = Tree::new();
+    tree.put(b"a.jpg", JPEG).put(b"locked/b.jpg", JPEG).put(b"z.jpg", JPEG);
+    let locked = tree.0.path().join("locked");
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o000)).expect("mode");
+    let is_root = std::fs::read_dir(&locked).is_ok();
+    let (found, passed_over, _) = walked(&tree.corpus());
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o700)).expect("mode");
+    if !is_root {
+        assert_eq!(found.len(), 2);
+        assert_eq!(passed_over.unreadable, 1);
+        assert!(passed_over.unreadable_folders[0].contains("locked"), "{passed_over:?}");
+    }
+    let missing = LocalCorpus::new(tree.0.path().join("none"), tree.corpus().options().clone());
+    let (sender, _notices) = mpsc::channel(4);
+    let mut lane = missing.walk(ExitGuard::new("walk", sender)).expect("thread");
+    assert!(matches!(lane.blocking_recv(), Some(Walked::Broken(cause)) if cause.kind() == io::ErrorKind::NotFound));
+}
+
+#[test]
+fn pages_are_full_and_a_deaf_listener_ends_the_walk() {
+    let tree = Tree::new();
+    for n in 0..(PAGE * 4 + 1) {
+        tree.put(format!("f{}/p{n:05}.jpg", n % 7).as_bytes(), JPEG);
+    }
+    let (found, _, _) = walked(&tree.corpus());
+    assert_eq!(found.len(), PAGE * 4 + 1);
+    assert!(found.windows(2).all(|pair| pair[0].path.joined() < pair[1].path.joined()));
+    let (sender, mut notices) = mpsc::channel(4);
+    let mut lane = tree.corpus().walk(ExitGuard::new("walk", sender)).expect("thread");
+    assert!(matches!(lane.blocking_recv(), Some(Walked::Page(page, _)) if page.len() == PAGE));
+    drop(lane);
+    assert_eq!(notices.blocking_recv().map(|notice| notice.exit), Some(Exit::Drained));
+}
+
+#[test]
+fn a_text_is_whatever_bears_its_name() {
+    let tree = Tree::new();
+    tree.put(b"x/a.jpg", JPEG).put(b"x/a.jpg.txt", b"text").put(b"x/b.jpg", JPEG).put(b"x/c.jpg", JPEG);
+    symlink("/nowhere", tree.0.path().join("x/c.jpg.txt")).expect("link");
+    let corpus = tree.corpus();
+    let has = |name: &str| corpus.has_text(&RelPath { folder: b"x".to_vec(), name: name.into() });
+    assert_eq!((has("a.jpg"), has("b.jpg"), has("c.jpg")), (true, false, true));
+    let mirror = Tree::new();
+    mirror.put(b"x/b.jpg.txt", b"text");
+    let texts = TextsLocation::Mirror(mirror.0.path().to_path_buf());
+    let mirrored = LocalCorpus::new(tree.0.path().to_path_buf(), LocalOptions { texts, ..corpus.options().clone() });
+    let has = |name: &str| mirrored.has_text(&RelPath { folder: b"x".to_vec(), name: name.into() });
+    assert_eq!((has("a.jpg"), has("b.jpg")), (false, true));
+}
+
+#[test]
+fn real_odd_files_meet_their_reasons() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/odd");
+    let options = LocalOptions {
+        valid_endings: [".jpg", ".png", ".gif", ".webp", ".tif", ".j2k"].map(str::to_owned).to_vec(),
+        excluded_folders: Vec::new(),
+        max_image_bytes: 50_000_000,
+        texts: TextsLocation::Beside,
+    };
+    let fates = fates(&LocalCorpus::new(folder, options));
+    let fate = |name: &str| fates.get(name.as_bytes()).cloned();
+    assert_eq!(fate("hopper_orientation_6.webp"), Some(owed(Format::Webp, 128, 128)));
+    assert_eq!(fate("hopper_16bit_qtables.jpg"), Some(owed(Format::Jpeg, 128, 128)));
+    assert_eq!(fate("zero_width.gif"), Some(Fate::Failed(Reason::Damaged)));
+    assert_eq!(fate("zero_height.j2k"), Some(Fate::Failed(Reason::UnsupportedFormat)));
+    assert_eq!(fate("g4-multi.tif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
+    assert_eq!(fate("hopper.avif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
+    assert_eq!(fate("error-page.jpg"), Some(Fate::Failed(Reason::NotAnImage)));
+    assert_eq!(fate("empty.jpg"), Some(Fate::Failed(Reason::EmptyFile)));
+}

@@ -1,0 +1,222 @@
+//! The listing of a tree: depth first, errors counted, memory bounded whatever the tree looks like.
+//!
+//! Order: by name within a folder of up to 10,000 entries, so that the pages of a book stay together; a larger folder comes
+//! in sorted runs. A folder's handle is closed as soon as its names are known, so depth costs no open files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use tokio::sync::mpsc;
+
+use super::beneath::{self, Root};
+use super::local::LocalCorpus;
+use super::names::{self, Promise};
+use super::{Corpus as _, PAGE, PassedOver, Walked, path_bytes};
+use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
+
+/// Names held in memory, over all folders that are open.
+const MOST_NAMES: usize = 10_000;
+/// Names read at a time from a folder deep in a tree whose upper folders hold all the others.
+const FEWEST_NAMES: usize = 64;
+
+/// Nobody listens any more.
+pub(super) struct Gone;
+
+/// One walk, from root to [`Walked::Over`].
+pub(super) struct Walk<'a> {
+    corpus: &'a LocalCorpus,
+    lane: &'a mpsc::Sender<Walked>,
+    /// Working folders, as the system spells them.
+    excluded: Vec<PathBuf>,
+    root: PathBuf,
+    page: Vec<Found>,
+    passed_over: PassedOver,
+    names_held: usize,
+}
+
+/// A folder under way.
+struct Level {
+    folder: Vec<u8>,
+    entries: Option<fs::ReadDir>,
+    run: std::vec::IntoIter<Entry>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Folder,
+    File,
+    Link,
+    /// Pipe, socket, device, or nobody knows.
+    Odd,
+}
+
+struct Entry {
+    name: Vec<u8>,
+    sort: Sort,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(corpus: &'a LocalCorpus, lane: &'a mpsc::Sender<Walked>) -> Self {
+        // Links in front of the root are resolved once, so that a working folder is known by whatever way it was named.
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        Self {
+            corpus,
+            lane,
+            excluded: corpus.options().excluded_folders.iter().map(|folder| real(folder)).collect(),
+            root: real(corpus.root()),
+            page: Vec::with_capacity(PAGE),
+            passed_over: PassedOver::default(),
+            names_held: 0,
+        }
+    }
+
+    /// Lists everything.
+    pub(super) fn run(mut self) -> Result<(), Gone> {
+        let (root, entries) = match (Root::open(&self.root), fs::read_dir(&self.root)) {
+            (Ok(root), Ok(entries)) => (root, entries),
+            (_, Err(cause)) | (Err(cause), _) => return self.send(Walked::Broken(cause)),
+        };
+        let mut levels = vec![Level::new(Vec::new(), entries)];
+        while let Some(level) = levels.last_mut() {
+            let Some(entry) = self.next(level) else {
+                drop(levels.pop());
+                continue;
+            };
+            if entry.sort == Sort::Folder {
+                let folder = below(&level.folder, &entry.name);
+                levels.extend(self.enter(folder));
+            } else {
+                let path = RelPath { folder: level.folder.clone(), name: entry.name };
+                self.consider(&root, path, entry.sort)?;
+            }
+        }
+        self.turn_page()?;
+        self.send(Walked::Over)
+    }
+
+    fn next(&mut self, level: &mut Level) -> Option<Entry> {
+        if level.run.len() == 0 {
+            let room = MOST_NAMES.saturating_sub(self.names_held).max(FEWEST_NAMES);
+            if let Err(cause) = level.fill(room) {
+                self.passed_over.add_unreadable(shown(cause.to_string().as_bytes()));
+            }
+            self.names_held += level.run.len();
+        }
+        let entry = level.run.next()?;
+        self.names_held -= 1;
+        Some(entry)
+    }
+
+    /// The level of a folder, unless it is left out or cannot be read.
+    fn enter(&mut self, folder: Vec<u8>) -> Option<Level> {
+        let path = self.root.join(path_bytes::to_path(&folder));
+        let name = folder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        if names::is_left_out(name) || self.excluded.contains(&path) {
+            self.passed_over.folders += 1;
+            return None;
+        }
+        match fs::read_dir(&path) {
+            Ok(entries) => Some(Level::new(folder, entries)),
+            Err(cause) => {
+                self.passed_over.add_unreadable(shown(cause.to_string().as_bytes()));
+                None
+            }
+        }
+    }
+
+    /// Finds what becomes of one entry that is no folder.
+    fn consider(&mut self, root: &Root, path: RelPath, sort: Sort) -> Result<(), Gone> {
+        let promise = names::promise(&path.name, &self.corpus.options().valid_endings);
+        match (sort, promise) {
+            (Sort::Link, _) | (Sort::Odd, Promise::Other) => self.passed_over.links += 1,
+            (_, Promise::Other) => self.passed_over.add_files(names::ending(&path.name), 1),
+            (Sort::Odd, _) | (_, Promise::Excluded) => return self.found(path, Fate::Skipped(Reason::Excluded)),
+            (_, Promise::Image | Promise::Unsendable) => return self.measure(root, path),
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
+        match self.corpus.measure_below(root, &path) {
+            Ok(found) => self.push(found),
+            // Gone between listing and looking: as if it had never been listed.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+            // No file any more.
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
+                self.found(path, Fate::Skipped(Reason::Excluded))
+            }
+            Err(_) => self.found(path, Fate::Failed(Reason::Unreadable)),
+        }
+    }
+
+    fn found(&mut self, path: RelPath, fate: Fate) -> Result<(), Gone> {
+        let facts = fs::symlink_metadata(self.corpus.absolute(&path));
+        let stamp = facts.map_or(Stamp { bytes: 0, mtime_ms: 0 }, |facts| beneath::stamp(&facts));
+        self.push(Found { path, stamp, fate })
+    }
+
+    fn push(&mut self, found: Found) -> Result<(), Gone> {
+        self.page.push(found);
+        if self.page.len() == PAGE { self.turn_page() } else { Ok(()) }
+    }
+
+    fn turn_page(&mut self) -> Result<(), Gone> {
+        let page = std::mem::replace(&mut self.page, Vec::with_capacity(PAGE));
+        let passed_over = std::mem::take(&mut self.passed_over);
+        if page.is_empty() && passed_over == PassedOver::default() {
+            return Ok(());
+        }
+        self.send(Walked::Page(page, passed_over))
+    }
+
+    fn send(&self, walked: Walked) -> Result<(), Gone> {
+        self.lane.blocking_send(walked).map_err(|_| Gone)
+    }
+}
+
+impl Level {
+    fn new(folder: Vec<u8>, entries: fs::ReadDir) -> Self {
+        Self { folder, entries: Some(entries), run: Vec::new().into_iter() }
+    }
+
+    /// Reads the next run of up to `room` names and sorts it; at the end, or at an error, the folder is closed.
+    fn fill(&mut self, room: usize) -> io::Result<()> {
+        let Some(entries) = &mut self.entries else { return Ok(()) };
+        let mut run = Vec::new();
+        let mut outcome = Ok(());
+        while run.len() < room {
+            match entries.next() {
+                Some(Ok(entry)) => run.push(Entry::new(&entry)),
+                Some(Err(cause)) => {
+                    outcome = Err(cause);
+                    self.entries = None;
+                    break;
+                }
+                None => {
+                    self.entries = None;
+                    break;
+                }
+            }
+        }
+        run.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        self.run = run.into_iter();
+        outcome
+    }
+}
+
+impl Entry {
+    fn new(entry: &fs::DirEntry) -> Self {
+        let sort = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => Sort::Folder,
+            Ok(kind) if kind.is_file() => Sort::File,
+            Ok(kind) if kind.is_symlink() => Sort::Link,
+            Ok(_) | Err(_) => Sort::Odd,
+        };
+        Self { name: path_bytes::from_name(&entry.file_name()), sort }
+    }
+}
+
+fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+}

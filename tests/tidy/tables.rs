@@ -1,0 +1,124 @@
+//! What the house allows. A row that has to change is a decision; say why in the commit.
+
+/// Rooms, and the rooms that each may import. Arrows point down only.
+pub(crate) const IMPORTS: [(&str, &[&str]); 18] = [
+    ("main", &["cli"]),
+    ("cli", &["settings", "ops", "pipeline", "emulator", "ledger", "kit", "domain"]),
+    ("ops", &["settings", "ledger", "provider", "corpus", "kit", "domain"]),
+    (
+        "pipeline",
+        &[
+            "settings", "scan", "encode", "upload", "poll", "extract", "clean", "message", "ledger", "provider",
+            "corpus", "kit", "domain",
+        ],
+    ),
+    ("scan", &["corpus", "ledger", "message", "kit", "domain"]),
+    ("encode", &["corpus", "ledger", "message", "kit", "domain"]),
+    ("upload", &["provider", "ledger", "message", "kit", "domain"]),
+    ("poll", &["provider", "ledger", "message", "kit", "domain"]),
+    ("extract", &["provider", "ledger", "message", "kit", "domain"]),
+    ("clean", &["provider", "corpus", "ledger", "message", "kit", "domain"]),
+    ("emulator", &["kit", "domain"]),
+    ("settings", &["kit", "domain"]),
+    ("ledger", &["kit", "domain"]),
+    ("provider", &["kit", "domain"]),
+    ("corpus", &["kit", "domain"]),
+    ("message", &["kit", "domain"]),
+    ("kit", &["domain"]),
+    ("domain", &[]),
+];
+
+/// Single files that may import more than their room: the file, the room it may import, why.
+pub(crate) const EXCEPTIONS: [(&str, &str, &str); 1] =
+    [("emulator/direct.rs", "provider", "it is the provider trait, straight on the emulator's core")];
+
+/// Guest packages, and where below `src/` each is at home: files, or folders with a trailing slash.
+pub(crate) const GUESTS: [(&str, &[&str]); 19] = [
+    (
+        "actix",
+        &[
+            SCANNER,
+            ENCODER,
+            UPLOADER,
+            POLLER,
+            EXTRACTOR,
+            CLEANER,
+            "message.rs",
+            "kit/edge.rs",
+            "pipeline/",
+            "emulator/server.rs",
+        ],
+    ),
+    ("actix_web", &["emulator/"]),
+    (
+        "tokio",
+        &[
+            SCANNER,
+            ENCODER,
+            UPLOADER,
+            POLLER,
+            EXTRACTOR,
+            CLEANER,
+            "kit/",
+            "pipeline/",
+            "ledger/",
+            "provider/",
+            "corpus/",
+            "emulator/",
+            "encode/body.rs",
+            "encode/spool.rs",
+            "extract/fetch.rs",
+        ],
+    ),
+    ("reqwest", &["provider/http.rs", "provider/http/"]),
+    ("rustls", &["main.rs", "provider/http.rs"]),
+    ("rusqlite", &["ledger/"]),
+    ("rayon", &["kit/pool.rs"]),
+    ("crossbeam_channel", &["encode/spool.rs", "extract/write.rs"]),
+    ("base64", &["kit/base64.rs"]),
+    ("blake3", &["kit/hash.rs"]),
+    ("xxhash_rust", &["kit/hash.rs"]),
+    ("ring", &["kit/hash.rs"]),
+    ("getrandom", &["kit/random.rs"]),
+    ("secrecy", &["settings/", "provider/http.rs", "pipeline/", "cli/"]),
+    ("toml", &["settings/", "emulator/"]),
+    ("clap", &["cli/"]),
+    ("console", &["cli/"]),
+    ("tracing_subscriber", &["main.rs", "cli/"]),
+    ("rten", &["emulator/"]),
+];
+
+const SCANNER: &str = "scan/scanner.rs";
+const ENCODER: &str = "encode/encoder.rs";
+const UPLOADER: &str = "upload/uploader.rs";
+const POLLER: &str = "poll/poller.rs";
+const EXTRACTOR: &str = "extract/extractor.rs";
+const CLEANER: &str = "clean/cleaner.rs";
+
+/// Statics, which are globals: file and name.
+pub(crate) const STATICS: [(&str, &str); 1] = [("kit/crash.rs", "ORDER")];
+
+/// What production code does not say, and what it says instead.
+pub(crate) const BANNED: [(&str, &str); 7] = [
+    ("todo!", "finish it, or leave it out"),
+    ("unimplemented!", "finish it, or leave it out"),
+    ("dbg!", "use tracing"),
+    (".unwrap()", "return the error; where it cannot fail, `unwrap_or…` with the reason"),
+    ("#[allow(", "#[expect(…, reason = \"…\")], which reports when it is no longer needed"),
+    ("#![allow(", "#![expect(…, reason = \"…\")], which reports when it is no longer needed"),
+    ("thread_local!", "hand the value in"),
+];
+
+/// The questions that each room's first page answers.
+pub(crate) const QUESTIONS: [&str; 6] = ["Job", "In", "Out", "Owns", "Bound", "If it crashes here"];
+
+/// Lines of the longest file, tests apart.
+pub(crate) const FILE_LINES: usize = 400;
+/// Lines of the longest function.
+pub(crate) const FUNCTION_LINES: usize = 60;
+/// Lines of the longest handler of an actor; handlers keep books, others decide.
+pub(crate) const HANDLER_LINES: usize = 40;
+/// Share of lines that are documentation, in percent.
+pub(crate) const DOC_PERCENT: std::ops::RangeInclusive<f64> = 8.0..=30.0;
+/// `expect` in 1,000 production lines.
+pub(crate) const EXPECTS: f64 = 3.0;

@@ -76,10 +76,8 @@ impl Events {
     }
 
     pub(super) fn summary(&self, standing: &Standing, exit: Exit) -> String {
-        self.event(
-            "summary",
-            json!({"images": images(standing), "balance_closed": standing.closes(), "exit": exit.number(), "report": null}),
-        )
+        let (images, closes) = (images(standing), standing.closes());
+        self.event("summary", json!({"images": images, "balance_closed": closes, "exit": exit.number(), "report": null}))
     }
 
     pub(super) fn exit_error(&self, problem: &Problem, exit: Exit) -> String {

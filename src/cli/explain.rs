@@ -14,7 +14,7 @@ const fn page_of(code: &'static str, reason: &'static str, meaning: &'static str
 }
 
 /// The errors of this version.
-static PAGES: [Page; 41] = [
+const PAGES: &[Page] = &[
     page_of(
         "E101",
         "",

@@ -5,8 +5,8 @@ use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
+use crate::ops::refusal;
 use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
-use crate::provider::failure::{Failure, Kind};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
@@ -174,7 +174,7 @@ fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
 fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     let settings = told.settings;
     match fault {
-        Fault::Provider(failure) => refused(failure, told.key_source).into(),
+        Fault::Provider(failure) => refusal::told(failure, told.key_source).into(),
         Fault::Unreachable(failure) => {
             Problem::new("E310", format!("{} cannot be reached: {}", failure.host, words::safe(&failure.message)))
                 .hint("nothing is lost: the same command goes on; behind a proxy, set HTTPS_PROXY")
@@ -203,26 +203,6 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     }
 }
 
-fn refused(failure: &Failure, key_source: &str) -> Problem {
-    let host = &failure.host;
-    let words = words::safe(&failure.message);
-    match failure.kind {
-        Kind::Key => Problem::new("E301", format!("the key was rejected by {host} (401)"))
-            .detail(words)
-            .hint(format!("it came from {key_source}"))
-            .hint("a project's key works only there: see provider.project; batchscribe doctor  lists where keys lie"),
-        Kind::Forbidden => Problem::new("E302", format!("the key may not use this at {host} (403)"))
-            .detail(words)
-            .hint("ask the project's owner to allow Files, Batches and the model"),
-        Kind::Money => Problem::new("E305", format!("{host} wants money: {}", words::safe(&failure.code)))
-            .detail(words)
-            .hint("add credit, then the same command; nothing is asked twice"),
-        _ => Problem::new("E310", format!("{host} cannot be used"))
-            .detail(words)
-            .hint("nothing is lost; the same command goes on"),
-    }
-}
-
 /// A ledger's error as the user reads it.
 pub(super) fn ledger(error: &LedgerError) -> Problem {
     match error {
@@ -247,6 +227,7 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 mod tests {
     use super::*;
     use crate::corpus::PassedOver;
+    use crate::provider::failure::{Failure, Kind};
     use crate::settings::{Environment, Sources, resolve};
 
     const RUN: Mode = Mode::Run { once: false };
@@ -321,9 +302,6 @@ mod tests {
             assert_eq!((problems[0].code, ends.number()), (code, exit), "{fault:?}");
             assert!(!problems[0].to_string().contains('\u{1b}'));
         }
-        let key = refused(&failure(Kind::Key), "the variable OPENAI_API_KEY");
-        assert_eq!(key.sentence, "the key was rejected by api.openai.com (401)");
-        assert_eq!(key.hints[0], "it came from the variable OPENAI_API_KEY");
     }
 
     #[test]

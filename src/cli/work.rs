@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::sync::watch;
-
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
@@ -212,10 +210,8 @@ fn carry_out(
         ProviderKind::OpenAi => "Ctrl-C stops cleanly; open batches go on without this computer",
     };
     let (stop, _) = stop_switch();
-    let (sender, tally) = watch::channel(Tally::default());
-    let attendant = Attendant::begin(Charge {
+    let (attendant, progress) = Attendant::begin(Charge {
         stop: stop.clone(),
-        tally: tally.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
         screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, parting),
@@ -232,9 +228,8 @@ fn carry_out(
         prompt: prompt.text,
         stop,
         clock: context.clock.clone(),
-        tally: sender,
+        tally: progress,
     });
-    let ended = attendant.end();
-    let last = tally.borrow().clone();
+    let (ended, last) = attendant.end();
     Ok((outcome, last, ended))
 }

@@ -6,7 +6,7 @@ use crate::cli::args::Listed;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{events, finish, pages, words};
-use crate::corpus::path_bytes;
+use crate::domain::batch::Usage;
 use crate::domain::ids::BatchId;
 use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
@@ -62,7 +62,6 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
 }
 
 fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons: &[ReasonCount]) -> String {
-    let usage = usage.usage;
     let document = json!({
         "schema": 1,
         "workspace": settings.workspace.display().to_string(),
@@ -70,10 +69,14 @@ fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons:
         "walking": standing.walking,
         "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
         "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
-        "tokens": {"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning},
+        "tokens": tokens(usage.usage),
         "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
     });
     document.to_string()
+}
+
+fn tokens(usage: Usage) -> Value {
+    json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})
 }
 
 /// Batches that wait for something; there are never more than `max_open_batches` of them.
@@ -128,7 +131,8 @@ pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
         let failure = failure.map_err(told)?;
         let path = failure.path.shown();
         if context.out.json {
-            let line = json!({"schema": 1, "type": "image", "path": path, "state": failure.state.word(), "reason": failure.reason});
+            let (state, reason) = (failure.state.word(), failure.reason);
+            let line = json!({"schema": 1, "type": "image", "path": path, "state": state, "reason": reason});
             context.out.data(&line.to_string())?;
         } else {
             context.out.data(&format!("{}\t{path}", words::safe(&failure.reason)))?;
@@ -151,7 +155,7 @@ pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
     for base in [&context.current_dir, &settings.image_dir, &context.workspace] {
         let path = base.join(what);
         let path = dunce::canonicalize(&path).unwrap_or(path);
-        if let Some(image) = reader.image(&path_bytes::from_name(path.as_os_str())).map_err(told)? {
+        if let Some(image) = reader.image(path.as_os_str().as_encoded_bytes()).map_err(told)? {
             return show_image(context, &image);
         }
     }
@@ -169,7 +173,7 @@ fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
             "attempt": batch.attempt, "state": batch.state.word(), "end": batch.end.map(|end| end.word()),
             "lines": batch.lines, "bytes": batch.bytes, "opened_at": batch.opened_at.map(words::utc),
             "ended_at": batch.ended_at.map(words::utc),
-            "tokens": batch.usage.map(|usage| json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})),
+            "tokens": batch.usage.map(tokens),
         });
         context.out.data(&document.to_string())?;
         return Ok(Exit::Done);

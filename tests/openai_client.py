@@ -5,7 +5,7 @@
     python tests/openai_client.py http://127.0.0.1:8080/v1
 
 Every verb that the client has for batches, with plain asserts. The server may have any engine; with the echo engine the
-texts are compared, too. Leaves nothing behind but ended batches.
+texts are compared, too. Leaves ended batches and some of their result files behind.
 """
 
 import base64

@@ -75,7 +75,7 @@ pub(crate) fn answer(
 /// The result line of a line that never ran.
 pub(crate) fn never_ran(custom_id: &str, tag: &str, code: &str, message: &str) -> Vec<u8> {
     let error = Some(LineFault { code, message });
-    line_bytes(&ResultLine { id: request_id(tag), custom_id, response: None, error })
+    line_bytes(&ResultLine { id: line_id(tag), custom_id, response: None, error })
 }
 
 fn outcome(engine: &dyn Engine, forced: Option<Outcome>, request: &ChatRequest<'_>) -> Ended {
@@ -131,10 +131,10 @@ fn result_line(custom_id: &str, tag: &str, created: i64, ended: &Ended) -> Vec<u
         Ended::Answered(Err(refusal)) => (refusal.status, print.clone(), raw(&ErrorObject::from(refusal))),
     };
     let response = Some(LineResponse { status_code, request_id, body: &body });
-    line_bytes(&ResultLine { id: self::request_id(tag), custom_id, response, error: None })
+    line_bytes(&ResultLine { id: line_id(tag), custom_id, response, error: None })
 }
 
-fn request_id(tag: &str) -> String {
+fn line_id(tag: &str) -> String {
     format!("batch_req_{}", hash::hex_digits(tag.as_bytes(), 32))
 }
 

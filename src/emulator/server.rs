@@ -33,8 +33,7 @@ use crate::kit::{random, thread};
 
 /// Threads that speak HTTP; the work is done elsewhere.
 const HTTP_THREADS: usize = 2;
-/// How long a connection may be idle, may take for the head of a request, and may linger at the end.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a connection may take for the head of a request, and may linger at the end.
 const HEAD: Duration = Duration::from_secs(120);
 const LINGER_SECONDS: u64 = 2;
 
@@ -121,6 +120,8 @@ pub struct ServerOptions {
     pub upload_bytes_per_second: Option<u64>,
     /// Refuses requests without a key; any key will do.
     pub require_key: bool,
+    /// Closes connections that are idle for this long.
+    pub keep_alive: Duration,
     /// A journal longer than this is compacted at start.
     pub compact_above_bytes: u64,
     /// The time.
@@ -153,6 +154,7 @@ impl ServerOptions {
             limits: Limits::default(),
             upload_bytes_per_second: None,
             require_key: false,
+            keep_alive: Duration::from_secs(75),
             compact_above_bytes: 16 * 1024 * 1024,
             clock: Clock::wall(),
             notices: None,
@@ -204,7 +206,7 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
         pool: Pool::new("emulator-chat", options.workers.max(1))?,
     };
     let shared = Arc::new(Shared::new(books, fittings));
-    let http = speak(listener, Arc::clone(&shared), &notices)?;
+    let http = speak(listener, Arc::clone(&shared), options.keep_alive, &notices)?;
     let workers = Vec::new();
     // Whatever fails from here on: its drop stops what runs.
     let mut server = Server { addr, stop, http: Some(http), workers, shared, _notices: kept };
@@ -242,13 +244,14 @@ fn open_books(options: &ServerOptions) -> io::Result<Books> {
 fn speak(
     listener: TcpListener,
     shared: Arc<Shared>,
+    keep_alive: Duration,
     notices: &mpsc::Sender<ExitNotice>,
 ) -> io::Result<(ServerHandle, JoinHandle<()>)> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let guard = ExitGuard::new("emulator", notices.clone());
     let thread = thread::spawn("emulator-http", guard, move |guard| {
         let ended = System::new().block_on(async {
-            let server = build(listener, shared)?;
+            let server = build(listener, shared, keep_alive)?;
             // Fails if the starter has given up, which stops nothing: its drop of the handle is not a stop.
             drop(sender.send(server.handle()));
             server.await
@@ -262,7 +265,7 @@ fn speak(
     Ok((handle, thread))
 }
 
-fn build(listener: TcpListener, shared: Arc<Shared>) -> io::Result<actix_web::dev::Server> {
+fn build(listener: TcpListener, shared: Arc<Shared>, keep_alive: Duration) -> io::Result<actix_web::dev::Server> {
     let closes = shared.faults.closes_connections();
     let data = Data::from(shared);
     Ok(HttpServer::new(move || App::new().app_data(Data::clone(&data)).configure(routes::configure))
@@ -272,7 +275,7 @@ fn build(listener: TcpListener, shared: Arc<Shared>) -> io::Result<actix_web::de
             }
         })
         .workers(HTTP_THREADS)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(keep_alive)
         .client_request_timeout(HEAD)
         .client_disconnect_timeout(Duration::from_secs(LINGER_SECONDS))
         .shutdown_timeout(LINGER_SECONDS)

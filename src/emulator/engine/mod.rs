@@ -12,6 +12,9 @@ pub mod upstream;
 
 pub use request::{ChatRequest, Format, Image};
 
+use std::io;
+use std::sync::Arc;
+
 use super::record::Tokens;
 use super::refusal::Refusal;
 
@@ -21,6 +24,28 @@ pub trait Engine: Send + Sync {
     fn model(&self) -> &str;
     /// Answers one request; blocks until it is done.
     fn answer(&self, request: &ChatRequest<'_>) -> Answered;
+}
+
+/// The engine behind a word of the command line: `echo`, `ocr`, or the URL of a server, asked by at most `lines` requests
+/// at once and with `key`.
+///
+/// # Errors
+/// `Unsupported` for `ocr` in a build without it, `InvalidInput` for a word that is none of these, otherwise the engine's.
+pub fn by_name(name: &str, key: Option<&str>, lines: usize) -> io::Result<Arc<dyn Engine>> {
+    match name {
+        "echo" => Ok(Arc::new(echo::Echo::new())),
+        #[cfg(feature = "ocr")]
+        "ocr" => Ok(Arc::new(reader::Reader::load().map_err(|cause| io::Error::other(cause.to_string()))?)),
+        #[cfg(not(feature = "ocr"))]
+        "ocr" => Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no recogniser of its own")),
+        url if url.starts_with("http://") || url.starts_with("https://") => {
+            Ok(Arc::new(upstream::Upstream::new(url, key, lines)?))
+        }
+        other => {
+            let message = format!("{other}: an engine is echo, ocr, or a URL that begins with http:// or https://");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
+    }
 }
 
 /// How a request ended: an answer that is billed, or an error as the endpoint would give it.

@@ -140,6 +140,15 @@ impl Engine for Upstream {
     }
 }
 
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        // A runtime that is dropped on a thread of another one panics unless it need not wait for its own threads.
+        while let Ok(line) = self.free.try_recv() {
+            line.runtime.shutdown_background();
+        }
+    }
+}
+
 fn endpoint(url: &str) -> std::io::Result<Url> {
     let base = url.trim_end_matches('/');
     let base = base.strip_suffix("/chat/completions").unwrap_or(base);

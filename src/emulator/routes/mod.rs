@@ -77,18 +77,17 @@ async fn through(
     let Some(rule) = shared.faults.at(door) else { return reply(act(None).await) };
     tracing::info!(?door, act = ?rule.act, "a fault of the scenario");
     match rule.act {
-        Act::Refuse => {
-            // An upload is taken in first, so that the refusal is read and not lost in a broken connection.
-            drop(if door == Door::UploadFile { act(Some(rule)).await } else { Ok(HttpResponse::Ok().finish()) });
-            error(rule)
+        Act::Refuse | Act::Drop => {
+            // An upload is read in vain first: to its end, so that the refusal is not lost in a broken connection, or
+            // into its middle, where it is cut.
+            if door == Door::UploadFile {
+                drop(act(Some(rule)).await);
+            }
+            if rule.act == Act::Drop { close(request) } else { error(rule) }
         }
         Act::ActThenRefuse => {
             drop(act(None).await);
             error(rule)
-        }
-        Act::Drop => {
-            drop(if door == Door::UploadFile { act(Some(rule)).await } else { Ok(HttpResponse::Ok().finish()) });
-            close(request)
         }
         Act::ActThenDrop => {
             drop(act(None).await);

@@ -102,3 +102,17 @@ fn an_upstream_is_asked_with_the_body_as_it_came() {
     server.stop();
     assert_eq!(ask(&body(&png(7), "")).expect_err("gone").status, 503);
 }
+
+#[test]
+fn engines_have_names() {
+    let model = |name| by_name(name, None, 1).map(|engine| engine.model().to_owned()).map_err(|cause| cause.kind());
+    assert_eq!(model("echo").as_deref(), Ok("batchscribe-echo"));
+    assert_eq!(model("http://127.0.0.1:9/v1/").as_deref(), Ok("batchscribe-upstream-127.0.0.1"));
+    assert_eq!(model("tesseract"), Err(io::ErrorKind::InvalidInput));
+}
+
+#[tokio::test]
+async fn an_upstream_may_be_dropped_on_any_thread() {
+    drop(upstream::Upstream::new("http://127.0.0.1:9", None, 2).expect("upstream"));
+    assert!(upstream::Upstream::new("not a url", None, 2).is_err());
+}

@@ -105,3 +105,17 @@ async fn a_batch_completes_while_it_is_being_cancelled() {
     let batch = site.until_status(&id, "completed").await;
     assert_eq!(lines(&site.text(&batch["output_file_id"]).await).len(), 3);
 }
+
+#[actix_web::test]
+async fn an_idle_connection_is_closed_and_the_next_request_takes_a_new_one() {
+    let site = Site::new(|options| options.keep_alive = Duration::from_secs(1));
+    let addr = site.server.as_ref().expect("running").addr;
+    let mut idle = tokio::net::TcpStream::connect(addr).await.expect("connection");
+    let request = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut idle, request).await.expect("request");
+    let (mut bytes, watch) = (Vec::new(), Stopwatch::start());
+    // Ends only when the server closes.
+    tokio::io::AsyncReadExt::read_to_end(&mut idle, &mut bytes).await.expect("answer");
+    assert!(bytes.starts_with(b"HTTP/1.1 200 OK") && watch.elapsed() < Duration::from_secs(10));
+    assert_eq!(site.get("/models").await.0, 200);
+}

@@ -77,7 +77,10 @@ impl Events {
 
     pub(super) fn summary(&self, standing: &Standing, exit: Exit) -> String {
         let (images, closes) = (images(standing), standing.closes());
-        self.event("summary", json!({"images": images, "balance_closed": closes, "exit": exit.number(), "report": null}))
+        self.event(
+            "summary",
+            json!({"images": images, "balance_closed": closes, "exit": exit.number(), "report": null}),
+        )
     }
 
     pub(super) fn exit_error(&self, problem: &Problem, exit: Exit) -> String {

@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn variable_names_are_unique() {
         let names: std::collections::BTreeSet<String> = KEYS.iter().map(|key| variable(key.path)).collect();
-        assert_eq!(names.len(), KEYS.iter().count());
+        assert_eq!(names.len(), KEYS.len());
         assert_eq!(variable("encode.hash_images"), "BATCHSCRIBE_ENCODE_HASH_IMAGES");
     }
 

@@ -143,6 +143,16 @@ impl Engine {
             url => Self::Url(url.to_owned()),
         }
     }
+
+    /// The word or URL behind it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Ocr => "ocr",
+            Self::Echo => "echo",
+            Self::Url(url) => url,
+        }
+    }
 }
 
 /// Header that carries the key.

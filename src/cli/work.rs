@@ -59,11 +59,12 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let watch = Stopwatch::start();
     let mut settings = context.settings()?;
     let layout = settings.layout();
-    private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     logs::start(&context.global, &settings)?;
     let image_root = image_root(&settings)?;
     let prompt = prompt(&settings, &job)?;
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
+    // Nothing is left behind by a call that could not begin.
+    private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
     for folder in [&layout.completed, &layout.output, &layout.extraction] {
         private_folder(folder).map_err(|cause| cannot_write(&cause))?;

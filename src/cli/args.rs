@@ -158,7 +158,7 @@ pub enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// The long page of a verb, or the meaning of an error such as E107
+    /// The long page of a verb, or the meaning of an error such as E204
     Help {
         /// A verb or an error code
         topic: Option<String>,

@@ -32,23 +32,25 @@ pub(super) struct Attendant {
     happened: Arc<Happened>,
     over: oneshot::Sender<()>,
     thread: JoinHandle<()>,
+    tally: watch::Receiver<Tally>,
 }
 
 /// What the attendant is given.
 pub(super) struct Charge {
     pub(super) stop: StopSwitch,
-    pub(super) tally: watch::Receiver<Tally>,
     pub(super) clock: Clock,
     pub(super) max_duration: Option<Duration>,
     pub(super) screen: Screen,
 }
 
 impl Attendant {
-    /// Begins to attend.
+    /// Begins to attend a run that publishes its progress through the sender.
     ///
     /// # Errors
     /// The operating system's, if it refuses a thread.
-    pub(super) fn begin(charge: Charge) -> std::io::Result<Self> {
+    pub(super) fn begin(charge: Charge) -> std::io::Result<(Self, watch::Sender<Tally>)> {
+        let (progress, tally) = watch::channel(Tally::default());
+        let watched = tally.clone();
         let (over, run_over) = oneshot::channel();
         let happened = Arc::new(Happened::default());
         let seen = Arc::clone(&happened);
@@ -56,21 +58,23 @@ impl Attendant {
         let (notices, _) = mpsc::channel(NOTICES);
         let thread = thread::spawn("attend", ExitGuard::new("attend", notices), move |guard| {
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(attend(charge, run_over, &seen)),
+                Ok(runtime) => runtime.block_on(attend(charge, watched, run_over, &seen)),
                 Err(cause) => tracing::warn!(%cause, "no progress is shown"),
             }
             guard.drained();
         })?;
-        Ok(Self { happened, over, thread })
+        Ok((Self { happened, over, thread, tally }, progress))
     }
 
-    /// The run is over: the last picture is drawn, the terminal is free again.
-    pub(super) fn end(self) -> Ended {
+    /// The run is over: the last picture is drawn, the terminal is free again. Tells what happened, and the last tally.
+    pub(super) fn end(self) -> (Ended, Tally) {
         // Both fail only if the attendant is gone already.
         let _unheard = self.over.send(());
         drop(self.thread.join());
         let signals = self.happened.signals.load(Ordering::Relaxed);
-        Ended { signals, timed_out: self.happened.timed_out.load(Ordering::Relaxed) }
+        let timed_out = self.happened.timed_out.load(Ordering::Relaxed);
+        let last = self.tally.borrow().clone();
+        (Ended { signals, timed_out }, last)
     }
 }
 
@@ -83,7 +87,12 @@ pub(super) struct Ended {
     pub(super) timed_out: bool,
 }
 
-async fn attend(mut charge: Charge, mut over: oneshot::Receiver<()>, happened: &Happened) {
+async fn attend(
+    mut charge: Charge,
+    mut tally: watch::Receiver<Tally>,
+    mut over: oneshot::Receiver<()>,
+    happened: &Happened,
+) {
     let mut signals = Signals::listen();
     let until = charge.max_duration.map(|most| charge.clock.now() + crate::kit::clock::millis(most));
     loop {
@@ -98,26 +107,25 @@ async fn attend(mut charge: Charge, mut over: oneshot::Receiver<()>, happened: &
         tokio::select! {
             biased;
             _ = &mut over => break,
-            () = signals.next() => signalled(&mut charge, happened),
+            () = signals.next() => signalled(&mut charge, tally.borrow().standing.batches_open, happened),
             () = deadline, if waiting => {
                 happened.timed_out.store(true, Ordering::Relaxed);
                 charge.screen.interject("run.max_duration has passed: stopping cleanly");
                 charge.stop.raise(StopLevel::Drain);
             }
             () = io_pause(FRAME) => {
-                let tally = charge.tally.borrow_and_update().clone();
-                charge.screen.update(&tally);
+                let now = tally.borrow_and_update().clone();
+                charge.screen.update(&now);
             }
         }
     }
-    let tally = charge.tally.borrow_and_update().clone();
-    charge.screen.close(&tally);
+    let last = tally.borrow_and_update().clone();
+    charge.screen.close(&last);
 }
 
-fn signalled(charge: &mut Charge, happened: &Happened) {
+fn signalled(charge: &mut Charge, open: u64, happened: &Happened) {
     let before = happened.signals.fetch_add(1, Ordering::Relaxed);
     if before == 0 {
-        let open = charge.tally.borrow().standing.batches_open;
         let batches = match open {
             0 => "no batch is open".to_owned(),
             _ => format!("{} stay open; run again to collect", words::count(open, "batch", "batches")),
@@ -211,12 +219,11 @@ mod tests {
     fn max_duration_drains() {
         let clock = Clock::manual(0);
         let (stop, watcher) = stop_switch();
-        let (_sender, tally) = watch::channel(Tally::default());
         let out = Out::silent();
-        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None));
+        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), "");
         let max_duration = Some(Duration::from_secs(60));
-        let charge = Charge { stop, tally, clock: clock.clone(), max_duration, screen };
-        let attendant = Attendant::begin(charge).expect("a thread");
+        let charge = Charge { stop, clock: clock.clone(), max_duration, screen };
+        let (attendant, _progress) = Attendant::begin(charge).expect("a thread");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         // The attendant reads the clock first; it is moved again and again until it has.
         runtime.block_on(async {
@@ -225,6 +232,6 @@ mod tests {
                 io_pause(Duration::from_millis(5)).await;
             }
         });
-        assert_eq!(attendant.end(), Ended { signals: 0, timed_out: true });
+        assert_eq!(attendant.end().0, Ended { signals: 0, timed_out: true });
     }
 }

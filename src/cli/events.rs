@@ -76,9 +76,10 @@ impl Events {
     }
 
     pub(super) fn summary(&self, standing: &Standing, exit: Exit) -> String {
+        let (images, closes) = (images(standing), standing.closes());
         self.event(
             "summary",
-            json!({"images": images(standing), "balance_closed": standing.closes(), "exit": exit.number(), "report": null}),
+            json!({"images": images, "balance_closed": closes, "exit": exit.number(), "report": null}),
         )
     }
 

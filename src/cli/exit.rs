@@ -98,6 +98,14 @@ pub enum Fail {
     ClosedPipe,
 }
 
+impl Fail {
+    /// A mistake in the command line that has no code of its own.
+    #[must_use]
+    pub fn usage(problem: Problem) -> Self {
+        Self::Told(vec![problem], Exit::Usage)
+    }
+}
+
 impl From<Problem> for Fail {
     fn from(problem: Problem) -> Self {
         let exit = Exit::of_code(problem.code);

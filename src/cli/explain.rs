@@ -1,4 +1,4 @@
-//! What each error means, for `batchscribe help E107`; works offline. A reason of the ledger is a topic, too.
+//! What each error means, for `batchscribe help E204`; works offline. A reason of the ledger is a topic, too.
 
 /// One error.
 struct Page {
@@ -14,7 +14,7 @@ const fn page_of(code: &'static str, reason: &'static str, meaning: &'static str
 }
 
 /// The errors of this version.
-static PAGES: [Page; 41] = [
+const PAGES: &[Page] = &[
     page_of(
         "E101",
         "",
@@ -42,6 +42,12 @@ static PAGES: [Page; 41] = [
         "",
         "The schema file cannot be used.",
         "It has to be a JSON Schema of type object; strict schemas need every property in `required`.",
+    ),
+    page_of(
+        "E113",
+        "",
+        "The workspace still has unfinished images of another folder.",
+        "Finish them first, or take another --workspace for this folder.",
     ),
     page_of("E201", "unreadable", "An image cannot be opened or read.", "Copy it again from its source."),
     page_of("E202", "empty_file", "An image has 0 bytes.", "Copy it again from its source."),
@@ -143,7 +149,7 @@ static PAGES: [Page; 41] = [
     ),
 ];
 
-/// The page of a code (`E107`, upper or lower case) or reason.
+/// The page of a code (`E204`, upper or lower case) or reason.
 pub(super) fn page(topic: &str) -> Option<String> {
     let code = topic.to_ascii_uppercase();
     let page = PAGES.iter().find(|page| page.code == code || (!page.reason.is_empty() && page.reason == topic))?;

@@ -5,7 +5,8 @@ use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
-use crate::pipeline::mission::{Failure, Fault, Kind, Mode, Outcome, Tally};
+use crate::ops::refusal;
+use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
@@ -62,7 +63,7 @@ fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
     let pending = standing.owed + standing.packed > 0;
     let one_shot = !matches!(mode, Mode::Run { once: false });
     match () {
-        () if ended.timed_out => Exit::MaxDuration,
+        () if ended.timed_out && (pending || standing.batches_open > 0) => Exit::MaxDuration,
         () if ended.signals > 0 => Exit::Done,
         // Cron sends no mail while batches are pending.
         () if one_shot && pending => Exit::Done,
@@ -160,7 +161,7 @@ fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
     let files = words::count(others, "file", "files");
     let dir = settings.image_dir.display();
     let sentence = if list.is_empty() {
-        format!("no images under {dir}; the folder is empty")
+        format!("no images under {dir}; there are no other files either")
     } else {
         format!("no images under {dir}; {files} with other endings ({})", list.join(", "))
     };
@@ -173,7 +174,7 @@ fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
 fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     let settings = told.settings;
     match fault {
-        Fault::Provider(failure) => refused(failure, told.key_source).into(),
+        Fault::Provider(failure) => refusal::told(failure, told.key_source).into(),
         Fault::Unreachable(failure) => {
             Problem::new("E310", format!("{} cannot be reached: {}", failure.host, words::safe(&failure.message)))
                 .hint("nothing is lost: the same command goes on; behind a proxy, set HTTPS_PROXY")
@@ -213,26 +214,6 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     }
 }
 
-fn refused(failure: &Failure, key_source: &str) -> Problem {
-    let host = &failure.host;
-    let words = words::safe(&failure.message);
-    match failure.kind {
-        Kind::Key => Problem::new("E301", format!("the key was rejected by {host} (401)"))
-            .detail(words)
-            .hint(format!("it came from {key_source}"))
-            .hint("a project's key works only there: see provider.project; batchscribe doctor  lists where keys lie"),
-        Kind::Forbidden => Problem::new("E302", format!("the key may not use this at {host} (403)"))
-            .detail(words)
-            .hint("ask the project's owner to allow Files, Batches and the model"),
-        Kind::Money => Problem::new("E305", format!("{host} wants money: {}", words::safe(&failure.code)))
-            .detail(words)
-            .hint("add credit, then the same command; nothing is asked twice"),
-        _ => Problem::new("E310", format!("{host} cannot be used"))
-            .detail(words)
-            .hint("nothing is lost; the same command goes on"),
-    }
-}
-
 /// A ledger's error as the user reads it.
 pub(super) fn ledger(error: &LedgerError) -> Problem {
     match error {
@@ -250,5 +231,104 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
         LedgerError::Io { .. } | LedgerError::Stale(_) | LedgerError::Closed => {
             Problem::new("E405", error.to_string()).hint("the same command goes on where the ledger ends")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::PassedOver;
+    use crate::provider::failure::{Failure, Kind};
+    use crate::settings::{Environment, Sources, resolve};
+
+    const RUN: Mode = Mode::Run { once: false };
+    const UNDISTURBED: Ended = Ended { signals: 0, timed_out: false };
+
+    fn settings() -> Settings {
+        let sources = Sources {
+            workspace: "/w".into(),
+            current_dir: "/w".into(),
+            config: None,
+            no_config: true,
+            flags: Vec::new(),
+            environment: Environment::default(),
+        };
+        resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings
+    }
+
+    fn outcome(standing: Standing) -> Outcome {
+        Outcome { standing, passed_over: PassedOver::default(), stopped: false, fault: None, waits: Vec::new() }
+    }
+
+    #[test]
+    fn exit_codes_of_a_run() {
+        let done = outcome(Standing { found: 2, done: 2, ..Standing::default() });
+        let failed = outcome(Standing { found: 2, done: 1, failed: 1, ..Standing::default() });
+        let pending = outcome(Standing { found: 3, packed: 2, failed: 1, batches_open: 1, ..Standing::default() });
+        let once = Mode::Run { once: true };
+        let late = Ended { signals: 0, timed_out: true };
+        let signalled = Ended { signals: 1, timed_out: false };
+        for (mode, outcome, ended, expected) in [
+            (&RUN, &done, UNDISTURBED, Exit::Done),
+            (&RUN, &failed, UNDISTURBED, Exit::SomeFailed),
+            (&once, &failed, UNDISTURBED, Exit::SomeFailed),
+            (&once, &pending, UNDISTURBED, Exit::Done),
+            (&Mode::Upload, &pending, UNDISTURBED, Exit::Done),
+            (&RUN, &pending, late, Exit::MaxDuration),
+            (&RUN, &done, late, Exit::Done),
+            (&RUN, &pending, signalled, Exit::Done),
+        ] {
+            assert_eq!(exit(mode, outcome, ended), expected, "{mode:?} {ended:?}");
+        }
+    }
+
+    #[test]
+    fn faults_end_the_program_as_the_contract_says() {
+        let failure = |kind| Failure {
+            kind,
+            status: Some(401),
+            code: "insufficient_quota".to_owned(),
+            param: String::new(),
+            message: "no\u{1b}[2J".to_owned(),
+            host: "api.openai.com".to_owned(),
+            retry_after: None,
+        };
+        let newer = LedgerError::Newer { path: "l".to_owned(), version: 9 };
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let settings = settings();
+        let told = Telling { settings: &settings, key_source: "the variable X", watch: Stopwatch::start() };
+        for (fault, code, exit) in [
+            (Fault::Provider(failure(Kind::Key)), "E301", 6),
+            (Fault::Provider(failure(Kind::Forbidden)), "E302", 6),
+            (Fault::Provider(failure(Kind::Money)), "E305", 7),
+            (Fault::Unreachable(failure(Kind::Unreached)), "E310", 5),
+            (Fault::SettingRefused("detail".to_owned()), "E307", 2),
+            (Fault::Corpus("gone".to_owned()), "E104", 2),
+            (Fault::Ledger(newer), "E402", 2),
+            (Fault::Disk(full), "E409", 1),
+            (Fault::Disk(std::io::Error::other("x")), "E405", 1),
+            (Fault::Died { who: "poller", why: "y".to_owned() }, "E411", 70),
+        ] {
+            let Fail::Told(problems, ends) = fault_told(&fault, &told) else { panic!("{fault:?}") };
+            assert_eq!((problems[0].code, ends.number()), (code, exit), "{fault:?}");
+            assert!(!problems[0].to_string().contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn no_images_names_what_there_is() {
+        let mut none = outcome(Standing::default());
+        none.passed_over.by_ending = [("pdf".to_owned(), 3), (String::new(), 1)].into();
+        let problem = no_images(&settings(), &none);
+        assert_eq!(problem.sentence, "no images under /w; 4 files with other endings (.pdf 3, no ending 1)");
+    }
+
+    #[test]
+    fn a_second_run_says_that_there_is_nothing_to_do() {
+        let standing = Standing { found: 3, done: 3, ..Standing::default() };
+        assert!(is_idle(&standing, &Tally::default()));
+        assert_eq!(idle(&standing), "nothing to do: all 3 images are done");
+        let standing = Standing { found: 3, done: 2, failed: 1, ..Standing::default() };
+        assert_eq!(idle(&standing), "nothing to do: of 3 images 2 are done, 1 failed for good");
     }
 }

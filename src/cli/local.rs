@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::emulator::engine::{self, echo::Echo, upstream::Upstream};
+use crate::emulator::engine;
 use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Server, ServerOptions};
 use crate::settings::{Engine, Problem, Settings};
@@ -66,47 +66,29 @@ pub(super) fn start(wanted: Wanted) -> Result<Server, Fail> {
 
 fn refused(listen: SocketAddr, cause: &io::Error) -> Problem {
     match cause.kind() {
-        io::ErrorKind::AddrInUse => Problem::new("E405", format!("another program listens on {listen}"))
+        io::ErrorKind::AddrInUse => Problem::new("", format!("another program listens on {listen}"))
             .hint("choose another port with --listen; port 0 takes a free one"),
         io::ErrorKind::StorageFull => cannot_write(cause),
-        _ => Problem::new("E405", "the built-in Batch API server cannot be started")
+        _ => Problem::new("", "the built-in Batch API server cannot be started")
             .detail(cause.to_string())
             .hint("batchscribe doctor  tells what this computer has"),
     }
 }
 
-fn load(engine: &Engine, workers: usize) -> Result<Arc<dyn engine::Engine>, Fail> {
-    match engine {
-        Engine::Ocr => recogniser(),
-        Engine::Echo => Ok(Arc::new(Echo::new())),
-        // No key goes along: the user's key is the provider's affair, not that of a server of their own.
-        Engine::Url(url) => match Upstream::new(url, None, workers) {
-            Ok(upstream) => Ok(Arc::new(upstream)),
-            Err(cause) => {
-                let sentence = format!("`provider.engine` is \"{url}\"; allowed: ocr, echo or the URL of a server");
-                Err(Problem::new("E102", sentence)
-                    .detail(cause.to_string())
-                    .hint("such as http://127.0.0.1:11434/v1")
-                    .into())
-            }
-        },
-    }
-}
-
-#[cfg(feature = "ocr")]
-fn recogniser() -> Result<Arc<dyn engine::Engine>, Fail> {
-    match engine::reader::Reader::load() {
-        Ok(reader) => Ok(Arc::new(reader)),
-        Err(cause) => {
-            let problem = Problem::new("E405", "the built-in engine cannot be loaded").detail(cause.to_string());
-            Err(problem.hint("this is a mistake of the program: please report it").into())
+fn load(engine: &Engine, workers: usize) -> Result<Arc<dyn engine::Engine>, Problem> {
+    let word = engine.word();
+    // No key goes along: the user's key is the provider's affair, not that of a server of their own.
+    engine::by_name(word, None, workers).map_err(|cause| match cause.kind() {
+        io::ErrorKind::Unsupported => {
+            Problem::new("E103", format!("`provider.engine` = \"{word}\" contradicts this build: {cause}"))
+                .hint("set provider.engine to the URL of an OpenAI-compatible server, or give a key")
         }
-    }
-}
-
-#[cfg(not(feature = "ocr"))]
-fn recogniser() -> Result<Arc<dyn engine::Engine>, Fail> {
-    Err(Problem::new("E103", "`provider.engine` = \"ocr\" contradicts this build, which has no engine of its own")
-        .hint("set provider.engine to the URL of an OpenAI-compatible server, or give a key")
-        .into())
+        io::ErrorKind::InvalidInput => {
+            let sentence = format!("`provider.engine` is \"{word}\"; allowed: ocr, echo or the URL of a server");
+            Problem::new("E102", sentence).detail(cause.to_string()).hint("such as http://127.0.0.1:11434/v1")
+        }
+        _ => Problem::new("", format!("the engine {word} cannot be loaded"))
+            .detail(cause.to_string())
+            .hint("this is a mistake of the program or of its build: please report it"),
+    })
 }

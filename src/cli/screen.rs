@@ -29,11 +29,13 @@ pub(super) struct Screen {
     watch: Stopwatch,
     /// Notices shown so far, dropped ones included.
     shown: u64,
+    /// What Ctrl-C does, for the last line of the block.
+    parting: &'static str,
     last_warning: Option<String>,
 }
 
 impl Screen {
-    pub(super) fn new(out: &Out, clock: &Clock, stats: Duration, events: Events) -> Self {
+    pub(super) fn new(out: &Out, clock: &Clock, stats: Duration, events: Events, parting: &'static str) -> Self {
         let every = millis(stats);
         let next = clock.now() + every;
         let style = match (out.json, out.live) {
@@ -42,7 +44,7 @@ impl Screen {
             (false, false) => Style::Lines { every, next },
         };
         let (out, clock) = (out.clone(), clock.clone());
-        Self { style, out, clock, watch: Stopwatch::start(), shown: 0, last_warning: None }
+        Self { style, out, clock, watch: Stopwatch::start(), shown: 0, parting, last_warning: None }
     }
 
     /// Shows what is new.
@@ -57,7 +59,7 @@ impl Screen {
                 for notice in &fresh {
                     drop(term.write_line(&self.out.signs(&notice_line(notice))));
                 }
-                for line in block(tally, self.watch.elapsed(), self.last_warning.as_deref(), width) {
+                for line in block(tally, self.watch.elapsed(), self.last_warning.as_deref(), self.parting, width) {
                     drop(term.write_line(&console::truncate_str(&self.out.signs(&line), width - 1, "")));
                     *drawn += 1;
                 }
@@ -90,7 +92,7 @@ impl Screen {
             drop(term.clear_last_lines(std::mem::take(drawn)));
             drop(term.flush());
         }
-        self.out.urgent(text);
+        self.out.say(text);
     }
 
     /// Shows the last of it and leaves the terminal to others.
@@ -165,7 +167,7 @@ fn snapshot(tally: &Tally) -> String {
 }
 
 /// The block, at most 12 lines; fields are dropped rather than wrapped on narrow terminals.
-fn block(tally: &Tally, elapsed: Duration, last_warning: Option<&str>, width: usize) -> Vec<String> {
+fn block(tally: &Tally, elapsed: Duration, last_warning: Option<&str>, parting: &str, width: usize) -> Vec<String> {
     let s = &tally.standing;
     let wide = width >= 60;
     let images = words::count(s.found, "image", "images");
@@ -196,7 +198,7 @@ fn block(tally: &Tally, elapsed: Duration, last_warning: Option<&str>, width: us
     lines.extend(last_warning.map(|text| format!(" ! {text}")));
     if wide {
         let took = words::seconds(elapsed.as_secs());
-        lines.push(format!(" {took} · Ctrl-C stops cleanly; open batches go on without this computer"));
+        lines.push(format!(" {took} · {parting}"));
     }
     lines
 }
@@ -237,17 +239,17 @@ mod tests {
 
     #[test]
     fn the_block_is_short_and_narrow_terminals_see_less() {
-        let lines = block(&tally(), Duration::from_secs(50), Some("E310: cannot be reached"), 100);
+        let lines = block(&tally(), Duration::from_secs(50), Some("E310: cannot be reached"), "Ctrl-C stops", 100);
         let expected = [
             " Scan   415 images",
             " Send   10 batches, 1.4 GB · 10 to send",
             " Wait   10 batches open · 380 in flight · 0 ended",
             " Write  █░░░░░░░░░░░░░░░░░░░  25/415  20 done · 5 failed · 30.0/min",
             " ! E310: cannot be reached",
-            " 50 s · Ctrl-C stops cleanly; open batches go on without this computer",
+            " 50 s · Ctrl-C stops",
         ];
         assert_eq!(lines, expected);
-        assert_eq!(block(&tally(), Duration::from_secs(50), None, 40).len(), 4);
+        assert_eq!(block(&tally(), Duration::from_secs(50), None, "", 40).len(), 4);
     }
 
     #[test]
@@ -261,7 +263,7 @@ mod tests {
     fn every_notice_is_shown_once_though_old_ones_are_dropped() {
         let out = Out::silent();
         let clock = Clock::manual(0);
-        let mut screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None));
+        let mut screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), "");
         let notice = |id: &str| Notice::Batch { id: id.to_owned(), to: "open", lines: 1, detail: String::new() };
         let mut tally = Tally { notices: vec![notice("a"), notice("b")], ..Tally::default() };
         assert_eq!(screen.fresh(&tally).len(), 2);

@@ -6,9 +6,8 @@ use crate::ledger::records::Standing;
 /// The line that every exit prints.
 pub(super) fn balance(standing: &Standing) -> String {
     let Standing { found, done, rough, failed, skipped, owed, packed, .. } = standing;
-    format!(
-        "found {found} = {done} done + {rough} rough + {failed} failed + {skipped} skipped + {owed} owed + {packed} in flight"
-    )
+    let ended = format!("{done} done + {rough} rough + {failed} failed + {skipped} skipped");
+    format!("found {found} = {ended} + {owed} owed + {packed} in flight")
 }
 
 /// `1 image`, `2 images`.

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::sync::watch;
-
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
@@ -61,11 +59,12 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let watch = Stopwatch::start();
     let mut settings = context.settings()?;
     let layout = settings.layout();
-    private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     logs::start(&context.global, &settings)?;
     let image_root = image_root(&settings)?;
     let prompt = prompt(&settings, &job)?;
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
+    // Nothing is left behind by a call that could not begin.
+    private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
     for folder in [&layout.completed, &layout.output, &layout.extraction] {
         private_folder(folder).map_err(|cause| cannot_write(&cause))?;
@@ -208,14 +207,16 @@ fn carry_out(
     events: Events,
 ) -> Result<(Outcome, Tally, Ended), Fail> {
     let recipe = texts::recipe(settings, &prompt.text)?;
+    let parting = match settings.provider.name {
+        ProviderKind::Local => "Ctrl-C stops cleanly; the same command goes on",
+        ProviderKind::OpenAi => "Ctrl-C stops cleanly; open batches go on without this computer",
+    };
     let (stop, _) = stop_switch();
-    let (sender, tally) = watch::channel(Tally::default());
-    let attendant = Attendant::begin(Charge {
+    let (attendant, progress) = Attendant::begin(Charge {
         stop: stop.clone(),
-        tally: tally.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
-        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events),
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, parting),
     })?;
     let outcome = pipeline::run(Mission {
         mode: job.mode.clone(),
@@ -229,9 +230,8 @@ fn carry_out(
         recipe,
         stop,
         clock: context.clock.clone(),
-        tally: sender,
+        tally: progress,
     });
-    let ended = attendant.end();
-    let last = tally.borrow().clone();
+    let (ended, last) = attendant.end();
     Ok((outcome, last, ended))
 }

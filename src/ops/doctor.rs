@@ -4,10 +4,8 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
-
 use crate::kit::atomic_file::{Access, Draft};
-use crate::settings::keys::{self, Key};
+use crate::settings::keys;
 use crate::settings::units::show_bytes;
 use crate::settings::{Engine, Environment, ProviderKind, Settings, texts};
 
@@ -112,7 +110,7 @@ fn key(settings: &Settings, environment: &Environment) -> Look {
     const NAME: &str = "key";
     let local = settings.provider.name == ProviderKind::Local;
     match keys::find(settings, environment) {
-        Ok(Some(key)) => look(NAME, State::Good, format!("set ({}{})", key.source, ending(&key))),
+        Ok(Some(key)) => look(NAME, State::Good, format!("set ({}{})", key.source, key.ending())),
         Ok(None) if local => look(NAME, State::Good, "none, and none is needed for the built-in engine"),
         Ok(None) if settings.api_url.is_loopback() => {
             look(NAME, State::Odd, "none; the server on this computer may want one")
@@ -125,15 +123,6 @@ fn key(settings: &Settings, environment: &Environment) -> Look {
             let state = if local { State::Odd } else { State::Bad };
             look(NAME, state, format!("{}; {}", problem.sentence, problem.hints.join("; ")))
         }
-    }
-}
-
-/// The last four signs of a key that is long enough to spare them.
-fn ending(key: &Key) -> String {
-    let secret = key.secret.expose_secret();
-    match secret.char_indices().nth_back(3) {
-        Some((at, _)) if secret.len() >= 20 => format!(", ends …{}", &secret[at..]),
-        _ => String::new(),
     }
 }
 
@@ -234,8 +223,6 @@ fn file_system(_folder: &Path) -> Option<Look> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::SecretString;
-
     use super::*;
     use crate::settings::{Sources, resolve};
 
@@ -266,12 +253,5 @@ mod tests {
         let mut settings = settings(folder.path());
         settings.image_dir = folder.path().join("nowhere");
         assert_eq!(images(&settings).state, State::Bad);
-    }
-
-    #[test]
-    fn only_long_keys_show_their_end() {
-        let key = |text: &str| Key { secret: SecretString::from(text.to_owned()), source: String::new() };
-        assert_eq!(ending(&key("sk-0123456789abcdef7Qx2")), ", ends …7Qx2");
-        assert_eq!(ending(&key("short")), "");
     }
 }

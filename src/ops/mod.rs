@@ -6,3 +6,4 @@
 pub mod audit;
 pub mod doctor;
 mod raw_files;
+pub mod refusal;

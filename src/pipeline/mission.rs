@@ -12,7 +12,7 @@ use crate::kit::clock::Clock;
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
 use crate::ledger::records::Standing;
-pub use crate::provider::failure::{Failure, Kind};
+use crate::provider::failure::Failure;
 use crate::settings::Settings;
 
 /// Which part of the work is wanted.

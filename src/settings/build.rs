@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn every_key_reaches_a_field() {
         let source = include_str!("build.rs");
-        for key in &limits::KEYS {
+        for key in limits::KEYS {
             assert!(source.contains(&format!("(\"{}\")", key.path)), "{} is accepted and ignored", key.path);
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Settings;
 use super::environment::Environment;
@@ -22,6 +22,18 @@ pub struct Key {
     pub secret: SecretString,
     /// Where it came from, for messages: `the variable OPENAI_API_KEY`.
     pub source: String,
+}
+
+impl Key {
+    /// The last four signs of a key that is long enough to spare them, for people who have several: `, ends …7Qx2`.
+    #[must_use]
+    pub fn ending(&self) -> String {
+        let secret = self.secret.expose_secret();
+        match secret.char_indices().nth_back(3) {
+            Some((at, _)) if secret.len() >= 20 => format!(", ends …{}", &secret[at..]),
+            _ => String::new(),
+        }
+    }
 }
 
 /// A place where a key may lie.
@@ -170,8 +182,6 @@ fn plain(text: String, source: &str) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::super::{Flag, Sources, resolve};
     use super::*;
 
@@ -268,6 +278,13 @@ mod tests {
             folder.path().join("api_key.txt").display()
         );
         assert_eq!(missing(&settings, &environment).to_string(), expected);
+    }
+
+    #[test]
+    fn only_long_keys_show_their_end() {
+        let key = |text: &str| Key { secret: SecretString::from(text.to_owned()), source: String::new() };
+        assert_eq!(key("sk-0123456789abcdef7Qx2").ending(), ", ends …7Qx2");
+        assert_eq!(key("short").ending(), "");
     }
 
     #[test]

@@ -52,7 +52,7 @@ const MEGABYTE: u64 = 1_000_000;
 const FILE_NAME: &str = "a file name of letters, digits, `.`, `-` and `_`";
 
 /// Every key of this version. A key that nothing honours has no place here: accepting it would be a lie.
-pub(super) static KEYS: [Key; 54] = [
+pub(super) const KEYS: &[Key] = &[
     key("api_key_file", Kind::Path),
     key("api_key_command", Kind::Text),
     key("image_dir", Kind::Checked(is_not_empty, "a folder")),
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn variable_names_are_unique() {
         let names: std::collections::BTreeSet<String> = KEYS.iter().map(|key| variable(key.path)).collect();
-        assert_eq!(names.len(), KEYS.iter().count());
+        assert_eq!(names.len(), KEYS.len());
         assert_eq!(variable("encode.hash_images"), "BATCHSCRIBE_ENCODE_HASH_IMAGES");
     }
 

@@ -1,7 +1,7 @@
 //! What the user wrote becomes what the program uses; all mistakes are reported at once.
 //!
-//! *Job*: precedence, units, bounds, keys. *In*: flags, variables, files. *Out*: [`Settings`] that cannot be wrong, or every
-//! [`Problem`] at once. *Owns*: nothing. *Bound*: none. *If it crashes here*: nothing has begun.
+//! *Job*: precedence, units, bounds, keys. *In*: flags, variables, files. *Out*: [`Settings`] that cannot be wrong, or
+//! every [`Problem`] at once. *Owns*: nothing. *Bound*: none. *If it crashes here*: nothing has begun.
 
 mod address;
 mod build;
@@ -141,6 +141,16 @@ impl Engine {
             "ocr" => Self::Ocr,
             "echo" => Self::Echo,
             url => Self::Url(url.to_owned()),
+        }
+    }
+
+    /// The word or URL behind it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Ocr => "ocr",
+            Self::Echo => "echo",
+            Self::Url(url) => url,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// One mistake, as it is shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Stable code, such as `E101`.
+    /// Stable code, such as `E101`; empty where the contracts have none.
     pub code: &'static str,
     /// One sentence without a full stop; names the path or the key.
     pub sentence: String,
@@ -40,7 +40,11 @@ impl Problem {
 /// The form of the contracts: `error[E107]: sentence`, indented details, `hint:` and its further lines.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error[{}]: {}", self.code, self.sentence)?;
+        if self.code.is_empty() {
+            write!(f, "error: {}", self.sentence)?;
+        } else {
+            write!(f, "error[{}]: {}", self.code, self.sentence)?;
+        }
         for line in &self.details {
             write!(f, "\n  {line}")?;
         }

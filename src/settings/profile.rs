@@ -4,7 +4,7 @@ use super::limits;
 use super::raw::{Layer, Origin};
 use super::resolve::{Book, Sources};
 use super::value::{Value, Written};
-use super::{ProviderKind, keys};
+use super::{Address, ProviderKind, keys};
 
 /// Model name of the embedded recogniser.
 const RECOGNISER: &str = "ppocrv6-tiny";
@@ -15,7 +15,7 @@ pub(super) fn provider(book: &Book, sources: &Sources) -> ProviderKind {
     match text(book, "provider.name") {
         "local" => ProviderKind::Local,
         "openai" => ProviderKind::OpenAi,
-        _ if !book.is_default("api_url") || has_key(book, sources) => ProviderKind::OpenAi,
+        _ if !Address::new(text(book, "api_url")).is_openai() || has_key(book, sources) => ProviderKind::OpenAi,
         _ => ProviderKind::Local,
     }
 }

@@ -1,4 +1,5 @@
-//! Precedence: flag, variable, workspace file, user file, provider profile, compiled-in default; the first that speaks wins.
+//! Precedence: flag, variable, workspace file, user file, provider profile, compiled-in default. The first that speaks
+//! wins.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -24,7 +24,12 @@ pub(super) fn emulate(context: &Context, flags: &Emulate) -> Result<Exit, Fail> 
         threads: settings.provider.engine_threads,
         state,
         bill: flags.bill.as_ref().map(at),
-        scenario: flags.scenario.as_ref().map(|path| scenario(&at(path))).transpose()?.unwrap_or_default(),
+        scenario: flags
+            .scenario
+            .as_ref()
+            .map(|path| scenario(&at(path)).map_err(Fail::usage))
+            .transpose()?
+            .unwrap_or_default(),
         line_delay: flags.line_delay.unwrap_or_default(),
         upload_rate: flags.upload_rate,
     })?;
@@ -39,7 +44,7 @@ pub(super) fn emulate(context: &Context, flags: &Emulate) -> Result<Exit, Fail> 
 
 fn scenario(path: &std::path::Path) -> Result<Scenario, Problem> {
     let wrong = |cause: String| {
-        Problem::new("E101", format!("cannot use the scenario {}", path.display()))
+        Problem::new("", format!("cannot use the scenario {}", path.display()))
             .detail(cause)
             .hint("a scenario is a TOML file with [[door]], [[batch]] and [[line]] tables")
     };

@@ -18,9 +18,10 @@ batchscribe transcribes folders of page images: every image ends in a text besid
 
   batchscribe status                           how far it is, what failed
   batchscribe doctor                           what is missing on this computer
+  batchscribe config show --origin             every setting, and where it comes from
   batchscribe --help                           all verbs
   batchscribe help VERB                        the long page of a verb
-  batchscribe help E107                        what an error means";
+  batchscribe help E204                        what an error means";
 
 /// Twelve lines with three first commands.
 pub(crate) fn welcome(out: &Out) -> Result<Exit, Fail> {
@@ -44,9 +45,8 @@ pub(super) fn help(context: &Context, topic: Option<&str>) -> Result<Exit, Fail>
         Some(verb) => context.out.data(verb.render_long_help().to_string().trim_end())?,
         None => {
             let shown = crate::domain::image::shown(topic.as_bytes());
-            return Err(Problem::new("E101", format!("there is no verb and no error `{shown}`"))
-                .hint("batchscribe --help  lists the verbs")
-                .into());
+            let problem = Problem::new("", format!("there is no verb and no error `{shown}`"));
+            return Err(Fail::usage(problem.hint("batchscribe --help  lists the verbs")));
         }
     }
     Ok(Exit::Done)

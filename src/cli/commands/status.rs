@@ -6,14 +6,15 @@ use crate::cli::args::Listed;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{events, finish, pages, words};
+use crate::domain::batch::Usage;
 use crate::domain::ids::BatchId;
 use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
-use crate::kit::path_bytes;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonCount};
-use crate::settings::Problem;
+use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonCount, UsageSum};
+use crate::ledger::records::Standing;
+use crate::settings::{Problem, Settings};
 
 /// Reasons and open batches that one screen has room for.
 const SHOWN: usize = 8;
@@ -37,24 +38,19 @@ pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader
 /// The whole workspace.
 pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     let settings = context.settings()?;
-    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    let Some(reader) = reader(context, &settings.layout())? else {
+        // Scripts get a document in any case.
+        if context.out.json {
+            context.out.data(&document(&settings, &Standing::default(), &UsageSum::default(), &[]))?;
+        }
+        return Ok(Exit::Done);
+    };
     let standing = reader.standing().map_err(told)?;
     let reasons = reader.reasons().map_err(told)?;
-    let open = open_batches(&reader).map_err(told)?;
     if context.out.json {
-        let usage = reader.usage().map_err(told)?;
-        let document = json!({
-            "schema": 1,
-            "workspace": settings.workspace.display().to_string(),
-            "images": events::images(&standing),
-            "walking": standing.walking,
-            "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
-            "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
-            "tokens": {"in": usage.usage.prompt, "out": usage.usage.output, "reasoning": usage.usage.reasoning},
-            "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
-        });
-        context.out.data(&document.to_string())?;
+        context.out.data(&document(&settings, &standing, &reader.usage().map_err(told)?, &reasons))?;
     } else {
+        let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
         context.out.data(&format!("{}      {}", words::safe(&name), words::balance(&standing)))?;
         for line in screen(&open, &reasons, context.clock.now()) {
@@ -63,6 +59,24 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     }
     let busy = standing.owed + standing.packed > 0;
     Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons: &[ReasonCount]) -> String {
+    let document = json!({
+        "schema": 1,
+        "workspace": settings.workspace.display().to_string(),
+        "images": events::images(standing),
+        "walking": standing.walking,
+        "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
+        "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
+        "tokens": tokens(usage.usage),
+        "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
+    });
+    document.to_string()
+}
+
+fn tokens(usage: Usage) -> Value {
+    json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})
 }
 
 /// Batches that wait for something; there are never more than `max_open_batches` of them.
@@ -117,7 +131,8 @@ pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
         let failure = failure.map_err(told)?;
         let path = failure.path.shown();
         if context.out.json {
-            let line = json!({"schema": 1, "type": "image", "path": path, "state": failure.state.word(), "reason": failure.reason});
+            let (state, reason) = (failure.state.word(), failure.reason);
+            let line = json!({"schema": 1, "type": "image", "path": path, "state": state, "reason": reason});
             context.out.data(&line.to_string())?;
         } else {
             context.out.data(&format!("{}\t{path}", words::safe(&failure.reason)))?;
@@ -140,7 +155,7 @@ pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
     for base in [&context.current_dir, &settings.image_dir, &context.workspace] {
         let path = base.join(what);
         let path = dunce::canonicalize(&path).unwrap_or(path);
-        if let Some(image) = reader.image(&path_bytes::from_name(path.as_os_str())).map_err(told)? {
+        if let Some(image) = reader.image(path.as_os_str().as_encoded_bytes()).map_err(told)? {
             return show_image(context, &image);
         }
     }
@@ -158,7 +173,7 @@ fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
             "attempt": batch.attempt, "state": batch.state.word(), "end": batch.end.map(|end| end.word()),
             "lines": batch.lines, "bytes": batch.bytes, "opened_at": batch.opened_at.map(words::utc),
             "ended_at": batch.ended_at.map(words::utc),
-            "tokens": batch.usage.map(|usage| json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})),
+            "tokens": batch.usage.map(tokens),
         });
         context.out.data(&document.to_string())?;
         return Ok(Exit::Done);

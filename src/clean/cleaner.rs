@@ -19,7 +19,7 @@ use crate::domain::batch::EndedBatch;
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
-use crate::kit::atomic_file::{folder_of, sync_folder};
+use crate::kit::atomic_file::{Mark, folder_of, sync_folder};
 use crate::kit::budget::Lease;
 use crate::kit::crash;
 use crate::kit::edge::take;
@@ -58,6 +58,8 @@ pub struct CleanerSeams {
     pub news: News,
     /// What is done to the Unicode form of texts.
     pub form: UnicodeForm,
+    /// Marks our temporary files among the user's.
+    pub mark: Mark,
 }
 
 /// The actor: three handlers in, one loop that judges, one that sweeps.
@@ -259,7 +261,7 @@ fn judge_and_write(seams: &CleanerSeams, json: bool, work: Vec<(Answer, Option<S
     let done = seams.pool.map(work, |(answer, known)| {
         let judgement = judge(&answer, json, form);
         let target = corpus.text_path(&answer.path);
-        let placed = judgement.text.as_ref().map(|text| text_file::place(&target, text.as_bytes(), known));
+        let placed = judgement.text.as_ref().map(|text| text_file::place(&target, text.as_bytes(), known, &seams.mark));
         (answer, judgement, target, placed)
     });
     let mut judged = Judged { verdicts: Vec::with_capacity(done.len()), stop: None, disk: None };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::kit::atomic_file::{Access, Durability, write, write_new};
+use crate::kit::atomic_file::{Access, Draft, Durability, Mark, folder_of};
 use crate::kit::crash;
 use crate::kit::hash::{Short, short};
 use crate::ledger::records::TextOwner;
@@ -19,12 +19,12 @@ const ROUNDS: usize = 3;
 ///
 /// # Errors
 /// The operating system's, with the path.
-pub fn place(target: &Path, text: &[u8], known: Option<Short>) -> io::Result<(TextOwner, Short)> {
+pub fn place(target: &Path, text: &[u8], known: Option<Short>, mark: &Mark) -> io::Result<(TextOwner, Short)> {
     let ours = short(text);
     for _ in 0..ROUNDS {
         match fs::read(target) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => {
-                match write_new(target, text, Access::Umask, Durability::Synced) {
+                match draft(target, text, mark)?.publish_new(target, Durability::Synced) {
                     // Somebody was faster: look at what he wrote.
                     Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
                     written => {
@@ -36,7 +36,8 @@ pub fn place(target: &Path, text: &[u8], known: Option<Short>) -> io::Result<(Te
             Err(cause) => return Err(cause),
             Ok(standing) if standing == text => return Ok((TextOwner::Ours, ours)),
             Ok(standing) if known == Some(short(&standing)) => {
-                return write(target, text, Access::Umask, Durability::Synced).map(|()| (TextOwner::Ours, ours));
+                draft(target, text, mark)?.publish(target, Durability::Synced)?;
+                return Ok((TextOwner::Ours, ours));
             }
             Ok(standing) => return Ok((TextOwner::Kept, short(&standing))),
         }
@@ -44,9 +45,19 @@ pub fn place(target: &Path, text: &[u8], known: Option<Short>) -> io::Result<(Te
     Err(io::Error::new(ErrorKind::AlreadyExists, format!("{}: appears and vanishes", target.display())))
 }
 
+fn draft(target: &Path, text: &[u8], mark: &Mark) -> io::Result<Draft> {
+    let mut draft = Draft::create_marked(folder_of(target), Access::Umask, mark)?;
+    draft.fill(text)?;
+    Ok(draft)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn place(target: &Path, text: &[u8], known: Option<Short>) -> io::Result<(TextOwner, Short)> {
+        super::place(target, text, known, &Mark::new(target).expect("randomness"))
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test is the person who edits")]

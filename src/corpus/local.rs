@@ -13,6 +13,7 @@ use super::walk::{Gone, Walk};
 use super::{Corpus, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp};
 use crate::domain::layout;
+use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes;
 use crate::kit::{hash, thread};
@@ -40,9 +41,11 @@ pub struct LocalOptions {
     pub max_image_bytes: u64,
     /// Where texts lie.
     pub texts: TextsLocation,
+    /// Tells the temporary files that an earlier life of this workspace left; they are removed where the walk finds them.
+    pub mark: Mark,
 }
 
-/// A folder of images. Nothing is ever written to it here.
+/// A folder of images. Nothing is ever written to it here, and nothing but our own rubbish is removed.
 #[derive(Clone, Debug)]
 pub struct LocalCorpus {
     root: PathBuf,

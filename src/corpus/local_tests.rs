@@ -33,6 +33,7 @@ impl Tree {
             excluded_folders: vec![self.0.path().join("batch")],
             max_image_bytes: 1_000,
             texts: TextsLocation::Beside,
+            mark: Mark::new(Path::new("batch")).expect("randomness"),
         };
         LocalCorpus::new(self.0.path().to_path_buf(), options)
     }
@@ -200,6 +201,7 @@ fn real_odd_files_meet_their_reasons() {
         excluded_folders: Vec::new(),
         max_image_bytes: 50_000_000,
         texts: TextsLocation::Beside,
+        mark: Mark::new(Path::new("batch")).expect("randomness"),
     };
     let fates = fates(&LocalCorpus::new(folder, options));
     let fate = |name: &str| fates.get(name.as_bytes()).cloned();

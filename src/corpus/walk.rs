@@ -128,6 +128,11 @@ impl<'a> Walk<'a> {
 
     /// Finds what becomes of one entry that is no folder.
     fn consider(&mut self, root: &Root, path: RelPath, sort: Sort) -> Result<(), Gone> {
+        if sort == Sort::File && self.corpus.options().mark.is_left_over(&path.name) {
+            // An earlier life of this workspace was killed while it wrote a text. What cannot be removed does no harm.
+            drop(fs::remove_file(self.corpus.absolute(&path)));
+            return Ok(());
+        }
         let promise = names::promise(&path.name, &self.corpus.options().valid_endings);
         match (sort, promise) {
             (Sort::Link, _) | (Sort::Odd, Promise::Other) => self.passed_over.links += 1,

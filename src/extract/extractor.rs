@@ -20,7 +20,7 @@ use crate::domain::answer::Answer;
 use crate::domain::batch::EndedBatch;
 use crate::domain::layout::{self, Layout};
 use crate::domain::shard::{Plan, PlanLine};
-use crate::kit::atomic_file::private_folder;
+use crate::kit::atomic_file::{private_folder, sweep};
 use crate::kit::budget::{Budget, Lease};
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
@@ -318,6 +318,7 @@ impl Book {
         let lines = plan.lines.iter().map(|line| (id(line), line.clone())).collect();
         let folder = layout.results(batch.id.as_str());
         private_folder(&folder)?;
+        sweep(&folder)?;
         Ok(Self { lines, folder })
     }
 

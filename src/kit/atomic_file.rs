@@ -19,6 +19,52 @@ pub fn is_temporary(name: &[u8]) -> bool {
     name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
 }
 
+/// Says of a temporary file whose it is, where several programs write into one folder: four digits of the workspace, four
+/// letters of this life. What an earlier life of the same workspace left is rubbish; anybody else's is not ours to touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    workspace: String,
+    life: String,
+}
+
+impl Mark {
+    /// The mark of this life of the program in the workspace whose state lies in `state_folder`.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no randomness to give.
+    pub fn new(state_folder: &Path) -> io::Result<Self> {
+        let workspace = super::hash::hex_digits(state_folder.as_os_str().as_encoded_bytes(), 4);
+        Ok(Self { workspace, life: random::letters(4)? })
+    }
+
+    /// Whether `name` is a temporary file that an earlier life of this workspace left.
+    #[must_use]
+    pub fn is_left_over(&self, name: &[u8]) -> bool {
+        let own = name
+            .strip_prefix(TEMPORARY_PREFIX.as_bytes())
+            .and_then(|rest| rest.strip_prefix(self.workspace.as_bytes()));
+        is_temporary(name) && own.is_some_and(|rest| rest.len() > 4 && !rest.starts_with(self.life.as_bytes()))
+    }
+}
+
+/// Removes the temporary files in a folder that belongs to this process alone; a folder that is not there has none.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if is_temporary(entry.file_name().as_encoded_bytes()) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -50,10 +96,30 @@ impl Draft {
     /// # Errors
     /// The operating system's, with the path.
     pub fn create(folder: &Path, access: Access) -> io::Result<Self> {
-        let name = format!("{TEMPORARY_PREFIX}{}{TEMPORARY_SUFFIX}", random::letters(8)?);
-        let temporary = folder.join(name);
+        Self::named(folder, access, &random::letters(8)?)
+    }
+
+    /// The same in a folder that others write into, too: `mark` says whose it is.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn create_marked(folder: &Path, access: Access, mark: &Mark) -> io::Result<Self> {
+        Self::named(folder, access, &format!("{}{}{}", mark.workspace, mark.life, random::letters(8)?))
+    }
+
+    fn named(folder: &Path, access: Access, stem: &str) -> io::Result<Self> {
+        let temporary = folder.join(format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}"));
         let file = create_new(&temporary, access)?;
         Ok(Self { file: Some(file), temporary })
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.file()?.write_all(bytes);
+        written.map_err(|cause| named(&cause, &self.temporary))
     }
 
     /// The open file.
@@ -106,7 +172,7 @@ impl Drop for Draft {
 /// The operating system's, with the path.
 pub fn write(target: &Path, bytes: &[u8], access: Access, durability: Durability) -> io::Result<()> {
     let mut draft = Draft::create(folder_of(target), access)?;
-    draft.file()?.write_all(bytes).map_err(|cause| named(&cause, target))?;
+    draft.fill(bytes)?;
     draft.publish(target, durability)
 }
 
@@ -116,7 +182,7 @@ pub fn write(target: &Path, bytes: &[u8], access: Access, durability: Durability
 /// The operating system's, with the path.
 pub fn write_new(target: &Path, bytes: &[u8], access: Access, durability: Durability) -> io::Result<()> {
     let mut draft = Draft::create(folder_of(target), access)?;
-    draft.file()?.write_all(bytes).map_err(|cause| named(&cause, target))?;
+    draft.fill(bytes)?;
     draft.publish_new(target, durability)
 }
 
@@ -221,13 +287,43 @@ mod tests {
     fn a_new_file_replaces_nothing_and_leaves_no_temporary() {
         let folder = tempfile::tempdir().expect("temp dir");
         let target = folder.path().join("page.txt");
-        write_new(&target, b"one", Access::Umask, Durability::Synced).expect("first");
-        let second = write_new(&target, b"two", Access::Umask, Durability::Synced);
+        let mark = Mark::new(folder.path()).expect("randomness");
+        let write_new = |text: &[u8]| {
+            let mut draft = Draft::create_marked(folder.path(), Access::Umask, &mark)?;
+            draft.fill(text)?;
+            draft.publish_new(&target, Durability::Synced)
+        };
+        write_new(b"one").expect("first");
+        let second = write_new(b"two");
         assert_eq!(second.map_err(|e| e.kind()), Err(io::ErrorKind::AlreadyExists));
         assert_eq!(std::fs::read(&target).expect("text"), b"one");
         write(&target, b"three", Access::Umask, Durability::Derived).expect("replace");
         assert_eq!(std::fs::read(&target).expect("text"), b"three");
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn only_what_an_earlier_life_of_this_workspace_left_is_rubbish() {
+        let mark = |workspace: &str, life: &str| Mark { workspace: workspace.into(), life: life.into() };
+        let ours = mark("0a1b", "xxxx");
+        let left_over = |name: &str| ours.is_left_over(name.as_bytes());
+        assert!(left_over(".bs-0a1byyyybcdfghjk.tmp"));
+        assert!(!left_over(".bs-0a1bxxxxbcdfghjk.tmp"), "this life's");
+        assert!(!left_over(".bs-9999yyyybcdfghjk.tmp"), "another workspace's");
+        assert!(!left_over("0a1byyyy.tmp") && !left_over(".bs-0a1byyyy.txt"));
+    }
+
+    #[test]
+    fn a_swept_folder_keeps_everything_else() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        write(&folder.path().join("kept.txt"), b"kept", Access::Umask, Durability::Derived).expect("kept");
+        let draft = Draft::create(folder.path(), Access::Private).expect("draft");
+        std::mem::forget(draft);
+        sweep(folder.path()).expect("swept");
+        sweep(&folder.path().join("none")).expect("nothing to sweep");
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
+        assert_eq!(left, ["kept.txt"]);
     }
 
     #[test]

@@ -204,6 +204,7 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         stop: world.stop.clone(),
         news: world.news.clone(),
         form,
+        mark: world.mark.clone(),
     };
     Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))
 }

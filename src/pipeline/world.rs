@@ -15,7 +15,7 @@ use crate::domain::image::{self, Format, RelPath};
 use crate::encode::bodies::{Bodies, BodyOptions, Spool};
 use crate::encode::line::Framer;
 use crate::encode::spool::Spooler;
-use crate::kit::atomic_file::private_folder;
+use crate::kit::atomic_file::{Mark, private_folder, sweep};
 use crate::kit::base64::encoded_len;
 use crate::kit::bodies::ShardBodies;
 use crate::kit::budget::Budget;
@@ -57,6 +57,7 @@ pub(super) struct World {
     pub(super) recipe: RecipeId,
     pub(super) corpus_id: CorpusId,
     pub(super) framer: Framer,
+    pub(super) mark: Mark,
 }
 
 /// The keeper's thread, to be waited for at the very end.
@@ -74,11 +75,13 @@ impl World {
     ) -> Result<(Self, KeeperThread), Fault> {
         let died = |why: String| Fault::Died { who: "start", why };
         let (ledger, keeper) = open_ledger(mission, &notices)?;
+        sweep_working_folders(mission).map_err(Fault::Disk)?;
+        let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
         let begun = begin(mission, &ledger).await?;
         // Custom ids are made from what the ledger keeps, not from how the folder was named this time.
         let framer = Framer::new(&mission.recipe, &begun.given).map_err(|cause| died(cause.to_string()))?;
         let corpus: Arc<dyn Corpus> =
-            Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, &framer)));
+            Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, &framer, mark.clone())));
         let provider: SharedProvider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);
         let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
         let work = Pool::new("work", 0).map_err(Fault::Disk)?;
@@ -118,6 +121,7 @@ impl World {
             recipe: begun.recipe,
             corpus_id: begun.corpus,
             framer,
+            mark,
         };
         Ok((world, keeper))
     }
@@ -136,6 +140,12 @@ fn open_ledger(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<
     let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed).map_err(Fault::Ledger)?;
     let guard = ExitGuard::new("keeper", notices.clone());
     keeper::start(Box::new(store), guard).map_err(Fault::Disk)
+}
+
+/// Removes what a dead process was writing; the workspace's lock says that no living one is.
+fn sweep_working_folders(mission: &Mission) -> io::Result<()> {
+    let layout = &mission.layout;
+    [&layout.batch, &layout.completed, &layout.output, &layout.spool()].into_iter().try_for_each(|folder| sweep(folder))
 }
 
 /// The rows under which this life works.
@@ -188,7 +198,7 @@ fn day(mission: &Mission) -> String {
     now.strftime("%Y-%m-%d").to_string()
 }
 
-fn corpus_options(mission: &Mission, framer: &Framer) -> LocalOptions {
+fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOptions {
     let layout = &mission.layout;
     let own = [&layout.batch, &layout.completed, &layout.output, &layout.extraction];
     let excluded = own.into_iter().chain(layout.texts.as_ref()).cloned().collect::<Vec<PathBuf>>();
@@ -197,6 +207,7 @@ fn corpus_options(mission: &Mission, framer: &Framer) -> LocalOptions {
         excluded_folders: excluded,
         max_image_bytes: max_image_bytes(mission, framer),
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
+        mark,
     }
 }
 

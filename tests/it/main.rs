@@ -9,6 +9,6 @@ mod sandbox;
 mod bodies;
 mod faults;
 mod first_run;
-
+mod kill;
 mod modes;
 mod resume;

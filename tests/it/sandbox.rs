@@ -88,23 +88,30 @@ impl Sandbox {
         self.folder.path().join("bill.jsonl")
     }
 
+    /// Where a process of its own writes what it says.
+    pub(crate) fn words(&self) -> PathBuf {
+        self.folder.path().join("stderr.txt")
+    }
+
     /// Base URL of the emulator.
     pub(crate) fn base_url(&self) -> String {
         self.server.as_ref().map(Server::base_url).expect("the emulator runs")
     }
 
+    /// Every key set, and where the emulator listens.
+    pub(crate) fn flags(&self) -> Vec<(String, String)> {
+        let url = ("api_url".to_owned(), format!("{}/chat/completions", self.base_url()));
+        self.flags.iter().cloned().chain(std::iter::once(url)).collect()
+    }
+
     /// The settings of the next run.
     pub(crate) fn settings(&self) -> Settings {
-        let url = ("api_url".to_owned(), format!("{}/chat/completions", self.base_url()));
-        let flags = self.flags.iter().chain(std::iter::once(&url));
         let sources = Sources {
             workspace: self.workspace(),
             current_dir: self.workspace(),
             config: None,
             no_config: true,
-            flags: flags
-                .map(|(key, value)| Flag { flag: "--set".into(), key: key.clone(), value: value.clone() })
-                .collect(),
+            flags: self.flags().into_iter().map(|(key, value)| Flag { flag: "--set".into(), key, value }).collect(),
             environment: Environment::default(),
         };
         resolve(&sources).expect("good settings").settings

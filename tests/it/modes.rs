@@ -87,3 +87,10 @@ fn a_limit_ends_the_run_and_the_rest_stays_owed() {
     assert_eq!((outcome.standing.done, outcome.standing.owed), (3, 4), "{:?}", outcome.standing);
     assert!(outcome.standing.closes());
 }
+
+#[test]
+fn the_readme_shows_the_edges_that_the_code_has() {
+    let readme = include_str!("../../README.md");
+    let shown = readme.split("by a test -->\n").nth(1).and_then(|rest| rest.split("<!-- /edges -->").next());
+    assert_eq!(shown, Some(batchscribe::pipeline::edges::markdown().as_str()), "copy the table into README.md");
+}

@@ -8,13 +8,14 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 
 use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::line::Framer;
 use crate::corpus::{Corpus, beneath};
 use crate::domain::image::Reason;
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::base64::{CHUNK_IN, CHUNK_OUT, Encoder};
-use crate::kit::bodies::{BodyDone, BodyError, Spoiler};
+use crate::kit::bodies::{BodyDone, BodyError, LANE_CHUNKS, Spoiler};
 use crate::kit::crash;
 use crate::kit::hash::{BodyHasher, ShortHasher};
 
@@ -30,7 +31,7 @@ impl Lane for tokio::sync::mpsc::Sender<Bytes> {
     }
 }
 
-impl Lane for crossbeam_channel::Sender<Bytes> {
+impl Lane for Sender<Bytes> {
     fn push(&mut self, chunk: Bytes) -> bool {
         self.send(chunk).is_ok()
     }
@@ -48,6 +49,8 @@ pub fn run(
     lane: &mut dyn Lane,
 ) -> Result<BodyDone, BodyError> {
     let framer = Framer::new(&plan.recipe, &plan.given).map_err(|cause| BodyError::Broken(cause.to_string()))?;
+    // Those in the lane, and one at each of its ends.
+    let (home, spare) = bounded(LANE_CHUNKS + 2);
     let mut maker = Maker {
         base64,
         lane,
@@ -56,6 +59,8 @@ pub fn run(
         body: BodyHasher::default(),
         image: hash_images.then(ShortHasher::default),
         pushed: 0,
+        home,
+        spare,
     };
     let mut contents = Vec::new();
     for line in &plan.lines {
@@ -72,6 +77,26 @@ pub fn run(
     Ok(BodyDone { hash: maker.body.finish(), contents })
 }
 
+/// A chunk on its way; dropped, its buffer goes back to the body that filled it. Fresh buffers of this size for every chunk,
+/// freed on another thread, would leave the allocator's heaps in shreds.
+struct Pooled {
+    bytes: Vec<u8>,
+    home: Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        // The body may be over, or have all the buffers it can use: then this one is freed.
+        let _unwanted = self.home.try_send(std::mem::take(&mut self.bytes));
+    }
+}
+
 struct Maker<'a> {
     base64: &'a Encoder,
     lane: &'a mut dyn Lane,
@@ -80,6 +105,8 @@ struct Maker<'a> {
     body: BodyHasher,
     image: Option<ShortHasher>,
     pushed: u64,
+    home: Sender<Vec<u8>>,
+    spare: Receiver<Vec<u8>>,
 }
 
 impl Maker<'_> {
@@ -138,10 +165,12 @@ impl Maker<'_> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let chunk = std::mem::replace(&mut self.out, Vec::with_capacity(CHUNK_OUT));
-        self.body.update(&chunk);
-        self.pushed += chunk.len() as u64;
-        if self.lane.push(Bytes::from(chunk)) {
+        let mut next = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_OUT));
+        next.clear();
+        let bytes = std::mem::replace(&mut self.out, next);
+        self.body.update(&bytes);
+        self.pushed += bytes.len() as u64;
+        if self.lane.push(Bytes::from_owner(Pooled { bytes, home: self.home.clone() })) {
             crash::point("body.chunk");
             Ok(())
         } else {

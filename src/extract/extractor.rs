@@ -172,10 +172,6 @@ impl Work {
             Ok(()) | Err(ReadError::Fetch(FetchError::Stopped)) => Ok(()),
             Err(ReadError::Ledger(cause)) => Err(cause.into()),
             Err(ReadError::NextGone) => Err("the next stage is gone".into()),
-            Err(ReadError::Fetch(FetchError::Gone(failure))) => {
-                self.seams.news.warn("E314", format!("results are gone: {failure}"), "they may have been paid for");
-                Ok(())
-            }
             Err(ReadError::Fetch(FetchError::Provider(failure))) => {
                 self.faults.report("extractor", failure, StopLevel::Drain);
                 Ok(())
@@ -223,7 +219,7 @@ impl BatchReader {
     async fn run(self, batch: EndedBatch, slot: Lease) -> Result<(), ReadError> {
         let (output, errors) = self.raw_paths(&batch);
         if !batch.fetched && (output.is_some() || errors.is_some()) {
-            self.fetch(&batch, output.as_deref(), errors.as_deref()).await?;
+            self.fetch_or_give_up(&batch, output.as_deref(), errors.as_deref()).await?;
         }
         let plan = self.seams.ledger.plan(batch.shard).await?;
         let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch)?);
@@ -241,6 +237,23 @@ impl BatchReader {
         let output = batch.output.as_ref().map(|_| layout.raw_output(batch.id.as_str()));
         let errors = batch.errors.as_ref().filter(|errors| batch.output.as_ref() != Some(*errors));
         (output, errors.map(|_| layout.raw_errors(batch.id.as_str())))
+    }
+
+    /// Results that are gone for good end their images by that name; what came down before is read all the same.
+    async fn fetch_or_give_up(
+        &self,
+        batch: &EndedBatch,
+        output: Option<&std::path::Path>,
+        errors: Option<&std::path::Path>,
+    ) -> Result<(), ReadError> {
+        match self.fetch(batch, output, errors).await {
+            Err(ReadError::Fetch(FetchError::Gone(failure))) => {
+                let text = format!("results of {} are gone: {failure}", batch.id);
+                self.seams.news.warn("E314", text, "they may have been paid for, so they are not asked again");
+                Ok(self.seams.ledger.results_gone(batch.no).await?)
+            }
+            other => other,
+        }
     }
 
     async fn fetch(
@@ -268,7 +281,11 @@ impl BatchReader {
         raw: PathBuf,
         book: &Arc<Book>,
     ) -> Result<(), ReadError> {
-        let file = self.seams.pool.run(move || File::open(&raw)).await??;
+        let file = match self.seams.pool.run(move || File::open(&raw)).await? {
+            // Gone at the provider before it came down.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && !batch.fetched => return Ok(()),
+            opened => opened?,
+        };
         let mut reader = BufReader::with_capacity(256 * 1024, file);
         loop {
             let (book, writers) = (Arc::clone(book), self.seams.writers.clone());

@@ -23,8 +23,6 @@ use crate::provider::{Download, SharedProvider};
 /// Bytes gathered before they are written: large enough that a write is rare, small enough to be forgotten.
 const WRITE: usize = 1024 * 1024;
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(120) };
-/// A fresh result file may answer 404 for some minutes.
-const GONE_AFTER: Duration = Duration::from_secs(600);
 
 /// Why a result file could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +60,8 @@ pub struct Fetcher {
     pub stop: Stop,
     /// Unreachable for so long: given up for this life.
     pub give_up_after: Duration,
+    /// A fresh result file may answer 404 for some minutes; after so long it is gone.
+    pub gone_after: Duration,
 }
 
 impl Fetcher {
@@ -156,7 +156,7 @@ impl Fetcher {
         let waited = self.clock.now() - since;
         tracing::warn!(%failure, failures, "a result file could not be fetched");
         match failure.kind {
-            Kind::NotFound if waited >= millis(GONE_AFTER) => return Err(FetchError::Gone(failure)),
+            Kind::NotFound if waited >= millis(self.gone_after) => return Err(FetchError::Gone(failure)),
             Kind::NotFound => {}
             _ if !failure.is_passing() => return Err(failure.into()),
             _ if waited >= millis(self.give_up_after) => return Err(FetchError::Unreachable(failure)),

@@ -152,6 +152,7 @@ fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poll
             clock: mission.clock.clone(),
             stop: world.stop.clone(),
             give_up_after: mission.settings.run.give_up_after,
+            gone_after: mission.settings.provider.settle,
         },
         ledger: world.ledger.clone(),
         layout: mission.layout.clone(),

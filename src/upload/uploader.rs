@@ -45,7 +45,7 @@ struct Waiting {
     resumed: bool,
 }
 
-type Journey = LocalBoxFuture<'static, (ShardId, Result<Option<BatchOpened>, SendError>)>;
+type Journey = LocalBoxFuture<'static, (ShardId, Result<Vec<BatchOpened>, SendError>)>;
 
 struct Work {
     seams: UploaderSeams,
@@ -219,12 +219,16 @@ impl Work {
 
     async fn arrived(
         &mut self,
-        ended: Result<Option<BatchOpened>, SendError>,
+        ended: Result<Vec<BatchOpened>, SendError>,
         opened: &mpsc::Sender<BatchOpened>,
     ) -> Result<(), AnyFault> {
         match ended {
-            Ok(Some(batch)) => opened.send(batch).await.map_err(|_| "the next stage is gone")?,
-            Ok(None) | Err(SendError::Stopped) => {}
+            Ok(batches) => {
+                for batch in batches {
+                    opened.send(batch).await.map_err(|_| "the next stage is gone")?;
+                }
+            }
+            Err(SendError::Stopped) => {}
             Err(SendError::Ledger(cause)) => return Err(cause.into()),
             // The shard stays in the ledger; what is under way elsewhere is finished.
             Err(fault) => self.faults.report("uploader", fault, StopLevel::Drain),
@@ -234,14 +238,14 @@ impl Work {
 }
 
 /// Waits for a slot, then drives the shard; a program that drains waits no more.
-async fn journey(seams: UploaderSeams, waiting: Waiting) -> (ShardId, Result<Option<BatchOpened>, SendError>) {
+async fn journey(seams: UploaderSeams, waiting: Waiting) -> (ShardId, Result<Vec<BatchOpened>, SendError>) {
     let id = waiting.shard.id;
     // What may be paid for already has its slot, limit or not.
     let slot =
         if waiting.shard.state == ShardState::Opening { Ok(seams.slots.overdraw(1)) } else { slot(&seams).await };
     match slot {
-        Ok(slot) => (id, open(seams.sender, waiting, slot).await),
-        Err(Closed) => (id, Ok(None)),
+        Ok(slot) => (id, open(seams, waiting, slot).await),
+        Err(Closed) => (id, Ok(Vec::new())),
     }
 }
 
@@ -260,11 +264,16 @@ async fn slot(seams: &UploaderSeams) -> Result<Lease, Closed> {
     }
 }
 
-async fn open(sender: Sender, waiting: Waiting, slot: Lease) -> Result<Option<BatchOpened>, SendError> {
+async fn open(seams: UploaderSeams, waiting: Waiting, slot: Lease) -> Result<Vec<BatchOpened>, SendError> {
+    let UploaderSeams { sender, slots, .. } = seams;
     // Facts from the ledger, not from the message: a backlog read and a message may name the same shard.
     let facts = sender.ledger.shard(waiting.shard.id).await?;
     match sender.drive(facts, waiting.resumed).await? {
-        Sent::Open(batch) => Ok(Some(BatchOpened::new(batch, slot))),
-        Sent::Nothing => Ok(None),
+        Sent::Open(batches) => {
+            // The first one takes the slot; a second batch of the shard exists already, limit or not.
+            let leases = std::iter::once(slot).chain(std::iter::repeat_with(|| slots.overdraw(1)));
+            Ok(batches.into_iter().zip(leases).map(|(batch, lease)| BatchOpened::new(batch, lease)).collect())
+        }
+        Sent::Nothing => Ok(Vec::new()),
     }
 }

@@ -81,3 +81,15 @@ fn a_rejected_key_stops_the_run_with_everything_owed() {
     assert!(matches!(outcome.fault, Some(Fault::Provider(_))), "{:?}", outcome.fault);
     assert!(outcome.standing.closes() && outcome.standing.done == 0, "{:?}", outcome.standing);
 }
+
+#[test]
+fn results_that_are_gone_for_good_end_their_images_by_that_name() {
+    let sandbox = Sandbox::with(4, weather("[[door]]\nat = \"read_file\"\nact = \"refuse\"\nstatus = 404\n"));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.failed, outcome.standing.packed), (4, 0), "{:?}", outcome.standing);
+    assert!(outcome.standing.closes());
+    let again = sandbox.run();
+    assert_eq!(again.standing.failed, 4, "only a person asks again: {:?}", again.standing);
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 1);
+}

@@ -19,10 +19,10 @@ use batchscribe::domain::ids::{ImageId, ShardId, Tag};
 use batchscribe::domain::image::{Format, RelPath};
 use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
-use batchscribe::encode::body::{self, Lane};
+use batchscribe::encode::body::{self, Lane, Makings};
 use batchscribe::encode::line::Framer;
 use batchscribe::kit::atomic_file::Mark;
-use batchscribe::kit::base64::{CHUNK_OUT, Encoder};
+use batchscribe::kit::base64::CHUNK_OUT;
 use batchscribe::kit::bodies::LANE_CHUNKS;
 use batchscribe::provider::http::Options;
 use batchscribe::provider::openai::OpenAi;
@@ -39,14 +39,14 @@ fn main() {
     let plan = Arc::new(plan(&*corpus, images));
     let ready = folder.path().join("ready.jsonl");
     let mut file = File(std::fs::File::create(&ready).expect("file"));
-    body::run(&plan, &*corpus, &Encoder::new(), false, &mut file).expect("a body");
+    body::run(&plan, &*corpus, &makings(false), &mut file).expect("a body");
     let sink = sink();
     let gb = plan.shard.bytes as f64 / 1e9;
     println!("{images} images of {bytes} bytes, a body of {:.0} MB, {rounds} rounds in turns", gb * 1e3);
 
     let mut table: [Vec<(f64, f64)>; 4] = Default::default();
     for _ in 0..=rounds {
-        let nothing = || drop(body::run(&plan, &*corpus, &Encoder::new(), false, &mut Nothing));
+        let nothing = || drop(body::run(&plan, &*corpus, &makings(false), &mut Nothing));
         table[0].push(measured(nothing));
         table[1].push(measured(|| push(&sink, Source::File(ready.clone()), plan.shard.bytes)));
         let source = |hash| Source::Body(Arc::clone(&plan), Arc::clone(&corpus), hash);
@@ -69,6 +69,10 @@ fn main() {
         println!("{} ÷ ready file: rate {rate:.2}, CPU {cpu:.2} (sink included in both)", names[at]);
     }
     println!("peak memory {:.0} MB", support::peak_mb());
+}
+
+fn makings(hash_images: bool) -> Makings {
+    Makings::new(hash_images, 1)
 }
 
 fn measured(work: impl FnOnce()) -> (f64, f64) {
@@ -96,7 +100,7 @@ fn push(base_url: &str, source: Source, length: u64) {
     let (mut lane, receiver) = mpsc::channel(LANE_CHUNKS);
     let maker = std::thread::spawn(move || match source {
         Source::Body(plan, corpus, hash) => {
-            body::run(&plan, &*corpus, &Encoder::new(), hash, &mut lane).expect("a body");
+            body::run(&plan, &*corpus, &makings(hash), &mut lane).expect("a body");
         }
         Source::File(path) => {
             let mut file = std::fs::File::open(path).expect("file");

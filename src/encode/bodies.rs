@@ -8,12 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::body::{self, Lane};
+use super::body::{self, Lane, Makings};
 use super::spool::{self, Spooler};
 use crate::corpus::Corpus;
 use crate::domain::ids::ShardId;
 use crate::domain::shard::Plan;
-use crate::kit::base64::{CHUNK_OUT, Encoder};
+use crate::kit::base64::CHUNK_OUT;
 use crate::kit::bodies::{Body, BodyDone, BodyError, LANE_CHUNKS, ShardBodies};
 use crate::kit::budget::Budget;
 use crate::kit::hash::BodyHasher;
@@ -35,8 +35,8 @@ pub struct Spool {
 /// What bodies are made with.
 #[derive(Clone)]
 pub struct BodyOptions {
-    /// Whether BLAKE3 of each image is taken while it streams.
-    pub hash_images: bool,
+    /// What bodies are made with.
+    pub makings: Makings,
     /// Set if each shard is written to disk first.
     pub spool: Option<Spool>,
 }
@@ -116,9 +116,8 @@ impl Lane for Counted {
 }
 
 fn make(plan: &Plan, corpus: &dyn Corpus, options: &BodyOptions, lane: &mut dyn Lane) -> Result<BodyDone, BodyError> {
-    let base64 = Encoder::new();
     let Some(spool) = &options.spool else {
-        return body::run(plan, corpus, &base64, options.hash_images, lane);
+        return body::run(plan, corpus, &options.makings, lane);
     };
     let path = spool::file_name(&spool.folder, &spool.base, plan.shard.id.0);
     if let Some(hash) = plan.shard.body_hash
@@ -126,7 +125,7 @@ fn make(plan: &Plan, corpus: &dyn Corpus, options: &BodyOptions, lane: &mut dyn 
     {
         return copy(&path, lane).map(|hash| BodyDone { hash, contents: Vec::new() });
     }
-    let contents = write_spool(plan, corpus, &base64, options.hash_images, spool, path.clone())?.contents;
+    let contents = write_spool(plan, corpus, &options.makings, spool, path.clone())?.contents;
     copy(&path, lane).map(|hash| BodyDone { hash, contents })
 }
 
@@ -137,14 +136,13 @@ fn make(plan: &Plan, corpus: &dyn Corpus, options: &BodyOptions, lane: &mut dyn 
 pub fn write_spool(
     plan: &Plan,
     corpus: &dyn Corpus,
-    base64: &Encoder,
-    hash_images: bool,
+    makings: &Makings,
     spool: &Spool,
     path: PathBuf,
 ) -> Result<BodyDone, BodyError> {
     let broken = |cause: std::io::Error| BodyError::Broken(cause.to_string());
     let mut file = spool.spooler.begin(path).map_err(broken)?;
-    let made = body::run(plan, corpus, base64, hash_images, &mut file.chunks);
+    let made = body::run(plan, corpus, makings, &mut file.chunks);
     file.finish(made.is_ok()).map_err(broken)?;
     made
 }

@@ -41,27 +41,12 @@ impl Lane for Sender<Bytes> {
 ///
 /// # Errors
 /// The [`BodyError`] that ended it; the bytes pushed so far are fewer than announced then.
-pub fn run(
-    plan: &Plan,
-    corpus: &dyn Corpus,
-    base64: &Encoder,
-    hash_images: bool,
-    lane: &mut dyn Lane,
-) -> Result<BodyDone, BodyError> {
+pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn Lane) -> Result<BodyDone, BodyError> {
     let framer = Framer::new(&plan.recipe, &plan.given).map_err(|cause| BodyError::Broken(cause.to_string()))?;
-    // Those in the lane, and one at each of its ends.
-    let (home, spare) = bounded(LANE_CHUNKS + 2);
-    let mut maker = Maker {
-        base64,
-        lane,
-        out: Vec::with_capacity(CHUNK_OUT),
-        raw: vec![0; CHUNK_IN],
-        body: BodyHasher::default(),
-        image: hash_images.then(ShortHasher::default),
-        pushed: 0,
-        home,
-        spare,
-    };
+    let mut raw = makings.buffer();
+    raw.bytes.resize(CHUNK_IN, 0);
+    let image = makings.hash_images.then(ShortHasher::default);
+    let mut maker = Maker { makings, lane, out: makings.buffer(), raw, body: BodyHasher::default(), image, pushed: 0 };
     let mut contents = Vec::new();
     for line in &plan.lines {
         let start = maker.written();
@@ -77,8 +62,35 @@ pub fn run(
     Ok(BodyDone { hash: maker.body.finish(), contents })
 }
 
-/// A chunk on its way; dropped, its buffer goes back to the body that filled it. Fresh buffers of this size for every chunk,
-/// freed on another thread, would leave the allocator's heaps in shreds.
+/// What bodies are made with; all bodies of a process share one.
+#[derive(Clone, Debug)]
+pub struct Makings {
+    base64: Encoder,
+    hash_images: bool,
+    home: Sender<Vec<u8>>,
+    spare: Receiver<Vec<u8>>,
+}
+
+/// Buffers of one body: those in its lane, one at each end of it, one that the file is read into, one being filled.
+const BUFFERS: usize = LANE_CHUNKS + 4;
+
+impl Makings {
+    /// Makings for `bodies` bodies at once; `hash_images` takes BLAKE3 of each image while it streams.
+    #[must_use]
+    pub fn new(hash_images: bool, bodies: usize) -> Self {
+        let (home, spare) = bounded(bodies.max(1) * BUFFERS);
+        Self { base64: Encoder::new(), hash_images, home, spare }
+    }
+
+    fn buffer(&self) -> Pooled {
+        let mut bytes = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_OUT));
+        bytes.clear();
+        Pooled { bytes, home: self.home.clone() }
+    }
+}
+
+/// A buffer that goes back when it is dropped. Fresh ones for every chunk, freed on another thread, would leave the
+/// allocator's heaps in shreds, and memory would creep up over the hours.
 struct Pooled {
     bytes: Vec<u8>,
     home: Sender<Vec<u8>>,
@@ -92,26 +104,24 @@ impl AsRef<[u8]> for Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        // The body may be over, or have all the buffers it can use: then this one is freed.
+        // Where there are enough at home already, this one is freed.
         let _unwanted = self.home.try_send(std::mem::take(&mut self.bytes));
     }
 }
 
 struct Maker<'a> {
-    base64: &'a Encoder,
+    makings: &'a Makings,
     lane: &'a mut dyn Lane,
-    out: Vec<u8>,
-    raw: Vec<u8>,
+    out: Pooled,
+    raw: Pooled,
     body: BodyHasher,
     image: Option<ShortHasher>,
     pushed: u64,
-    home: Sender<Vec<u8>>,
-    spare: Receiver<Vec<u8>>,
 }
 
 impl Maker<'_> {
     fn written(&self) -> u64 {
-        self.pushed + self.out.len() as u64
+        self.pushed + self.out.bytes.len() as u64
     }
 
     fn line(&mut self, line: &PlanLine, framer: &Framer, corpus: &dyn Corpus) -> Result<(), BodyError> {
@@ -140,11 +150,11 @@ impl Maker<'_> {
         let mut left = bytes;
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(CHUNK_IN).min(CHUNK_IN);
-            file.read_exact(&mut self.raw[..want])?;
+            file.read_exact(&mut self.raw.bytes[..want])?;
             self.make_room(want.div_ceil(3) * 4).map_err(|_| Fault::GivenUp)?;
-            self.base64.append(&self.raw[..want], &mut self.out);
+            self.makings.base64.append(&self.raw.bytes[..want], &mut self.out.bytes);
             if let Some(hasher) = &mut self.image {
-                hasher.update(&self.raw[..want]);
+                hasher.update(&self.raw.bytes[..want]);
             }
             left -= want as u64;
         }
@@ -153,24 +163,22 @@ impl Maker<'_> {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
         self.make_room(bytes.len())?;
-        self.out.extend_from_slice(bytes);
+        self.out.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     fn make_room(&mut self, bytes: usize) -> Result<(), BodyError> {
-        if self.out.len() + bytes > CHUNK_OUT { self.flush() } else { Ok(()) }
+        if self.out.bytes.len() + bytes > CHUNK_OUT { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), BodyError> {
-        if self.out.is_empty() {
+        if self.out.bytes.is_empty() {
             return Ok(());
         }
-        let mut next = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_OUT));
-        next.clear();
-        let bytes = std::mem::replace(&mut self.out, next);
-        self.body.update(&bytes);
-        self.pushed += bytes.len() as u64;
-        if self.lane.push(Bytes::from_owner(Pooled { bytes, home: self.home.clone() })) {
+        let chunk = std::mem::replace(&mut self.out, self.makings.buffer());
+        self.body.update(&chunk.bytes);
+        self.pushed += chunk.bytes.len() as u64;
+        if self.lane.push(Bytes::from_owner(chunk)) {
             crash::point("body.chunk");
             Ok(())
         } else {

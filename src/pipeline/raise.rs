@@ -44,7 +44,7 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             Ok(4)
         }
         Mode::SpoolOnly(_) => {
-            let terminus = start(spool_terminus(mission, world)?);
+            let terminus = start(spool_terminus(world)?);
             front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned)?;
             Ok(3)
         }
@@ -210,7 +210,7 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
     Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))
 }
 
-fn spool_terminus(mission: &Mission, world: &World) -> Result<ShardTerminus, Fault> {
+fn spool_terminus(world: &World) -> Result<ShardTerminus, Fault> {
     let no_spool = || Fault::Died { who: "spool", why: "no spool folder".to_owned() };
     let seams = SpoolSeams {
         ledger: world.ledger.clone(),
@@ -219,7 +219,7 @@ fn spool_terminus(mission: &Mission, world: &World) -> Result<ShardTerminus, Fau
         spool: world.spool.clone().ok_or_else(no_spool)?,
         stop: world.stop.clone(),
         news: world.news.clone(),
-        hash_images: mission.settings.encode.hash_images,
+        makings: world.makings.clone(),
     };
     Ok(ShardTerminus::new(seams, world.faults.clone(), world.guard("spool-only")))
 }

@@ -11,8 +11,8 @@ use crate::corpus::Corpus;
 use crate::domain::ids::ShardId;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::encode::bodies::{Spool, write_spool};
+use crate::encode::body::Makings;
 use crate::encode::spool;
-use crate::kit::base64::Encoder as Base64;
 use crate::kit::bodies::BodyError;
 use crate::kit::edge::take;
 use crate::kit::exit_guard::ExitGuard;
@@ -79,7 +79,7 @@ pub(super) struct SpoolSeams {
     pub(super) spool: Spool,
     pub(super) stop: Stop,
     pub(super) news: News,
-    pub(super) hash_images: bool,
+    pub(super) makings: Makings,
 }
 
 struct Work {
@@ -149,8 +149,8 @@ impl Work {
         let SpoolSeams { ledger, spool, pool, news, .. } = &self.seams;
         let plan = ledger.plan(shard.id).await?;
         let path: PathBuf = spool::file_name(&spool.folder, &spool.base, shard.id.0);
-        let (corpus, spool, hash_images) = (Arc::clone(&self.seams.corpus), spool.clone(), self.seams.hash_images);
-        let made = pool.run(move || write_spool(&plan, &*corpus, &Base64::new(), hash_images, &spool, path)).await?;
+        let (corpus, spool, makings) = (Arc::clone(&self.seams.corpus), spool.clone(), self.seams.makings.clone());
+        let made = pool.run(move || write_spool(&plan, &*corpus, &makings, &spool, path)).await?;
         match made {
             Ok(done) => {
                 if !done.contents.is_empty() {

@@ -13,6 +13,7 @@ use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::domain::ids::{CorpusId, RecipeId, RunId};
 use crate::domain::image::{self, Format, RelPath};
 use crate::encode::bodies::{Bodies, BodyOptions, Spool};
+use crate::encode::body::Makings;
 use crate::encode::line::Framer;
 use crate::encode::spool::Spooler;
 use crate::kit::atomic_file::{Mark, private_folder, sweep};
@@ -58,6 +59,7 @@ pub(super) struct World {
     pub(super) corpus_id: CorpusId,
     pub(super) framer: Framer,
     pub(super) mark: Mark,
+    pub(super) makings: Makings,
 }
 
 /// The keeper's thread, to be waited for at the very end.
@@ -89,10 +91,9 @@ impl World {
         let spool = spool(mission, &notices).map_err(Fault::Disk)?;
         let body_places = Budget::new(mission.settings.shard.max_bodies);
         let news = News::default();
-        let options = BodyOptions {
-            hash_images: mission.settings.encode.hash_images,
-            spool: spool.clone().filter(|_| mission.settings.shard.spool),
-        };
+        let makings = Makings::new(mission.settings.encode.hash_images, bodies);
+        let options =
+            BodyOptions { makings: makings.clone(), spool: spool.clone().filter(|_| mission.settings.shard.spool) };
         let made = Bodies::new(
             ledger.clone(),
             Arc::clone(&corpus),
@@ -122,6 +123,7 @@ impl World {
             corpus_id: begun.corpus,
             framer,
             mark,
+            makings,
         };
         Ok((world, keeper))
     }

@@ -3,7 +3,6 @@
 mod model;
 mod opening;
 mod property;
-mod speed;
 mod verbs;
 
 use std::path::Path;

@@ -79,8 +79,8 @@ impl From<DoubtError> for SendError {
 /// How a shard's journey ended.
 #[derive(Debug)]
 pub enum Sent {
-    /// Its batch is open.
-    Open(OpenBatch),
+    /// Its batch is open; any further ones are strays of the same shard, to be waited for and read as well.
+    Open(Vec<OpenBatch>),
     /// Nothing is left to send: dissolved, or somebody else's by now.
     Nothing,
 }
@@ -144,7 +144,7 @@ impl Sender {
     }
 
     /// uploaded → opening → open: pays once.
-    async fn create(&self, shard: &ShardFacts) -> Result<Option<OpenBatch>, SendError> {
+    async fn create(&self, shard: &ShardFacts) -> Result<Option<Vec<OpenBatch>>, SendError> {
         let intent = self.ledger.intend(shard.id).await?;
         crash::point("intent.recorded");
         journal::append(&self.layout, self.clock.now(), "intent", shard, &intent, None)?;
@@ -153,7 +153,7 @@ impl Sender {
             Ok(batch) if batch.input_file.as_ref().is_none_or(|file| *file == intent.input) => {
                 crash::point("create.answered");
                 self.reached();
-                Ok(Some(self.opened(shard, &intent, &batch, false).await?))
+                Ok(Some(vec![self.opened(shard, &intent, &batch, false).await?]))
             }
             Ok(batch) => {
                 tracing::warn!(batch = %batch.id, "the answer to a create names another input file");
@@ -238,7 +238,7 @@ impl Sender {
     }
 
     /// opening → open, sealed or uploaded, once it is known what became of the create.
-    async fn resolve(&self, shard: &ShardFacts, intent: &Intent) -> Result<Option<OpenBatch>, SendError> {
+    async fn resolve(&self, shard: &ShardFacts, intent: &Intent) -> Result<Option<Vec<OpenBatch>>, SendError> {
         let doubt = Doubt {
             provider: Arc::clone(&self.provider),
             ledger: self.ledger.clone(),
@@ -252,10 +252,12 @@ impl Sender {
         };
         match resolved {
             Resolved::Adopted(batch, strays) => {
-                let open = self.opened(shard, intent, &batch, true).await?;
+                // Strays first: while the shard is opening, a crash leads back here; afterwards nobody would look for them.
+                let mut open = Vec::new();
                 for stray in strays {
-                    self.stray(intent, stray).await?;
+                    open.extend(self.stray(intent, stray).await?);
                 }
+                open.insert(0, self.opened(shard, intent, &batch, true).await?);
                 Ok(Some(open))
             }
             Resolved::Void => {
@@ -280,13 +282,21 @@ impl Sender {
         Ok(journal::append(&self.layout, self.clock.now(), "void", shard, intent, None)?)
     }
 
-    /// A second batch of one shard: cancelled, and read like any other.
-    async fn stray(&self, intent: &Intent, id: BatchId) -> Result<(), SendError> {
-        self.ledger.stray(intent.shard, intent.input.clone(), id.clone()).await?;
+    /// A second batch of one shard: cancelled, and read like any other. One that an earlier life recorded is waited for
+    /// already.
+    async fn stray(&self, intent: &Intent, id: BatchId) -> Result<Option<OpenBatch>, SendError> {
+        let open = match self.ledger.stray(intent.shard, intent.input.clone(), id.clone()).await {
+            Ok(open) => Some(open),
+            Err(LedgerError::Stale(why)) => {
+                tracing::debug!(batch = %id, why, "a stray that is known");
+                None
+            }
+            Err(other) => return Err(other.into()),
+        };
         if let Err(failure) = self.provider.cancel_batch(&id).await {
             tracing::warn!(batch = %id, %failure, "a stray batch could not be cancelled; it is read when it ends");
         }
-        Ok(())
+        Ok(open)
     }
 
     fn new_batch(&self, shard: &ShardFacts, intent: &Intent) -> NewBatch {

@@ -7,8 +7,10 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
+mod ends;
 mod faults;
 mod first_run;
 
 mod modes;
+mod paid;
 mod resume;

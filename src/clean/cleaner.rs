@@ -15,9 +15,9 @@ use super::polish::UnicodeForm;
 use super::text_file;
 use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
-use crate::domain::batch::EndedBatch;
+use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
-use crate::domain::image::Reason;
+use crate::domain::image::{Reason, RelPath};
 use crate::domain::verdict::Verdict;
 use crate::kit::atomic_file::{Mark, folder_of, sync_folder};
 use crate::kit::budget::Lease;
@@ -143,14 +143,24 @@ impl Work {
     }
 
     async fn judge_all(&mut self, settled: mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
-        while let Some(input) = self.intake.recv().await {
-            match input {
-                Input::Answers(chunk) => self.judge_chunk(chunk).await?,
-                Input::Read(batch, slot) => self.close(batch, slot, &settled).await?,
-                Input::NoMore => break,
+        let mut standing = self.seams.ledger.standing();
+        loop {
+            tokio::select! {
+                input = self.intake.recv() => match input {
+                    Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
+                    Some(Input::Read(batch, slot)) => {
+                        self.deferred.push((batch, slot));
+                        self.close(&settled).await?;
+                    }
+                    Some(Input::NoMore) | None => return Ok(()),
+                },
+                // A stray may end without coming by here.
+                changed = standing.changed(), if !self.deferred.is_empty() => {
+                    changed.map_err(|_| "the ledger is closed")?;
+                    self.close(&settled).await?;
+                }
             }
         }
-        Ok(())
     }
 
     async fn judge_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
@@ -197,27 +207,48 @@ impl Work {
         Ok(wanted)
     }
 
-    async fn close(&mut self, batch: EndedBatch, slot: Lease, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
-        self.deferred.push((batch, slot));
-        for (batch, slot) in std::mem::take(&mut self.deferred) {
-            crash::point("settle.before");
-            match self.seams.ledger.settle(batch.no).await {
-                Ok(gaps) => {
-                    crash::point("settle.recorded");
-                    drop(slot);
-                    let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
-                    let id = batch.id.to_string();
-                    self.seams.news.tell(Notice::Batch { id, to: "settled", lines: batch.lines, detail: again });
-                    self.hand_to_sweep(batch.no, settled).await?;
-                }
-                Err(LedgerError::Stale(why)) => {
-                    tracing::debug!(batch = %batch.id, why, "the books wait for a stray of the same shard");
+    /// Closes the books of all batches that were read, as far as they may be closed.
+    async fn close(&mut self, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
+        loop {
+            let waiting = std::mem::take(&mut self.deferred);
+            let many = waiting.len();
+            for (batch, slot) in waiting {
+                if !self.close_one(&batch, settled).await? {
                     self.deferred.push((batch, slot));
                 }
-                Err(other) => return Err(other.into()),
+            }
+            // What was closed just now may be the stray that another one waits for.
+            if self.deferred.is_empty() || self.deferred.len() == many {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Whether the books are closed; `false` if they wait for a stray of the same shard.
+    async fn close_one(&self, batch: &EndedBatch, settled: &mpsc::Sender<Unswept>) -> Result<bool, AnyFault> {
+        if batch.end == BatchEnd::Vanished && (batch.output.is_some() || batch.errors.is_some()) {
+            // After the verdicts of whatever was still there, so that these stand.
+            self.seams.ledger.results_gone(batch.no).await?;
+        }
+        if let Some(refused) = refused_as_a_whole(batch) {
+            // Before its images are owed again, so that they are not planned again in the same breath.
+            self.faults.report("cleaner", refused, StopLevel::Drain);
+        }
+        crash::point("settle.before");
+        let gaps = match self.seams.ledger.settle(batch.no).await {
+            Ok(gaps) => gaps,
+            Err(LedgerError::Stale(why)) => {
+                tracing::debug!(batch = %batch.id, why, "the books wait for a stray of the same shard");
+                return Ok(false);
+            }
+            Err(other) => return Err(other.into()),
+        };
+        crash::point("settle.recorded");
+        let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
+        let id = batch.id.to_string();
+        self.seams.news.tell(Notice::Batch { id, to: "settled", lines: batch.lines, detail: again });
+        self.hand_to_sweep(batch.no, settled).await?;
+        Ok(true)
     }
 
     async fn hand_to_sweep(&self, no: BatchNo, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
@@ -228,6 +259,17 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// A refusal that names a reason and no line is about the model or a setting: every further batch would meet it, too.
+fn refused_as_a_whole(batch: &EndedBatch) -> Option<RunRefused> {
+    let refusal = batch.refusal.as_ref().filter(|_| batch.end == BatchEnd::Refused)?;
+    let names_a_reason = !(refusal.code.is_empty() && refusal.message.is_empty());
+    (refusal.line.is_none() && names_a_reason).then(|| RunRefused {
+        code: refusal.code.clone(),
+        message: refusal.message.clone(),
+        status: 400,
+    })
 }
 
 /// Sweeps what earlier lives left, then whatever is settled now.
@@ -261,7 +303,7 @@ fn judge_and_write(seams: &CleanerSeams, json: bool, work: Vec<(Answer, Option<S
     let done = seams.pool.map(work, |(answer, known)| {
         let judgement = judge(&answer, json, form);
         let target = corpus.text_path(&answer.path);
-        let placed = judgement.text.as_ref().map(|text| text_file::place(&target, text.as_bytes(), known, &seams.mark));
+        let placed = judgement.text.as_ref().map(|text| put(seams, &answer.path, &target, text.as_bytes(), known));
         (answer, judgement, target, placed)
     });
     let mut judged = Judged { verdicts: Vec::with_capacity(done.len()), stop: None, disk: None };
@@ -276,20 +318,45 @@ fn judge_and_write(seams: &CleanerSeams, json: bool, work: Vec<(Answer, Option<S
     Ok(judged)
 }
 
+/// Puts a text into its place; `None` if the image's own folder is gone. A root that is away is a fault of the disk.
+fn put(
+    seams: &CleanerSeams,
+    image: &RelPath,
+    target: &Path,
+    text: &[u8],
+    known: Option<Short>,
+) -> io::Result<Option<(TextOwner, Short)>> {
+    let gone = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
+    match text_file::place(target, text, known, &seams.mark) {
+        Err(cause) if gone(&cause) => {
+            seams.corpus.make_text_folder(image)?;
+            match text_file::place(target, text, known, &seams.mark) {
+                Err(cause) if gone(&cause) => Ok(None),
+                placed => placed.map(Some),
+            }
+        }
+        placed => placed.map(Some),
+    }
+}
+
 impl Judged {
     fn add(
         &mut self,
         answer: Answer,
         judgement: Judgement,
         target: &Path,
-        placed: Option<io::Result<(TextOwner, Short)>>,
+        placed: Option<io::Result<Option<(TextOwner, Short)>>>,
         folders: &mut BTreeSet<PathBuf>,
     ) {
         let Judgement { mut verdict, mut flags, stop, .. } = judgement;
         self.stop = self.stop.take().or(stop);
+        if matches!(verdict, Verdict::AskAgain { counted: false, .. }) {
+            // No answer yet: a stray of the same shard may bring one. What still lacks it is owed again when the books close.
+            return;
+        }
         let text = match placed {
             None => None,
-            Some(Ok(placed)) => {
+            Some(Ok(Some(placed))) => {
                 folders.insert(folder_of(target).to_path_buf());
                 if placed.0 == TextOwner::Kept {
                     flags.push("edited");
@@ -297,7 +364,7 @@ impl Judged {
                 Some(placed)
             }
             // The folder is gone, and the image with it; the answer stays in the raw file.
-            Some(Err(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+            Some(Ok(None)) => {
                 verdict = Verdict::Reject(Reason::Missing);
                 None
             }

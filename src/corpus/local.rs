@@ -16,7 +16,7 @@ use crate::domain::layout;
 use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes;
-use crate::kit::{hash, thread};
+use crate::kit::{atomic_file, hash, thread};
 
 /// Pages waiting for the Scanner.
 const PAGES_WAITING: usize = 2;
@@ -135,6 +135,13 @@ impl Corpus for LocalCorpus {
         };
         let name = layout::text_name(&path.name, |bytes| hash::hex_digits(bytes, 64));
         root.join(path_bytes::to_path(&path.folder)).join(path_bytes::to_path(&name))
+    }
+
+    fn make_text_folder(&self, path: &RelPath) -> io::Result<()> {
+        match &self.options.texts {
+            TextsLocation::Beside => Root::open(&self.root).map(drop),
+            TextsLocation::Mirror(_) => atomic_file::open_folder(atomic_file::folder_of(&self.text_path(path))),
+        }
     }
 }
 

@@ -107,4 +107,10 @@ pub trait Corpus: Send + Sync {
 
     /// Where the image's text belongs: beside it, or in the mirror tree.
     fn text_path(&self, path: &RelPath) -> PathBuf;
+
+    /// Makes the folder of an image's text in the mirror tree; beside the image no folder is ours to make.
+    ///
+    /// # Errors
+    /// The operating system's; `NotFound` if the whole tree of images is away.
+    fn make_text_folder(&self, path: &RelPath) -> io::Result<()>;
 }

@@ -126,6 +126,10 @@ impl Maker<'_> {
 
     fn line(&mut self, line: &PlanLine, framer: &Framer, corpus: &dyn Corpus) -> Result<(), BodyError> {
         let frame = framer.frame(&line.path, line.format);
+        if frame.line_bytes(line.stamp.bytes) != line.bytes {
+            // The walk measured the file anew while its line lay in an open plan: the plan is about another file.
+            return Err(spoiled(line, &io::Error::from(ErrorKind::UnexpectedEof), corpus));
+        }
         self.append(&frame.prefix)?;
         self.image_of(line, corpus).map_err(|fault| match fault {
             Fault::File(cause) => spoiled(line, &cause, corpus),

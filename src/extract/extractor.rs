@@ -17,7 +17,7 @@ use super::fetch::{FetchError, Fetcher};
 use super::write::ResultWriters;
 use super::{lines, parse};
 use crate::domain::answer::Answer;
-use crate::domain::batch::EndedBatch;
+use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::layout::{self, Layout};
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::atomic_file::{private_folder, sweep};
@@ -216,57 +216,48 @@ struct BatchReader {
 }
 
 impl BatchReader {
-    async fn run(self, batch: EndedBatch, slot: Lease) -> Result<(), ReadError> {
-        let (output, errors) = self.raw_paths(&batch);
-        if !batch.fetched && (output.is_some() || errors.is_some()) {
-            self.fetch_or_give_up(&batch, output.as_deref(), errors.as_deref()).await?;
+    async fn run(self, mut batch: EndedBatch, slot: Lease) -> Result<(), ReadError> {
+        let mut raw = self.raw_paths(&batch);
+        if !batch.fetched && raw.iter().any(Option::is_some) {
+            self.fetch(&mut batch, &mut raw).await?;
         }
         let plan = self.seams.ledger.plan(batch.shard).await?;
         let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch)?);
         let json = plan.recipe.parameters.answer_format.is_json();
         drop(plan);
-        for raw in [output, errors].into_iter().flatten() {
+        for raw in raw.into_iter().flatten() {
             self.hand_answers(&batch, json, raw, &book).await?;
         }
         hand_over(&self.next.read, BatchRead::new(batch, slot), &self.meter).await.map_err(|_| ReadError::NextGone)
     }
 
     /// Where the raw files lie, of those that the batch has.
-    fn raw_paths(&self, batch: &EndedBatch) -> (Option<PathBuf>, Option<PathBuf>) {
+    fn raw_paths(&self, batch: &EndedBatch) -> [Option<PathBuf>; 2] {
         let layout = &self.seams.layout;
         let output = batch.output.as_ref().map(|_| layout.raw_output(batch.id.as_str()));
         let errors = batch.errors.as_ref().filter(|errors| batch.output.as_ref() != Some(*errors));
-        (output, errors.map(|_| layout.raw_errors(batch.id.as_str())))
+        [output, errors.map(|_| layout.raw_errors(batch.id.as_str()))]
     }
 
-    /// Results that are gone for good end their images by that name; what came down before is read all the same.
-    async fn fetch_or_give_up(
-        &self,
-        batch: &EndedBatch,
-        output: Option<&std::path::Path>,
-        errors: Option<&std::path::Path>,
-    ) -> Result<(), ReadError> {
-        match self.fetch(batch, output, errors).await {
-            Err(ReadError::Fetch(FetchError::Gone(failure))) => {
-                let text = format!("results of {} are gone: {failure}", batch.id);
-                self.seams.news.warn("E314", text, "they may have been paid for, so they are not asked again");
-                Ok(self.seams.ledger.results_gone(batch.no).await?)
-            }
-            other => other,
-        }
-    }
-
-    async fn fetch(
-        &self,
-        batch: &EndedBatch,
-        output: Option<&std::path::Path>,
-        errors: Option<&std::path::Path>,
-    ) -> Result<(), ReadError> {
+    /// Fetches both files. One that is gone for good leaves `paths`; the batch is handed on as vanished then, so that the
+    /// Cleaner ends by name what the other file does not answer.
+    async fn fetch(&self, batch: &mut EndedBatch, paths: &mut [Option<PathBuf>; 2]) -> Result<(), ReadError> {
         let mut raw = [None, None];
-        for (slot, (id, path)) in [(&batch.output, output), (&batch.errors, errors)].into_iter().enumerate() {
-            if let (Some(id), Some(path)) = (id, path) {
-                raw[slot] = Some(self.seams.fetcher.fetch(id, path).await?);
+        for (n, id) in [&batch.output, &batch.errors].into_iter().enumerate() {
+            let (Some(id), Some(path)) = (id, &paths[n]) else { continue };
+            match self.seams.fetcher.fetch(id, path).await {
+                Ok(file) => raw[n] = Some(file),
+                Err(FetchError::Gone(failure)) => {
+                    let text = format!("results of {} are gone: {failure}", batch.id);
+                    self.seams.news.warn("E314", text, "they may have been paid for; nothing is asked again by itself");
+                    paths[n] = None;
+                    batch.end = BatchEnd::Vanished;
+                }
+                Err(other) => return Err(other.into()),
             }
+        }
+        if batch.end == BatchEnd::Vanished {
+            return Ok(());
         }
         let [output, errors] = raw;
         self.seams.ledger.fetched(batch.no, output, errors).await?;

@@ -78,7 +78,7 @@ impl Fetcher {
             let (back, ended) = self.stream(id, part).await?;
             part = back;
             match ended {
-                Ok(()) if self.is_whole(id, part.bytes).await => break,
+                Ok(()) if self.is_whole(id, part.bytes).await? => break,
                 Ok(()) => {
                     tracing::warn!(file = %id, bytes = part.bytes, "a result file is incomplete (E315); fetched again");
                     part =
@@ -133,11 +133,19 @@ impl Fetcher {
         Ok(self.pool.run(move || part.append(&bytes)).await??)
     }
 
-    /// Whether the length is the one that the file object tells; a server that tells none is believed.
-    async fn is_whole(&self, id: &FileId, bytes: u64) -> bool {
-        match self.provider.file(id).await {
-            Ok(file) => file.bytes.is_none_or(|told| told == bytes),
-            Err(_) => true,
+    /// Whether the length is the one that the file object tells; a server that tells none is believed. One that cannot
+    /// answer now is asked again: a file that was cut would pass for a whole one, and be deleted at the provider.
+    async fn is_whole(&self, id: &FileId, bytes: u64) -> Result<bool, FetchError> {
+        let (mut failures, since) = (0, self.clock.now());
+        loop {
+            match self.provider.file(id).await {
+                Ok(file) => return Ok(file.bytes.is_none_or(|told| told == bytes)),
+                Err(failure) if failure.is_passing() => {
+                    failures += 1;
+                    self.patience(failure, failures, since).await?;
+                }
+                Err(_) => return Ok(true),
+            }
         }
     }
 

@@ -224,6 +224,14 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder).map_err(|cause| named(&cause, folder))
 }
 
+/// Creates `folder` and its parents, readable by whom the system's habit allows.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn open_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).create(folder).map_err(|cause| named(&cause, folder))
+}
+
 /// Opens `path` for appending, creating it for the owner alone.
 ///
 /// # Errors

@@ -88,6 +88,7 @@ struct Work {
     clock: Clock,
     stop: Stop,
     news: News,
+    faults: Faults,
     slots: Budget,
     intake: mpsc::Receiver<Input>,
     ends: Recipient<BatchEnded>,
@@ -140,6 +141,7 @@ impl Poller {
             clock,
             stop,
             news,
+            faults: faults.clone(),
             slots,
             intake: inputs,
             ends,
@@ -161,10 +163,10 @@ impl Actor for Poller {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some(work) = self.work.take() else { return };
-        ctx.spawn(wrap_future::<_, Self>(work.run()).map(|(level, ended), actor, ctx| {
+        ctx.spawn(wrap_future::<_, Self>(work.run()).map(|ended, actor, ctx| {
             match ended {
                 Ok(()) => actor.guard.drained(),
-                Err(fault) => actor.faults.report("poller", fault, level),
+                Err(fault) => actor.faults.report("poller", fault, StopLevel::Now),
             }
             ctx.stop();
         }));
@@ -189,15 +191,12 @@ impl Handler<NoMoreBatches> for Poller {
 }
 
 impl Work {
-    async fn run(mut self) -> (StopLevel, Result<(), AnyFault>) {
+    async fn run(mut self) -> Result<(), AnyFault> {
         let (ended, lane) = mpsc::channel(1);
         let giving = give(lane, self.ends.clone(), self.meter.clone());
         let (given, looked) = tokio::join!(giving, self.looks(ended));
-        // A provider that rejects or does not answer ends the waiting, not the work behind it.
-        let refused = looked.as_ref().is_err_and(|fault| fault.is::<Failure>() || fault.is::<Unreachable>());
-        let level = if refused { StopLevel::Drain } else { StopLevel::Now };
         let last = hand_over(&self.over, NoMoreEnds, &self.meter).await;
-        (level, looked.and(given.map_err(AnyFault::from)).and(last.map_err(AnyFault::from)))
+        looked.and(given.map_err(AnyFault::from)).and(last.map_err(AnyFault::from))
     }
 
     async fn looks(&mut self, ended: mpsc::Sender<BatchEnded>) -> Result<(), AnyFault> {
@@ -220,7 +219,14 @@ impl Work {
                     Some(Input::NoMore) => self.upstream_over = true,
                     None => return Ok(()),
                 },
-                () = clock.sleep_until(due) => self.look(&ended).await?,
+                () = clock.sleep_until(due) => match self.look(&ended).await {
+                    // A provider that rejects or does not answer ends the waiting, not the work before and behind it.
+                    Err(fault) if fault.is::<Failure>() || fault.is::<Unreachable>() => {
+                        self.faults.report("poller", fault, StopLevel::Drain);
+                        return self.drain().await;
+                    }
+                    looked => looked?,
+                },
                 () = stop.reached(StopLevel::Drain) => return self.drain().await,
             }
         }

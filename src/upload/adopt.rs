@@ -48,12 +48,18 @@ pub fn is_match(batch: &Batch, intent: &Intent) -> bool {
     if batch.status == "failed" { by_name } else { by_file || by_name }
 }
 
+/// The cursor of the next page, if it leads on.
+fn onward(after: Option<&BatchId>, last: Option<BatchId>) -> Option<BatchId> {
+    last.filter(|last| after != Some(last))
+}
+
 /// Chooses among all batches of a listing: the oldest living match is adopted, others are strays.
 #[must_use]
 pub fn choose(batches: Vec<Batch>, intent: &Intent) -> Option<Resolved> {
     let (failed, mut living): (Vec<Batch>, Vec<Batch>) =
         batches.into_iter().filter(|batch| is_match(batch, intent)).partition(|batch| batch.status == "failed");
-    living.sort_by_key(|batch| batch.created_at);
+    // The id decides within one second, so that every listing leads to the same choice.
+    living.sort_by(|a, b| (a.created_at, a.id.as_str()).cmp(&(b.created_at, b.id.as_str())));
     living.dedup_by(|a, b| a.id == b.id);
     if living.is_empty() {
         return failed.into_iter().next().map(|batch| Resolved::Failed(Box::new(batch)));
@@ -119,19 +125,21 @@ impl Doubt {
         let mut after: Option<BatchId> = None;
         for _ in 0..MOST_PAGES {
             let page = self.provider.list_batches(after.as_ref()).await?;
-            let Some(last) = page.batches.last().map(|batch| batch.id.clone()) else { break };
-            if after.as_ref() == Some(&last) {
-                break;
-            }
+            let last = page.batches.last().map(|batch| batch.id.clone());
             let too_old = |batch: &Batch| batch.created_at > 0 && batch.created_at < intent.input_created - MARGIN_S;
             let all_old = page.batches.iter().all(too_old);
             found.extend(page.batches.into_iter().filter(|batch| is_match(batch, intent)));
             if all_old || !page.has_more {
-                break;
+                return Ok(found);
             }
-            after = Some(last);
+            after = Some(onward(after.as_ref(), last).ok_or_else(|| self.endless())?);
         }
-        Ok(found)
+        Err(self.endless())
+    }
+
+    /// Half a listing proves nothing: a batch that it does not show would be created and paid for a second time.
+    fn endless(&self) -> Failure {
+        Failure::new(Kind::Doubt, self.provider.host(), "the list of batches repeats itself or has no end")
     }
 
     async fn patience(&self, failures: &mut u32, failure: Failure) -> Result<(), DoubtError> {
@@ -202,6 +210,15 @@ mod tests {
             Some(Resolved::Failed(batch)) => format!("failed {}", batch.id),
             Some(Resolved::Void) => "void".into(),
         }
+    }
+
+    #[test]
+    fn a_cursor_that_leads_nowhere_ends_no_listing() {
+        let id = |name: &str| Some(BatchId(name.into()));
+        assert_eq!(onward(None, id("a")), id("a"));
+        assert_eq!(onward(id("a").as_ref(), id("b")), id("b"));
+        assert_eq!(onward(id("a").as_ref(), id("a")), None);
+        assert_eq!(onward(id("a").as_ref(), None), None);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl From<DoubtError> for SendError {
 /// How a shard's journey ended.
 #[derive(Debug)]
 pub enum Sent {
-    /// Its batch is open; behind it any others that were found for the same shard.
+    /// Its batch is open; any further ones are strays of the same shard, to be waited for and read as well.
     Open(Vec<OpenBatch>),
     /// Nothing is left to send: dissolved, or somebody else's by now.
     Nothing,
@@ -252,10 +252,12 @@ impl Sender {
         };
         match resolved {
             Resolved::Adopted(batch, strays) => {
-                let mut open = vec![self.opened(shard, intent, &batch, true).await?];
+                // Strays first: while the shard is opening, a crash leads back here; afterwards nobody would look for them.
+                let mut open = Vec::new();
                 for stray in strays {
-                    open.push(self.stray(intent, stray).await?);
+                    open.extend(self.stray(intent, stray).await?);
                 }
+                open.insert(0, self.opened(shard, intent, &batch, true).await?);
                 Ok(Some(open))
             }
             Resolved::Void => {
@@ -280,13 +282,21 @@ impl Sender {
         Ok(journal::append(&self.layout, self.clock.now(), "void", shard, intent, None)?)
     }
 
-    /// A second batch of one shard: cancelled, and read like any other.
-    async fn stray(&self, intent: &Intent, id: BatchId) -> Result<OpenBatch, SendError> {
-        let stray = self.ledger.stray(intent.shard, intent.input.clone(), id.clone()).await?;
+    /// A second batch of one shard: cancelled, and read like any other. One that an earlier life recorded is waited for
+    /// already.
+    async fn stray(&self, intent: &Intent, id: BatchId) -> Result<Option<OpenBatch>, SendError> {
+        let open = match self.ledger.stray(intent.shard, intent.input.clone(), id.clone()).await {
+            Ok(open) => Some(open),
+            Err(LedgerError::Stale(why)) => {
+                tracing::debug!(batch = %id, why, "a stray that is known");
+                None
+            }
+            Err(other) => return Err(other.into()),
+        };
         if let Err(failure) = self.provider.cancel_batch(&id).await {
             tracing::warn!(batch = %id, %failure, "a stray batch could not be cancelled; it is read when it ends");
         }
-        Ok(stray)
+        Ok(open)
     }
 
     fn new_batch(&self, shard: &ShardFacts, intent: &Intent) -> NewBatch {

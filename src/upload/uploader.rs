@@ -1,6 +1,8 @@
 //! The Uploader: the actor that gives sealed shards a place, a slot and a journey. What a journey does is `send`'s affair.
 
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
 use actix::{ResponseActFuture, fut::wrap_future};
@@ -57,6 +59,8 @@ struct Work {
     backlog: VecDeque<Waiting>,
     in_hand: HashSet<ShardId>,
     journeys: FuturesUnordered<Journey>,
+    /// No slot was free where nobody gives one back: nothing new is begun, what has a slot arrives.
+    full: Rc<Cell<bool>>,
     upstream_over: bool,
 }
 
@@ -69,7 +73,7 @@ pub struct UploaderSeams {
     pub slots: Budget,
     /// Ends the waiting.
     pub stop: Stop,
-    /// Raised when no slot is free, where nobody gives one back.
+    /// Raised when no slot is free and every shard that had one is open, where nobody gives one back.
     pub drain_when_full: Option<StopSwitch>,
 }
 
@@ -95,6 +99,7 @@ impl Uploader {
             backlog: VecDeque::new(),
             in_hand: HashSet::new(),
             journeys: FuturesUnordered::new(),
+            full: Rc::default(),
             upstream_over: false,
         };
         Self { intake, work: Some(work), faults, guard }
@@ -204,14 +209,21 @@ impl Work {
     }
 
     fn start_journeys(&mut self) {
-        if self.seams.stop.is_stopping() {
+        if self.seams.stop.is_stopping() || self.full.get() {
             // They wait in the ledger.
             self.backlog.clear();
+        }
+        if let Some(switch) = &self.seams.drain_when_full
+            && self.full.get()
+            && self.journeys.is_empty()
+        {
+            // Only now: those that had a slot would not have been opened by a program that drains.
+            switch.raise(StopLevel::Drain);
         }
         while self.journeys.len() < PLACES {
             let Some(waiting) = self.backlog.pop_front() else { return };
             if self.in_hand.insert(waiting.shard.id) {
-                let journey = journey(self.seams.clone(), waiting);
+                let journey = journey(self.seams.clone(), Rc::clone(&self.full), waiting);
                 self.journeys.push(Box::pin(journey));
             }
         }
@@ -238,24 +250,30 @@ impl Work {
 }
 
 /// Waits for a slot, then drives the shard; a program that drains waits no more.
-async fn journey(seams: UploaderSeams, waiting: Waiting) -> (ShardId, Result<Vec<BatchOpened>, SendError>) {
+async fn journey(
+    seams: UploaderSeams,
+    full: Rc<Cell<bool>>,
+    waiting: Waiting,
+) -> (ShardId, Result<Vec<BatchOpened>, SendError>) {
     let id = waiting.shard.id;
     // What may be paid for already has its slot, limit or not.
-    let slot =
-        if waiting.shard.state == ShardState::Opening { Ok(seams.slots.overdraw(1)) } else { slot(&seams).await };
+    let slot = if waiting.shard.state == ShardState::Opening {
+        Ok(seams.slots.overdraw(1))
+    } else {
+        slot(&seams, &full).await
+    };
     match slot {
         Ok(slot) => (id, open(seams, waiting, slot).await),
         Err(Closed) => (id, Ok(Vec::new())),
     }
 }
 
-async fn slot(seams: &UploaderSeams) -> Result<Lease, Closed> {
-    if let Some(switch) = &seams.drain_when_full
-        && seams.slots.free() == 0
-    {
-        let news = &seams.sender.news;
-        news.warn("E309", "as many batches are open as may be", "the rest is sent by the next upload or run");
-        switch.raise(StopLevel::Drain);
+async fn slot(seams: &UploaderSeams, full: &Cell<bool>) -> Result<Lease, Closed> {
+    if seams.drain_when_full.is_some() && seams.slots.free() == 0 {
+        if !full.replace(true) {
+            let news = &seams.sender.news;
+            news.warn("E309", "as many batches are open as may be", "the rest is sent by the next upload or run");
+        }
         return Err(Closed);
     }
     tokio::select! {
@@ -270,9 +288,9 @@ async fn open(seams: UploaderSeams, waiting: Waiting, slot: Lease) -> Result<Vec
     let facts = sender.ledger.shard(waiting.shard.id).await?;
     match sender.drive(facts, waiting.resumed).await? {
         Sent::Open(batches) => {
-            // The first one takes the slot; a second batch of the shard exists already, limit or not.
+            // Strays exist already: they get their slots, limit or not.
             let leases = std::iter::once(slot).chain(std::iter::repeat_with(|| slots.overdraw(1)));
-            Ok(batches.into_iter().zip(leases).map(|(batch, lease)| BatchOpened::new(batch, lease)).collect())
+            Ok(batches.into_iter().zip(leases).map(|(batch, slot)| BatchOpened::new(batch, slot)).collect())
         }
         Sent::Nothing => Ok(Vec::new()),
     }

@@ -8,8 +8,10 @@ mod sandbox;
 
 mod bodies;
 mod cli_words;
+mod ends;
 mod faults;
 mod first_run;
 mod kill;
 mod modes;
+mod paid;
 mod resume;

@@ -124,10 +124,12 @@ pub(super) fn results_gone(store: &SqliteStore, batch: BatchNo) -> Outcome<()> {
     events::append(store, "results_gone", batch, &detail)
 }
 
-/// Settled batches whose leftovers may still lie around.
+/// Settled batches whose leftovers may still lie around. A stray shares its input file with the batch of its shard, so it
+/// waits for that.
 pub(super) fn unswept(store: &SqliteStore, limit: u32) -> Outcome<Vec<Unswept>> {
     const SQL: &str = "SELECT id, batch_id, shard_id, input_file_id, output_file_id, error_file_id FROM batch
-        WHERE state = 'settled' AND swept_at IS NULL ORDER BY id LIMIT ?1";
+        WHERE state = 'settled' AND swept_at IS NULL
+        AND (stray = 0 OR (SELECT s.state FROM shard s WHERE s.id = shard_id) = 'gone') ORDER BY id LIMIT ?1";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let rows = statement.query_map([limit], |row| {
         Ok(Unswept {

@@ -17,6 +17,8 @@ struct Known {
     stamp: Stamp,
     state: ImageState,
     reason: Option<Reason>,
+    /// Failed after its answer came: that was paid for and lies raw, so that only a person asks again.
+    answered: bool,
 }
 
 /// What has to be done about a known file.
@@ -61,9 +63,11 @@ fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64>
 }
 
 fn known(store: &SqliteStore, directory: i64, name: &[u8]) -> Outcome<Option<Known>> {
-    let sql = "SELECT id, bytes, mtime_ms, state, reason FROM image WHERE directory_id = ?1 AND name = ?2 AND page = 1";
-    let mut statement = store.connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![directory, name])?;
+    const SQL: &str = "SELECT id, bytes, mtime_ms, state, reason, state = 'failed' AND reason = ?3 AND EXISTS (
+        SELECT 1 FROM line l WHERE l.shard_id = image.shard_id AND l.image_id = image.id AND l.verdict IS NOT NULL) AS answered
+        FROM image WHERE directory_id = ?1 AND name = ?2 AND page = 1";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![directory, name, Reason::Missing.word()])?;
     rows.next()?.map(read_known).transpose()
 }
 
@@ -77,45 +81,47 @@ fn read_known(row: &Row<'_>) -> Outcome<Known> {
         state: word(&state, ImageState::from_word)?,
         // A reason of a later version is none of those that are measured anew, which is all that is asked here.
         reason: reason.as_deref().and_then(Reason::from_word),
+        answered: column::<Option<bool>>(row, "answered")?.unwrap_or_default(),
     })
 }
 
 /// Decides, and touches nothing.
 fn judge(known: &Known, found: &Found) -> Act {
-    use ImageState::{Done, Failed, Owed, Packed, Rough, Skipped};
+    use ImageState::{Done, Failed, Packed, Rough, Skipped};
     let same = known.stamp == found.stamp;
     match (known.state, &found.fate) {
         // Its stamp is frozen: the plan that holds it was made with it, and the body compares.
         (Packed, _) => Act::Leave,
         // The text that it was skipped for still stands.
         (Skipped, Fate::Owed { .. }) if found.text_present => Act::Leave,
-        (state, Fate::Owed { format, pixels }) if !same || may_be_measured_anew(state, known.reason) => {
+        (_, Fate::Owed { format, pixels }) if !same || may_be_measured_anew(known) => {
             Act::Ask { changed: !same, format: *format, pixels: *pixels }
         }
         (_, _) if same => Act::Leave,
-        (Owed | Failed, Fate::Failed(reason)) => Act::End(Failed, *reason),
+        (Failed, Fate::Failed(reason)) => Act::End(Failed, *reason),
         (Skipped, Fate::Skipped(reason)) => Act::End(Skipped, *reason),
         (Done | Rough, Fate::Failed(reason) | Fate::Skipped(reason)) => Act::Tell(*reason),
-        // No move leads there. What is owed is measured once more by the body that reads it.
+        // No move leads there. What is owed may lie in an open plan already; the body that reads it ends it by name.
         (_, _) => Act::Leave,
     }
 }
 
 /// Whether an end may have been the file's, a setting's or the folder's doing, so that it may be over although the file is
 /// the same.
-fn may_be_measured_anew(state: ImageState, reason: Option<Reason>) -> bool {
+fn may_be_measured_anew(known: &Known) -> bool {
     use Reason::{
         Damaged, EmptyFile, Excluded, KeepsChanging, Missing, NotAnImage, TextPresent, TooLarge, Unreadable,
         UnsupportedFormat,
     };
-    match state {
+    match known.state {
+        ImageState::Failed if known.answered => false,
         ImageState::Failed => matches!(
-            reason,
+            known.reason,
             Some(
                 Unreadable | EmptyFile | NotAnImage | Damaged | TooLarge | UnsupportedFormat | KeepsChanging | Missing
             )
         ),
-        ImageState::Skipped => matches!(reason, Some(TextPresent | Excluded)),
+        ImageState::Skipped => matches!(known.reason, Some(TextPresent | Excluded)),
         _ => false,
     }
 }
@@ -232,7 +238,10 @@ mod tests {
 
     fn judged(state: ImageState, reason: Option<Reason>, stamp: Stamp, fate: Fate) -> Act {
         let path = RelPath { folder: Vec::new(), name: b"a".to_vec() };
-        judge(&Known { id: ImageId(1), stamp: OLD, state, reason }, &Found { path, stamp, fate, text_present: false })
+        judge(
+            &Known { id: ImageId(1), stamp: OLD, state, reason, answered: false },
+            &Found { path, stamp, fate, text_present: false },
+        )
     }
 
     #[test]
@@ -247,7 +256,7 @@ mod tests {
             (judged(Done, None, NEW, owed()), ask(true), "another picture"),
             (judged(Owed, None, NEW, owed()), ask(true), "measured anew"),
             (judged(Owed, None, OLD, damaged()), Act::Leave, "a hiccup of the disk"),
-            (judged(Owed, None, NEW, damaged()), Act::End(Failed, Reason::Damaged), "broken now"),
+            (judged(Owed, None, NEW, damaged()), Act::Leave, "broken now: the body tells"),
             (judged(Done, None, NEW, damaged()), Act::Tell(Reason::Damaged), "its text stands"),
             (judged(Failed, Some(Reason::Unreadable), OLD, owed()), ask(false), "readable now"),
             (judged(Failed, Some(Reason::Refused), OLD, owed()), Act::Leave, "the model's doing"),

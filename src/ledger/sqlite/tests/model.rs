@@ -88,7 +88,7 @@ impl Model {
         let taken = match (known.state, look) {
             (ImageState::Packed, _) => false,
             (_, Look::Fine) => !same || file_caused,
-            (ImageState::Owed | ImageState::Failed, Look::Bad) | (ImageState::Skipped, Look::Passed) => !same,
+            (ImageState::Failed, Look::Bad) | (ImageState::Skipped, Look::Passed) => !same,
             _ => false,
         };
         if taken {

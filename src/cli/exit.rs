@@ -137,6 +137,10 @@ pub fn cannot_write(cause: &std::io::Error) -> Problem {
         let hint = "make room, then the same command again; nothing new was begun";
         return Problem::new("E409", format!("disk full: {cause}")).hint(hint);
     }
+    if cause.kind() == std::io::ErrorKind::FileTooLarge {
+        let hint = "raise the limit of this shell (ulimit -f) or of the quota, then the same command again";
+        return Problem::new("E405", format!("cannot write, a file would be too large: {cause}")).hint(hint);
+    }
     Problem::new("E405", format!("cannot write {cause}"))
         .hint("text.out_dir  places texts elsewhere, for read-only folders")
 }

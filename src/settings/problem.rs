@@ -37,6 +37,13 @@ impl Problem {
     }
 }
 
+/// The system's words without the path, for sentences that name the path themselves.
+#[must_use]
+pub fn cause_alone(cause: &std::io::Error) -> String {
+    let inner = cause.get_ref().and_then(std::error::Error::source);
+    inner.map_or_else(|| cause.to_string(), ToString::to_string)
+}
+
 /// The form of the contracts: `error[E107]: sentence`, indented details, `hint:` and its further lines.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

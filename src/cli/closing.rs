@@ -144,11 +144,11 @@ fn others(by_ending: &BTreeMap<String, u64>, standing: &Standing) -> Option<Stri
     if total == 0 {
         return None;
     }
-    let files = words::count(total, "file", "files");
+    let files = words::count(total, "file that is no image", "files that are no images");
     // Texts of ours are files, too: a second run would seem to have found something.
     let texts = by_ending.contains_key("txt") && standing.done + standing.rough + standing.skipped > 0;
     let note = if texts { " (texts of images among them)" } else { "" };
-    Some(row("Other", &format!("{files} that are no images: {}{note}", endings(by_ending))))
+    Some(row("Other", &format!("{files}: {}{note}", endings(by_ending))))
 }
 
 /// `.pdf 3, no ending 1`: the commonest first.

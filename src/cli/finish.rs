@@ -38,8 +38,8 @@ pub(super) fn finish(
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = &outcome.fault {
-        // A ledger that could not be read has no balance to show.
-        if !matches!(fault, Fault::Ledger(_)) {
+        // What was not even counted has no balance to show.
+        if outcome.standing.found > 0 {
             context.out.say(&words::balance(&outcome.standing));
         }
         return Err(fault_told(fault, told));

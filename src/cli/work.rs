@@ -9,6 +9,7 @@ use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
 use crate::kit::path_bytes::to_path;
 use crate::kit::stop::stop_switch;
+use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
@@ -25,7 +26,7 @@ use super::exit::{Exit, Fail, cannot_write};
 use super::finish::{self, Telling};
 use super::local::{self, Wanted};
 use super::screen::Screen;
-use super::{logs, words};
+use super::{logs, pages, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -65,11 +66,12 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let mut settings = context.settings()?;
     let layout = settings.layout();
     logs::start(&context.global, &settings)?;
-    if !job.asks() && !begun(&layout.ledger()) {
-        return nothing_begun(context, &settings, &job, watch);
-    }
     if !job.asks() {
-        settle_folder(&mut settings)?;
+        let told = |error| finish::ledger(&error);
+        match pages::ledger(&layout.ledger()).map_err(told)? {
+            Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
+            None => return nothing_begun(context, &settings, &job, watch),
+        }
     }
     let image_root = image_root(&settings)?;
     let prompt = prompt(&settings, &job)?;
@@ -95,12 +97,6 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     finish::finish(context, &job.mode, &outcome, &tally, ended, &told)
 }
 
-/// Whether there is a ledger with anything in it.
-pub(super) fn begun(ledger: &Path) -> bool {
-    // A process that could not write its first page leaves an empty file, which the next one fills.
-    ledger.metadata().map_or_else(|cause| cause.kind() != io::ErrorKind::NotFound, |facts| facts.len() > 0)
-}
-
 /// There is nothing to fetch where nothing was sent.
 fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopwatch) -> Result<Exit, Fail> {
     context.out.say(&words::nothing_begun(&context.workspace));
@@ -116,13 +112,11 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
 }
 
 /// Answers belong to the folder that was sent, so nobody has to name it again.
-fn settle_folder(settings: &mut Settings) -> Result<(), Problem> {
+fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
     if settings.is_set("image_dir") {
         return Ok(());
     }
-    let told = |error| finish::ledger(&error);
-    let reader = Reader::open(&settings.layout().ledger()).map_err(told)?;
-    if let Some(corpus) = reader.corpus().map_err(told)? {
+    if let Some(corpus) = reader.corpus()? {
         settings.image_dir = to_path(&corpus.root);
         settings.image_dir_given = String::from_utf8_lossy(&corpus.given).into_owned();
     }

@@ -36,9 +36,7 @@ pub(super) struct Expected<'a> {
 pub(super) fn check(batch: &Expected<'_>, layout: &Layout, report: &mut Report) {
     let results = layout.results(batch.id);
     let results = batch.settled.then_some(results.as_path());
-    for (path, saved) in
-        [(layout.raw_output(batch.id), batch.output), (layout.raw_errors(batch.id), batch.errors)]
-    {
+    for (path, saved) in [(layout.raw_output(batch.id), batch.output), (layout.raw_errors(batch.id), batch.errors)] {
         match lines(&path, report, |line, report| look(&path, line, results, report)) {
             Ok(lies) => {
                 report.raw_files += 1;

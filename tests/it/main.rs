@@ -7,6 +7,7 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
+mod cli_words;
 mod faults;
 mod first_run;
 

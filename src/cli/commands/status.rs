@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::args::Listed;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::{closing, events, finish, pages, words, work};
+use crate::cli::{closing, events, finish, pages, words};
 use crate::domain::batch::Usage;
 use crate::domain::ids::BatchId;
 use crate::domain::layout::Layout;
@@ -25,12 +25,11 @@ fn told(error: LedgerError) -> Fail {
 
 /// The ledger, or a word that there is none yet.
 pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader>, Fail> {
-    let path = layout.ledger();
-    if !work::begun(&path) {
+    let reader = pages::ledger(&layout.ledger()).map_err(told)?;
+    if reader.is_none() {
         context.out.say(&words::nothing_begun(&context.workspace));
-        return Ok(None);
     }
-    Reader::open(&path).map(Some).map_err(told)
+    Ok(reader)
 }
 
 /// The whole workspace.
@@ -152,9 +151,9 @@ pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
         }
     }
     let shown = words::safe(what);
-    Err(Problem::new("E408", format!("the ledger knows neither an image nor a batch `{shown}`"))
-        .hint("an image is named by its path, a batch by its id at the provider"))
-    .map_err(Fail::usage)
+    // A name mistyped, not an image that vanished: the command line is wrong.
+    let problem = Problem::new("E408", format!("the ledger knows neither an image nor a batch `{shown}`"));
+    Err(Fail::usage(problem.hint("an image is named by its path, a batch by its id at the provider")))
 }
 
 fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {

@@ -141,13 +141,15 @@ impl Reader {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// The counts, from partial indexes. `walking` is true while a corpus is listed, and after a listing was cut short.
+    /// The counts, from partial indexes. `walking` is true while a corpus is listed, and after a listing was cut short;
+    /// a folder that was refused before anything of it was listed does not count.
     ///
     /// # Errors
     /// The ledger's.
     pub fn standing(&self) -> Result<Standing> {
         self.told(standing(&self.connection).and_then(|standing| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM corpus WHERE walked_at IS NULL)";
+            let sql = "SELECT EXISTS (SELECT 1 FROM corpus c WHERE walked_at IS NULL
+                AND EXISTS (SELECT 1 FROM directory d WHERE d.corpus_id = c.id))";
             let walking = self.connection.query_row(sql, [], |row| row.get(0))?;
             Ok(Standing { walking, ..standing })
         }))
@@ -255,11 +257,11 @@ impl Reader {
     pub fn corpus(&self) -> Result<Option<CorpusRoot>> {
         const AWAITED: &str = "SELECT c.root, c.given FROM image i JOIN directory d ON d.id = i.directory_id
             JOIN corpus c ON c.id = d.corpus_id WHERE i.state = 'packed' AND ?1 = 0 LIMIT ?2";
-        const LAST: &str = "SELECT root, given FROM corpus WHERE id > ?1 ORDER BY id DESC LIMIT ?2";
+        const LAST: &str = "SELECT c.root, c.given FROM corpus c WHERE c.id > ?1
+            AND EXISTS (SELECT 1 FROM directory d WHERE d.corpus_id = c.id) ORDER BY c.id DESC LIMIT ?2";
         for sql in [AWAITED, LAST] {
-            let found = self.paged(sql, 0, 1, |row| {
-                Ok(CorpusRoot { root: column(row, "root")?, given: column(row, "given")? })
-            })?;
+            let found = self
+                .paged(sql, 0, 1, |row| Ok(CorpusRoot { root: column(row, "root")?, given: column(row, "given")? }))?;
             if let Some(corpus) = found.into_iter().next() {
                 return Ok(Some(corpus));
             }

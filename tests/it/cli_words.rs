@@ -17,7 +17,7 @@ impl Room {
         let room = Self(tempfile::tempdir().expect("temp dir"));
         std::fs::create_dir(room.at("in")).expect("folder");
         for n in 0..images {
-            room.put(&format!("in/page{n}.png"), &png(n));
+            room.put(&format!("in/page{n}.png"), png(n));
         }
         room
     }

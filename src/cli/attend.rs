@@ -54,13 +54,16 @@ impl Attendant {
         let (over, run_over) = oneshot::channel();
         let happened = Arc::new(Happened::default());
         let seen = Arc::clone(&happened);
+        // Listened for before the work begins, so that no signal meets a process that is not ready for it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::listen()
+        };
         // Nobody listens to this guard: an attendant that dies takes only the picture away.
         let (notices, _) = mpsc::channel(NOTICES);
         let thread = thread::spawn("attend", ExitGuard::new("attend", notices), move |guard| {
-            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(attend(charge, watched, run_over, &seen)),
-                Err(cause) => tracing::warn!(%cause, "no progress is shown"),
-            }
+            runtime.block_on(attend(charge, signals, watched, run_over, &seen));
             guard.drained();
         })?;
         Ok((Self { happened, over, thread, tally }, progress))
@@ -89,11 +92,11 @@ pub(super) struct Ended {
 
 async fn attend(
     mut charge: Charge,
+    mut signals: Signals,
     mut tally: watch::Receiver<Tally>,
     mut over: oneshot::Receiver<()>,
     happened: &Happened,
 ) {
-    let mut signals = Signals::listen();
     let until = charge.max_duration.map(|most| charge.clock.now() + crate::kit::clock::millis(most));
     loop {
         let clock = charge.clock.clone();
@@ -128,7 +131,7 @@ fn signalled(charge: &mut Charge, open: u64, happened: &Happened) {
     if before == 0 {
         let batches = match open {
             0 => "no batch is open".to_owned(),
-            _ => format!("{} stay open; run again to collect", words::count(open, "batch", "batches")),
+            _ => format!("{} open; run again to collect", words::count(open, "batch stays", "batches stay")),
         };
         charge
             .screen
@@ -169,6 +172,10 @@ fn take_down() -> ! {
 struct Signals {
     #[cfg(unix)]
     streams: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+    /// SIGXFSZ is held and never awaited: without it a file beyond `ulimit -f` ends the process without a word; with it
+    /// the write fails and is told like a full disk.
+    #[cfg(unix)]
+    _file_limit: Option<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
@@ -176,7 +183,11 @@ impl Signals {
     fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let streams = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-        Self { streams: streams.inspect_err(|cause| tracing::warn!(%cause, "signals end the program at once")).ok() }
+        let limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+        Self {
+            streams: streams.inspect_err(|cause| tracing::warn!(%cause, "signals end the program at once")).ok(),
+            _file_limit: limit.ok(),
+        }
     }
 
     #[cfg(unix)]

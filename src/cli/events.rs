@@ -1,8 +1,12 @@
 //! The lines of `--json`: one object a line, fields are only ever added.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::kit::clock::Clock;
+use crate::ledger::reader::ReasonCount;
 use crate::ledger::records::Standing;
 use crate::pipeline::mission::{Notice, Tally};
 use crate::settings::{Problem, ProviderKind, Settings};
@@ -15,6 +19,18 @@ use super::words;
 pub(super) struct Events {
     clock: Clock,
     run: Option<String>,
+}
+
+/// What the last line of a long verb is made from.
+#[derive(Debug)]
+pub(super) struct Summary<'a> {
+    pub(super) standing: &'a Standing,
+    pub(super) reasons: &'a [ReasonCount],
+    /// Files that are no images.
+    pub(super) by_ending: &'a BTreeMap<String, u64>,
+    /// Answers judged by this process.
+    pub(super) answers: u64,
+    pub(super) took: Duration,
 }
 
 impl Events {
@@ -75,11 +91,19 @@ impl Events {
         }
     }
 
-    pub(super) fn summary(&self, standing: &Standing, exit: Exit) -> String {
-        let (images, closes) = (images(standing), standing.closes());
+    pub(super) fn summary(&self, summary: &Summary<'_>, exit: Exit) -> String {
         self.event(
             "summary",
-            json!({"images": images, "balance_closed": closes, "exit": exit.number(), "report": null}),
+            json!({
+                "images": images(summary.standing),
+                "reasons": summary.reasons.iter().map(reason).collect::<Vec<_>>(),
+                "other_files": summary.by_ending,
+                "answers": summary.answers,
+                "duration_s": (summary.took.as_secs_f64() * 1000.0).round() / 1000.0,
+                "balance_closed": summary.standing.closes(),
+                "exit": exit.number(),
+                "report": null,
+            }),
         )
     }
 
@@ -90,6 +114,11 @@ impl Events {
             json!({"code": problem.code, "text": text, "hint": problem.hints.join("\n"), "exit": exit.number()}),
         )
     }
+}
+
+/// How many images ended in a state for a reason.
+pub(super) fn reason(reason: &ReasonCount) -> Value {
+    json!({"state": reason.state.word(), "reason": reason.reason, "images": reason.images})
 }
 
 /// Counts of images, as in `status` and `summary`.
@@ -123,10 +152,14 @@ mod tests {
     #[test]
     fn the_last_lines_of_a_run() {
         let standing = Standing { found: 418, done: 413, failed: 5, ..Standing::default() };
-        let line: Value = serde_json::from_str(&events().summary(&standing, Exit::SomeFailed)).expect("JSON");
+        let by_ending = [("pdf".to_owned(), 2)].into();
+        let took = Duration::from_millis(1_500);
+        let summary = Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 7, took };
+        let line: Value = serde_json::from_str(&events().summary(&summary, Exit::SomeFailed)).expect("JSON");
         let expected = json!({
             "schema": 1, "type": "summary", "ts": "2026-11-22T08:30:02Z", "run": "2026-11-22-a",
             "images": {"found": 418, "owed": 0, "in_flight": 0, "done": 413, "rough": 0, "failed": 5, "skipped": 0},
+            "reasons": [], "other_files": {"pdf": 2}, "answers": 7, "duration_s": 1.5,
             "balance_closed": true, "exit": 3, "report": null,
         });
         assert_eq!(line, expected);

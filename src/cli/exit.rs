@@ -132,18 +132,35 @@ impl From<std::io::Error> for Fail {
 /// The mistake of a file that cannot be written; a full disk has a code of its own.
 #[must_use]
 pub fn cannot_write(cause: &std::io::Error) -> Problem {
+    let words = path_first(&cause.to_string());
     let full = matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
     if full {
         let hint = "make room, then the same command again; nothing new was begun";
-        return Problem::new("E409", format!("disk full: {cause}")).hint(hint);
+        return Problem::new("E409", format!("disk full: {words}")).hint(hint);
     }
-    Problem::new("E405", format!("cannot write {cause}"))
-        .hint("text.out_dir  places texts elsewhere, for read-only folders")
+    if cause.kind() == std::io::ErrorKind::FileTooLarge {
+        let hint = "raise the limit of this shell (ulimit -f) or of the quota, then the same command again";
+        return Problem::new("E405", format!("cannot write {words}")).hint(hint);
+    }
+    Problem::new("E405", format!("cannot write {words}"))
+        .hint("its folder has to be there and writable; for read-only images, text.out_dir places texts elsewhere")
+}
+
+/// `path: cause` of words such as "failed to open file `path`: cause".
+fn path_first(words: &str) -> String {
+    let parts = words.strip_prefix("failed to ").and_then(|rest| rest.split_once('`')?.1.rsplit_once("`: "));
+    parts.map_or_else(|| words.to_owned(), |(path, cause)| format!("{path}: {cause}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_comes_first() {
+        assert_eq!(path_first("failed to open file `/a/b.txt`: No space left"), "/a/b.txt: No space left");
+        assert_eq!(path_first("/a/b.txt: No space left"), "/a/b.txt: No space left");
+    }
 
     #[test]
     fn numbers_are_unique_and_those_of_the_contract() {

@@ -2,21 +2,17 @@
 
 use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
-use crate::ledger::moves::ImageState;
 use crate::ledger::reader::Reader;
-use crate::ledger::records::Standing;
 use crate::ops::refusal;
 use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
+use super::closing::{self, Facts, NAMED};
 use super::context::Context;
-use super::events::Events;
+use super::events::{Events, Summary};
 use super::exit::{Exit, Fail, cannot_write};
 use super::{pages, words};
-
-/// Failed images that are named; `status --list failed` names all.
-const NAMED: usize = 20;
 
 /// What the words at the end are made from, beside the outcome.
 pub(super) struct Telling<'a> {
@@ -42,7 +38,10 @@ pub(super) fn finish(
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = &outcome.fault {
-        context.out.say(&words::balance(&outcome.standing));
+        // What was not even counted has no balance to show.
+        if outcome.standing.found > 0 {
+            context.out.say(&words::balance(&outcome.standing));
+        }
         return Err(fault_told(fault, told));
     }
     let walks = matches!(mode, Mode::Run { .. } | Mode::Upload | Mode::SpoolOnly(_));
@@ -50,10 +49,18 @@ pub(super) fn finish(
         return Err(no_images(settings, outcome).into());
     }
     let exit = exit(mode, outcome, ended);
-    summary(context, told, outcome, tally, ended);
+    let facts = Facts::read(settings);
+    tell(context, told, outcome, tally, &facts);
     if context.out.json {
-        let run = last_run(settings);
-        context.out.data(&Events::new(context.clock.clone(), run).summary(&outcome.standing, exit))?;
+        let events = Events::new(context.clock.clone(), last_run(settings));
+        let summary = Summary {
+            standing: &outcome.standing,
+            reasons: facts.reasons(),
+            by_ending: &outcome.passed_over.by_ending,
+            answers: tally.answers,
+            took: told.watch.elapsed(),
+        };
+        context.out.data(&events.summary(&summary, exit))?;
     }
     Ok(exit)
 }
@@ -72,76 +79,30 @@ fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
     }
 }
 
-fn summary(context: &Context, told: &Telling<'_>, outcome: &Outcome, tally: &Tally, ended: Ended) {
+fn tell(context: &Context, told: &Telling<'_>, outcome: &Outcome, tally: &Tally, facts: &Facts) {
     let out = &context.out;
     let standing = &outcome.standing;
-    if is_idle(standing, tally) {
-        out.say(&idle(standing));
-    } else {
-        let pages = words::count(tally.answers, "page", "pages");
-        out.say(&format!(
-            "{pages} answered in {}: {} done, {} failed in all",
-            words::seconds(told.watch.elapsed().as_secs()),
-            standing.done,
-            standing.failed
-        ));
-    }
-    for line in failures(told.settings, standing) {
+    for line in closing::table(outcome, tally, facts, told.watch.elapsed()) {
         out.say(&line);
     }
     for folder in outcome.passed_over.unreadable_folders.iter().take(NAMED) {
         out.warn(&format!("cannot read the folder {}", words::safe(folder)));
     }
+    if let Some(line) = closing::whereabouts(told.settings, tally, facts) {
+        out.say(&line);
+    }
     let open = standing.batches_open + standing.batches_ended;
     if open > 0 {
         let batches = words::count(open, "batch stays", "batches stay");
-        out.say(&format!("{batches} open; run again to collect (batchscribe run, or batchscribe download)"));
-    } else if ended.signals > 0 && standing.owed > 0 {
-        out.say(&format!(
-            "{} to be asked; the same command goes on",
-            words::count(standing.owed, "image is", "images are")
-        ));
+        out.say(&format!("{batches} open; what is ready is fetched by: batchscribe download, or the same command"));
+    } else if standing.owed + standing.packed > 0 {
+        let images = words::count(standing.owed + standing.packed, "image is", "images are");
+        out.say(&format!("{images} still to be asked; the same command goes on"));
     }
     out.say(&words::balance(standing));
     if !standing.closes() {
         out.warn("the balance does not close: batchscribe audit  tells why");
     }
-}
-
-/// Whether this process found nothing to do.
-fn is_idle(standing: &Standing, tally: &Tally) -> bool {
-    tally.answers == 0 && tally.batches_opened == 0 && standing.owed + standing.packed == 0
-}
-
-fn idle(standing: &Standing) -> String {
-    let images = words::count(standing.found, "image", "images");
-    if standing.done == standing.found {
-        return format!("nothing to do: all {images} are done");
-    }
-    format!("nothing to do: of {images} {} are done, {} failed for good", standing.done, standing.failed)
-}
-
-/// Failed images by reason, the first ones by name.
-fn failures(settings: &Settings, standing: &Standing) -> Vec<String> {
-    if standing.failed == 0 {
-        return Vec::new();
-    }
-    // The ledger was fine a moment ago; if it cannot be asked now, the counts above have to do.
-    let Ok(reader) = Reader::open(&settings.layout().ledger()) else { return Vec::new() };
-    let mut lines = Vec::new();
-    for reason in reader.reasons().unwrap_or_default().into_iter().filter(|reason| reason.state == ImageState::Failed) {
-        lines.push(format!(
-            "failed: {} {}",
-            words::count(reason.images, "image", "images"),
-            words::safe(&reason.reason)
-        ));
-    }
-    let named = pages::failed(&reader).filter_map(Result::ok).take(NAMED);
-    lines.extend(named.map(|failure| format!("  {}  {}", failure.path.shown(), words::safe(&failure.reason))));
-    if standing.failed > NAMED as u64 {
-        lines.push("  all of them: batchscribe status --list failed".to_owned());
-    }
-    lines
 }
 
 fn last_run(settings: &Settings) -> Option<String> {
@@ -150,20 +111,13 @@ fn last_run(settings: &Settings) -> Option<String> {
 }
 
 fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
-    let others: u64 = outcome.passed_over.by_ending.values().sum();
-    let mut endings: Vec<(&String, &u64)> = outcome.passed_over.by_ending.iter().collect();
-    endings.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let shown = |(ending, count): &(&String, &u64)| {
-        let ending = if ending.is_empty() { "no ending".to_owned() } else { format!(".{}", words::safe(ending)) };
-        format!("{ending} {count}")
-    };
-    let list: Vec<String> = endings.iter().take(8).map(shown).collect();
-    let files = words::count(others, "file", "files");
+    let by_ending = &outcome.passed_over.by_ending;
     let dir = settings.image_dir.display();
-    let sentence = if list.is_empty() {
+    let sentence = if by_ending.is_empty() {
         format!("no images under {dir}; there are no other files either")
     } else {
-        format!("no images under {dir}; {files} with other endings ({})", list.join(", "))
+        let files = words::count(by_ending.values().sum(), "file", "files");
+        format!("no images under {dir}; {files} with other endings ({})", closing::endings(by_ending))
     };
     Problem::new("E106", sentence)
         .hint(format!("images are {}", settings.valid_image_types.join(" ")))
@@ -176,9 +130,14 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     match fault {
         Fault::Provider(failure) => refusal::told(failure, told.key_source).into(),
         Fault::Unreachable(failure) => {
-            Problem::new("E310", format!("{} cannot be reached: {}", failure.host, words::safe(&failure.message)))
-                .hint("nothing is lost: the same command goes on; behind a proxy, set HTTPS_PROXY")
-                .into()
+            let problem =
+                Problem::new("E310", format!("{} cannot be reached: {}", failure.host, reached(&failure.message)));
+            let hint = if settings.api_url.is_loopback() {
+                "start the server there (api_url), then the same command goes on; nothing is lost"
+            } else {
+                "nothing is lost: the same command goes on; behind a proxy, set HTTPS_PROXY"
+            };
+            problem.hint(hint).into()
         }
         Fault::SettingRefused(text) => {
             let host = settings.api_url.host();
@@ -194,7 +153,8 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         .into(),
         Fault::OtherCorpus(root) => {
             Problem::new("E113", format!("this workspace still has unfinished images of {}", words::safe(root)))
-                .hint("finish them first (batchscribe run with that folder), or take another --workspace for this one")
+                .hint(format!("finish them first: batchscribe run {}", words::safe(root)))
+                .hint("or take another workspace for this folder: --workspace DIR")
                 .into()
         }
         Fault::OtherAccount(base_url) => Problem::new(
@@ -214,6 +174,13 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     }
 }
 
+/// Why a host was not reached, without the names of the layers that noticed.
+fn reached(message: &str) -> String {
+    let layers = ["error sending request: ", "client error (Connect): ", "tcp connect error: "];
+    let words = layers.into_iter().fold(message, |words, layer| words.strip_prefix(layer).unwrap_or(words));
+    words::safe(words)
+}
+
 /// A ledger's error as the user reads it.
 pub(super) fn ledger(error: &LedgerError) -> Problem {
     match error {
@@ -221,7 +188,8 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
             Problem::new("E402", error.to_string()).hint("update batchscribe; nothing was changed")
         }
         LedgerError::Damaged { .. } => Problem::new("E403", error.to_string())
-            .hint("keep the file; batch_return and batch_json_results hold what was paid for"),
+            .hint("keep the file; batch_return and batch_json_results hold what was paid for")
+            .hint("a file that is not ours has no place there: move it away, or set batch_dir"),
         LedgerError::Full { .. } => {
             Problem::new("E409", error.to_string()).hint("make room, then the same command again")
         }
@@ -238,6 +206,7 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 mod tests {
     use super::*;
     use crate::corpus::PassedOver;
+    use crate::ledger::records::Standing;
     use crate::provider::failure::{Failure, Kind};
     use crate::settings::{Environment, Sources, resolve};
 
@@ -321,14 +290,5 @@ mod tests {
         none.passed_over.by_ending = [("pdf".to_owned(), 3), (String::new(), 1)].into();
         let problem = no_images(&settings(), &none);
         assert_eq!(problem.sentence, "no images under /w; 4 files with other endings (.pdf 3, no ending 1)");
-    }
-
-    #[test]
-    fn a_second_run_says_that_there_is_nothing_to_do() {
-        let standing = Standing { found: 3, done: 3, ..Standing::default() };
-        assert!(is_idle(&standing, &Tally::default()));
-        assert_eq!(idle(&standing), "nothing to do: all 3 images are done");
-        let standing = Standing { found: 3, done: 2, failed: 1, ..Standing::default() };
-        assert_eq!(idle(&standing), "nothing to do: of 3 images 2 are done, 1 failed for good");
     }
 }

@@ -61,17 +61,21 @@ pub(super) fn start(wanted: Wanted) -> Result<Server, Fail> {
     options.scenario = wanted.scenario;
     options.pace.line_delay = wanted.line_delay;
     options.upload_bytes_per_second = wanted.upload_rate;
-    emulator::start(options).map_err(|cause| refused(wanted.listen, &cause).into())
+    emulator::start(options).map_err(|cause| refused(wanted.listen, &cause))
 }
 
-fn refused(listen: SocketAddr, cause: &io::Error) -> Problem {
+fn refused(listen: SocketAddr, cause: &io::Error) -> Fail {
+    let address = |sentence: String| {
+        Fail::usage(Problem::new("", sentence).hint("choose another one with --listen; port 0 takes a free port"))
+    };
     match cause.kind() {
-        io::ErrorKind::AddrInUse => Problem::new("", format!("another program listens on {listen}"))
-            .hint("choose another port with --listen; port 0 takes a free one"),
-        io::ErrorKind::StorageFull => cannot_write(cause),
+        io::ErrorKind::AddrInUse => address(format!("another program listens on {listen} already")),
+        io::ErrorKind::AddrNotAvailable => address(format!("{listen} is no address of this computer")),
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge => cannot_write(cause).into(),
         _ => Problem::new("", "the built-in Batch API server cannot be started")
             .detail(cause.to_string())
-            .hint("batchscribe doctor  tells what this computer has"),
+            .hint("batchscribe doctor  tells what this computer has")
+            .into(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod attend;
+mod closing;
 mod commands;
 mod context;
 mod events;

@@ -50,7 +50,14 @@ impl Out {
     /// # Errors
     /// [`Fail::ClosedPipe`] if the reader has gone away.
     pub(super) fn data(&self, text: &str) -> Result<(), Fail> {
-        writeln!(io::stdout().lock(), "{}", self.signs(text)).map_err(Fail::from)
+        let told = |cause: io::Error| match cause.kind() {
+            io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
+            _ => Problem::new("E405", format!("cannot write to the standard output: {cause}"))
+                .hint("what was done is safe; the same command again")
+                .into(),
+        };
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{}", self.signs(text)).and_then(|()| stdout.flush()).map_err(told)
     }
 
     /// A line on stderr, unless `--quiet`.

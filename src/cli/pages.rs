@@ -1,5 +1,8 @@
 //! Lists of the ledger, read page by page, so that a million rows are never in memory.
 
+use std::io;
+use std::path::Path;
+
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{BatchRow, Failure, Reader};
@@ -8,6 +11,18 @@ use crate::ledger::reader::{BatchRow, Failure, Reader};
 const PAGE: u32 = 256;
 
 type Rows<T> = Result<Vec<T>, LedgerError>;
+
+/// The ledger; None if nothing was begun yet. A process that could not write its first page leaves an empty ledger,
+/// which the next one fills.
+pub(super) fn ledger(path: &Path) -> Result<Option<Reader>, LedgerError> {
+    if path.metadata().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    match Reader::open(path) {
+        Err(error) if error.is_blank() => Ok(None),
+        reader => reader.map(Some),
+    }
+}
 
 /// All rows of a paged question; ends after the first error.
 fn paged<T, K: Copy>(

@@ -36,6 +36,16 @@ pub(super) fn seconds(seconds: u64) -> String {
     }
 }
 
+/// What is said of a workspace without a ledger.
+pub(super) fn nothing_begun(workspace: &std::path::Path) -> String {
+    format!("Nothing was begun in {} yet: batchscribe run --limit 20", workspace.display())
+}
+
+/// What a piece of work took: a tenth of a second is told as long as it matters.
+pub(super) fn took(took: std::time::Duration) -> String {
+    if took.as_secs() < 10 { format!("{:.1} s", took.as_secs_f64()) } else { seconds(took.as_secs()) }
+}
+
 /// Text from models, servers and files, harmless on a terminal, on one line.
 pub(super) fn safe(text: &str) -> String {
     crate::domain::image::shown(text.replace(['\n', '\t'], " ").as_bytes())

@@ -1,12 +1,18 @@
 //! What `run`, `upload` and `download` have in common: everything is checked before anything is sent.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
+use crate::kit::path_bytes::to_path;
 use crate::kit::stop::stop_switch;
+use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
+use crate::ledger::reader::Reader;
+use crate::ledger::records::Standing;
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
@@ -15,12 +21,12 @@ use crate::settings::{Address, Engine, Problem, ProviderKind, Settings};
 
 use super::attend::{Attendant, Charge, Ended};
 use super::context::Context;
-use super::events::Events;
+use super::events::{Events, Summary};
 use super::exit::{Exit, Fail, cannot_write};
 use super::finish::{self, Telling};
 use super::local::{self, Wanted};
 use super::screen::Screen;
-use super::{logs, words};
+use super::{logs, pages, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -60,9 +66,18 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let mut settings = context.settings()?;
     let layout = settings.layout();
     logs::start(&context.global, &settings)?;
+    if !job.asks() {
+        let told = |error| finish::ledger(&error);
+        match pages::ledger(&layout.ledger()).map_err(told)? {
+            Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
+            None => return nothing_begun(context, &settings, &job, watch),
+        }
+    }
     let image_root = image_root(&settings)?;
     let prompt = prompt(&settings, &job)?;
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
+    introduce(context, &settings, &job, &prompt);
+    confirm(context, &settings, &job)?;
     // Nothing is left behind by a call that could not begin.
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
@@ -70,8 +85,6 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         private_folder(folder).map_err(|cause| cannot_write(&cause))?;
     }
     let ready = ready(&mut settings, &job, key)?;
-    introduce(context, &settings, &job, &prompt);
-    confirm(context, &settings, &job)?;
     let events = Events::new(context.clock.clone(), None);
     if context.out.json {
         context.out.data(&events.start(job.verb, &settings))?;
@@ -84,14 +97,43 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     finish::finish(context, &job.mode, &outcome, &tally, ended, &told)
 }
 
+/// There is nothing to fetch where nothing was sent.
+fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopwatch) -> Result<Exit, Fail> {
+    context.out.say(&words::nothing_begun(&context.workspace));
+    if context.out.json {
+        let events = Events::new(context.clock.clone(), None);
+        context.out.data(&events.start(job.verb, settings))?;
+        let (standing, by_ending) = (Standing::default(), BTreeMap::new());
+        let took = watch.elapsed();
+        let summary = Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 0, took };
+        context.out.data(&events.summary(&summary, Exit::Done))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Answers belong to the folder that was sent, so nobody has to name it again.
+fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
+    if settings.is_set("image_dir") {
+        return Ok(());
+    }
+    if let Some(corpus) = reader.corpus()? {
+        settings.image_dir = to_path(&corpus.root);
+        settings.image_dir_given = String::from_utf8_lossy(&corpus.given).into_owned();
+    }
+    Ok(())
+}
+
 /// The folder of the images, links resolved (E104).
 fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
     let path = &settings.image_dir;
     let readable = dunce::canonicalize(path).and_then(|root| std::fs::read_dir(&root).map(|_| root));
     readable.map_err(|cause| {
-        let origin = settings.origin("image_dir").map(|origin| format!(" (image_dir, {origin})")).unwrap_or_default();
-        Problem::new("E104", format!("cannot read the image folder {}: {cause}", path.display()))
-            .hint(format!("check the path{origin}; it has to be a folder that you may read"))
+        let problem = Problem::new("E104", format!("cannot read the image folder {}: {cause}", path.display()))
+            .hint("image_dir has to be a folder that you may read");
+        match settings.origin("image_dir") {
+            Some(origin) if settings.is_set("image_dir") => problem.hint(format!("set in {origin}")),
+            _ => problem,
+        }
     })
 }
 
@@ -127,7 +169,7 @@ fn lock(path: &Path, verb: &str) -> Result<WorkspaceLock, Problem> {
                 .detail(format!("it is doing `{}`", words::safe(&verb)))
                 .hint("wait until it has ended; batchscribe status  shows how far it is")
         }
-        LockError::Io { path, cause } => cannot_write(&std::io::Error::new(cause.kind(), format!("{path}: {cause}"))),
+        LockError::Io { path, cause } => cannot_write(&io::Error::new(cause.kind(), format!("{path}: {cause}"))),
     })
 }
 
@@ -186,7 +228,7 @@ fn confirm(context: &Context, settings: &Settings, job: &Job) -> Result<(), Fail
     if !context.out.can_ask {
         return Err(Problem::new("E109", "a question was asked, but this is no interactive terminal")
             .detail(question)
-            .hint("add --yes")
+            .hint("add --yes if they may be sent; nothing was sent")
             .into());
     }
     if context.out.confirmed(&question)? {

@@ -58,3 +58,14 @@ pub enum LedgerError {
     #[error("the ledger is closed")]
     Closed,
 }
+
+/// What does not hold of a ledger whose making was cut short; the next process makes it anew.
+const BLANK: &str = "it is empty";
+
+impl LedgerError {
+    /// Whether the file holds nothing at all yet.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        matches!(self, Self::Damaged { check, .. } if check == BLANK)
+    }
+}

@@ -12,7 +12,7 @@ use crate::ledger::moves::BatchState;
 use crate::ledger::reader::{DoneText, Reader};
 use crate::ledger::records::Standing;
 
-use super::raw_files;
+use super::raw_files::{self, Expected};
 
 /// Rows asked for at once.
 const PAGE: u32 = 512;
@@ -149,11 +149,9 @@ fn batches(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), 
         after = Some(last.no);
         let read = page.iter().filter(|batch| matches!(batch.state, BatchState::Fetched | BatchState::Settled));
         for (batch, id) in read.filter_map(|batch| Some((batch, batch.id.as_ref()?))) {
-            let found = raw_files::check(id.as_str(), batch.state == BatchState::Settled, layout, report);
-            let answered = batch.usage.is_some_and(|usage| usage.prompt + usage.output > 0);
-            if found == 0 && answered {
-                report.note("the result file of a batch that was answered is gone", id.to_string());
-            }
+            let settled = batch.state == BatchState::Settled;
+            let (output, errors) = (batch.output, batch.errors);
+            raw_files::check(&Expected { id: id.as_str(), settled, output, errors }, layout, report);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The saved result files of one batch: does each line have its own saved answer?
+//! The saved result files of one batch: are they what was saved, and does each line have its own saved answer?
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -6,6 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::domain::layout::{self, Layout};
+
+use crate::kit::hash::Sha256;
+use crate::ledger::records::RawFile;
 
 use super::audit::{Report, hex};
 
@@ -17,31 +20,65 @@ struct Line {
     custom_id: String,
 }
 
-/// Checks both result files of a batch; tells how many there are. Answers are looked for once the batch is settled.
-pub(super) fn check(id: &str, settled: bool, layout: &Layout, report: &mut Report) -> u64 {
-    let results = layout.results(id);
-    let mut found = 0;
-    for path in [layout.raw_output(id), layout.raw_errors(id)] {
-        match lines(&path, report, |line, report| look(&path, line, settled.then_some(results.as_path()), report)) {
-            Ok(()) => found += 1,
-            // Which of the two files a batch has is the provider's affair.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-            Err(cause) => report.note("a result file cannot be read", format!("{}: {cause}", path.display())),
-        }
-    }
-    report.raw_files += found;
-    found
+/// What is checked of one batch.
+pub(super) struct Expected<'a> {
+    /// Its name at the provider.
+    pub(super) id: &'a str,
+    /// Answers are looked for once the batch is settled.
+    pub(super) settled: bool,
+    /// The file of answers as it was saved.
+    pub(super) output: Option<RawFile>,
+    /// The file of errors as it was saved.
+    pub(super) errors: Option<RawFile>,
 }
 
-fn lines(path: &Path, report: &mut Report, mut each: impl FnMut(&[u8], &mut Report)) -> io::Result<()> {
+/// Checks both result files of a batch.
+pub(super) fn check(batch: &Expected<'_>, layout: &Layout, report: &mut Report) {
+    let results = layout.results(batch.id);
+    let results = batch.settled.then_some(results.as_path());
+    for (path, saved) in [(layout.raw_output(batch.id), batch.output), (layout.raw_errors(batch.id), batch.errors)] {
+        match lines(&path, report, |line, report| look(&path, line, results, report)) {
+            Ok(lies) => {
+                report.raw_files += 1;
+                if let Some(saved) = saved {
+                    compare(&path, saved, lies, report);
+                }
+            }
+            // Which of the two files a batch has is the provider's affair.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                if saved.is_some() {
+                    report.note("a result file is gone", path.display().to_string());
+                }
+            }
+            Err(cause) => report.note("a result file cannot be read", cause.to_string()),
+        }
+    }
+}
+
+fn compare(path: &Path, saved: RawFile, lies: RawFile, report: &mut Report) {
+    let path = path.display();
+    if saved.bytes != lies.bytes {
+        let example = format!("{path}: {} bytes, {} were saved", lies.bytes, saved.bytes);
+        report.note("a result file has another length than what was saved", example);
+    } else if saved.sha256 != lies.sha256 {
+        report.note("a result file has another content than what was saved", format!("{path} (SHA-256)"));
+    }
+}
+
+/// Reads all lines; tells what the file is.
+fn lines(path: &Path, report: &mut Report, mut each: impl FnMut(&[u8], &mut Report)) -> io::Result<RawFile> {
     let mut file = BufReader::new(fs_err::File::open(path)?);
     let mut line = Vec::new();
+    let mut bytes = 0;
+    let mut hasher = Sha256::default();
     loop {
         line.clear();
         let read = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
         if read == 0 {
-            return Ok(());
+            return Ok(RawFile { bytes, sha256: hasher.finish() });
         }
+        bytes += read as u64;
+        hasher.update(&line);
         if !line.trim_ascii().is_empty() {
             report.raw_lines += 1;
             each(line.trim_ascii(), report);
@@ -86,12 +123,30 @@ mod tests {
         write(&layout.raw_output("batch_1"), raw);
         write(&layout.results("batch_1").join("x|a.jpg.json"), "{}");
         let mut report = Report::default();
-        assert_eq!(check("batch_1", true, &layout, &mut report), 1);
-        assert_eq!(report.raw_lines, 3);
+        let batch = |id, output| Expected { id, settled: true, output, errors: None };
+        check(&batch("batch_1", None), &layout, &mut report);
+        assert_eq!((report.raw_files, report.raw_lines), (1, 3));
         let found: Vec<_> = report.findings.iter().map(|finding| (finding.what.as_str(), finding.count)).collect();
         let expected =
             [("a line of a result file has no answer of its own", 1), ("a line of a result file is no answer", 1)];
         assert_eq!(found, expected);
-        assert_eq!(check("batch_2", true, &layout, &mut report), 0);
+        check(&batch("batch_2", None), &layout, &mut report);
+        assert_eq!((report.raw_files, report.findings.len()), (1, 2));
+        let other = RawFile { bytes: raw.len() as u64, sha256: [7; 32] };
+        for (id, saved, what) in [
+            ("batch_1", other, "a result file has another content than what was saved"),
+            ("batch_1", RawFile { bytes: 3, ..other }, "a result file has another length than what was saved"),
+            ("batch_2", other, "a result file is gone"),
+        ] {
+            check(&batch(id, Some(saved)), &layout, &mut report);
+            assert!(report.findings.iter().any(|finding| finding.what == what), "{what}");
+        }
+        let mut same = Report::default();
+        let mut hasher = Sha256::default();
+        hasher.update(b"{\"custom_id\":\"x|a.jpg\"}\n");
+        write(&layout.raw_output("batch_3"), "{\"custom_id\":\"x|a.jpg\"}\n");
+        write(&layout.results("batch_3").join("x|a.jpg.json"), "{}");
+        check(&batch("batch_3", Some(RawFile { bytes: 24, sha256: hasher.finish() })), &layout, &mut same);
+        assert_eq!(same.findings, []);
     }
 }

@@ -130,7 +130,7 @@ fn read_file(path: &Path) -> Result<Option<String>, Problem> {
             let problem = Problem::new("E303", format!("cannot read the key file {}", path.display()));
             Err(problem
                 .detail(cause.to_string())
-                .hint("make it readable for you alone (chmod 600), or name another one"))
+                .hint("it has to be a file that you alone can read (chmod 600); api_key_file names another one"))
         }
     }
 }
@@ -140,6 +140,10 @@ fn read_file(path: &Path) -> Result<Option<String>, Problem> {
 fn private(path: &Path) -> Result<(), Problem> {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(facts) = path.metadata() else { return Ok(()) };
+    // A folder is told when it is read; no mode makes a key file of it.
+    if facts.is_dir() {
+        return Ok(());
+    }
     let mode = facts.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use address::Address;
 pub use environment::Environment;
-pub use problem::Problem;
+pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve};
 

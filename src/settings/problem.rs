@@ -37,6 +37,15 @@ impl Problem {
     }
 }
 
+/// The system's words without the path, for sentences that name the path themselves.
+#[must_use]
+pub fn cause_alone(cause: &std::io::Error) -> String {
+    let words = cause.to_string();
+    // fs-err tells "failed to open file `path`: cause".
+    let cause = words.strip_prefix("failed to ").and_then(|rest| rest.rsplit_once("`: "));
+    cause.map_or(words.clone(), |(_, cause)| cause.to_owned())
+}
+
 /// The form of the contracts: `error[E107]: sentence`, indented details, `hint:` and its further lines.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +67,13 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_without_its_path() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let cause = fs_err::read_to_string(folder.path().join("gone")).expect_err("there is none");
+        assert!(!cause_alone(&cause).contains("gone") && !cause_alone(&cause).is_empty(), "{cause}");
+    }
 
     #[test]
     fn a_problem_reads_as_the_contracts_say() {

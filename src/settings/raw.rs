@@ -88,8 +88,9 @@ pub(super) fn file(name: &str, text: &str, origin: impl Fn(usize) -> Origin) -> 
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let (line, column) = place(text, error.span().map_or(0, |span| span.start));
-        let sentence = format!("{name}:{line}:{column} is not TOML: {}", one_line(error.message()));
-        layer.problems.push(Problem::new("E101", sentence).hint("texts stand in quotes: key = \"value\""));
+        let key = key_in_line(text, line).map(|key| format!(", at `{key}`")).unwrap_or_default();
+        let sentence = format!("{name}:{line}:{column} is not TOML{key}: {}", one_line(error.message()));
+        layer.problems.push(Problem::new("E101", sentence).hint("a line is written  key = \"text\"  or  key = 12"));
     }
     // What a broken file seems to say is not trusted.
     if !errors.is_empty() {
@@ -112,6 +113,14 @@ pub(super) fn file(name: &str, text: &str, origin: impl Fn(usize) -> Origin) -> 
         }
     }
     layer
+}
+
+/// What stands before `=` in a line, if it is a key; what stands behind it may be secret and is not shown.
+fn key_in_line(text: &str, line: usize) -> Option<&str> {
+    let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
+    let key = key.trim();
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    (!key.is_empty() && key.chars().all(is_key)).then_some(key)
 }
 
 fn entry(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::limits;
-use super::problem::Problem;
+use super::problem::{Problem, cause_alone};
 use super::raw::{self, Entry, Flag, Layer, Origin};
 use super::{Address, Settings, build, profile, rules};
 
@@ -74,7 +74,7 @@ impl Book {
 /// Resolves the settings.
 ///
 /// # Errors
-/// Every mistake in every place, those of lower precedence first.
+/// Every mistake in every place: by code, then those of lower precedence first.
 pub fn resolve(sources: &Sources) -> Result<Resolved, Vec<Problem>> {
     let mut book = Book::default();
     let mut problems = Vec::new();
@@ -95,6 +95,8 @@ pub fn resolve(sources: &Sources) -> Result<Resolved, Vec<Problem>> {
     let found = rules::contradictions(&book).into_iter().filter(|found| !found.keys.iter().any(|k| wrong.contains(k)));
     problems.extend(found.map(|found| found.problem));
     if !problems.is_empty() {
+        // What is not understood comes first: a wrong name often explains the rest.
+        problems.sort_by_key(|problem| problem.code);
         return Err(problems);
     }
     Ok(Resolved { settings: build::settings(&book, sources, kind), warnings })
@@ -137,7 +139,7 @@ fn settings_file(path: &Path, name: &str, required: bool) -> Option<Layer> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound && !required => None,
         Err(cause) => {
             let problem = Problem::new("E101", format!("cannot read the settings file {name}"))
-                .detail(cause.to_string())
+                .detail(cause_alone(&cause))
                 .hint("batchscribe config path  shows which files are read");
             Some(Layer { problems: vec![problem], ..Layer::default() })
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::domain::recipe::{AnswerFormat, Parameters, Recipe};
 
-use super::problem::Problem;
+use super::problem::{Problem, cause_alone};
 use super::{AnswerChoice, Settings};
 
 /// The prompt where the user has none.
@@ -43,12 +43,12 @@ pub fn prompt(settings: &Settings) -> Result<Prompt, Problem> {
     let wrong = || Problem::new("E105", format!("prompt file {} is missing or empty", path.display()));
     let hint = "batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt";
     match fs_err::read_to_string(path) {
-        Ok(text) if text.trim().is_empty() => Err(wrong().hint(hint)),
+        Ok(text) if text.trim().is_empty() => Err(wrong().detail("there is no text in it").hint(hint)),
         Ok(text) => {
             Ok(Prompt { text: text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned), built_in: false })
         }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound && !settings.is_set("prompt_file") => Ok(built_in()),
-        Err(cause) => Err(wrong().detail(cause.to_string()).hint(hint)),
+        Err(cause) => Err(wrong().detail(cause_alone(&cause)).hint(hint)),
     }
 }
 
@@ -83,8 +83,8 @@ fn system(path: &Path) -> Result<String, Problem> {
     let hint = "set in request.system_file; \"\" sends none";
     match fs_err::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => Ok(text),
-        Ok(_) => Err(wrong().hint(hint)),
-        Err(cause) => Err(wrong().detail(cause.to_string()).hint(hint)),
+        Ok(_) => Err(wrong().detail("there is no text in it").hint(hint)),
+        Err(cause) => Err(wrong().detail(cause_alone(&cause)).hint(hint)),
     }
 }
 
@@ -108,7 +108,7 @@ fn schema(path: &Path) -> Result<serde_json::Value, Problem> {
         Problem::new("E112", format!("schema file {} cannot be used: {cause}", path.display()))
             .hint("strict schemas need every property in `required` and additionalProperties: false")
     };
-    let text = fs_err::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
+    let text = fs_err::read_to_string(path).map_err(|cause| wrong(cause_alone(&cause)))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|cause| wrong(cause.to_string()))?;
     if value.get("type").and_then(serde_json::Value::as_str) != Some("object") {
         return Err(wrong("its outermost type is not \"object\"".to_owned()));

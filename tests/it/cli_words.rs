@@ -1,157 +1,406 @@
-//! What the program says to the commonest mistakes: the path or the key is named, and what to do about it; the exit code is
-//! the one of the contract.
+//! What the program says, and how it ends: the real binary, whole messages, one test a mistake.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 
-use crate::sandbox::png;
+use crate::sandbox::{Sandbox, Weather, png};
 
-/// Exit code, stdout and stderr of one call; the folder of the test is shown as `~`.
-fn said(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
-    command.args(args).env_clear().current_dir(folder).stdin(Stdio::null());
-    let output = command.output().expect("the program starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&*folder.to_string_lossy(), "~");
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
-}
+const BINARY: &str = env!("CARGO_BIN_EXE_batchscribe");
+const MADE_UP: &str = "The echo engine answers without reading: its texts are made up, for trying things out.\n";
 
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("temp dir");
-    std::fs::create_dir(folder.path().join("in")).expect("folder");
-    std::fs::write(folder.path().join("in/page.png"), png(1)).expect("image");
-    folder
-}
+/// A workspace with a folder `in` of tiny images.
+struct Room(tempfile::TempDir);
 
-/// Asks for `expected` in what is said, and for the exit code.
-fn complains(setting: &[(&str, &str)], args: &[&str], code: i32, expected: &[&str]) {
-    let folder = folder();
-    for (name, content) in setting {
-        std::fs::write(folder.path().join(name), content).expect("file");
+impl Room {
+    fn new(images: u32) -> Self {
+        let room = Self(tempfile::tempdir().expect("temp dir"));
+        std::fs::create_dir(room.at("in")).expect("folder");
+        for n in 0..images {
+            room.put(&format!("in/page{n}.png"), png(n));
+        }
+        room
     }
-    let (exit, _, stderr) = said(folder.path(), args);
-    assert_eq!(exit, code, "{args:?}\n{stderr}");
-    for words in expected {
-        assert!(stderr.contains(words), "{args:?} does not say {words:?}:\n{stderr}");
+
+    fn at(&self, name: &str) -> PathBuf {
+        // Links resolved, as the program shows it.
+        self.0.path().canonicalize().expect("temp dir").join(name)
     }
-    assert!(stderr.contains("hint:") || code == 2 && stderr.contains("Usage"), "no hint:\n{stderr}");
+
+    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.at(name), bytes).expect("file");
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(BINARY);
+        self.dress(&mut command);
+        command.args(words.split_whitespace());
+        command
+    }
+
+    /// The same surroundings everywhere: no key, no settings of the user, no terminal.
+    fn dress(&self, command: &mut Command) {
+        command.current_dir(self.0.path()).env_clear().env("LANG", "C.UTF-8").env("HOME", self.0.path());
+        command.stdin(Stdio::null());
+    }
+
+    fn call(&self, words: &str) -> Told {
+        self.told(self.command(words).output().expect("the program starts"))
+    }
+
+    /// `call` with the engine that needs no model.
+    fn echo(&self, words: &str) -> Told {
+        self.call(&format!("{words} --set provider.engine=echo"))
+    }
+
+    fn told(&self, output: Output) -> Told {
+        let here = self.at("").to_string_lossy().trim_end_matches('/').to_owned();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").replace(&here, "HERE");
+        Told { exit: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug)]
+struct Told {
+    exit: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Told {
+    /// The whole of stderr, and the exit code.
+    fn is(&self, exit: i32, err: &str) {
+        assert_eq!((self.exit, self.err.as_str()), (Some(exit), err), "{self:?}");
+    }
 }
 
 #[test]
-fn wrong_folders() {
-    complains(&[], &["run", "missing"], 2, &["error[E104]: cannot read the image folder ~/missing", "image_dir"]);
-    complains(&[("in/page.png", "")], &["run", "in/page.png"], 2, &["error[E104]", "~/in/page.png"]);
-    let empty = tempfile::tempdir().expect("temp dir");
-    std::fs::create_dir(empty.path().join("in")).expect("folder");
-    std::fs::write(empty.path().join("in/letter.docx"), "x").expect("file");
-    let (exit, _, stderr) = said(empty.path(), &["run", "in", "--set", "provider.engine=echo"]);
-    assert_eq!(exit, 2, "{stderr}");
-    assert!(stderr.contains("error[E106]: no images under ~/in; 1 file with other endings (.docx 1)"), "{stderr}");
-}
-
-#[test]
-fn wrong_settings() {
-    let run = ["run", "in"];
-    let toml = "batchscribe.toml";
-    complains(
-        &[(toml, "[run]\nlimti = 3\n")],
-        &run,
+fn folders_and_prompts_that_are_not_there() {
+    let room = Room::new(1);
+    room.echo("run nowhere").is(
         2,
-        &["E101", "`run.limti` in batchscribe.toml, line 2", "`run.limit`"],
+        "error[E104]: cannot read the image folder HERE/nowhere: No such file or directory (os error 2)\n\
+         hint: image_dir has to be a folder that you may read\n      set in IMAGE_DIR\n",
     );
-    complains(
-        &[(toml, "[batch]\npoll_interval = \"0s\"\n")],
-        &run,
+    std::fs::create_dir(room.at("none")).expect("folder");
+    room.put("none/scan.pdx", "x");
+    let expected = "error[E106]: no images under HERE/none; 1 file with other endings (.pdx 1)\n\
+                    hint: images are .jpg .jpeg .png .webp .gif .tif .tiff .bmp .jp2\n      \
+                    add endings to valid_image_types, or name another folder: batchscribe run DIR\n";
+    room.echo("run none").is(2, &format!("{MADE_UP}{expected}"));
+    let hint = "hint: batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt\n";
+    room.echo("run in --set prompt_file=p.txt").is(
         2,
-        &["E102", "`batch.poll_interval`", "batchscribe.toml:2"],
+        &format!(
+            "error[E105]: prompt file HERE/p.txt is missing or empty\n  No such file or directory (os error 2)\n{hint}"
+        ),
     );
-    complains(&[(toml, "description = = 3\n")], &run, 2, &["E101", "batchscribe.toml:1:15"]);
-    complains(&[], &["run", "in", "--set", "prompt_file=none.txt"], 2, &["E105", "~/none.txt"]);
-    complains(&[("p.txt", " \n")], &["run", "in", "--set", "prompt_file=p.txt"], 2, &["E105", "~/p.txt"]);
+    room.put("prompt.txt", " \n");
+    room.echo("run in").is(
+        2,
+        &format!("error[E105]: prompt file HERE/prompt.txt is missing or empty\n  there is no text in it\n{hint}"),
+    );
 }
 
 #[test]
-fn wrong_keys_and_providers() {
-    let openai = ["run", "in", "--yes", "--set", "provider.name=openai"];
-    complains(&[], &openai, 6, &["E303", "OPENAI_API_KEY", "~/api_key.txt", "provider.name=local"]);
-    let closed = "api_url=http://127.0.0.1:1/v1/chat/completions";
-    let args = [&openai[..], &["--set", closed, "--set", "run.give_up_after=1s"]].concat();
-    complains(&[], &args, 5, &["E310", "127.0.0.1:1 cannot be reached", "nothing is lost"]);
+fn settings_that_are_wrong_are_told_all_at_once_with_their_place() {
+    let room = Room::new(1);
+    room.put("batchscribe.toml", "image_dir = \"in\"\n[request]\nmodel = gpt\n");
+    room.call("run").is(
+        2,
+        "error[E101]: batchscribe.toml:3:9 is not TOML, at `model`: string values must be quoted, expected literal \
+         string\nhint: a line is written  key = \"text\"  or  key = 12\n",
+    );
+    room.put("batchscribe.toml", "max_images_per_batch = 0\n[batch]\npol_interval = \"9s\"\npoll_interval = \"9m\"\n");
+    room.call("status").is(
+        2,
+        "error[E101]: unknown setting `batch.pol_interval` in batchscribe.toml, line 3\n\
+         hint: did you mean `batch.poll_interval`?\n\
+         error[E102]: `max_images_per_batch` is 0; allowed: 1 to 50000\nhint: set in batchscribe.toml:1\n\
+         error[E103]: `batch.poll_interval` = \"9m\" (batchscribe.toml:4) contradicts `batch.max_poll_interval` = \
+         \"300s\" (default)\nhint: the first interval is the shortest; it grows to the longest\n",
+    );
+    room.call("status --config gone.toml").is(
+        2,
+        "error[E101]: cannot read the settings file gone.toml\n  No such file or directory (os error 2)\n\
+         hint: batchscribe config path  shows which files are read\n",
+    );
+}
+
+#[test]
+fn keys_are_looked_for_and_guarded() {
+    let room = Room::new(1);
+    let call = |more: &str| room.call(&format!("run in --set provider.name=openai {more}"));
+    call("").is(
+        6,
+        "error[E303]: no key found for api.openai.com\nhint: looked in api_key_command (not set), \
+         $CREDENTIALS_DIRECTORY (not set), the variable OPENAI_API_KEY, the file HERE/api_key.txt\n      \
+         or let the built-in engine read: --set provider.name=local\n",
+    );
+    std::fs::create_dir(room.at("folder")).expect("folder");
+    call("--set api_key_file=folder").is(
+        6,
+        "error[E303]: cannot read the key file HERE/folder\n  Is a directory (os error 21)\n\
+         hint: it has to be a file that you alone can read (chmod 600); api_key_file names another one\n",
+    );
+    room.put("key", "sk-1234567890");
+    let chmod = |mode: &str| Command::new("chmod").arg(mode).arg(room.at("key")).status().expect("chmod");
+    chmod("644");
+    call("--set api_key_file=key")
+        .is(2, "error[E304]: key file HERE/key can be read by others (mode 0644)\nhint: chmod 600 HERE/key\n");
+    chmod("600");
+    call("--set api_key_file=key").is(
+        2,
+        "gpt-5.6-luna at api.openai.com reads the pages, with the built-in prompt.\n\
+         error[E109]: a question was asked, but this is no interactive terminal\n  \
+         The images under HERE/in go to api.openai.com, which charges for them. Go?\n\
+         hint: add --yes if they may be sent; nothing was sent\n",
+    );
+    assert!(!room.at("batch").exists(), "a call that could not begin leaves nothing behind");
+}
+
+#[test]
+fn the_table_at_the_end_and_a_second_run() {
+    let room = Room::new(3);
+    room.put("in/empty.jpg", "");
+    room.put("in/page1.png.txt", "typed by hand");
+    room.put("in/notes.doc", "x");
+    let first = room.echo("run in");
+    let rows: Vec<&str> = first.err.lines().skip_while(|line| !line.starts_with(" Answered")).skip(2).collect();
+    assert!(first.err.contains(" Answered  2 pages in ") && first.err.contains(" s a page\n Sent      1 batch, "));
+    let expected = [
+        " Done      2",
+        " Failed    1: empty_file",
+        "           empty.jpg  empty_file",
+        " Skipped   1: text_present",
+        " Other     2 files that are no images: .doc 1, .txt 1 (texts of images among them)",
+        "The texts lie beside their images, such as page0.png.txt",
+        "found 4 = 2 done + 0 rough + 1 failed + 1 skipped + 0 owed + 0 in flight",
+    ];
+    assert_eq!((first.exit, rows), (Some(3), expected.to_vec()));
+    room.echo("run in").is(
+        3,
+        &format!(
+            "{MADE_UP}Nothing to do: 4 images, 2 done, 1 failed for good, 1 skipped\n Failed    1: empty_file\n\
+             {:11}empty.jpg  empty_file\n Skipped   1: text_present\n \
+             Other     4 files that are no images: .txt 3, .doc 1 (texts of images among them)\n\
+             found 4 = 2 done + 0 rough + 1 failed + 1 skipped + 0 owed + 0 in flight\n",
+            ""
+        ),
+    );
+}
+
+#[test]
+fn what_was_sent_is_fetched_without_naming_the_folder_again() {
+    let room = Room::new(2);
+    room.echo("download").is(0, "Nothing was begun in HERE yet: batchscribe run --limit 20\n");
+    assert!(!room.at("batch").exists());
+    assert_eq!(room.echo("upload in").exit, Some(0));
+    assert_eq!(room.call("status --exit-code").exit, Some(4));
+    let fetched = room.echo("download --wait");
+    assert!(fetched.exit == Some(0) && room.at("in/page1.png.txt").exists(), "{fetched:?}");
+    let status: serde_json::Value = serde_json::from_str(&room.call("status --json").out).expect("JSON");
+    assert_eq!((&status["images"]["done"], &status["walking"]), (&2.into(), &false.into()));
+    let one = room.call("status in/page1.png").out;
+    assert!(one.starts_with("page1.png: done\n") && one.contains("\n asked 1 time\n"), "{one}");
+    room.call("status in/page9.png").is(
+        2,
+        "error[E408]: the ledger knows neither an image nor a batch `in/page9.png`\n\
+         hint: an image is named by its path, a batch by its id at the provider\n",
+    );
+}
+
+#[test]
+fn audit_ends_with_3_only_if_the_balance_does_not_close() {
+    let room = Room::new(2);
+    room.put("in/empty.jpg", "");
+    assert_eq!(room.echo("run in").exit, Some(3), "an image failed");
+    let clean = room.call("audit");
+    assert_eq!((clean.exit, clean.err.as_str()), (Some(0), ""), "a failed image is accounted for");
+    assert!(clean.out.ends_with("✓ the balance closes\n"), "{clean:?}");
+    let raw = std::fs::read_dir(room.at("batch_return")).expect("raw").next().expect("a file").expect("entry").path();
+    let text = std::fs::read_to_string(&raw).expect("raw file");
+    let says = |exit: i32, what: &str| {
+        let told = room.call("audit");
+        assert!(told.exit == Some(exit) && told.out.contains(what), "{told:?}");
+    };
+    std::fs::write(&raw, text.replace("echo", "ecko")).expect("tamper");
+    says(3, "✗ a result file has another content than what was saved (1)\n");
+    std::fs::write(&raw, &text[..text.len() - 1]).expect("tamper");
+    says(3, "✗ a result file has another length than what was saved (1)\n");
+    std::fs::write(&raw, &text).expect("mend");
+    says(0, "✓ the balance closes\n");
+    std::fs::remove_file(room.at("in/page0.png.txt")).expect("text");
+    says(3, "✗ a text is gone (1)\n    page0.png\n✗ the balance does not close\n");
+}
+
+#[test]
+fn a_ledger_of_others_is_left_alone() {
+    let room = Room::new(1);
+    room.echo("run in");
+    let path = room.at("batch/ledger.sqlite");
+    rusqlite::Connection::open(&path).expect("ledger").pragma_update(None, "user_version", 99).expect("version");
+    let before = std::fs::read(&path).expect("ledger");
+    let newer = "error[E402]: the ledger HERE/batch/ledger.sqlite is of a newer version (99)\n\
+                 hint: update batchscribe; nothing was changed\n";
+    room.echo("run in").is(2, &format!("{MADE_UP}{newer}"));
+    for verb in ["status", "audit"] {
+        room.call(verb).is(2, newer);
+    }
+    assert_eq!(std::fs::read(&path).expect("ledger"), before);
+    room.put("batch/ledger.sqlite", "a file of somebody else, which is longer than nothing at all");
+    room.call("status").is(
+        2,
+        "error[E403]: the ledger HERE/batch/ledger.sqlite is damaged: file is not a database\n\
+         hint: keep the file; batch_return and batch_json_results hold what was paid for\n      \
+         a file that is not ours has no place there: move it away, or set batch_dir\n",
+    );
 }
 
 #[cfg(unix)]
 #[test]
-fn a_key_that_others_can_read() {
-    let folder = folder();
-    let key = folder.path().join("api_key.txt");
-    std::fs::write(&key, "sk-canary-7Qx2").expect("key");
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("mode");
-    let (exit, stdout, stderr) = said(folder.path(), &["run", "in", "--yes", "--set", "provider.name=openai"]);
-    assert_eq!(exit, 2, "{stderr}");
-    assert!(stderr.contains("error[E304]: key file ~/api_key.txt can be read by others (mode 0644)"), "{stderr}");
-    assert!(!stderr.contains("canary") && !stdout.contains("canary"), "the key is told");
+fn a_full_disk_is_told_and_the_next_run_goes_on_without_repair() {
+    let room = Room::new(2);
+    for blocks in [8, 64, 300] {
+        let mut limited = Command::new("sh");
+        room.dress(&mut limited);
+        let line =
+            format!("ulimit -f {blocks}; exec \"$0\" run in --set provider.engine=echo --set run.give_up_after=1s");
+        let told = room.told(limited.env("PATH", "/usr/bin:/bin").args(["-c", &line, BINARY]).output().expect("sh"));
+        let known = ["error[E405]: cannot ", "error[E409]: disk full", "error[E310]: "];
+        let said = told.exit == Some(0) || known.iter().any(|words| told.err.contains(words));
+        assert!(said && told.exit.is_some(), "{blocks} blocks: {told:?}");
+        assert_eq!(room.call("status").exit, Some(0), "{blocks} blocks");
+    }
+    let after = room.echo("run in");
+    assert_eq!(after.exit, Some(0), "{after:?}");
+    assert_eq!(room.call("audit").exit, Some(0));
 }
 
-#[test]
-fn a_foreign_or_newer_ledger_is_not_touched() {
-    let folder = folder();
-    let run = ["run", "in", "--set", "provider.engine=echo"];
-    assert_eq!(said(folder.path(), &run).0, 0);
-    let path = folder.path().join("batch/ledger.sqlite");
-    let ledger = rusqlite::Connection::open(&path).expect("ledger");
-    ledger.pragma_update(None, "user_version", 99).expect("version");
-    drop(ledger);
-    let before = std::fs::read(&path).expect("ledger");
-    let (exit, _, stderr) = said(folder.path(), &run);
-    assert_eq!(exit, 2, "{stderr}");
-    assert!(stderr.contains("error[E402]") && stderr.contains("99"), "{stderr}");
-    assert_eq!(std::fs::read(&path).expect("ledger"), before, "nothing was written");
+/// A server of ours; stopped with the value.
+struct Server(Child, String);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
-#[test]
-fn a_second_one_learns_who_works_here() {
-    let folder = folder();
-    let server = ["emulate", "--listen", "127.0.0.1:0", "--engine", "echo", "--state", "server", "--line-delay", "5s"];
-    let mut serving = Command::new(env!("CARGO_BIN_EXE_batchscribe"))
-        .args(server)
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
+fn emulate(room: &Room, more: &str) -> Server {
+    let mut child = room
+        .command(&format!("emulate --listen 127.0.0.1:0 --engine echo --state server {more}"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .expect("the emulator starts");
+        .expect("the server starts");
     let mut line = String::new();
-    let mut words = std::io::BufReader::new(serving.stdout.take().expect("stdout"));
-    std::io::BufRead::read_line(&mut words, &mut line).expect("an address");
-    let url = line.trim().rsplit(' ').next().expect("a URL").to_owned() + "/chat/completions";
-    let url = format!("api_url={url}");
-    let run = ["run", "in", "--yes", "--plain", "--set", "provider.name=openai", "--set", &url];
-    let mut first = Command::new(env!("CARGO_BIN_EXE_batchscribe"))
-        .args(run)
-        .env_clear()
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the first one");
-    let lock = folder.path().join("batch/ledger.lock");
-    while std::fs::read_to_string(&lock).map_or(true, |text| text.is_empty()) {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    let (exit, _, stderr) = said(folder.path(), &run);
-    first.kill().expect("killed");
-    serving.kill().expect("killed");
-    let pid = first.id();
-    drop((first.wait(), serving.wait()));
-    assert_eq!(exit, 11, "{stderr}");
-    assert!(stderr.contains("error[E401]") && stderr.contains(&format!("pid {pid}")), "{stderr}");
+    BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
+    let url = line.trim().trim_start_matches("listening on ").to_owned();
+    Server(child, url)
 }
 
 #[test]
-fn a_port_that_is_taken() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let folder = folder();
-    let (exit, _, stderr) = said(folder.path(), &["emulate", "--engine", "echo", "--listen", &address]);
-    assert_eq!(exit, 1, "{stderr}");
-    assert!(stderr.contains(&address) && stderr.contains("hint:"), "{stderr}");
+fn a_port_in_use_and_a_rejected_key() {
+    let room = Room::new(1);
+    room.put(
+        "scenario.toml",
+        "[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 401\ncode = \"invalid_api_key\"\n",
+    );
+    let server = emulate(&room, "--scenario scenario.toml");
+    let address = server.1.trim_start_matches("http://").trim_end_matches("/v1");
+    room.call(&format!("emulate --engine echo --state other --listen {address}")).is(
+        2,
+        &format!(
+            "error: another program listens on {address} already\n\
+             hint: choose another one with --listen; port 0 takes a free port\n"
+        ),
+    );
+    let line = format!("run in --set provider.name=openai --set api_url={}/chat/completions", server.1);
+    let told = room.told(room.command(&line).env("OPENAI_API_KEY", "sk-no").output().expect("run"));
+    assert_eq!(told.exit, Some(6), "{told:?}");
+    assert!(told.err.contains(&format!("error[E301]: the key was rejected by {address} (401)\n")), "{told:?}");
+    assert!(told.err.contains("hint: it came from the variable OPENAI_API_KEY\n") && !told.err.contains("sk-no"));
+}
+
+#[test]
+fn a_provider_that_is_not_there() {
+    let room = Room::new(1);
+    let url = "--set api_url=http://127.0.0.1:9/v1/chat/completions";
+    room.call(&format!("run in --set provider.name=openai --set run.give_up_after=1s {url}")).is(
+        5,
+        "gpt-5.6-luna at 127.0.0.1:9 reads the pages, with the built-in prompt.\n\
+         found 1 = 0 done + 0 rough + 0 failed + 0 skipped + 0 owed + 1 in flight\n\
+         error[E310]: 127.0.0.1:9 cannot be reached: Connection refused (os error 111)\n\
+         hint: start the server there (api_url), then the same command goes on; nothing is lost\n",
+    );
+}
+
+#[test]
+fn a_second_process_is_told_who_works_here() {
+    let sandbox = Sandbox::with(2, Weather { line_delay: std::time::Duration::from_millis(400), ..Weather::default() });
+    let room = Room::new(2);
+    let line = format!(
+        "run in --set provider.name=openai --set batch.poll_interval=50ms --set api_url={}/chat/completions",
+        sandbox.base_url()
+    );
+    let mut first = room.command(&line).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("run");
+    let mut words = BufReader::new(first.stderr.take().expect("stderr"));
+    let mut seen = String::new();
+    // The lock is held once a batch is told.
+    while !seen.contains(" open, ") {
+        assert!(words.read_line(&mut seen).expect("a line") > 0, "{seen}");
+    }
+    let second = room.call(&line);
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(second.exit, Some(11), "{second:?}");
+    let head = format!("error[E401]: another batchscribe works here (pid {} on ", first.id());
+    assert!(second.err.contains(&head) && second.err.contains("\n  it is doing `run`\nhint: wait until"), "{second:?}");
+}
+
+#[test]
+fn words_that_are_not_known() {
+    let room = Room::new(0);
+    for line in ["statsu", "run --bogus", "run --limit x", "emulate --listen here", "config", "--set foo run"] {
+        assert_eq!(room.call(line).exit, Some(2), "{line}");
+    }
+    assert!(room.call("statsu").err.contains("tip: a similar subcommand exists: 'status'"));
+    room.call("help E999")
+        .is(2, "error: there is no verb and no error `E999`\nhint: batchscribe --help  lists the verbs\n");
+    assert_eq!(room.call("").out.lines().count(), 12);
+}
+
+#[test]
+fn a_closed_pipe_ends_a_query_quietly_and_a_full_one_loudly() {
+    let room = Room::new(0);
+    for words in ["", "config show", "help run", "completions bash"] {
+        let (reader, writer) = std::io::pipe().expect("pipe");
+        drop(reader);
+        let output = room.command(words).stdout(writer).output().expect("the program starts");
+        room.told(output).is(0, "");
+    }
+    if Path::new("/dev/full").exists() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("device");
+        let output = room.command("config show").stdout(full).output().expect("the program starts");
+        room.told(output).is(
+            1,
+            "error[E405]: cannot write to the standard output: No space left on device (os error 28)\n\
+             hint: what was done is safe; the same command again\n",
+        );
+    }
+}
+
+#[test]
+fn nothing_is_coloured_off_a_terminal() {
+    let room = Room::new(1);
+    for more in ["", "--plain", "--json", "-v"] {
+        let told = room.echo(&format!("run in {more}"));
+        assert!(!told.err.contains('\u{1b}') && !told.out.contains('\u{1b}') && !told.err.contains('\r'), "{told:?}");
+    }
+    room.echo("run in --quiet").is(0, "");
+    for line in room.echo("run in --json").out.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        assert_eq!(event["schema"], 1);
+    }
 }

@@ -8,7 +8,7 @@ use crate::cli::local::{self, Wanted};
 use crate::cli::logs;
 use crate::emulator::scenario::Scenario;
 use crate::kit::atomic_file::private_folder;
-use crate::settings::{Engine, Problem};
+use crate::settings::{Engine, Problem, cause_alone};
 
 /// Serves.
 pub(super) fn emulate(context: &Context, flags: &Emulate) -> Result<Exit, Fail> {
@@ -48,6 +48,6 @@ fn scenario(path: &std::path::Path) -> Result<Scenario, Problem> {
             .detail(cause)
             .hint("a scenario is a TOML file with [[door]], [[batch]] and [[line]] tables")
     };
-    let text = fs_err::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
+    let text = fs_err::read_to_string(path).map_err(|cause| wrong(cause_alone(&cause)))?;
     Scenario::read(&text).map_err(|cause| wrong(cause.to_string().trim().to_owned()))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::args::Listed;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::{events, finish, pages, words};
+use crate::cli::{closing, events, finish, pages, words};
 use crate::domain::batch::Usage;
 use crate::domain::ids::BatchId;
 use crate::domain::layout::Layout;
@@ -16,7 +16,7 @@ use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonC
 use crate::ledger::records::Standing;
 use crate::settings::{Problem, Settings};
 
-/// Reasons and open batches that one screen has room for.
+/// Open batches that one screen has room for.
 const SHOWN: usize = 8;
 
 fn told(error: LedgerError) -> Fail {
@@ -25,14 +25,11 @@ fn told(error: LedgerError) -> Fail {
 
 /// The ledger, or a word that there is none yet.
 pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader>, Fail> {
-    let path = layout.ledger();
-    if path.metadata().is_err_and(|cause| cause.kind() == std::io::ErrorKind::NotFound) {
-        context
-            .out
-            .say(&format!("Nothing was begun in {} yet: batchscribe run --limit 20", context.workspace.display()));
-        return Ok(None);
+    let reader = pages::ledger(&layout.ledger()).map_err(told)?;
+    if reader.is_none() {
+        context.out.say(&words::nothing_begun(&context.workspace));
     }
-    Reader::open(&path).map(Some).map_err(told)
+    Ok(reader)
 }
 
 /// The whole workspace.
@@ -70,7 +67,7 @@ fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons:
         "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
         "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
         "tokens": tokens(usage.usage),
-        "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
+        "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
     });
     document.to_string()
 }
@@ -99,10 +96,8 @@ fn screen(open: &[BatchRow], reasons: &[ReasonCount], now: Millis) -> Vec<String
     if open.len() > SHOWN {
         lines.push(format!("  … and {} more", open.len() - SHOWN));
     }
-    for reason in reasons.iter().take(SHOWN) {
-        let images = words::count(reason.images, "image", "images");
-        lines.push(format!(" {} {images} {}", reason.state.word(), words::safe(&reason.reason)));
-    }
+    let states = [ImageState::Rough, ImageState::Failed, ImageState::Skipped];
+    lines.extend(states.into_iter().filter_map(|state| closing::ended(reasons, state)));
     if reasons.iter().any(|reason| reason.state == ImageState::Failed) {
         lines.push(" which ones: batchscribe status --list failed".to_owned());
     }
@@ -116,10 +111,6 @@ fn batch_line(batch: &BatchRow, now: Millis) -> String {
     let doubt = if batch.doubted { ", unknown whether it exists (E313)" } else { "" };
     let images = words::count(u64::from(batch.lines), "image", "images");
     format!("{} {} {images}{}{doubt}", words::safe(id), batch.state.word(), age.unwrap_or_default())
-}
-
-fn reason_json(reason: &ReasonCount) -> Value {
-    json!({"state": reason.state.word(), "reason": reason.reason, "images": reason.images})
 }
 
 /// Images in a state, one a line.
@@ -160,9 +151,9 @@ pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
         }
     }
     let shown = words::safe(what);
-    Err(Problem::new("E408", format!("the ledger knows neither an image nor a batch `{shown}`"))
-        .hint("an image is named by its path, a batch by its id at the provider")
-        .into())
+    // A name mistyped, not an image that vanished: the command line is wrong.
+    let problem = Problem::new("E408", format!("the ledger knows neither an image nor a batch `{shown}`"));
+    Err(Fail::usage(problem.hint("an image is named by its path, a batch by its id at the provider")))
 }
 
 fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
@@ -201,7 +192,7 @@ fn show_image(context: &Context, image: &ImageDetails) -> Result<Exit, Fail> {
         return Ok(Exit::Done);
     }
     let reason = image.reason.as_deref().map(|reason| format!(" ({})", words::safe(reason))).unwrap_or_default();
-    context.out.data(&format!("{}: {}{reason}", image.path.shown(), image.state.word()))?;
+    context.out.data(&format!("{}: {}{reason}", image.path.shown(), state(image.state).replace('_', " ")))?;
     let pixels =
         image.pixels.map(|pixels| format!(", {} x {} pixels", pixels.width, pixels.height)).unwrap_or_default();
     let format = image.format.map_or("unknown format", |format| format.word());
@@ -210,15 +201,30 @@ fn show_image(context: &Context, image: &ImageDetails) -> Result<Exit, Fail> {
         image.stamp.bytes,
         words::utc(image.stamp.mtime_ms)
     ))?;
-    context.out.data(&format!(" asked {}, returned unasked {}", times(image.asked), times(image.gaps)))?;
+    context.out.data(&format!(" {}", tries(image)))?;
     for line in &image.lines {
         context.out.data(&format!("  {}", request_line(line)))?;
     }
     Ok(Exit::Done)
 }
 
-fn times(number: u32) -> String {
-    words::count(u64::from(number), "time", "times")
+/// The word of the contracts; the ledger calls an image that waits for its answer `packed`.
+fn state(state: ImageState) -> &'static str {
+    if state == ImageState::Packed { "in_flight" } else { state.word() }
+}
+
+fn tries(image: &ImageDetails) -> String {
+    let mut words = match image.lines.len() as u64 {
+        0 => return "never asked".to_owned(),
+        asked => format!("asked {}", words::count(asked, "time", "times")),
+    };
+    if image.asked > 0 {
+        words.push_str(&format!(", {} without a good answer", image.asked));
+    }
+    if image.gaps > 0 {
+        words.push_str(&format!(", {} never run by the provider", image.gaps));
+    }
+    words
 }
 
 fn request_line(line: &LineDetails) -> String {
@@ -238,7 +244,7 @@ fn image_json(image: &ImageDetails) -> Value {
     json!({
         "schema": 1,
         "path": image.path.shown(),
-        "state": image.state.word(),
+        "state": state(image.state),
         "reason": image.reason,
         "bytes": image.stamp.bytes,
         "format": image.format.map(|format| format.word()),
@@ -271,6 +277,8 @@ mod tests {
             opened_at: Some(opened_at),
             ended_at: None,
             usage: None,
+            output: None,
+            errors: None,
         }
     }
 
@@ -282,7 +290,7 @@ mod tests {
             " 2 batches not settled, 80 images; the oldest is 2 h 4 min old",
             "  batch_1 open 40 images, 2 h 4 min old",
             "  batch_2 open 40 images, 2 h 3 min old",
-            " failed 2 images damaged",
+            " Failed    2: damaged",
             " which ones: batchscribe status --list failed",
         ];
         assert_eq!(lines, expected);

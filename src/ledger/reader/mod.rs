@@ -14,7 +14,7 @@ pub use self::audit::AuditFindings;
 pub use self::details::{ImageDetails, LineDetails};
 use super::LedgerError;
 use super::moves::{BatchState, ImageState};
-use super::records::Standing;
+use super::records::{RawFile, Standing};
 use super::sqlite::fault::Outcome;
 use super::sqlite::{column, count, inspected, standing, word};
 use crate::domain::batch::{BatchEnd, Usage};
@@ -90,6 +90,19 @@ pub struct BatchRow {
     pub ended_at: Option<i64>,
     /// Tokens, as the provider told them.
     pub usage: Option<Usage>,
+    /// The file of answers as it was saved, if there was one.
+    pub output: Option<RawFile>,
+    /// The file of errors as it was saved, if there was one.
+    pub errors: Option<RawFile>,
+}
+
+/// A folder of images as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorpusRoot {
+    /// Absolute, links resolved.
+    pub root: Vec<u8>,
+    /// As the user wrote it.
+    pub given: Vec<u8>,
 }
 
 /// Sums over all batches.
@@ -128,13 +141,15 @@ impl Reader {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// The counts, from partial indexes. `walking` is true while a corpus is listed, and after a listing was cut short.
+    /// The counts, from partial indexes. `walking` is true while a corpus is listed, and after a listing was cut short;
+    /// a folder that was refused before anything of it was listed does not count.
     ///
     /// # Errors
     /// The ledger's.
     pub fn standing(&self) -> Result<Standing> {
         self.told(standing(&self.connection).and_then(|standing| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM corpus WHERE walked_at IS NULL)";
+            let sql = "SELECT EXISTS (SELECT 1 FROM corpus c WHERE walked_at IS NULL
+                AND EXISTS (SELECT 1 FROM directory d WHERE d.corpus_id = c.id))";
             let walking = self.connection.query_row(sql, [], |row| row.get(0))?;
             Ok(Standing { walking, ..standing })
         }))
@@ -235,6 +250,25 @@ impl Reader {
         self.told(details::of(&self.connection, path))
     }
 
+    /// The image folder that answers are awaited for; without one, the folder that came last.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn corpus(&self) -> Result<Option<CorpusRoot>> {
+        const AWAITED: &str = "SELECT c.root, c.given FROM image i JOIN directory d ON d.id = i.directory_id
+            JOIN corpus c ON c.id = d.corpus_id WHERE i.state = 'packed' AND ?1 = 0 LIMIT ?2";
+        const LAST: &str = "SELECT c.root, c.given FROM corpus c WHERE c.id > ?1
+            AND EXISTS (SELECT 1 FROM directory d WHERE d.corpus_id = c.id) ORDER BY c.id DESC LIMIT ?2";
+        for sql in [AWAITED, LAST] {
+            let found = self
+                .paged(sql, 0, 1, |row| Ok(CorpusRoot { root: column(row, "root")?, given: column(row, "given")? }))?;
+            if let Some(corpus) = found.into_iter().next() {
+                return Ok(Some(corpus));
+            }
+        }
+        Ok(None)
+    }
+
     /// Recounts everything from the tables, trusting no index condition and no count kept elsewhere.
     ///
     /// # Errors
@@ -293,7 +327,15 @@ fn batch_row(row: &Row<'_>) -> Outcome<BatchRow> {
         opened_at: column(row, "opened_at")?,
         ended_at: column(row, "ended_at")?,
         usage: usage(row)?,
+        output: raw_file(row, "output_bytes", "output_sha256")?,
+        errors: raw_file(row, "error_bytes", "error_sha256")?,
     })
+}
+
+fn raw_file(row: &Row<'_>, bytes: &str, sha256: &str) -> Outcome<Option<RawFile>> {
+    let bytes = column::<Option<i64>>(row, bytes)?.map(count);
+    let sha256: Option<[u8; 32]> = column(row, sha256)?;
+    Ok(bytes.zip(sha256).map(|(bytes, sha256)| RawFile { bytes, sha256 }))
 }
 
 fn rel_path(row: &Row<'_>) -> Outcome<RelPath> {

@@ -15,9 +15,9 @@ use super::fault::{Fault, Outcome};
 use super::rows::count;
 use crate::kit::clock::Clock;
 use crate::kit::{hash, random};
-use crate::ledger::LedgerError;
 use crate::ledger::machine::Machine;
 use crate::ledger::records::{Allowed, Standing};
+use crate::ledger::{BLANK, LedgerError};
 
 /// The schema as it stands in the file.
 pub(in crate::ledger) const SCHEMA: &str = include_str!("schema.sql");
@@ -77,7 +77,7 @@ pub(in crate::ledger) fn inspected(path: &Path) -> Outcome<Connection> {
     let connection = read_only(path)?;
     match look(&connection, path)? {
         Kind::Ours => Ok(connection),
-        Kind::Blank => Err(Fault::damaged("it is empty")),
+        Kind::Blank => Err(Fault::damaged(BLANK)),
     }
 }
 

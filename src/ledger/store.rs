@@ -101,7 +101,8 @@ pub trait Store: Frame + Send {
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>>;
     /// open → ended.
     fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch>;
-    /// ended → refused, shard uploaded: turned away, the same file is opened again later.
+    /// ended → refused, shard uploaded: turned away, the same file is opened again later. [`LedgerError::Stale`] if a stray
+    /// of the shard has answered or may: then it is settled like any other.
     fn turned_away(&mut self, batch: BatchNo, not_before: i64) -> Result<()>;
     /// Batches that ended and are not settled, those that expire first first.
     fn ended_batches(&mut self) -> Result<Vec<EndedBatch>>;

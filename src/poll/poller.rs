@@ -20,6 +20,7 @@ use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::news::{News, Notice};
 use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
+use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::Ending;
 use crate::message::{BatchEnded, BatchOpened, NoMoreBatches, NoMoreEnds};
@@ -332,8 +333,11 @@ impl Work {
             // Nothing ran; the same input file is opened again later. The slot is free meanwhile.
             self.turned_away += 1;
             let pause = TURNED_AWAY.pause(self.turned_away, random::unit());
-            self.ledger.turned_away(no, self.clock.now() + millis(pause)).await?;
-            return Ok(());
+            match self.ledger.turned_away(no, self.clock.now() + millis(pause)).await {
+                // A second batch of its shard answers: the ordinary road leads there, and asks for the rest again.
+                Err(LedgerError::Stale(why)) => tracing::debug!(batch = %batch.id, why, "settled instead"),
+                turned => return Ok(turned?),
+            }
         }
         self.turned_away = 0;
         ended.send(BatchEnded::new(batch, slot)).await.map_err(|_| "the next stage is gone")?;

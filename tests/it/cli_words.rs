@@ -339,7 +339,8 @@ fn a_provider_that_is_not_there() {
 
 #[test]
 fn a_second_process_is_told_who_works_here() {
-    let sandbox = Sandbox::with(2, Weather { line_delay: std::time::Duration::from_millis(400), ..Weather::default() });
+    // The first process waits for this batch for as long as the test needs it to.
+    let sandbox = Sandbox::with(2, Weather { line_delay: std::time::Duration::from_secs(3600), ..Weather::default() });
     let room = Room::new(2);
     let line = format!(
         "run in --set provider.name=openai --set batch.poll_interval=50ms --set api_url={}/chat/completions",
@@ -353,7 +354,8 @@ fn a_second_process_is_told_who_works_here() {
         assert!(words.read_line(&mut seen).expect("a line") > 0, "{seen}");
     }
     let second = room.call(&line);
-    assert!(first.wait().expect("it ends").success());
+    first.kill().expect("it is still there");
+    first.wait().expect("it ends");
     assert_eq!(second.exit, Some(11), "{second:?}");
     let head = format!("error[E401]: another batchscribe works here (pid {} on ", first.id());
     assert!(second.err.contains(&head) && second.err.contains("\n  it is doing `run`\nhint: wait until"), "{second:?}");

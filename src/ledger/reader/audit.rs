@@ -62,7 +62,8 @@ const CHECKS: &[Check] = &[
     Check {
         broken: "shards that are sealed, uploaded or opening and do not hold all their images",
         sql: "SELECT count(*) AS many, min(s.id) AS example FROM shard s WHERE s.state IN ('sealed', 'uploaded', 'opening')
-            AND s.lines <> (SELECT count(*) FROM image i WHERE i.shard_id = s.id AND i.state = 'packed')",
+            AND s.lines <> (SELECT count(*) FROM image i WHERE i.shard_id = s.id AND i.state = 'packed')
+            AND NOT (s.state = 'opening' AND EXISTS (SELECT 1 FROM batch b WHERE b.shard_id = s.id AND b.stray = 1))",
     },
     Check {
         broken: "opening shards without an opening batch",

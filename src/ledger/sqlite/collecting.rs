@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
-use super::paying::{hold_back, move_shard};
+use super::paying::{hold_back, move_shard, unanswered};
 use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, int, open_batch, refusal_text};
 use super::settling::Closing;
 use super::shards::moved;
@@ -85,6 +85,7 @@ pub(super) fn turned_away(store: &mut SqliteStore, batch: BatchNo, not_before: i
     if closing.stray {
         return Ok(());
     }
+    unanswered(store, closing.shard)?;
     move_shard(store, closing.shard, ShardState::Spent, ShardState::Uploaded)?;
     hold_back(store, closing.shard, not_before)
 }

@@ -76,6 +76,7 @@ pub(super) fn not_created(store: &mut SqliteStore, batch: BatchNo, refusal: &Ref
     let refusal = refusal_text(refusal)?;
     let changed = store.connection.prepare_cached(sql)?.execute(params![batch.0, refusal, store.epoch])?;
     let shard = left_opening(store, batch, changed, BatchState::Refused)?;
+    unanswered(store, shard)?;
     move_shard(store, shard, ShardState::Opening, ShardState::Uploaded)?;
     hold_back(store, shard, not_before)?;
     events::append(store, "not_created", About { shard: Some(shard), batch: Some(batch), image: None }, &refusal)
@@ -104,6 +105,7 @@ pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
     let sql = "UPDATE batch SET state = 'void', epoch = ?2 WHERE id = ?1 AND state = 'opening'";
     let changed = store.connection.prepare_cached(sql)?.execute([batch.0, store.epoch])?;
     let shard = left_opening(store, batch, changed, BatchState::Void)?;
+    unanswered(store, shard)?;
     let changed = store.connection.prepare_cached(SHARD)?.execute([shard.0, store.epoch])?;
     moved(changed, || format!("shard {shard} is not opening"))?;
     store.books.shard(Some(ShardState::Opening), ShardState::Sealed)?;
@@ -114,14 +116,25 @@ pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
 pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id: &BatchId) -> Outcome<OpenBatch> {
     const SQL: &str = "INSERT INTO batch (shard_id, attempt, state, owner, epoch, input_file_id, batch_id, stray, intent_at, opened_at)
         SELECT s.id, coalesce((SELECT max(attempt) FROM batch b WHERE b.shard_id = s.id AND b.stray = 0), 1), 'open', ?2, ?3, ?4, ?5,
-        1, ?6, ?6 FROM shard s WHERE s.id = ?1";
+        1, ?6, ?6 FROM shard s WHERE s.id = ?1 AND s.state IN ('opening', 'spent', 'gone')";
     let values = params![shard.0, store.owner, store.epoch, input.as_str(), id.as_str(), store.clock.now()];
     let changed = store.connection.prepare_cached(SQL)?.execute(values)?;
-    moved(changed, || format!("there is no shard {shard}"))?;
+    moved(changed, || format!("shard {shard} was never to be opened"))?;
     let batch = BatchNo(store.connection.last_insert_rowid());
     store.books.batch(None, BatchState::Open, BatchFacts::default())?;
     events::append(store, "stray", About { shard: Some(shard), batch: Some(batch), image: None }, id.as_str())?;
     one_open(store, batch)
+}
+
+/// A shard goes back to be opened again only if no stray has answered for it, or still may: that answer would be paid for
+/// a second time.
+pub(super) fn unanswered(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
+    const SQL: &str = "SELECT 1 FROM shard s WHERE s.id = ?1
+        AND s.lines = (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')
+        AND NOT EXISTS (SELECT 1 FROM batch b INDEXED BY batch_todo
+            WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.stray = 1 AND b.shard_id = s.id)";
+    let free = store.connection.prepare_cached(SQL)?.exists([shard.0])?;
+    moved(usize::from(free), || format!("shard {shard} has a second batch that answers for it"))
 }
 
 /// Books a batch out of `opening`, if it was there, and tells its shard.

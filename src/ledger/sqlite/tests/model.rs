@@ -159,7 +159,7 @@ impl Model {
     }
 
     pub(super) fn not_created(&mut self, batch: usize) -> Made {
-        let made = self.leave_opening(batch, BatchState::Refused);
+        let made = self.may_go_back(batch) && self.leave_opening(batch, BatchState::Refused);
         self.returned += u64::from(made);
         made && self.shard(self.batches[batch].shard, ShardState::Opening, ShardState::Uploaded)
     }
@@ -172,16 +172,33 @@ impl Model {
 
     pub(super) fn voided(&mut self, batch: usize) -> Made {
         let fenced = self.batches.get(batch).is_some_and(|batch| batch.fenced);
-        let made = fenced && self.leave_opening(batch, BatchState::Void);
+        let made = fenced && self.may_go_back(batch) && self.leave_opening(batch, BatchState::Void);
         self.returned += u64::from(made);
         made && self.shard(self.batches[batch].shard, ShardState::Opening, ShardState::Sealed)
     }
 
     pub(super) fn stray(&mut self, shard: usize) -> Made {
-        if shard < self.shards.len() {
+        let states = [ShardState::Opening, ShardState::Spent, ShardState::Gone];
+        let taken = self.shards.get(shard).is_some_and(|shard| states.contains(&shard.state));
+        if taken {
             self.batch(shard, BatchState::Open, true);
         }
-        shard < self.shards.len()
+        taken
+    }
+
+    /// Whether no stray has answered for a shard, or still may.
+    fn unanswered(&self, shard: usize) -> bool {
+        let packed = |at: &usize| {
+            let image = &self.images[*at];
+            image.state == ImageState::Packed && image.shard == Some(shard)
+        };
+        let living = [BatchState::Open, BatchState::Ended, BatchState::Fetched];
+        self.shards[shard].images.iter().all(packed)
+            && !self.batches.iter().any(|batch| batch.stray && batch.shard == shard && living.contains(&batch.state))
+    }
+
+    fn may_go_back(&self, batch: usize) -> bool {
+        self.batches.get(batch).is_some_and(|batch| self.unanswered(batch.shard))
     }
 
     pub(super) fn ended(&mut self, batch: usize, end: BatchEnd, files: bool, line: Option<usize>) -> Made {
@@ -197,6 +214,11 @@ impl Model {
         if batch.state != BatchState::Ended || batch.end != BatchEnd::TurnedAway {
             return false;
         }
+        let (stray, shard) = (batch.stray, batch.shard);
+        if !stray && !self.unanswered(shard) {
+            return false;
+        }
+        let batch = &mut self.batches[at];
         batch.state = BatchState::Refused;
         if batch.stray {
             return true;

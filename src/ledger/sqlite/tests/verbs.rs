@@ -203,6 +203,22 @@ fn a_turned_away_batch_gives_its_file_to_the_next_one() {
 }
 
 #[test]
+fn a_shard_that_a_stray_answers_for_is_not_opened_again() {
+    let mut desk = Desk::in_memory();
+    let (shard, batch) = desk.open_shard(1, 2);
+    let stray = desk.done(|store| store.stray(shard, &FileId("file-1".into()), &BatchId("second".into())));
+    desk.done(|store| store.ended(batch, &ending(BatchEnd::TurnedAway)));
+    stale(desk.act(|store| store.turned_away(batch, 55)));
+    fetch(&mut desk, stray.no);
+    desk.done(|store| store.verdicts(stray.no, &[judged(1, Verdict::Accept)]));
+    desk.done(|store| store.settle(stray.no));
+    stale(desk.act(|store| store.turned_away(batch, 55)));
+    assert_eq!(desk.done(|store| store.unswept(9)).len(), 0, "its input file is still the other one's");
+    assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 1, failed: 0 });
+    assert_eq!(desk.state(1), "done");
+}
+
+#[test]
 fn verdicts_move_their_images_once() {
     let mut desk = Desk::in_memory();
     let (_, batch) = desk.open_shard(1, 5);

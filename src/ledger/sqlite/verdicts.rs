@@ -5,12 +5,13 @@ use rusqlite::{OptionalExtension as _, params};
 use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
-use super::rows::usage;
+use super::rows::{count, length, usage};
 use super::settling::Closing;
 use super::shards::moved;
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
+use crate::kit::hash;
 use crate::ledger::moves::{BatchState, ImageState};
 use crate::ledger::records::{ImageVerdict, TextOwner};
 
@@ -20,16 +21,21 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
     if !matches!(closing.state, BatchState::Ended | BatchState::Fetched) {
         return Err(Fault::stale(format!("batch {batch} is {}", closing.state.word())));
     }
+    let mut accepted = Accepted::default();
     for judged in verdicts {
+        if accepted.holds(judged.image) {
+            // A second answer has to meet what the first one did.
+            accepted.write(store)?;
+        }
         match tries(store, judged.image, closing.shard)? {
             Some(tries) => {
                 keep_line(store, closing.shard, judged)?;
-                move_image(store, judged, tries)?;
+                move_image(store, judged, tries, &mut accepted)?;
             }
             None => note_surplus(store, &closing, judged)?,
         }
     }
-    Ok(())
+    accepted.write(store)
 }
 
 /// Tries and returns of an image so far.
@@ -69,7 +75,7 @@ enum Way {
     Failed(Reason),
 }
 
-fn move_image(store: &mut SqliteStore, judged: &ImageVerdict, tries: Tries) -> Outcome<()> {
+fn move_image(store: &mut SqliteStore, judged: &ImageVerdict, tries: Tries, accepted: &mut Accepted) -> Outcome<()> {
     let allowed = store.allowed;
     let Tries { mut asked, mut gaps } = tries;
     let way = match judged.verdict {
@@ -85,24 +91,49 @@ fn move_image(store: &mut SqliteStore, judged: &ImageVerdict, tries: Tries) -> O
         }
     };
     match way {
-        Way::Done => done(store, judged),
+        Way::Done => accepted.push(judged),
         Way::Again => again(store, judged.image, Tries { asked, gaps }),
         Way::Failed(reason) => failed(store, judged.image, Tries { asked, gaps }, reason),
     }
 }
 
-fn done(store: &mut SqliteStore, judged: &ImageVerdict) -> Outcome<()> {
-    let sql = "UPDATE image SET state = 'done', text = ?2, text_hash = ?3 WHERE id = ?1 AND state = 'packed'";
-    let Some((owner, hash)) = judged.text else {
-        return Err(Fault::stale(format!("image {} is accepted without a text", judged.image)));
-    };
-    let owner = match owner {
-        TextOwner::Ours => "txt",
-        TextOwner::Kept => "kept",
-    };
-    let changed = store.connection.prepare_cached(sql)?.execute(params![judged.image.0, owner, hash])?;
-    still_packed(changed, judged.image)?;
-    store.books.images(Some(ImageState::Packed), ImageState::Done, 1)
+/// Images whose text is on disk, moved together: one statement a chunk, because the trigger on an image may abort its
+/// statement, and for that SQLite keeps a journal of each.
+#[derive(Default)]
+struct Accepted(Vec<(i64, &'static str, String)>);
+
+impl Accepted {
+    fn holds(&self, image: ImageId) -> bool {
+        self.0.iter().any(|(held, ..)| *held == image.0)
+    }
+
+    fn push(&mut self, judged: &ImageVerdict) -> Outcome<()> {
+        let Some((owner, text)) = judged.text else {
+            return Err(Fault::stale(format!("image {} is accepted without a text", judged.image)));
+        };
+        let owner = match owner {
+            TextOwner::Ours => "txt",
+            TextOwner::Kept => "kept",
+        };
+        self.0.push((judged.image.0, owner, hash::hex(&text)));
+        Ok(())
+    }
+
+    /// Moves them as `[image, owner, hash]` of one JSON array, and is empty again.
+    fn write(&mut self, store: &mut SqliteStore) -> Outcome<()> {
+        const SQL: &str = "UPDATE image SET state = 'done', text = j.value ->> 1, text_hash = unhex(j.value ->> 2)
+            FROM json_each(?1) j WHERE image.id = j.value ->> 0 AND image.state = 'packed'";
+        let images = std::mem::take(&mut self.0);
+        if images.is_empty() {
+            return Ok(());
+        }
+        let rows = serde_json::to_string(&images).map_err(|cause| Fault::stale(format!("verdicts: {cause}")))?;
+        let changed = store.connection.prepare_cached(SQL)?.execute([rows])?;
+        if changed != images.len() {
+            return Err(Fault::stale(format!("of {} accepted images only {changed} are packed", images.len())));
+        }
+        store.books.images(Some(ImageState::Packed), ImageState::Done, count(length(changed)))
+    }
 }
 
 fn again(store: &mut SqliteStore, image: ImageId, tries: Tries) -> Outcome<()> {

@@ -46,7 +46,7 @@ fn lines(criterion: &mut Criterion) {
 
 fn chunks(criterion: &mut Criterion) {
     let chunk: Vec<u8> = (0..CHUNK_IN).map(|n| (n % 251) as u8).collect();
-    let mut group = criterion.benchmark_group("base64 of 252 KiB");
+    let mut group = criterion.benchmark_group("base64 of 126 KiB");
     group.throughput(Throughput::Bytes(CHUNK_IN as u64));
     let engine = Encoder::new();
     let mut out = Vec::with_capacity(CHUNK_OUT);

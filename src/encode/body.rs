@@ -1,6 +1,6 @@
 //! The only maker of a shard's bytes: for the network, for the spool file, for tests.
 //!
-//! One blocking task per open body: image after image, prefix, the file in chunks of 252 KiB straight into base64, suffix.
+//! One blocking task per open body: image after image, prefix, the file in chunks of 126 KiB straight into base64, suffix.
 //! The stamp is checked on the open handle before the first byte and after the last one, so a file that changes meanwhile
 //! ends the body by name and never passes for what was planned.
 
@@ -62,6 +62,10 @@ pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn L
     Ok(BodyDone { hash: maker.body.finish(), contents })
 }
 
+/// Most buffers that are ever in use for each body: its lane, the one being filled, the one read into, and what the HTTP
+/// client and the socket still hold of it and of the body before it. All of them are kept.
+const BUFFERS: usize = LANE_CHUNKS + 12;
+
 /// What bodies are made with; all bodies of a process share one.
 #[derive(Clone, Debug)]
 pub struct Makings {
@@ -70,9 +74,6 @@ pub struct Makings {
     home: Sender<Vec<u8>>,
     spare: Receiver<Vec<u8>>,
 }
-
-/// Buffers of one body: those in its lane, one at each end of it, one that the file is read into, one being filled.
-const BUFFERS: usize = LANE_CHUNKS + 4;
 
 impl Makings {
     /// Makings for `bodies` bodies at once; `hash_images` takes BLAKE3 of each image while it streams.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::Simd;
 
 /// Bytes read at a time: a multiple of three, so that no remainder is carried from chunk to chunk.
-pub const CHUNK_IN: usize = 252 * 1024;
+pub const CHUNK_IN: usize = 126 * 1024;
 /// Bytes that [`CHUNK_IN`] becomes.
 pub const CHUNK_OUT: usize = CHUNK_IN / 3 * 4;
 

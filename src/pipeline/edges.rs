@@ -50,7 +50,7 @@ pub const EDGES: [Edge; 11] = [
     },
     Edge {
         name: "body task → HTTP client (with spool: → spool thread)",
-        bounded_by: "mpsc(4), crossbeam bounded(4), of 336 KiB",
+        bounded_by: "mpsc(4), crossbeam bounded(4), of 168 KiB",
         most: "6 chunks a body",
         waits: "body task",
         counted_as: "",

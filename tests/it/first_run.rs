@@ -91,14 +91,15 @@ fn a_changed_image_is_asked_again_and_an_edited_text_stands() {
 
 #[test]
 fn a_stop_ends_in_good_order_and_the_next_run_goes_on() {
+    // No batch ends before the stop.
     let mut sandbox = Sandbox::with(
         12,
-        crate::sandbox::Weather { line_delay: std::time::Duration::from_millis(40), ..Default::default() },
+        crate::sandbox::Weather { line_delay: std::time::Duration::from_millis(400), ..Default::default() },
     );
     sandbox.set("max_images_per_batch", "3");
     let (mission, stop) = sandbox.mission(Mode::Run { once: false });
     let working = std::thread::spawn(move || batchscribe::pipeline::run(mission));
-    std::thread::sleep(std::time::Duration::from_millis(250));
+    sandbox.await_batches(1);
     stop.raise(StopLevel::Drain);
     let outcome = working.join().expect("it comes back");
     assert!(outcome.fault.is_none() && outcome.stopped, "{outcome:?}");

@@ -91,7 +91,8 @@ fn killed_at_each_named_point_nothing_is_lost_and_nothing_paid_twice() {
 
 #[test]
 fn killed_at_ten_moments_of_a_run_of_400_pages() {
-    let mut sandbox = Sandbox::with(400, Weather { line_delay: Duration::from_millis(5), ..Weather::default() });
+    // No batch ends within its first second: the kills meet every stage.
+    let mut sandbox = Sandbox::with(400, Weather { line_delay: Duration::from_millis(50), ..Weather::default() });
     sandbox.set("max_images_per_batch", "25");
     let mut killed = 0;
     // Moments spread over the whole run; each life goes on where the last one was cut off.

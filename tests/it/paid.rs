@@ -127,7 +127,7 @@ fn doubled(scenario: &str) -> Sandbox {
     sandbox.set("provider.settle", "30s");
     let (mission, stop) = sandbox.mission(Mode::Upload);
     let working = std::thread::spawn(move || batchscribe::pipeline::run(mission));
-    std::thread::sleep(Duration::from_millis(700));
+    sandbox.await_batches(1);
     stop.raise(StopLevel::Drain);
     let outcome = working.join().expect("it comes back");
     assert_eq!(outcome.standing.shards_waiting, 1, "in doubt: {:?}", outcome.standing);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use batchscribe::emulator::engine::echo::Echo;
 use batchscribe::emulator::scenario::Scenario;
@@ -12,6 +12,8 @@ use batchscribe::kit::stop::{StopSwitch, stop_switch};
 use batchscribe::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use batchscribe::settings::{Environment, Flag, Settings, Sources, resolve, texts};
 use tempfile::TempDir;
+
+use crate::oracle;
 
 /// Everything a story needs; removed at its end.
 pub(crate) struct Sandbox {
@@ -86,6 +88,15 @@ impl Sandbox {
     /// The auditor's file.
     pub(crate) fn bill(&self) -> PathBuf {
         self.folder.path().join("bill.jsonl")
+    }
+
+    /// Waits until the emulator has opened as many batches.
+    pub(crate) fn await_batches(&self, batches: usize) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while oracle::count(&self.bill(), "create") < batches {
+            assert!(Instant::now() < patience, "there are no {batches} batches");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Where a process of its own writes what it says.

@@ -26,7 +26,9 @@ pub(crate) fn count(bill: &Path, what: &str) -> usize {
 
 fn entries(bill: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(bill).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).expect("a line of the bill")).collect()
+    // The last line may be on its way.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).expect("a line of the bill")).collect()
 }
 
 /// Images by state, counted in the ledger.

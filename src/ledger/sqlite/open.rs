@@ -34,7 +34,7 @@ const STATEMENTS: usize = 128;
 
 /// The pragmas of every connection. No memory map: an I/O error must come as an error, not as a signal.
 const EVERYWHERE: &str = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
-    PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;";
+    PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;";
 /// The pragmas of the keeper beyond them: one setting of durability that nobody toggles.
 const KEEPER: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";

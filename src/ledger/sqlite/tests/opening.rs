@@ -115,7 +115,7 @@ fn pragmas_and_owner_are_as_the_sheet_says() {
         ("foreign_keys", 1),
         ("trusted_schema", 0),
         ("synchronous", 2),
-        ("cache_size", -4096),
+        ("cache_size", -2048),
         ("mmap_size", 0),
         ("wal_autocheckpoint", 4000),
         ("fullfsync", 1),

@@ -22,7 +22,7 @@ use crate::poll::pace::Pace;
 use crate::poll::poller::{Looks, Poller, PollerOptions, PollerSeams};
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Scanner, ScannerOptions};
-use crate::settings::Unicode;
+use crate::settings::{Unicode, models};
 use crate::upload::send::{SendOptions, Sender};
 use crate::upload::uploader::{Uploader, UploaderSeams};
 
@@ -79,6 +79,7 @@ fn front_half(
             tokens: settings.shard.max_shard_tokens.unwrap_or(0),
             age_ms: millis(settings.shard.seal_age),
         },
+        counting: models::counting(&mission.recipe.model, &mission.recipe.parameters.detail),
         run: world.run,
         recipe: world.recipe,
         framer: world.framer.clone(),
@@ -123,6 +124,7 @@ fn uploader(
             results_expire_after: Some(settings.batch.results_expire_after),
             give_up_after: settings.run.give_up_after,
             settle: settings.provider.settle,
+            queue_drains: mission.mode == Mode::Run { once: false },
         },
         provider: Arc::clone(&world.provider),
         ledger: world.ledger.clone(),
@@ -132,6 +134,7 @@ fn uploader(
         stop: world.stop.clone(),
         news: world.news.clone(),
         unreached_since: Arc::default(),
+        queue_told: Arc::default(),
     };
     let seams = UploaderSeams {
         sender,
@@ -180,6 +183,7 @@ fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poll
         stop: world.stop.clone(),
         news: world.news.clone(),
         slots: world.slots.clone(),
+        layout: mission.layout.clone(),
     };
     let next = (recipient(&extractor), recipient(&extractor));
     Ok(start(Poller::new(options, seams, next, world.meters.extract.clone(), faults, world.guard("poller"))))

@@ -21,17 +21,13 @@ pub fn read(batch: &Batch) -> Option<Ending> {
         errors: batch.error_file.clone(),
         usage: batch.usage,
         model: batch.model.clone(),
-        refusal: batch.refusals.first().cloned(),
+        refusal: batch.refusals.iter().find(|refusal| is_passing(refusal)).or(batch.refusals.first()).cloned(),
     })
 }
 
 /// A refusal of the moment, not of the file: the queue is full, or the file is not visible yet.
 fn is_passing(refusal: &Refusal) -> bool {
-    let message = &refusal.message;
-    refusal.code == "token_limit_exceeded"
-        || message.contains("Enqueued token limit")
-        || message.contains("Enqueued request limit")
-        || message.starts_with("Cannot find file")
+    refusal.is_queue_full() || refusal.message.starts_with("Cannot find file")
 }
 
 /// A batch that its own provider no longer knows.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::domain::batch::Refusal;
+
 /// Longest pause that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Longest message kept, in characters.
@@ -23,11 +25,6 @@ const MONEY_CODES: [&str; 6] = [
     "organization_spend_limit_exceeded",
     "project_spend_limit_exceeded",
 ];
-/// Codes of a full queue. Source: `batch-api` reference §4.2 and §11.1 (Azure).
-const QUEUE_CODES: [&str; 2] = ["token_limit_exceeded", "too_many_tasks"];
-/// Words of a full queue, lower case; the code is not always there.
-const QUEUE_WORDS: [&str; 3] = ["enqueued token limit", "enqueued request limit", "number of enqueued tokens"];
-
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -106,6 +103,12 @@ impl Failure {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self.kind, Kind::Unreached | Kind::Doubt | Kind::Busy | Kind::QueueFull)
+    }
+
+    /// Code and words, as they are kept.
+    #[must_use]
+    pub fn as_refusal(&self) -> Refusal {
+        Refusal { code: self.code.clone(), message: self.message.clone(), line: None }
     }
 
     /// Whether the whole run has to stop.
@@ -195,14 +198,19 @@ impl Told {
     /// Money or a full queue, if the answer speaks of one.
     fn scarcity(&self) -> Option<Kind> {
         let is = |codes: &[&str]| codes.contains(&self.code.as_str()) || codes.contains(&self.class.as_str());
-        let lower = self.message.to_lowercase();
         if is(&MONEY_CODES) {
             Some(Kind::Money)
-        } else if is(&QUEUE_CODES) || QUEUE_WORDS.iter().any(|word| lower.contains(word)) {
+        } else if self.is_queue_full() {
             Some(Kind::QueueFull)
         } else {
             None
         }
+    }
+
+    fn is_queue_full(&self) -> bool {
+        let full =
+            |code: &str| Refusal { code: code.into(), message: self.message.clone(), line: None }.is_queue_full();
+        full(&self.code) || full(&self.class)
     }
 
     fn refusal(&self, status: u16) -> Kind {

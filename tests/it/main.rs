@@ -14,4 +14,5 @@ mod first_run;
 mod kill;
 mod modes;
 mod paid;
+mod queue;
 mod resume;

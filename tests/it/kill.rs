@@ -184,6 +184,7 @@ fn points_of_the_source() -> BTreeSet<String> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of the proof")]
 fn killed_at_each_named_point_nothing_is_lost_and_nothing_paid_twice() {
     let mut kills: Vec<(usize, String, u32, bool)> = Vec::new();
     let mut reached = BTreeSet::new();
@@ -192,7 +193,7 @@ fn killed_at_each_named_point_nothing_is_lost_and_nothing_paid_twice() {
             if reached.insert(point.clone()) {
                 kills.push((number, point.clone(), 1, true));
                 // How often the last ones are visited depends on threads: that kill may come to nothing.
-                kills.extend((visits > 1).then(|| (number, point, visits, false)));
+                kills.extend((visits > 1).then_some((number, point, visits, false)));
             }
         }
     }

@@ -305,7 +305,7 @@ mod tests {
     fn every_documented_refusal_has_its_kind() {
         macro_rules! example {
             ($name:literal) => {
-                ($name, include_str!(concat!("../../tests/data/wire/http-errors/", $name, ".json")))
+                ($name, include_str!(concat!("../../tests/data/api/http-errors/", $name, ".json")))
             };
         }
         let table = [

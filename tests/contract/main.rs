@@ -1,0 +1,6 @@
+//! The contract with the batch service: every documented shape is read as documented, what we send and what the emulator
+//! answers fits the service's own schemas, and the tables of the documents are the tables of the code.
+
+mod examples;
+mod samples;
+mod site;

@@ -50,7 +50,7 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
             let error = body.get("error").unwrap_or(&Value::Null);
             Outcome::Error {
                 status: u16::try_from(status).unwrap_or(u16::MAX),
-                code: text(error, "code"),
+                code: code(error),
                 param: text(error, "param"),
                 message: text(error, "message"),
             }
@@ -82,7 +82,7 @@ fn completion(body: &Value) -> Outcome {
 /// Here 200 says nothing yet: the status of the object does, and the text is in any of its message items.
 fn response(body: &Value, items: &[Value]) -> Outcome {
     if let Some(error) = body.get("error").filter(|error| error.is_object()) {
-        let code = text(error, "code");
+        let code = code(error);
         let status = match code.as_str() {
             "server_error" => 500,
             "rate_limit_exceeded" => 429,
@@ -129,6 +129,11 @@ fn usage(told: &Value) -> Option<Usage> {
         output: either("completion_tokens", "output_tokens")?,
         reasoning: detail(["completion_tokens_details", "output_tokens_details"], "reasoning_tokens"),
     })
+}
+
+/// Some servers say `insufficient_quota` only as the type.
+fn code(error: &Value) -> String {
+    Some(text(error, "code")).filter(|code| !code.is_empty()).unwrap_or_else(|| text(error, "type"))
 }
 
 fn text(value: &Value, key: &str) -> String {

@@ -1,11 +1,12 @@
 //! Why a request to the provider failed; the kind says who acts, and how.
 //!
-//! [`classify`] is the one place that turns an HTTP refusal into a [`Kind`]. The rule behind the table: what is not
-//! *surely* a refusal is [`Kind::Doubt`], because a create that may have worked must not be sent again.
+//! [`classify`] is the one place that turns an HTTP refusal into a [`Kind`], by the table of [`policy`](super::policy).
 
 use std::time::Duration;
 
 use serde_json::Value;
+
+use super::policy::{ANSWERS, Answer, Body};
 
 /// Longest pause that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -13,20 +14,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const LONGEST_MESSAGE: usize = 500;
 /// Longest code or parameter kept, in characters.
 const LONGEST_CODE: usize = 100;
-
-/// Codes that mean money, at whatever 4xx they come. Source: `batch-api` reference §2.
-const MONEY_CODES: [&str; 6] = [
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "organization_usage_limit_exceeded",
-    "organization_spend_limit_exceeded",
-    "project_spend_limit_exceeded",
-];
-/// Codes of a full queue. Source: `batch-api` reference §4.2 and §11.1 (Azure).
-const QUEUE_CODES: [&str; 2] = ["token_limit_exceeded", "too_many_tasks"];
-/// Words of a full queue, lower case; the code is not always there.
-const QUEUE_WORDS: [&str; 3] = ["enqueued token limit", "enqueued request limit", "number of enqueued tokens"];
 
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,27 +113,19 @@ pub struct Hints<'a> {
     pub date: Option<&'a str>,
 }
 
-/// What an answer that is no success means.
-///
-/// | status | with an error object | without |
-/// |---|---|---|
-/// | 401 | `Key` | `Key` |
-/// | 429 | `Money`, `QueueFull` or `Busy` by code and words | `Busy` |
-/// | 400, 402, 403, 422 | by code and words; else `Refused`, 403 `Forbidden` | `Doubt` |
-/// | 413 | `TooLarge` | `TooLarge` |
-/// | 404 | `NotFound` | `NotFound`; an HTML page (of some proxy) `Doubt` |
-/// | all others | `Doubt` | `Doubt` |
+/// What an answer that is no success means: the first row of [`ANSWERS`] that fits.
 #[must_use]
 pub fn classify(host: &str, status: u16, hints: Hints<'_>, body: &[u8]) -> Failure {
     let told = Told::read(body);
-    let kind = match status {
-        401 => Kind::Key,
-        429 => told.scarcity().unwrap_or(Kind::Busy),
-        400 | 402 | 403 | 422 if told.is_object => told.scarcity().unwrap_or_else(|| told.refusal(status)),
-        413 => Kind::TooLarge,
-        404 if !looks_like_html(body) => Kind::NotFound,
-        _ => Kind::Doubt,
+    let fits = |row: &&Answer| {
+        let body = match row.body {
+            Body::Any => true,
+            Body::Explained => told.is_object,
+            Body::NoPage => !looks_like_html(body),
+        };
+        row.statuses.contain(status) && body && row.about.is_told(&told.code, &told.class, &told.message)
     };
+    let kind = ANSWERS.iter().find(fits).map_or(Kind::Doubt, |row| row.kind);
     Failure {
         kind,
         status: Some(status),
@@ -189,30 +168,6 @@ impl Told {
             class: words(error.get("type")).unwrap_or_default(),
             param: clip(&words(error.get("param")).unwrap_or_default(), LONGEST_CODE),
             message: message.unwrap_or_default(),
-        }
-    }
-
-    /// Money or a full queue, if the answer speaks of one.
-    fn scarcity(&self) -> Option<Kind> {
-        let is = |codes: &[&str]| codes.contains(&self.code.as_str()) || codes.contains(&self.class.as_str());
-        let lower = self.message.to_lowercase();
-        if is(&MONEY_CODES) {
-            Some(Kind::Money)
-        } else if is(&QUEUE_CODES) || QUEUE_WORDS.iter().any(|word| lower.contains(word)) {
-            Some(Kind::QueueFull)
-        } else {
-            None
-        }
-    }
-
-    fn refusal(&self, status: u16) -> Kind {
-        let lower = self.message.to_lowercase();
-        match status {
-            402 => Kind::Money,
-            403 => Kind::Forbidden,
-            _ if lower.contains("cannot find file") => Kind::NoSuchFile,
-            _ if lower.contains("file is too large") || self.code == "file_too_large" => Kind::TooLarge,
-            _ => Kind::Refused,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod examples;
 mod openapi;
+mod refusals;
 mod samples;
 mod schema;
 mod site;

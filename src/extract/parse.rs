@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::domain::answer::{Finish, Outcome};
 use crate::domain::batch::Usage;
+use crate::kit::redact::redacted;
 
 /// A line as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
                 status: u16::try_from(status).unwrap_or(u16::MAX),
                 code: code(error),
                 param: text(error, "param"),
-                message: text(error, "message"),
+                message: words(error),
             }
         }
     }
@@ -88,7 +89,7 @@ fn response(body: &Value, items: &[Value]) -> Outcome {
             "rate_limit_exceeded" => 429,
             _ => 400,
         };
-        return Outcome::Error { status, code, param: text(error, "param"), message: text(error, "message") };
+        return Outcome::Error { status, code, param: text(error, "param"), message: words(error) };
     }
     let stopped_by = body.get("incomplete_details").and_then(|details| details.get("reason")).and_then(Value::as_str);
     let finish = match (stopped_by, body.get("status").and_then(Value::as_str)) {
@@ -129,6 +130,11 @@ fn usage(told: &Value) -> Option<Usage> {
         output: either("completion_tokens", "output_tokens")?,
         reasoning: detail(["completion_tokens_details", "output_tokens_details"], "reasoning_tokens"),
     })
+}
+
+/// Servers repeat keys in their messages.
+fn words(error: &Value) -> String {
+    redacted(&text(error, "message"))
 }
 
 /// Some servers say `insufficient_quota` only as the type.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::policy::{ANSWERS, Answer, Body};
+use crate::kit::redact::redacted;
 
 /// Longest pause that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -199,28 +200,6 @@ fn clip(text: &str, most: usize) -> String {
     redacted(&line)
 }
 
-/// `text` with everything that looks like a secret key (`sk-…`) cut to its first letters.
-#[must_use]
-pub fn redacted(text: &str) -> String {
-    const MARK: &str = "sk-";
-    let is_key_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.');
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(MARK) {
-        let (before, from_mark) = rest.split_at(at);
-        let tail = &from_mark[MARK.len()..];
-        let secret = tail.len() - tail.trim_start_matches(is_key_letter).len();
-        let starts_a_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
-        out.push_str(before);
-        out.push_str(MARK);
-        // "task-force" and "risk-free" are no keys.
-        out.push_str(if starts_a_word && secret > 0 { "…" } else { &tail[..secret] });
-        rest = &tail[secret..];
-    }
-    out.push_str(rest);
-    out
-}
-
 /// First letter small, unless the first word is a name in capitals.
 fn uncapitalised(text: &str) -> String {
     let mut letters = text.chars();
@@ -338,7 +317,6 @@ mod tests {
         let body = r#"{"error":{"message":"Incorrect API key provided: sk-proj-abc123_XYZ. See\nrisk-free"}}"#;
         let failure = classify("host", 401, Hints::default(), body.as_bytes());
         assert_eq!(failure.to_string(), "host: incorrect API key provided: sk-… See risk-free");
-        assert_eq!(redacted("sk-sk-abc sk-"), "sk-… sk-");
         let silent = classify("host", 502, Hints::default(), b"<html>");
         assert_eq!(silent.message, "answered 502 without a readable reason");
         let long = "é".repeat(2_000);

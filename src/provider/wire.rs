@@ -10,8 +10,7 @@ use serde_json::Value;
 
 use crate::domain::batch::{Refusal, Usage};
 use crate::domain::ids::{BatchId, FileId};
-
-use super::failure::redacted;
+use crate::kit::redact::redacted;
 
 /// A file object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
+mod canary;
 mod cli_words;
 mod ends;
 mod faults;

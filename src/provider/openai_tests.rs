@@ -181,6 +181,19 @@ async fn a_redirect_to_another_host_does_not_carry_the_key() {
 }
 
 #[tokio::test]
+async fn a_result_file_that_is_a_link_is_fetched_without_the_key() {
+    let other = Mock::start(vec![Act::Answer(answer("200 OK", "line\n"))]);
+    let mock = Mock::start(vec![]);
+    let link = FileId(format!("{}/result.jsonl?sign=1", other.url));
+    let mut download = client(&mock).read_file(&link, 0).await.expect("download");
+    assert_eq!(download.bytes.next().await.expect("chunk").expect("bytes"), "line\n");
+    let seen = other.requests().remove(0);
+    assert_eq!((seen.line(), seen.header("authorization")), ("GET /v1/result.jsonl?sign=1 HTTP/1.1", None));
+    let abroad = FileId("http://example.com/result.jsonl".into());
+    assert_eq!(client(&mock).read_file(&abroad, 0).await.map(drop).map_err(|failure| failure.kind), Err(Kind::Doubt));
+}
+
+#[tokio::test]
 async fn redirects_that_ring_or_leave_encryption_are_refused() {
     let ring = || Act::Answer(answer("302 Found\r\nlocation: /v1/ring", ""));
     let mock = Mock::start((0..6).map(|_| ring()).collect());

@@ -25,6 +25,8 @@ pub struct RemoteFile {
     pub filename: String,
     /// Whether it can be used now (`processed`, or a server that tells no status).
     pub ready: bool,
+    /// Whether it will never be (`error`, or on its way out).
+    pub failed: bool,
 }
 
 /// A batch object, reduced to what is used; `raw` is the whole of it.
@@ -105,7 +107,9 @@ pub struct FilePage {
 pub const FULL_PAGE: usize = 100;
 /// Reasons kept of one refused batch; a file of 50,000 faulty lines has as many.
 const MOST_REFUSALS: usize = 1_000;
-/// File states that mean "not now". Source: `batch-api` reference §1 and Azure's own states.
+/// File states that mean "never". Source: `batch-api` reference §1 and Azure's own states.
+const FAILED: [&str; 3] = ["error", "deleting", "deleted"];
+/// File states that mean "not now".
 const UNREADY: [&str; 6] = ["uploaded", "pending", "running", "error", "deleting", "deleted"];
 
 impl RemoteFile {
@@ -118,6 +122,7 @@ impl RemoteFile {
             created_at: time(value, "created_at").unwrap_or(0),
             filename: text(value, "filename").unwrap_or_default(),
             ready: !UNREADY.contains(&lower(value, "status").as_str()),
+            failed: FAILED.contains(&lower(value, "status").as_str()),
         })
     }
 }

@@ -42,6 +42,10 @@ pub struct SendOptions {
     pub give_up_after: Duration,
     /// How long a listing may lag behind a create.
     pub settle: Duration,
+    /// Create a batch only once its input file is ready.
+    pub wait_for_file: bool,
+    /// Where a deletion is no fence: how long a lost create is looked for before a second one.
+    pub wait_out: Option<Duration>,
 }
 
 /// Why a shard cannot go on now; what it had reached is in the ledger.
@@ -127,6 +131,7 @@ impl Sender {
                     look_first = false;
                 }
                 ShardState::Uploaded => {
+                    self.until_ready(&shard).await?;
                     if let Some(open) = self.create(&shard).await? {
                         return Ok(Sent::Open(open));
                     }
@@ -244,6 +249,7 @@ impl Sender {
             ledger: self.ledger.clone(),
             clock: self.clock.clone(),
             settle: self.options.settle,
+            wait_out: self.options.wait_out,
         };
         // Doubt may take long; the ledger keeps it for the next start.
         let resolved = tokio::select! {

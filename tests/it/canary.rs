@@ -1,8 +1,8 @@
 //! The key is in no log, error, argument list, child, ledger, raw file, notice or report: the real binary runs through
 //! servers that repeat the key wherever they can, and then every byte that it left or said is searched.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::cell::Cell;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use batchscribe::emulator::scenario::Scenario;
 
 use crate::oracle;
+use crate::relay::{hand_on, serve};
 use crate::sandbox::{Sandbox, Weather};
 
 /// A key as the service makes them, and one that no pattern knows.
@@ -32,50 +33,6 @@ struct Relay {
     base: String,
     /// What the other host was asked.
     other: Arc<Mutex<String>>,
-}
-
-fn head(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let rest = bytes.split_off(end + 4);
-            return Some((String::from_utf8_lossy(&bytes).into_owned(), rest));
-        }
-        match stream.read(&mut buffer).ok()? {
-            0 => return None,
-            count => bytes.extend_from_slice(&buffer[..count]),
-        }
-    }
-}
-
-/// Hands a request on to the emulator, one a connection, and its answer back.
-fn hand_on(mut stream: TcpStream, head: &str, rest: &[u8], target: &str) -> std::io::Result<()> {
-    let mut server = TcpStream::connect(target)?;
-    server.write_all(head.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes())?;
-    server.write_all(rest)?;
-    let (mut from, mut to) = (stream.try_clone()?, server.try_clone()?);
-    let sending = std::thread::spawn(move || std::io::copy(&mut from, &mut to).map(drop));
-    std::io::copy(&mut server, &mut stream)?;
-    stream.shutdown(Shutdown::Both)?;
-    sending.join().expect("the sender ends")
-}
-
-fn serve(answer: impl Fn(TcpStream, String, Vec<u8>) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (Ok(mut stream), answer) = (stream, Arc::clone(&answer)) else { return };
-            std::thread::spawn(move || {
-                if let Some((head, rest)) = head(&mut stream) {
-                    answer(stream, head, rest);
-                }
-            });
-        }
-    });
-    address
 }
 
 impl Relay {
@@ -134,6 +91,8 @@ struct Story {
     relay: Relay,
     place: Place,
     key: &'static str,
+    /// Looks at a living process.
+    looks: Cell<usize>,
 }
 
 impl Story {
@@ -143,7 +102,7 @@ impl Story {
         std::fs::write(sandbox.workspace().join("key"), format!("{key}\n")).expect("the key file");
         let private = Command::new("chmod").arg("600").arg(sandbox.workspace().join("key")).status().expect("chmod");
         assert!(private.success());
-        Self { sandbox, relay, place, key }
+        Self { sandbox, relay, place, key, looks: Cell::new(0) }
     }
 
     fn command(&self, words: &str) -> Command {
@@ -176,9 +135,9 @@ impl Story {
         let said = self.sandbox.words();
         let file = |name: &str| std::fs::File::create(said.with_extension(name)).expect("a file");
         let mut child = self.command(words).stdout(file("out")).stderr(file("err")).spawn().expect("it starts");
-        let (begun, mut looks) = (Instant::now(), 0);
+        let begun = Instant::now();
         let status = loop {
-            looks += usize::from(self.looked_at(child.id()));
+            self.looks.update(|looks| looks + usize::from(self.looked_at(child.id())));
             if let Some(status) = child.try_wait().expect("a child") {
                 break status;
             }
@@ -188,7 +147,6 @@ impl Story {
         let text = |name: &str| std::fs::read_to_string(said.with_extension(name)).expect("text");
         let (out, err) = (text("out"), text("err"));
         assert_eq!(status.code(), Some(exit), "{words}\n{err}\n{out}");
-        assert!(looks > 0, "{words}: its arguments were never seen");
         search(words, out.as_bytes());
         search(words, err.as_bytes());
     }
@@ -267,6 +225,7 @@ fn tell(place: Place, key: &'static str) {
     let root = story.sandbox.workspace();
     let files = search_below(root.parent().expect("the sandbox"));
     assert!(files > 20, "{files} files were searched");
+    assert!(story.looks.get() > 0, "its arguments were never seen");
     let log = std::fs::read_to_string(root.join("trace.log")).expect("the log");
     assert!(log.contains("TRACE") && log.contains("ncorrect API key provided"), "the log holds what the servers said");
     let other = story.relay.other.lock().expect("heard").clone();

@@ -15,4 +15,6 @@ mod first_run;
 mod kill;
 mod modes;
 mod paid;
+mod providers;
+mod relay;
 mod resume;

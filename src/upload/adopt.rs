@@ -117,6 +117,10 @@ impl Doubt {
                 return Ok(found);
             }
             if self.clock.now() >= end {
+                // Nobody names this file again; its deletion proves nothing here and is only tidy.
+                if let Err(failure) = self.provider.delete_file(&intent.input).await {
+                    tracing::warn!(file = %intent.input, %failure, "a leftover stays at the provider");
+                }
                 self.ledger.fenced(intent.no).await?;
                 return Ok(Resolved::Void);
             }

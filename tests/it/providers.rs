@@ -2,8 +2,11 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use batchscribe::emulator::scenario::Scenario;
+use batchscribe::kit::clock::Clock;
+use batchscribe::pipeline::mission::Mode;
 
 use crate::oracle;
 use crate::relay::{hand_on, serve};
@@ -64,7 +67,7 @@ fn azure_gets_its_header_its_query_and_the_time_to_look_through_a_file() {
     ] {
         sandbox.set(key, value);
     }
-    let (mut mission, _stop) = sandbox.mission(batchscribe::pipeline::mission::Mode::Run { once: false });
+    let (mut mission, _stop) = sandbox.mission(Mode::Run { once: false });
     mission.base_url = base;
     mission.key = Some("azure-key-0123456789".to_owned().into());
     let outcome = std::thread::spawn(move || batchscribe::pipeline::run(mission)).join().expect("it comes back");
@@ -96,4 +99,35 @@ fn where_no_fence_is_trusted_a_lost_create_is_waited_for_and_its_file_stays() {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "the fourth listing shows the batch: it is adopted");
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 4);
+}
+
+#[test]
+fn where_no_fence_is_trusted_a_second_create_comes_only_after_the_window() {
+    // The request is lost on its way: nothing was created, and nobody can know.
+    let scenario = "[[door]]\nat = \"create_batch\"\nact = \"drop\"\nwhen = { times = 1 }\n";
+    let weather = Weather { scenario: Scenario::read(scenario).expect("a scenario"), ..Weather::default() };
+    let mut sandbox = Sandbox::with(2, weather);
+    sandbox.set("provider.fence", "wait");
+    sandbox.set("provider.settle", "10m");
+    let clock = Clock::manual(1_800_000_000_000);
+    let (mut mission, _stop) = sandbox.mission(Mode::Run { once: false });
+    mission.clock = clock.clone();
+    let work = std::thread::spawn(move || batchscribe::pipeline::run(mission));
+    let (step, mut passed, mut created) = (Duration::from_secs(300), Duration::ZERO, None);
+    let begun = Instant::now();
+    while !work.is_finished() {
+        if created.is_none() && oracle::count(&sandbox.bill(), "create") > 0 {
+            created = Some(passed);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end; created after {created:?}");
+        clock.advance(step);
+        passed += step;
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let outcome = work.join().expect("it comes back");
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert!(created.is_none_or(|created| created >= Duration::from_secs(25 * 3600)), "{created:?}");
+    assert!(passed >= Duration::from_secs(25 * 3600), "{passed:?}");
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 1);
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 2);
 }

@@ -7,6 +7,8 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
+// It looks into /proc.
+#[cfg(target_os = "linux")]
 mod canary;
 mod cli_words;
 mod ends;

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use batchscribe::domain::ids::ImageId;
 use batchscribe::domain::image::Pixels;
 use batchscribe::domain::shard::SealReason;
-use batchscribe::domain::tokens;
+use batchscribe::domain::tokens::Counting;
 use batchscribe::encode::pack::{Candidate, Limits, OpenPlan};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -18,7 +18,7 @@ fn plan() -> usize {
     let mut open = OpenPlan::default();
     let mut closed = 0;
     for id in 0..IMAGES {
-        let tokens = tokens::estimate(Pixels { width: 2480, height: 3508 }, 600);
+        let tokens = Counting::default().line(Pixels { width: 2480, height: 3508 }, 600);
         let next = Candidate { image: ImageId(id), bytes: 300_000 + (id as u64 % 7) * 90_000, tokens, first: true };
         if let Some(seal) = open.full_for(&next, &LIMITS) {
             closed += usize::from(open.close(seal).is_some());

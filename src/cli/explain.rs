@@ -71,6 +71,12 @@ const PAGES: &[Page] = &[
     ),
     page_of("E206", "unsupported_format", "An image has a format that is not sent.", "Export it as JPEG or PNG."),
     page_of("E207", "changed", "An image changed again and again while it was read.", "Wait until nobody writes it."),
+    page_of(
+        "E208",
+        "over_allowance",
+        "The tokens of one image exceed the provider's queue.",
+        "Lower request.detail, or ask the provider for a higher limit.",
+    ),
     page_of("E209", "image_refused", "The provider refused the image itself.", "Look at the file."),
     page_of(
         "E301",

@@ -104,6 +104,63 @@ pub struct Refusal {
     pub line: Option<u32>,
 }
 
+/// Codes of a full queue. Azure's `too_many_tasks` is none: that file has too many lines.
+pub const QUEUE_CODES: [&str; 1] = ["token_limit_exceeded"];
+/// Words of a full queue, lower case; the code is not always there.
+pub const QUEUE_WORDS: [&str; 3] = ["enqueued token limit", "enqueued request limit", "number of enqueued tokens"];
+
+impl Refusal {
+    /// Whether the queue of enqueued tokens is full: nothing is wrong with the file.
+    #[must_use]
+    pub fn is_queue_full(&self) -> bool {
+        let lower = self.message.to_lowercase();
+        QUEUE_CODES.contains(&self.code.as_str()) || QUEUE_WORDS.iter().any(|word| lower.contains(word))
+    }
+
+    /// The limit of enqueued tokens that the words name, such as "Limit: 2,000,000 enqueued tokens" or "the configured
+    /// limit of 30K".
+    #[must_use]
+    pub fn queue_limit(&self) -> Option<u64> {
+        let lower = self.message.to_lowercase();
+        lower.match_indices("limit").find_map(|(at, word)| number(&lower[at + word.len()..]))
+    }
+}
+
+/// The number that `text` begins with, after a colon or "of": digits with commas, and k or m behind them.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim_start_matches([':', ' ']);
+    let text = text.strip_prefix("of ").unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(text.len());
+    let digits: String = text[..end].chars().filter(char::is_ascii_digit).collect();
+    let times = match text[end..].chars().next() {
+        Some('k') => 1_000,
+        Some('m') => 1_000_000,
+        _ => 1,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(times).filter(|limit| *limit > 0)
+}
+
+/// Whether a shard may be opened now, as far as its model's queue is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is opening: its intent.
+    Granted(Intent),
+    /// Not now.
+    Full {
+        /// Estimated tokens that are enqueued.
+        used: u64,
+        /// The limit, if it is known.
+        limit: Option<u64>,
+        /// Not before then whatever ends (unix milliseconds).
+        until: Option<i64>,
+    },
+    /// It never fits: the limit, in estimated tokens.
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+}
+
 /// What a new batch carries as metadata, so that it is found again whatever happens to the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -125,4 +182,34 @@ pub struct Intent {
     pub body_hash: [u8; 16],
     /// Whether the input file was deleted already to make a second create safe.
     pub fenced: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_in_the_words_of_a_refusal() {
+        let refusal = |code: &str, message: &str| Refusal { code: code.into(), message: message.into(), line: None };
+        let cases = [
+            (
+                "token_limit_exceeded",
+                "Enqueued token limit reached for gpt-4o-mini in organization org-x. Limit: 2,000,000 enqueued tokens.",
+                (true, Some(2_000_000)),
+            ),
+            ("", "Enqueued request limit reached for embeddings. Limit: 500 requests.", (true, Some(500))),
+            (
+                "",
+                "The number of enqueued tokens has surpassed the configured limit of 30K for the deployment x.",
+                (true, Some(30_000)),
+            ),
+            ("token_limit_exceeded", "", (true, None)),
+            ("token_limit_exceeded", "Limit: 0 tokens, limit: 99999999999999999999", (true, None)),
+            ("invalid_json_line", "This line is not parseable as valid JSON.", (false, None)),
+        ];
+        for (code, message, expected) in cases {
+            let refusal = refusal(code, message);
+            assert_eq!((refusal.is_queue_full(), refusal.queue_limit()), expected, "{message}");
+        }
+    }
 }

@@ -112,6 +112,8 @@ pub enum Reason {
     Damaged,
     /// A limit of the settings or of the provider is exceeded.
     TooLarge,
+    /// Its tokens exceed the provider's queue.
+    OverAllowance,
     /// An image, but of a format that is not sent.
     UnsupportedFormat,
     /// It changed again and again while it was read.
@@ -146,12 +148,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreadable,
         Self::EmptyFile,
         Self::NotAnImage,
         Self::Damaged,
         Self::TooLarge,
+        Self::OverAllowance,
         Self::UnsupportedFormat,
         Self::KeepsChanging,
         Self::Missing,
@@ -178,6 +181,7 @@ impl Reason {
             Self::NotAnImage => "not_an_image",
             Self::Damaged => "damaged",
             Self::TooLarge => "too_large",
+            Self::OverAllowance => "over_allowance",
             Self::UnsupportedFormat => "unsupported_format",
             Self::KeepsChanging => "changed",
             Self::Missing => "missing_file",

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `upload` | `file`, `name`, `bytes` |
 //! | `create` | `batch` (null if refused), `file`, `metadata`, `refused` (null or the words) |
+//! | `enqueue` | `batch`, `tokens`, `sum` of all enqueued tokens with it; only where there is a limit |
 //! | `cancel` | `batch` |
 //! | `delete` | `file` |
 //! | `fetch` | `file`, `offset` |
@@ -42,6 +43,11 @@ pub(crate) enum Entry<'a> {
         file: Option<&'a str>,
         metadata: Option<&'a BTreeMap<String, String>>,
         refused: Option<&'a str>,
+    },
+    Enqueue {
+        batch: &'a str,
+        tokens: u64,
+        sum: u64,
     },
     Cancel {
         batch: &'a str,

@@ -195,7 +195,13 @@ impl Books {
             }
             desk.index = Some(Arc::new(index));
         }
-        self.commit(now, Request::Read { id: batch.to_owned(), verdict }).map(drop)
+        self.commit(now, Request::Read { id: batch.to_owned(), verdict })?;
+        let tokens =
+            self.service.batch(batch).and_then(|record| record.verdict.as_ref()).map(|read| read.enqueued_tokens);
+        let sum = self.service.enqueued_tokens();
+        tokens
+            .filter(|tokens| *tokens > 0)
+            .map_or(Ok(()), |tokens| self.bill(now, &Entry::Enqueue { batch, tokens, sum }))
     }
 
     /// Hands back an answered line.

@@ -181,7 +181,8 @@ impl Service {
         vec![Event::BatchRead { batch: id, verdict }]
     }
 
-    fn enqueued_tokens(&self) -> u64 {
+    /// Estimated prompt tokens of all open batches.
+    pub(crate) fn enqueued_tokens(&self) -> u64 {
         self.open_batches().filter_map(|batch| batch.verdict.as_ref()).map(|verdict| verdict.enqueued_tokens).sum()
     }
 

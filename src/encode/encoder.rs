@@ -5,11 +5,11 @@ use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::{mpsc, watch};
 
 use super::line::Framer;
-use super::pack::{Candidate, Limits, OpenPlan, Outside};
+use super::pack::{self, Candidate, Limits, OpenPlan, Outside};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
-use crate::domain::image::OwedImage;
+use crate::domain::image::{OwedImage, Reason};
 use crate::domain::shard::{NewShard, SealReason};
-use crate::domain::tokens;
+use crate::domain::tokens::Counting;
 use crate::kit::clock::Clock;
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
@@ -23,8 +23,10 @@ use crate::message::{ImageFound, NoMoreImages, NoMoreShards, ShardSealed};
 /// What plans are made with.
 #[derive(Clone, Debug)]
 pub struct EncoderOptions {
-    /// Upper bounds of a shard.
+    /// Upper bounds of a shard; a queue limit that the ledger knows narrows the tokens further.
     pub limits: Limits,
+    /// How the tokens of a line are estimated.
+    pub counting: Counting,
     /// The run that pays.
     pub run: RunId,
     /// The recipe's row.
@@ -58,6 +60,10 @@ struct Work {
     over: Recipient<NoMoreShards>,
     meter: EdgeMeter,
     plan: OpenPlan,
+    /// Bounds of the open plan.
+    limits: Limits,
+    /// Estimated tokens that the provider enqueues at most, when the plan was begun.
+    queue_limit: Option<u64>,
 }
 
 impl Encoder {
@@ -75,7 +81,9 @@ impl Encoder {
         let (intake, inputs) = mpsc::channel(1);
         let (shards, over) = next;
         let plan = OpenPlan::default();
-        let work = Work { options, ledger, clock, intake: inputs, shards, over, meter, plan };
+        let limits = options.limits;
+        let work =
+            Work { options, ledger, clock, intake: inputs, shards, over, meter, plan, limits, queue_limit: None };
         Self { intake, work: Some(work), faults, guard }
     }
 }
@@ -116,7 +124,7 @@ impl Work {
         let mut standing = self.ledger.standing();
         loop {
             self.seal_if_due(&mut standing).await?;
-            let deadline = self.plan.age_deadline(&self.options.limits).unwrap_or(i64::MAX);
+            let deadline = self.plan.age_deadline(&self.limits).unwrap_or(i64::MAX);
             let clock = self.clock.clone();
             tokio::select! {
                 input = self.intake.recv() => match input {
@@ -139,11 +147,19 @@ impl Work {
         let next = Candidate {
             image: image.id,
             bytes: frame.line_bytes(image.stamp.bytes),
-            tokens: tokens::estimate(image.pixels, self.options.framer.prompt_bytes()),
+            tokens: self.options.counting.line(image.pixels, self.options.framer.prompt_bytes()),
             first: image.first,
         };
-        if let Some(reason) = self.plan.full_for(&next, &self.options.limits) {
+        if let Some(reason) = self.plan.full_for(&next, &self.limits) {
             self.seal(reason).await?;
+        }
+        if self.plan.is_empty() {
+            // Refusals teach the limit while plans are made: each new one knows the newest.
+            self.queue_limit = self.ledger.token_limit(self.options.run, self.options.recipe).await?;
+            self.limits.tokens = pack::token_limit(self.options.limits.tokens, self.queue_limit);
+        }
+        if self.queue_limit.is_some_and(|limit| next.tokens > limit) {
+            return Ok(self.ledger.cannot_ask(image.id, Reason::OverAllowance).await?);
         }
         self.plan.push(&next, self.clock.now());
         Ok(())
@@ -152,7 +168,7 @@ impl Work {
     async fn seal_if_due(&mut self, standing: &mut watch::Receiver<Standing>) -> Result<(), AnyFault> {
         let now = *standing.borrow_and_update();
         let outside = Outside { walking: now.walking, owed: now.owed, packed: now.packed, eager: self.options.eager };
-        match self.plan.due(&outside, &self.options.limits, self.clock.now()) {
+        match self.plan.due(&outside, &self.limits, self.clock.now()) {
             Some(reason) => self.seal(reason).await,
             None => Ok(()),
         }

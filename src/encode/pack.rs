@@ -17,6 +17,13 @@ pub struct Limits {
     pub age_ms: Millis,
 }
 
+/// Tokens of a shard: what the settings say, and half of the queue's limit, so that two shards fit. 0 = no limit.
+#[must_use]
+pub fn token_limit(settings: u64, queue: Option<u64>) -> u64 {
+    let half = queue.map(|limit| (limit / 2).max(1));
+    [Some(settings).filter(|limit| *limit > 0), half].into_iter().flatten().min().unwrap_or(0)
+}
+
 /// What one image adds to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -169,6 +176,14 @@ mod tests {
         ];
         for (plan, next, expected) in cases {
             assert_eq!(plan.full_for(&next, &LIMITS), expected, "{next:?}");
+        }
+    }
+
+    #[test]
+    fn two_shards_fit_into_the_queue() {
+        let cases = [((0, None), 0), ((70, None), 70), ((0, Some(90)), 45), ((30, Some(90)), 30), ((0, Some(1)), 1)];
+        for ((settings, queue), expected) in cases {
+            assert_eq!(token_limit(settings, queue), expected, "{settings} {queue:?}");
         }
     }
 

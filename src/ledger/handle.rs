@@ -8,12 +8,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
 use super::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
-    Standing, Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run,
+    Settled, Standing, Unswept,
 };
 use super::store::Store;
-use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
+use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
 use crate::domain::image::{Found, Reason};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
@@ -166,16 +166,21 @@ impl Ledger {
         self.gathered(move |store| store.content_seen(&images)).await
     }
 
-    /// sealed → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
+    /// sealed or uploaded → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
     /// good when it has changed three times.
     pub async fn dissolve(&self, shard: ShardId, culprit: Option<Culprit>) -> Result<()> {
         self.gathered(move |store| store.dissolve(shard, culprit.as_ref())).await
     }
 
     // ---- paying
-    /// uploaded → opening: the intent, written before the request.
-    pub async fn intend(&self, shard: ShardId) -> Result<Intent> {
+    /// uploaded → opening: the intent, written before the request, if the queue of its model has room.
+    pub async fn intend(&self, shard: ShardId) -> Result<Admission> {
         self.at_once(move |store| store.intend(shard)).await
+    }
+
+    /// Most estimated tokens that may be enqueued for the model of `recipe` in the account of `run`, as far as known.
+    pub async fn token_limit(&self, run: RunId, recipe: RecipeId) -> Result<Option<u64>> {
+        self.gathered(move |store| store.token_limit(run, recipe)).await
     }
 
     /// The intent of a shard that is opening.
@@ -194,9 +199,9 @@ impl Ledger {
         self.at_once(move |store| store.opened(batch, &id, expires_at, adopted)).await
     }
 
-    /// opening → refused, shard uploaded: surely nothing was created. Not again before `not_before` (unix ms).
-    pub async fn not_created(&self, batch: BatchNo, refusal: Refusal, not_before: i64) -> Result<()> {
-        self.at_once(move |store| store.not_created(batch, &refusal, not_before)).await
+    /// opening → refused, shard uploaded: surely nothing was created.
+    pub async fn not_created(&self, batch: BatchNo, refusal: Refusal, hold: Hold) -> Result<()> {
+        self.at_once(move |store| store.not_created(batch, &refusal, hold)).await
     }
 
     /// Notes that it is unknown whether the batch exists.
@@ -231,8 +236,8 @@ impl Ledger {
     }
 
     /// ended → refused, shard uploaded: turned away, the same file is opened again later.
-    pub async fn turned_away(&self, batch: BatchNo, not_before: i64) -> Result<()> {
-        self.at_once(move |store| store.turned_away(batch, not_before)).await
+    pub async fn turned_away(&self, batch: BatchNo, hold: Hold) -> Result<()> {
+        self.at_once(move |store| store.turned_away(batch, hold)).await
     }
 
     /// Batches that ended and are not settled, those that expire first first.

@@ -9,7 +9,7 @@
 //!         Packed ──deep cleaning──► Rough
 //!         Done | Rough | Failed | Skipped ──`retry`, or the file changed──► Owed
 //! shard   open plan ──seal──► Sealed ──body sent whole──► Uploaded ──intent──► Opening ──batch known──► Spent ──settled──► Gone
-//!         Sealed ──a file changed or cannot be read──► Dissolved
+//!         Sealed ──a file changed or cannot be read──► Dissolved          Sealed | Uploaded ──above the queue's limit──► Dissolved
 //!         Opening ──surely not created──► Uploaded           Spent ──batch turned away──► Uploaded
 //!         Opening ──batch void──► Sealed (no input file)
 //! batch   Opening ──answered or adopted──► Open ──terminal status──► Ended ──raw on disk──► Fetched ──every line──► Settled
@@ -130,7 +130,7 @@ fn shard(from: Option<ShardState>, to: ShardState) -> bool {
     match from {
         None => to == Sealed,
         Some(Sealed) => matches!(to, Uploaded | Dissolved),
-        Some(Uploaded) => to == Opening,
+        Some(Uploaded) => matches!(to, Opening | Dissolved),
         Some(Opening) => matches!(to, Spent | Uploaded | Sealed),
         Some(Spent) => matches!(to, Uploaded | Gone),
         Some(Gone | Dissolved) => false,

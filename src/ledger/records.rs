@@ -31,6 +31,8 @@ pub struct Standing {
     pub sealed: u64,
     /// Shards that came back to be opened again; only ever rises within one life of the keeper.
     pub shards_returned: u64,
+    /// Batches that left the provider's queue of tokens; only ever rises within one life of the keeper.
+    pub queue_left: u64,
     /// Batches at the provider that have not ended.
     pub batches_open: u64,
     /// Batches that ended and are not settled.
@@ -224,4 +226,20 @@ pub struct Allowed {
     pub attempts: u32,
     /// Requests that never ran.
     pub returns: u32,
+    /// Tokens that may be enqueued for one model, if the settings say so; a limit that the provider names counts as well.
+    pub enqueued_tokens: Option<u64>,
+}
+
+/// How long a shard that was refused for now is held back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Hold {
+    /// Until then (unix milliseconds).
+    Until(i64),
+    /// The queue of its model is full: everything of that model waits, each time longer.
+    Queue {
+        /// The limit that the provider named.
+        limit: Option<u64>,
+        /// A random number from 0 to 1 that spreads the pauses.
+        spread: f64,
+    },
 }

@@ -3,8 +3,8 @@
 //! A verb runs inside a transaction that the keeper opens and commits ([`Frame`]); the caller hears of it after the
 //! commit. Times are stamped by the store's own clock.
 
-use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
+use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
 use crate::domain::image::{Found, Reason};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
@@ -12,8 +12,8 @@ use crate::kit::hash::Short;
 
 use super::LedgerError;
 use super::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
-    Standing, Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run,
+    Settled, Standing, Unswept,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -74,19 +74,21 @@ pub trait Store: Frame + Send {
     fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()>;
     /// Keeps BLAKE3 of images, taken while they streamed.
     fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()>;
-    /// sealed → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
+    /// sealed or uploaded → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
     /// good when it has changed three times.
     fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
 
     // ---- paying
-    /// uploaded → opening: the intent, written before the request.
-    fn intend(&mut self, shard: ShardId) -> Result<Intent>;
+    /// uploaded → opening: the intent, written before the request, if the queue of its model has room.
+    fn intend(&mut self, shard: ShardId) -> Result<Admission>;
+    /// Most estimated tokens that may be enqueued for the model of `recipe` in the account of `run`, as far as known.
+    fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
     /// The intent of a shard that is opening.
     fn intent(&mut self, shard: ShardId) -> Result<Intent>;
     /// opening → open, shard spent.
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
-    /// opening → refused, shard uploaded: surely nothing was created. Not again before `not_before` (unix ms).
-    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, not_before: i64) -> Result<()>;
+    /// opening → refused, shard uploaded: surely nothing was created.
+    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()>;
     /// Notes that it is unknown whether the batch exists.
     fn doubted(&mut self, batch: BatchNo) -> Result<()>;
     /// Notes that the input file is deleted, so that no late request can succeed.
@@ -103,7 +105,7 @@ pub trait Store: Frame + Send {
     fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch>;
     /// ended → refused, shard uploaded: turned away, the same file is opened again later. [`LedgerError::Stale`] if a stray
     /// of the shard has answered or may: then it is settled like any other.
-    fn turned_away(&mut self, batch: BatchNo, not_before: i64) -> Result<()>;
+    fn turned_away(&mut self, batch: BatchNo, hold: Hold) -> Result<()>;
     /// Batches that ended and are not settled, those that expire first first.
     fn ended_batches(&mut self) -> Result<Vec<EndedBatch>>;
     /// ended → fetched: both raw files are on disk.

@@ -23,7 +23,7 @@ use crate::poll::pace::Pace;
 use crate::poll::poller::{Looks, Poller, PollerOptions, PollerSeams};
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Scanner, ScannerOptions};
-use crate::settings::{Fence, Unicode};
+use crate::settings::{Fence, Unicode, models};
 use crate::upload::send::{SendOptions, Sender};
 use crate::upload::uploader::{Uploader, UploaderSeams};
 
@@ -83,6 +83,7 @@ fn front_half(
             tokens: settings.shard.max_shard_tokens.unwrap_or(0),
             age_ms: millis(settings.shard.seal_age),
         },
+        counting: models::counting(&mission.recipe.model, &mission.recipe.parameters.detail),
         run: world.run,
         recipe: world.recipe,
         framer: world.framer.clone(),
@@ -130,6 +131,7 @@ fn uploader(
             wait_for_file: settings.provider.wait_for_file,
             wait_out: (settings.provider.fence == Fence::Wait)
                 .then(|| settings.provider.window_length() + LATEST_START),
+            queue_drains: mission.mode == Mode::Run { once: false },
         },
         provider: Arc::clone(&world.provider),
         ledger: world.ledger.clone(),
@@ -139,6 +141,7 @@ fn uploader(
         stop: world.stop.clone(),
         news: world.news.clone(),
         unreached_since: Arc::default(),
+        queue_told: Arc::default(),
     };
     let seams = UploaderSeams {
         sender,
@@ -187,6 +190,7 @@ fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poll
         stop: world.stop.clone(),
         news: world.news.clone(),
         slots: world.slots.clone(),
+        layout: mission.layout.clone(),
     };
     let next = (recipient(&extractor), recipient(&extractor));
     Ok(start(Poller::new(options, seams, next, world.meters.extract.clone(), faults, world.guard("poller"))))

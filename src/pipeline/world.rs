@@ -137,7 +137,11 @@ impl World {
 
 fn open_ledger(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<(Ledger, KeeperThread), Fault> {
     let retry = &mission.settings.retry;
-    let allowed = Allowed { attempts: retry.max_attempts, returns: retry.max_returns };
+    let allowed = Allowed {
+        attempts: retry.max_attempts,
+        returns: retry.max_returns,
+        enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
+    };
     private_folder(&mission.layout.batch).map_err(Fault::Disk)?;
     let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed).map_err(Fault::Ledger)?;
     let guard = ExitGuard::new("keeper", notices.clone());

@@ -1,6 +1,7 @@
 //! The Poller: the actor that waits. It looks at all open batches together: one list request serves a hundred of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
@@ -11,6 +12,7 @@ use super::pace::Pace;
 use super::status;
 use crate::domain::batch::{BatchEnd, OpenBatch};
 use crate::domain::ids::{BatchId, BatchNo};
+use crate::domain::layout::Layout;
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Budget, Lease};
 use crate::kit::clock::{Clock, Millis, millis};
@@ -22,7 +24,7 @@ use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
-use crate::ledger::records::Ending;
+use crate::ledger::records::{Ending, Hold};
 use crate::message::{BatchEnded, BatchOpened, NoMoreBatches, NoMoreEnds};
 use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
@@ -91,6 +93,7 @@ struct Work {
     news: News,
     faults: Faults,
     slots: Budget,
+    layout: Layout,
     intake: mpsc::Receiver<Input>,
     ends: Recipient<BatchEnded>,
     over: Recipient<NoMoreEnds>,
@@ -119,6 +122,8 @@ pub struct PollerSeams {
     pub news: News,
     /// Open batches.
     pub slots: Budget,
+    /// Names of files.
+    pub layout: Layout,
 }
 
 impl Poller {
@@ -133,7 +138,7 @@ impl Poller {
         guard: ExitGuard,
     ) -> Self {
         let (intake, inputs) = mpsc::channel(1);
-        let PollerSeams { provider, ledger, clock, stop, news, slots } = seams;
+        let PollerSeams { provider, ledger, clock, stop, news, slots, layout } = seams;
         let (ends, over) = next;
         let work = Work {
             options,
@@ -144,6 +149,7 @@ impl Poller {
             news,
             faults: faults.clone(),
             slots,
+            layout,
             intake: inputs,
             ends,
             over,
@@ -332,8 +338,18 @@ impl Work {
         if batch.end == BatchEnd::TurnedAway {
             // Nothing ran; the same input file is opened again later. The slot is free meanwhile.
             self.turned_away += 1;
-            let pause = TURNED_AWAY.pause(self.turned_away, random::unit());
-            match self.ledger.turned_away(no, self.clock.now() + millis(pause)).await {
+            let hold = match &batch.refusal {
+                Some(refusal) if refusal.is_queue_full() => {
+                    Hold::Queue { limit: refusal.queue_limit(), spread: random::unit() }
+                }
+                _ => Hold::Until(self.clock.now() + millis(TURNED_AWAY.pause(self.turned_away, random::unit()))),
+            };
+            // Before the ledger forgets it: a notice of a batch that is no more would lie there for ever.
+            match std::fs::remove_file(self.layout.notice(batch.id.as_str())) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause.into()),
+                _ => {}
+            }
+            match self.ledger.turned_away(no, hold).await {
                 // A second batch of its shard answers: the ordinary road leads there, and asks for the rest again.
                 Err(LedgerError::Stale(why)) => tracing::debug!(batch = %batch.id, why, "settled instead"),
                 turned => return Ok(turned?),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::policy::{ANSWERS, Answer, Body};
+use crate::domain::batch::Refusal;
 use crate::kit::redact::redacted;
 
 /// Longest pause that a server may ask for.
@@ -94,6 +95,12 @@ impl Failure {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self.kind, Kind::Unreached | Kind::Doubt | Kind::Busy | Kind::QueueFull)
+    }
+
+    /// Code and words, as they are kept.
+    #[must_use]
+    pub fn as_refusal(&self) -> Refusal {
+        Refusal { code: self.code.clone(), message: self.message.clone(), line: None }
     }
 
     /// Whether the whole run has to stop.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::failure::Kind;
-use crate::domain::batch::Refusal;
+use crate::domain::batch::{QUEUE_CODES, QUEUE_WORDS, Refusal};
 
 /// What a refusal speaks of: any of these codes, or any of these words in its message.
 #[derive(Debug)]
@@ -33,11 +33,8 @@ pub const MONEY: Topic = Topic {
     words: &[],
 };
 
-/// The queue of tokens or batches is full; the code is not always there.
-pub const QUEUE: Topic = Topic {
-    codes: &["token_limit_exceeded"],
-    words: &["enqueued token limit", "enqueued request limit", "number of enqueued tokens"],
-};
+/// The queue of tokens or batches is full.
+pub const QUEUE: Topic = Topic { codes: &QUEUE_CODES, words: &QUEUE_WORDS };
 
 /// The input file is not visible: not yet, or no longer.
 pub const NO_FILE: Topic = Topic { codes: &[], words: &["cannot find file"] };

@@ -48,6 +48,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
         shard: shard(&get),
         batch: Batch {
             max_open_batches: get.small("batch.max_open_batches"),
+            max_enqueued_tokens: Some(get.count("batch.max_enqueued_tokens")).filter(|tokens| *tokens > 0),
             poll_interval: get.span("batch.poll_interval"),
             max_poll_interval: get.span("batch.max_poll_interval"),
             results_expire_after: get.optional_span("batch.results_expire_after"),

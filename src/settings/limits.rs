@@ -101,6 +101,7 @@ pub(super) const KEYS: &[Key] = &[
     key("shard.max_bodies", Kind::Count(1, 16)),
     key("shard.spool", Kind::Switch),
     key("batch.max_open_batches", Kind::Count(1, 10_000)),
+    key("batch.max_enqueued_tokens", Kind::Count(0, u64::MAX)),
     key("batch.poll_interval", Kind::Span(50, HOUR)),
     key("batch.max_poll_interval", Kind::Span(50, HOUR)),
     key("batch.results_expire_after", Kind::SpanOrNone(HOUR, 30 * DAY)),

@@ -269,6 +269,8 @@ pub struct Shard {
 pub struct Batch {
     /// Batches open at once.
     pub max_open_batches: u32,
+    /// Tokens that may be enqueued for one model; None means as the provider says.
+    pub max_enqueued_tokens: Option<u64>,
     /// First look after this long.
     pub poll_interval: Duration,
     /// Longest time between looks.

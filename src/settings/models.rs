@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::domain::tokens::{Counting, Detail, ImageRule};
+
 const TABLE: &str = include_str!("../../config/models.toml");
 
 #[derive(Debug, Deserialize)]
@@ -23,8 +25,8 @@ pub struct Model {
     pub input: f64,
     /// USD per million output tokens through Batch.
     pub output: f64,
-    /// How images are counted, in words.
-    pub image: String,
+    /// How images are counted.
+    pub image: ImageRule,
 }
 
 fn table() -> Table {
@@ -37,6 +39,12 @@ fn table() -> Table {
 pub fn find(name: &str) -> Option<Model> {
     let plain = without_date(name);
     table().model.into_iter().find(|model| model.name == name || model.name == plain)
+}
+
+/// How the images of `model` are counted at `detail` (a word of the API).
+#[must_use]
+pub fn counting(model: &str, detail: &str) -> Counting {
+    Counting::new(find(model).map(|model| model.image), Detail::from_word(detail))
 }
 
 /// The day on which prices were read.

@@ -6,6 +6,7 @@
 //! *Bound*: 8 shards in hand; slots, then bodies. *If it crashes here*: an intent without an answer is doubt, and doubt is
 //! resolved before anything is paid again.
 
+mod admit;
 pub mod adopt;
 mod deliver;
 pub mod journal;

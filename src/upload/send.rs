@@ -2,6 +2,7 @@
 //! next process's are the same road.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,12 +21,12 @@ use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
+use crate::ledger::records::Hold;
 use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
 
 pub(super) const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-const QUEUE_PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 
 /// What batches are created with.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct SendOptions {
     pub wait_for_file: bool,
     /// Where a deletion is no fence: how long a lost create is looked for before a second one.
     pub wait_out: Option<Duration>,
+    /// Whether this program waits for batches to end, so that a full queue drains.
+    pub queue_drains: bool,
 }
 
 /// Why a shard cannot go on now; what it had reached is in the ledger.
@@ -87,6 +90,8 @@ pub enum Sent {
     Open(Vec<OpenBatch>),
     /// Nothing is left to send: dissolved, or somebody else's by now.
     Nothing,
+    /// The provider's queue has no room, and nobody here waits for a batch to end.
+    NoRoom,
 }
 
 /// Everything a shard's journey needs.
@@ -110,6 +115,8 @@ pub struct Sender {
     pub news: News,
     /// Since when the provider has not been reached, over all shards.
     pub unreached_since: Arc<Mutex<Option<Millis>>>,
+    /// Whether people know that the queue is full.
+    pub queue_told: Arc<AtomicBool>,
 }
 
 impl Sender {
@@ -132,8 +139,8 @@ impl Sender {
                 }
                 ShardState::Uploaded => {
                     self.until_ready(&shard).await?;
-                    if let Some(open) = self.create(&shard).await? {
-                        return Ok(Sent::Open(open));
+                    if let Some(sent) = self.admit(&shard).await? {
+                        return Ok(sent);
                     }
                 }
                 ShardState::Opening => {
@@ -148,9 +155,8 @@ impl Sender {
         }
     }
 
-    /// uploaded → opening → open: pays once.
-    async fn create(&self, shard: &ShardFacts) -> Result<Option<Vec<OpenBatch>>, SendError> {
-        let intent = self.ledger.intend(shard.id).await?;
+    /// opening → open: pays once.
+    pub(super) async fn create(&self, shard: &ShardFacts, intent: Intent) -> Result<Option<Vec<OpenBatch>>, SendError> {
         crash::point("intent.recorded");
         journal::append(&self.layout, self.clock.now(), "intent", shard, &intent, None)?;
         crash::point("create.before");
@@ -213,20 +219,21 @@ impl Sender {
             self.ledger.fenced(intent.no).await?;
             return self.voided(shard, intent).await;
         }
-        let pauses = if failure.kind == Kind::QueueFull { QUEUE_PAUSES } else { PAUSES };
-        let pause = failure.retry_after.unwrap_or_else(|| pauses.pause(intent.attempt, random::unit()));
-        let refusal = Refusal { code: failure.code.clone(), message: failure.message.clone(), line: None };
-        self.ledger.not_created(intent.no, refusal, self.clock.now() + millis(pause)).await?;
+        let refusal = failure.as_refusal();
+        let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(intent.attempt, random::unit()));
+        let hold = match failure.kind {
+            Kind::QueueFull => Hold::Queue { limit: refusal.queue_limit(), spread: random::unit() },
+            _ => Hold::Until(self.clock.now() + millis(pause)),
+        };
+        let limit = refusal.queue_limit();
+        self.ledger.not_created(intent.no, refusal, hold).await?;
         journal::append(&self.layout, self.clock.now(), "refused", shard, intent, None)?;
         match failure.kind {
             Kind::Unreached => self.still_unreached(failure),
             Kind::Busy | Kind::NoSuchFile => Ok(()),
             Kind::QueueFull => {
-                self.news.warn(
-                    "E309",
-                    format!("the queue at {} is full: {}", failure.host, failure.message),
-                    "nothing to do: the next batch goes when one ends",
-                );
+                tracing::info!(%failure, "the queue is full");
+                self.tell_queue_full(limit);
                 Ok(())
             }
             _ => Err(failure.into()),
@@ -276,8 +283,12 @@ impl Sender {
                     message: "the batch failed".to_owned(),
                     line: None,
                 });
-                let pause = PAUSES.pause(intent.attempt, random::unit());
-                self.ledger.not_created(intent.no, refusal, self.clock.now() + millis(pause)).await?;
+                let hold = if refusal.is_queue_full() {
+                    Hold::Queue { limit: refusal.queue_limit(), spread: random::unit() }
+                } else {
+                    Hold::Until(self.clock.now() + millis(PAUSES.pause(intent.attempt, random::unit())))
+                };
+                self.ledger.not_created(intent.no, refusal, hold).await?;
                 Ok(None)
             }
         }

@@ -18,6 +18,7 @@ use crate::kit::budget::{Budget, Closed, Lease};
 use crate::kit::edge::{EdgeMeter, give, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::news::News;
 use crate::kit::stop::{Stop, StopLevel, StopSwitch};
 use crate::ledger::records::Standing;
 use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
@@ -263,17 +264,14 @@ async fn journey(
         slot(&seams, &full).await
     };
     match slot {
-        Ok(slot) => (id, open(seams, waiting, slot).await),
+        Ok(slot) => (id, open(seams, &full, waiting, slot).await),
         Err(Closed) => (id, Ok(Vec::new())),
     }
 }
 
 async fn slot(seams: &UploaderSeams, full: &Cell<bool>) -> Result<Lease, Closed> {
     if seams.drain_when_full.is_some() && seams.slots.free() == 0 {
-        if !full.replace(true) {
-            let news = &seams.sender.news;
-            news.warn("E309", "as many batches are open as may be", "the rest is sent by the next upload or run");
-        }
+        tell_full(&seams.sender.news, full, "as many batches are open as may be");
         return Err(Closed);
     }
     tokio::select! {
@@ -282,7 +280,19 @@ async fn slot(seams: &UploaderSeams, full: &Cell<bool>) -> Result<Lease, Closed>
     }
 }
 
-async fn open(seams: UploaderSeams, waiting: Waiting, slot: Lease) -> Result<Vec<BatchOpened>, SendError> {
+/// Nothing new is begun from here on; said once.
+fn tell_full(news: &News, full: &Cell<bool>, why: &str) {
+    if !full.replace(true) {
+        news.warn("E309", why, "the rest is sent by the next upload or run");
+    }
+}
+
+async fn open(
+    seams: UploaderSeams,
+    full: &Cell<bool>,
+    waiting: Waiting,
+    slot: Lease,
+) -> Result<Vec<BatchOpened>, SendError> {
     let UploaderSeams { sender, slots, .. } = seams;
     // Facts from the ledger, not from the message: a backlog read and a message may name the same shard.
     let facts = sender.ledger.shard(waiting.shard.id).await?;
@@ -293,5 +303,9 @@ async fn open(seams: UploaderSeams, waiting: Waiting, slot: Lease) -> Result<Vec
             Ok(batches.into_iter().zip(leases).map(|(batch, slot)| BatchOpened::new(batch, slot)).collect())
         }
         Sent::Nothing => Ok(Vec::new()),
+        Sent::NoRoom => {
+            tell_full(&sender.news, full, "the provider's queue of tokens is full");
+            Ok(Vec::new())
+        }
     }
 }

@@ -18,5 +18,6 @@ mod kill;
 mod modes;
 mod paid;
 mod providers;
+mod queue;
 mod relay;
 mod resume;

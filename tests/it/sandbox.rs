@@ -31,6 +31,8 @@ pub(crate) struct Weather {
     pub(crate) line_delay: Duration,
     /// Models that exist there; empty = every name is taken.
     pub(crate) models: Vec<String>,
+    /// Tokens that may be enqueued.
+    pub(crate) enqueued_tokens: Option<u64>,
 }
 
 impl Sandbox {
@@ -51,6 +53,7 @@ impl Sandbox {
         options.bill = Some(sandbox.bill());
         options.scenario = weather.scenario;
         options.limits.models = weather.models;
+        options.limits.enqueued_tokens = weather.enqueued_tokens;
         options.pace = Pace { line_delay: weather.line_delay, ..Pace::default() };
         sandbox.server = Some(emulator::start(options).expect("the emulator starts"));
         for (key, value) in [

@@ -24,6 +24,12 @@ pub(crate) fn count(bill: &Path, what: &str) -> usize {
     entries(bill).iter().filter(|entry| entry["what"] == what).count()
 }
 
+/// The largest sum of enqueued tokens at any moment, and the number of batches that were enqueued.
+pub(crate) fn most_enqueued(bill: &Path) -> (u64, usize) {
+    let sums: Vec<u64> = entries(bill).iter().filter_map(|entry| entry["sum"].as_u64()).collect();
+    (sums.iter().copied().max().unwrap_or_default(), sums.len())
+}
+
 fn entries(bill: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(bill).unwrap_or_default();
     // The last line may be on its way.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::bad_image;
 use crate::domain::image::Pixels;
-use crate::domain::tokens;
+use crate::domain::tokens::{self, Counting};
 use crate::emulator::refusal::Refusal;
 use crate::kit::base64;
 
@@ -175,10 +175,8 @@ impl<'a> ChatRequest<'a> {
     #[must_use]
     pub fn prompt_tokens(&self) -> u64 {
         let words = (self.system.len() + self.user.len()) as u64;
-        let blank = Pixels { width: 1, height: 1 };
-        let text_alone = tokens::estimate(blank, words) - tokens::estimate(blank, 0) + 1;
-        let images = self.images.iter().filter_map(Image::pixels).map(|pixels| tokens::estimate(pixels, 0) - 1);
-        text_alone + images.sum::<u64>()
+        let images = self.images.iter().filter_map(Image::pixels).map(|pixels| Counting::default().image(pixels));
+        tokens::text(words) + images.sum::<u64>()
     }
 }
 

@@ -54,6 +54,8 @@ impl Books {
         let open = |state| state == BatchState::Open;
         let ended = |state| matches!(state, BatchState::Ended | BatchState::Fetched);
         let standing = &mut self.standing;
+        let queued = |state| matches!(state, BatchState::Opening | BatchState::Open);
+        standing.queue_left += u64::from(from.is_some_and(queued) && !queued(to));
         standing.batches_open = stepped(standing.batches_open, from.is_some_and(open), open(to));
         standing.batches_ended = stepped(standing.batches_ended, from.is_some_and(ended), ended(to));
         Ok(())

@@ -2,17 +2,17 @@
 
 use rusqlite::params;
 
-use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::paying::{hold_back, move_shard, unanswered};
 use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, int, open_batch, refusal_text};
 use super::settling::Closing;
 use super::shards::moved;
+use super::{SqliteStore, admission};
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
-use crate::ledger::records::{Ending, RawFile, Unswept};
+use crate::ledger::records::{Ending, Hold, RawFile, Unswept};
 
 /// Word for word the condition of the index `batch_todo`: without it, every batch there ever was would be read.
 const LIVING: &str = "b.state IN ('opening', 'open', 'ended', 'fetched')";
@@ -74,11 +74,15 @@ pub(super) fn ended(store: &mut SqliteStore, batch: BatchNo, ending: &Ending) ->
     moved(changed, || format!("batch {batch} is not open"))?;
     store.books.batch(Some(BatchState::Open), BatchState::Ended, BatchFacts::default())?;
     events::append(store, "ended", batch, ending.end.word())?;
-    one_ended(store, batch)
+    let ended = one_ended(store, batch)?;
+    if !matches!(ending.end, BatchEnd::TurnedAway | BatchEnd::Refused | BatchEnd::Vanished) {
+        admission::queue_moves(store, ended.shard)?;
+    }
+    Ok(ended)
 }
 
 /// ended → refused, shard uploaded: turned away. A stray that is turned away moves no shard.
-pub(super) fn turned_away(store: &mut SqliteStore, batch: BatchNo, not_before: i64) -> Outcome<()> {
+pub(super) fn turned_away(store: &mut SqliteStore, batch: BatchNo, hold: Hold) -> Outcome<()> {
     let closing = Closing::of(store, batch)?;
     closing.move_to(store, BatchState::Refused)?;
     events::append(store, "turned_away", About { shard: Some(closing.shard), batch: Some(batch), image: None }, "")?;
@@ -87,7 +91,7 @@ pub(super) fn turned_away(store: &mut SqliteStore, batch: BatchNo, not_before: i
     }
     unanswered(store, closing.shard)?;
     move_shard(store, closing.shard, ShardState::Spent, ShardState::Uploaded)?;
-    hold_back(store, closing.shard, not_before)
+    hold_back(store, closing.shard, hold)
 }
 
 /// ended → fetched: both raw files are on disk.

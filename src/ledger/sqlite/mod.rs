@@ -3,6 +3,7 @@
 //! Statements are prepared once and cached, values are bound. A move is `UPDATE … WHERE id = ? AND state = ?` and must
 //! change exactly one row; the table of moves is asked as well (`books`), and the schema's triggers are the last guard.
 
+mod admission;
 mod books;
 mod collecting;
 mod enrol;

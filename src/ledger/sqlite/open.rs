@@ -241,6 +241,7 @@ pub(in crate::ledger) fn standing(connection: &Connection) -> Outcome<Standing> 
         shards_waiting: count(shards.values().sum()),
         sealed: of(&shards, "sealed"),
         shards_returned: 0,
+        queue_left: 0,
         batches_open: of(&batches, "open"),
         batches_ended: of(&batches, "ended") + of(&batches, "fetched"),
     })

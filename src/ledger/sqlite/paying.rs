@@ -2,26 +2,31 @@
 
 use rusqlite::{Row, params};
 
-use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::{OPEN_BATCH, column, open_batch, refusal_text};
 use super::shards::moved;
-use crate::domain::batch::{Intent, OpenBatch, Refusal};
+use super::{SqliteStore, admission};
+use crate::domain::batch::{Admission, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId, Tag};
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
+use crate::ledger::records::Hold;
 
-/// uploaded → opening: the intent, written before the request.
-pub(super) fn intend(store: &mut SqliteStore, shard: ShardId) -> Outcome<Intent> {
+/// uploaded → opening: the intent, written before the request. The sum that allows it and the row that adds to it are one
+/// transaction.
+pub(super) fn intend(store: &mut SqliteStore, shard: ShardId) -> Outcome<Admission> {
     const BATCH: &str = "INSERT INTO batch (shard_id, attempt, state, owner, epoch, input_file_id, intent_at)
         SELECT id, 1 + coalesce((SELECT max(attempt) FROM batch b WHERE b.shard_id = s.id AND b.stray = 0), 0), 'opening', ?2, ?3,
         input_file_id, ?4 FROM shard s WHERE id = ?1";
+    if let Some(no) = admission::refused(store, shard)? {
+        return Ok(no);
+    }
     move_shard(store, shard, ShardState::Uploaded, ShardState::Opening)?;
     let values = params![shard.0, store.owner, store.epoch, store.clock.now()];
     let no = BatchNo(store.connection.prepare_cached(BATCH)?.insert(values)?);
     store.books.batch(None, BatchState::Opening, BatchFacts::default())?;
     events::append(store, "intent", About { shard: Some(shard), batch: Some(no), image: None }, "")?;
-    intent(store, shard)
+    intent(store, shard).map(Admission::Granted)
 }
 
 /// The intent of a shard that is opening.
@@ -71,14 +76,14 @@ pub(super) fn opened(
 }
 
 /// opening → refused, shard uploaded: surely nothing was created.
-pub(super) fn not_created(store: &mut SqliteStore, batch: BatchNo, refusal: &Refusal, not_before: i64) -> Outcome<()> {
+pub(super) fn not_created(store: &mut SqliteStore, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Outcome<()> {
     let sql = "UPDATE batch SET state = 'refused', refusal = ?2, epoch = ?3 WHERE id = ?1 AND state = 'opening'";
     let refusal = refusal_text(refusal)?;
     let changed = store.connection.prepare_cached(sql)?.execute(params![batch.0, refusal, store.epoch])?;
     let shard = left_opening(store, batch, changed, BatchState::Refused)?;
     unanswered(store, shard)?;
     move_shard(store, shard, ShardState::Opening, ShardState::Uploaded)?;
-    hold_back(store, shard, not_before)?;
+    hold_back(store, shard, hold)?;
     events::append(store, "not_created", About { shard: Some(shard), batch: Some(batch), image: None }, &refusal)
 }
 
@@ -155,7 +160,11 @@ pub(super) fn move_shard(store: &mut SqliteStore, shard: ShardId, from: ShardSta
 }
 
 /// A shard that came back is not opened again before its time.
-pub(super) fn hold_back(store: &SqliteStore, shard: ShardId, not_before: i64) -> Outcome<()> {
+pub(super) fn hold_back(store: &SqliteStore, shard: ShardId, hold: Hold) -> Outcome<()> {
+    let not_before = match hold {
+        Hold::Until(until) => until,
+        Hold::Queue { limit, spread } => return admission::queue_was_full(store, shard, limit, spread),
+    };
     let sql = "UPDATE shard SET not_before = ?2 WHERE id = ?1";
     store.connection.prepare_cached(sql)?.execute([shard.0, not_before])?;
     Ok(())

@@ -82,7 +82,7 @@ CREATE TRIGGER image_move BEFORE UPDATE OF state ON image WHEN OLD.state <> NEW.
   'owed>failed', 'packed>done', 'packed>rough', 'packed>owed', 'packed>failed', 'rough>owed', 'done>owed', 'failed>owed', 'skipped>owed')
 BEGIN SELECT RAISE(ABORT, 'illegal move of an image'); END;
 CREATE TRIGGER shard_move BEFORE UPDATE OF state ON shard WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('sealed>uploaded',
-  'sealed>dissolved', 'uploaded>opening', 'opening>spent', 'opening>uploaded', 'opening>sealed', 'spent>uploaded', 'spent>gone')
+  'sealed>dissolved', 'uploaded>opening', 'uploaded>dissolved', 'opening>spent', 'opening>uploaded', 'opening>sealed', 'spent>uploaded', 'spent>gone')
 BEGIN SELECT RAISE(ABORT, 'illegal move of a shard'); END;
 CREATE TRIGGER batch_move BEFORE UPDATE OF state ON batch WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('opening>open',
   'opening>refused', 'opening>void', 'open>ended', 'ended>fetched', 'ended>settled', 'ended>refused', 'fetched>settled')

@@ -4,6 +4,7 @@ use rusqlite::{Row, params};
 
 use super::events;
 use super::fault::{Fault, Outcome};
+use super::paying::{move_shard, unanswered};
 use super::rows::{column, count, format, int, length, word};
 use super::{SqliteStore, images, runs};
 use crate::domain::ids::{FileId, ImageId, ShardId, Tag};
@@ -164,12 +165,15 @@ pub(super) fn spooled(store: &SqliteStore, shard: ShardId, hash: [u8; 16]) -> Ou
     moved(changed, || format!("shard {shard} is not sealed, or its body is not the one it was"))
 }
 
-/// sealed → dissolved: its images are owed again, nothing is counted against them but against the culprit.
+/// sealed or uploaded → dissolved, before anything was paid: its images are owed again, nothing is counted against them but
+/// against the culprit.
 pub(super) fn dissolve(store: &mut SqliteStore, shard: ShardId, culprit: Option<&Culprit>) -> Outcome<()> {
-    let sql = "UPDATE shard SET state = 'dissolved', epoch = ?2 WHERE id = ?1 AND state = 'sealed'";
-    let changed = store.connection.prepare_cached(sql)?.execute([shard.0, store.epoch])?;
-    moved(changed, || format!("shard {shard} is not sealed"))?;
-    store.books.shard(Some(ShardState::Sealed), ShardState::Dissolved)?;
+    let from = one(store, shard)?.state;
+    moved(usize::from(matches!(from, ShardState::Sealed | ShardState::Uploaded)), || {
+        format!("shard {shard} is not sealed or uploaded")
+    })?;
+    unanswered(store, shard)?;
+    move_shard(store, shard, from, ShardState::Dissolved)?;
     if let Some(culprit) = culprit {
         let sql = "SELECT 1 FROM image WHERE id = ?1 AND state = 'packed' AND shard_id = ?2";
         let here = store.connection.prepare_cached(sql)?.exists([culprit.image.0, shard.0])?;

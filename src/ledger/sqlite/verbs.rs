@@ -1,17 +1,17 @@
 //! The verbs, each one line to where its work is done. Here every fault gets the ledger's path.
 
 use super::fault::Outcome;
-use super::{SqliteStore, collecting, enrol, events, images, paying, runs, settling, shards, verdicts};
-use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
+use super::{SqliteStore, admission, collecting, enrol, events, images, paying, runs, settling, shards, verdicts};
+use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
 use crate::domain::image::{Found, Reason};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
 use crate::ledger::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
-    Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run,
+    Settled, Unswept,
 };
 use crate::ledger::store::Store;
 
@@ -104,8 +104,13 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn intend(&mut self, shard: ShardId) -> Result<Intent> {
+    fn intend(&mut self, shard: ShardId) -> Result<Admission> {
         let outcome = paying::intend(self, shard);
+        self.named(outcome)
+    }
+
+    fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>> {
+        let outcome = admission::limit_of(self, run, recipe);
         self.named(outcome)
     }
 
@@ -119,8 +124,8 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, not_before: i64) -> Result<()> {
-        let outcome = paying::not_created(self, batch, refusal, not_before);
+    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()> {
+        let outcome = paying::not_created(self, batch, refusal, hold);
         self.named(outcome)
     }
 
@@ -154,8 +159,8 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn turned_away(&mut self, batch: BatchNo, not_before: i64) -> Result<()> {
-        let outcome = collecting::turned_away(self, batch, not_before);
+    fn turned_away(&mut self, batch: BatchNo, hold: Hold) -> Result<()> {
+        let outcome = collecting::turned_away(self, batch, hold);
         self.named(outcome)
     }
 

@@ -1,5 +1,6 @@
 //! The store against its promises: single verbs, opening, and random commands beside a model.
 
+mod admission;
 mod model;
 mod opening;
 mod property;
@@ -8,6 +9,7 @@ mod verbs;
 use std::path::Path;
 
 use super::SqliteStore;
+use crate::domain::batch::{Admission, Intent};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Fate, Format, Found, Pixels, RelPath, Stamp};
 use crate::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
@@ -18,7 +20,7 @@ use crate::ledger::records::{Allowed, NewRun};
 use crate::ledger::store::{Frame as _, Store};
 
 /// Bounds small enough to be reached.
-pub(in crate::ledger) const ALLOWED: Allowed = Allowed { attempts: 3, returns: 2 };
+pub(in crate::ledger) const ALLOWED: Allowed = Allowed { attempts: 3, returns: 2, enqueued_tokens: None };
 /// Hash of every body.
 pub(in crate::ledger) const BODY: [u8; 16] = [7; 16];
 
@@ -82,6 +84,14 @@ impl Desk {
         NewShard { tag, run: self.run, recipe: self.recipe, seal: SealReason::Dry, lines, est_tokens: 10 }
     }
 
+    /// The intent of an uploaded shard whose queue has room.
+    pub(in crate::ledger) fn intend(&mut self, shard: ShardId) -> Intent {
+        match self.done(|store| store.intend(shard)) {
+            Admission::Granted(intent) => intent,
+            other => panic!("not admitted: {other:?}"),
+        }
+    }
+
     /// Enrols, seals, uploads and opens a shard of `many` images; its tag is `shard`.
     pub(in crate::ledger) fn open_shard(&mut self, shard: usize, many: usize) -> (ShardId, BatchNo) {
         let first = usize::try_from(self.store.standing().found).expect("small");
@@ -91,7 +101,7 @@ impl Desk {
         let facts = self.done(|store| store.seal(&plan));
         let input = FileId(format!("file-{shard}"));
         self.done(|store| store.uploaded(facts.id, &input, 5, BODY));
-        let intent = self.done(|store| store.intend(facts.id));
+        let intent = self.intend(facts.id);
         let id = BatchId(format!("batch-{shard}"));
         self.done(|store| store.opened(intent.no, &id, Some(9_000), false));
         (facts.id, intent.no)

@@ -63,6 +63,7 @@ pub(super) struct Model {
     pub(super) shards: Vec<Shard>,
     pub(super) batches: Vec<Batch>,
     returned: u64,
+    left_before: u64,
 }
 
 /// Whether a move is made; nothing else may have changed if it is not.
@@ -130,7 +131,11 @@ impl Model {
     }
 
     pub(super) fn dissolve(&mut self, shard: usize, culprit: Option<usize>, gone: bool) -> Made {
-        let Some(at) = self.shards.get(shard).filter(|shard| shard.state == ShardState::Sealed) else { return false };
+        let Some(at) =
+            self.shards.get(shard).filter(|shard| matches!(shard.state, ShardState::Sealed | ShardState::Uploaded))
+        else {
+            return false;
+        };
         let image = culprit.map(|line| at.images[line % at.images.len()]);
         self.shards[shard].state = ShardState::Dissolved;
         self.release(shard, 0);
@@ -303,6 +308,12 @@ impl Model {
         self.shard(batch.shard, ShardState::Spent, ShardState::Gone)
     }
 
+    /// Batches that no longer wait at the provider.
+    fn left(&self) -> u64 {
+        let waits = |state| matches!(state, BatchState::Opening | BatchState::Open);
+        self.batches.iter().filter(|batch| !waits(batch.state)).count() as u64
+    }
+
     /// The counts that the store should carry.
     pub(super) fn standing(&self) -> Standing {
         let images = |state| self.images.iter().filter(|image| image.state == state).count() as u64;
@@ -320,6 +331,7 @@ impl Model {
             shards_waiting: shards(ShardState::Sealed) + shards(ShardState::Uploaded) + shards(ShardState::Opening),
             sealed: shards(ShardState::Sealed),
             shards_returned: self.returned,
+            queue_left: self.left() - self.left_before,
             batches_open: batches(BatchState::Open),
             batches_ended: batches(BatchState::Ended) + batches(BatchState::Fetched),
         }
@@ -328,6 +340,7 @@ impl Model {
     /// A new life of the keeper counts what comes back from zero.
     pub(super) fn reopened(&mut self) {
         self.returned = 0;
+        self.left_before = self.left();
     }
 
     fn release(&mut self, shard: usize, gaps: u32) {

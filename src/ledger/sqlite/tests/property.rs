@@ -10,7 +10,7 @@ use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
 use crate::ledger::moves::{BatchState, ImageState, ShardState};
 use crate::ledger::reader::Reader;
-use crate::ledger::records::{Culprit, Ending, ImageVerdict, RawFile, Remeasured, Standing, TextOwner};
+use crate::ledger::records::{Culprit, Ending, Hold, ImageVerdict, RawFile, Remeasured, Standing, TextOwner};
 use crate::ledger::sqlite::open;
 
 #[derive(Clone, Debug)]
@@ -203,7 +203,7 @@ fn done_to_batch(store: &mut SqliteStore, model: &Model, step: usize, command: &
         Command::Opened(batch) => store.opened(no(batch), &BatchId(name()), None, false).map(drop),
         Command::NotCreated(batch) => {
             let refusal = Refusal { code: String::new(), message: String::new(), line: None };
-            store.not_created(no(batch), &refusal, 5)
+            store.not_created(no(batch), &refusal, Hold::Until(5))
         }
         Command::Fenced(batch) => store.fenced(no(batch)),
         Command::Voided(batch) => store.voided(no(batch)),
@@ -215,7 +215,7 @@ fn done_to_batch(store: &mut SqliteStore, model: &Model, step: usize, command: &
                 .ended(no(batch), &Ending { end: *end, output, errors: None, usage: None, model: None, refusal })
                 .map(drop)
         }
-        Command::TurnedAway(batch) => store.turned_away(no(batch), 5),
+        Command::TurnedAway(batch) => store.turned_away(no(batch), Hold::Until(5)),
         Command::Fetched(batch) => store.fetched(no(batch), Some(raw), None),
         Command::ResultsGone(batch) => store.results_gone(no(batch)),
         Command::Verdict(batch, line, thought) => {
@@ -267,7 +267,10 @@ fn agree(desk: &Desk, model: &Model) -> Result<(), TestCaseError> {
     prop_assert!(standing.closes(), "{:?}", standing);
     prop_assert_eq!(standing, model.standing());
     let derived = open::standing(&desk.store.connection).expect("counts");
-    prop_assert_eq!(Standing { shards_returned: standing.shards_returned, ..derived }, standing);
+    prop_assert_eq!(
+        Standing { shards_returned: standing.shards_returned, queue_left: standing.queue_left, ..derived },
+        standing
+    );
     let sql = "SELECT name, mtime_ms, state, reason, asked, gaps, shard_id FROM image ORDER BY id";
     let mut statement = desk.store.connection.prepare_cached(sql).expect("sql");
     let rows = statement.query_map([], |row| {

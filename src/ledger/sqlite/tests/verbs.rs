@@ -6,7 +6,7 @@ use crate::domain::image::Reason;
 use crate::domain::shard::ShardState;
 use crate::domain::verdict::Verdict;
 use crate::ledger::records::{
-    Culprit, Cursor, Ending, Enrolled, ImageVerdict, RawFile, Remeasured, Settled, TextOwner,
+    Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, RawFile, Remeasured, Settled, TextOwner,
 };
 
 fn stale<T: std::fmt::Debug>(told: Result<T, LedgerError>) {
@@ -120,6 +120,7 @@ fn a_second_body_must_be_the_first_one() {
     desk.done(|store| store.uploaded(shard, &FileId("f".into()), 5, BODY));
     let facts = desk.done(|store| store.shard(shard));
     assert_eq!((facts.state, facts.input), (ShardState::Uploaded, Some((FileId("f".into()), 5))));
+    desk.intend(shard);
     stale(desk.act(|store| store.dissolve(shard, None)));
 }
 
@@ -157,14 +158,14 @@ fn a_batch_that_was_surely_not_created_is_tried_again() {
     let shard = desk.done(|store| store.seal(&plan)).id;
     stale(desk.act(|store| store.intend(shard)));
     desk.done(|store| store.uploaded(shard, &FileId("f".into()), 5, BODY));
-    let intent = desk.done(|store| store.intend(shard));
+    let intent = desk.intend(shard);
     stale(desk.act(|store| store.intend(shard)));
     let refusal = Refusal { code: "token_limit_exceeded".into(), message: "later".into(), line: None };
-    desk.done(|store| store.not_created(intent.no, &refusal, 77));
+    desk.done(|store| store.not_created(intent.no, &refusal, Hold::Until(77)));
     let facts = desk.done(|store| store.shard(shard));
     assert_eq!((facts.state, facts.not_before, facts.next_attempt), (ShardState::Uploaded, 77, 2));
     assert_eq!(desk.store.standing().shards_returned, 1);
-    assert_eq!(desk.done(|store| store.intend(shard)).attempt, 2);
+    assert_eq!(desk.intend(shard).attempt, 2);
 }
 
 #[test]
@@ -174,7 +175,7 @@ fn nothing_is_void_without_a_fence() {
     let plan = desk.plan_of(1, &[1]);
     let shard = desk.done(|store| store.seal(&plan)).id;
     desk.done(|store| store.uploaded(shard, &FileId("f".into()), 5, BODY));
-    let intent = desk.done(|store| store.intend(shard));
+    let intent = desk.intend(shard);
     desk.done(|store| store.doubted(intent.no));
     stale(desk.act(|store| store.voided(intent.no)));
     assert!(!desk.done(|store| store.intent(shard)).fenced);
@@ -193,13 +194,13 @@ fn a_turned_away_batch_gives_its_file_to_the_next_one() {
     let (shard, batch) = desk.open_shard(1, 2);
     let ended = desk.done(|store| store.ended(batch, &ending(BatchEnd::TurnedAway)));
     assert!(ended.refusal.is_some());
-    desk.done(|store| store.turned_away(batch, 55));
+    desk.done(|store| store.turned_away(batch, Hold::Until(55)));
     let facts = desk.done(|store| store.shard(shard));
     assert_eq!((facts.state, facts.not_before, facts.next_attempt), (ShardState::Uploaded, 55, 2));
     assert!(facts.input.is_some());
     let (_, other) = desk.open_shard(2, 1);
     desk.done(|store| store.ended(other, &ending(BatchEnd::Completed)));
-    stale(desk.act(|store| store.turned_away(other, 55)));
+    stale(desk.act(|store| store.turned_away(other, Hold::Until(55))));
 }
 
 #[test]
@@ -208,11 +209,11 @@ fn a_shard_that_a_stray_answers_for_is_not_opened_again() {
     let (shard, batch) = desk.open_shard(1, 2);
     let stray = desk.done(|store| store.stray(shard, &FileId("file-1".into()), &BatchId("second".into())));
     desk.done(|store| store.ended(batch, &ending(BatchEnd::TurnedAway)));
-    stale(desk.act(|store| store.turned_away(batch, 55)));
+    stale(desk.act(|store| store.turned_away(batch, Hold::Until(55))));
     fetch(&mut desk, stray.no);
     desk.done(|store| store.verdicts(stray.no, &[judged(1, Verdict::Accept)]));
     desk.done(|store| store.settle(stray.no));
-    stale(desk.act(|store| store.turned_away(batch, 55)));
+    stale(desk.act(|store| store.turned_away(batch, Hold::Until(55))));
     assert_eq!(desk.done(|store| store.unswept(9)).len(), 0, "its input file is still the other one's");
     assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 1, failed: 0 });
     assert_eq!(desk.state(1), "done");
@@ -263,7 +264,7 @@ fn tries_and_returns_have_an_end() {
         let shard = desk.done(|store| store.seal(&plan)).id;
         let name = format!("{round}");
         desk.done(|store| store.uploaded(shard, &FileId(name.clone()), 5, BODY));
-        let batch = desk.done(|store| store.intend(shard)).no;
+        let batch = desk.intend(shard).no;
         desk.done(|store| store.opened(batch, &BatchId(name), None, true));
         desk.done(|store| store.ended(batch, &ending(BatchEnd::Completed)));
         desk.done(|store| store.fetched(batch, Some(RAW), None));

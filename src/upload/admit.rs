@@ -1,0 +1,69 @@
+//! Waiting for room in the provider's queue of tokens. Whether there is any is decided in the ledger, in the transaction that
+//! writes the intent.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use super::send::{SendError, Sender, Sent};
+use crate::domain::batch::Admission;
+use crate::domain::shard::ShardFacts;
+use crate::kit::stop::StopLevel;
+use crate::ledger::records::Standing;
+
+impl Sender {
+    /// uploaded → opening → open, if the queue has room: pays once.
+    pub(super) async fn admit(&self, shard: &ShardFacts) -> Result<Option<Sent>, SendError> {
+        // Taken before the question, so that no batch that ends after it goes unnoticed.
+        let mut standing = self.ledger.standing();
+        let left = standing.borrow_and_update().queue_left;
+        match self.ledger.intend(shard.id).await? {
+            Admission::Granted(intent) => Ok(self.create(shard, intent).await?.map(Sent::Open)),
+            Admission::TooLarge { limit } => {
+                self.too_large(shard, limit).await?;
+                Ok(None)
+            }
+            Admission::Full { until: None, .. } if !self.options.queue_drains => Ok(Some(Sent::NoRoom)),
+            Admission::Full { used, limit, until } => {
+                tracing::info!(shard = shard.id.0, used, limit, until, "the provider's queue is full");
+                self.tell_queue_full(limit);
+                match until {
+                    Some(until) => self.pause_until(until).await?,
+                    None => self.a_batch_leaves(&mut standing, left).await?,
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn tell_queue_full(&self, limit: Option<u64>) {
+        if !self.queue_told.swap(true, Ordering::Relaxed) {
+            let limit = limit.map(|limit| format!(" ({limit} tokens)")).unwrap_or_default();
+            let told = format!("the queue at {} is full{limit}", self.provider.host());
+            self.news.warn("E309", told, "nothing to do: the next batch goes when one ends");
+        }
+    }
+
+    /// Waits until a batch has left the queue since `left` of them had.
+    async fn a_batch_leaves(&self, standing: &mut watch::Receiver<Standing>, left: u64) -> Result<(), SendError> {
+        tokio::select! {
+            // An error means that the ledger is closed, which the next question to it will say.
+            _ = standing.wait_for(|now| now.queue_left > left) => Ok(()),
+            () = self.stop.reached(StopLevel::Drain) => Err(SendError::Stopped),
+        }
+    }
+
+    /// A plan made before the limit was known: its images are planned anew, in smaller shards. Nothing was paid; the file
+    /// is deleted first, so that nothing ever can be.
+    async fn too_large(&self, shard: &ShardFacts, limit: u64) -> Result<(), SendError> {
+        tracing::info!(shard = shard.id.0, tokens = shard.est_tokens, limit, "above the queue's limit; planned anew");
+        if let Some((input, _)) = &shard.input
+            && let Err(failure) = self.provider.delete_file(input).await
+        {
+            tracing::debug!(file = %input, %failure, "an input file stays at the provider");
+        }
+        self.ledger.dissolve(shard.id, None).await?;
+        self.bodies.discard(shard.id).await;
+        Ok(())
+    }
+}

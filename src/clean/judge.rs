@@ -4,41 +4,12 @@
 //! same again would buy the same, so it ends with its reason.
 
 use super::content::{self, Content};
+use super::errors::{self, Then};
 use super::polish::UnicodeForm;
 use crate::domain::answer::{Answer, Finish, Outcome};
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
-
-/// Codes that say that a person has to pay or allow something. Source: `batch-api` reference §2.
-const MONEY_CODES: [&str; 6] = [
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "organization_usage_limit_exceeded",
-    "organization_spend_limit_exceeded",
-    "project_spend_limit_exceeded",
-];
-
-/// Codes that say that a setting of the run is wrong for the model.
-const SETTING_CODES: [&str; 3] = ["unsupported_parameter", "unsupported_value", "model_not_found"];
-
-/// Codes about the image itself. Source: `batch-api` reference §5.4.
-const IMAGE_CODES: [&str; 14] = [
-    "invalid_image",
-    "invalid_image_format",
-    "invalid_base64_image",
-    "invalid_image_url",
-    "image_too_large",
-    "image_too_small",
-    "image_parse_error",
-    "image_content_policy_violation",
-    "invalid_image_mode",
-    "image_file_too_large",
-    "unsupported_image_media_type",
-    "empty_image_file",
-    "failed_to_download_image",
-    "image_file_not_found",
-];
+use crate::provider::policy::MONEY;
 
 /// An error that every further line would meet, too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +27,7 @@ impl RunRefused {
     /// Whether a person has to pay or allow something.
     #[must_use]
     pub fn is_about_money(&self) -> bool {
-        MONEY_CODES.contains(&self.code.as_str())
+        MONEY.is_told(&self.code, "", &self.message)
     }
 }
 
@@ -101,21 +72,15 @@ fn nobodys_fault() -> Verdict {
 }
 
 fn error(status: u16, code: &str, param: &str, message: &str) -> Judgement {
-    let of_the_run = matches!(status, 401 | 403 | 404)
-        || MONEY_CODES.contains(&code)
-        || SETTING_CODES.contains(&code)
-        || matches!(param, "model" | "temperature" | "max_completion_tokens" | "reasoning_effort" | "response_format");
-    let passing = matches!(status, 408 | 409 | 429) || status >= 500 || message.contains("Timeout while downloading");
-    if of_the_run {
-        // The fault is ours, not the image's: it stays owed, and nothing is counted.
-        let stop = RunRefused { code: code.to_owned(), message: message.to_owned(), status };
-        return Judgement { stop: Some(stop), ..Judgement::without_text(nobodys_fault()) };
+    match errors::meaning(status, code, param, message) {
+        Then::Stop => {
+            // The fault is ours, not the image's: it stays owed, and nothing is counted.
+            let stop = RunRefused { code: code.to_owned(), message: message.to_owned(), status };
+            Judgement { stop: Some(stop), ..Judgement::without_text(nobodys_fault()) }
+        }
+        Then::Again => Judgement::without_text(nobodys_fault()),
+        Then::End(reason) => Judgement::without_text(Verdict::Reject(reason)),
     }
-    if passing {
-        return Judgement::without_text(nobodys_fault());
-    }
-    let about_image = IMAGE_CODES.contains(&code);
-    Judgement::without_text(Verdict::Reject(if about_image { Reason::ImageRefused } else { Reason::ProviderError }))
 }
 
 fn answered(content: &str, refused: bool, finish: &Finish, json: bool, form: UnicodeForm) -> Judgement {

@@ -22,7 +22,12 @@ const PAGES: &[Page] = &[
         "Correct the name; `batchscribe config show` lists every setting.",
     ),
     page_of("E102", "", "A setting has a value outside its bounds.", "The message names the bounds and the place."),
-    page_of("E103", "", "Two settings contradict each other.", "The message names both and their places; change one."),
+    page_of(
+        "E103",
+        "",
+        "Two settings contradict each other, or a provider needs one that is missing.",
+        "The message names them and their places; change or set one.",
+    ),
     page_of("E104", "", "The image folder cannot be read.", "Check image_dir, and whether the drive is there."),
     page_of(
         "E105",

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 
 use crate::kit::atomic_file;
+use crate::kit::redact::Net;
 use crate::settings::{Problem, Settings};
 
 use super::args::{Global, LogFormat};
@@ -26,7 +27,7 @@ pub(super) fn start(global: &Global, settings: &Settings) -> Result<(), Fail> {
     // An embedding test may have set a log up already; ours is then not needed.
     let outcome = match &settings.show.log_file {
         Some(path) => {
-            let file = Mutex::new(atomic_file::append_private(path).map_err(|cause| cannot_write(&cause))?);
+            let file = Mutex::new(Net(atomic_file::append_private(path).map_err(|cause| cannot_write(&cause))?));
             match global.log_format {
                 LogFormat::Text => builder.with_writer(file).try_init(),
                 LogFormat::Json => builder.json().with_writer(file).try_init(),
@@ -34,8 +35,8 @@ pub(super) fn start(global: &Global, settings: &Settings) -> Result<(), Fail> {
         }
         None if global.verbose == 0 => Ok(()),
         None => match global.log_format {
-            LogFormat::Text => builder.with_writer(std::io::stderr).try_init(),
-            LogFormat::Json => builder.json().with_writer(std::io::stderr).try_init(),
+            LogFormat::Text => builder.with_writer(|| Net(std::io::stderr())).try_init(),
+            LogFormat::Json => builder.json().with_writer(|| Net(std::io::stderr())).try_init(),
         },
     };
     drop(outcome);

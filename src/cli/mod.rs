@@ -33,6 +33,7 @@ use crate::settings::Environment;
 /// The program: parses the command line, does what it says, tells how it ended.
 #[must_use]
 pub fn main() -> Exit {
+    keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => return parsed(&answer),
@@ -44,6 +45,16 @@ pub fn main() -> Exit {
     match dispatch(cli, environment, &out) {
         Ok(exit) => exit,
         Err(fail) => failed(&out, fail, lines),
+    }
+}
+
+/// No core dump, and no look into memory or environment by another process of the same user: the key is in both.
+fn keep_memory_private() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // Refused only by a kernel that forbids the call; the key is then as safe as in any other program.
+        let _set = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 
@@ -70,4 +81,14 @@ fn failed(out: &Out, fail: Fail, lines: bool) -> Exit {
         drop(out.data(&Events::new(Clock::wall(), None).exit_error(problem, exit)));
     }
     exit
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn memory_is_private() {
+        super::keep_memory_private();
+        let told = rustix::process::dumpable_behavior().expect("a kernel that tells");
+        assert_eq!(told, rustix::process::DumpableBehavior::NotDumpable);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use crate::kit::redact::without_sure_keys;
 use crate::settings::{Environment, Problem};
 
 use super::args::{Color, Global};
@@ -96,13 +97,14 @@ impl Out {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Our own signs in ASCII where the locale has no others; the user's words stay as they are.
+    /// Without keys, should one have come into a message; our own signs in ASCII where the locale has no others; the user's words stay as they are.
     pub(super) fn signs(&self, text: &str) -> String {
+        let text = without_sure_keys(text);
         if self.unicode {
-            return text.to_owned();
+            return text;
         }
         let plain = [("·", "-"), ("█", "#"), ("░", "."), ("…", "..."), ("✓", "ok"), ("✗", "x"), ("–", "-")];
-        plain.into_iter().fold(text.to_owned(), |text, (sign, ascii)| text.replace(sign, ascii))
+        plain.into_iter().fold(text, |text, (sign, ascii)| text.replace(sign, ascii))
     }
 }
 

@@ -104,10 +104,10 @@ pub struct Refusal {
     pub line: Option<u32>,
 }
 
-/// Codes of a full queue. Source: the Batch API's validation errors, and Azure's.
-const QUEUE_CODES: [&str; 2] = ["token_limit_exceeded", "too_many_tasks"];
+/// Codes of a full queue. Azure's `too_many_tasks` is none: that file has too many lines.
+pub const QUEUE_CODES: [&str; 1] = ["token_limit_exceeded"];
 /// Words of a full queue, lower case; the code is not always there.
-const QUEUE_WORDS: [&str; 3] = ["enqueued token limit", "enqueued request limit", "number of enqueued tokens"];
+pub const QUEUE_WORDS: [&str; 3] = ["enqueued token limit", "enqueued request limit", "number of enqueued tokens"];
 
 impl Refusal {
     /// Whether the queue of enqueued tokens is full: nothing is wrong with the file.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::domain::answer::{Finish, Outcome};
 use crate::domain::batch::Usage;
+use crate::kit::redact::redacted;
 
 /// A line as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +51,23 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
             let error = body.get("error").unwrap_or(&Value::Null);
             Outcome::Error {
                 status: u16::try_from(status).unwrap_or(u16::MAX),
-                code: text(error, "code"),
+                code: code(error),
                 param: text(error, "param"),
-                message: text(error, "message"),
+                message: words(error),
             }
         }
     }
 }
 
+/// An endpoint's ordinary answer: a chat completion, or an object of the Responses API, which gateways answer with too.
 fn answered(body: &Value) -> Outcome {
+    match body.get("output").and_then(Value::as_array) {
+        Some(items) => response(body, items),
+        None => completion(body),
+    }
+}
+
+fn completion(body: &Value) -> Outcome {
     let choice = body.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&Value::Null);
     let message = choice.get("message").unwrap_or(&Value::Null);
     let finish = match choice.get("finish_reason").and_then(Value::as_str) {
@@ -69,6 +78,33 @@ fn answered(body: &Value) -> Outcome {
     };
     let refusal = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty());
     Outcome::Answered { content: content(message), refusal: refusal.map(str::to_owned), finish }
+}
+
+/// Here 200 says nothing yet: the status of the object does, and the text is in any of its message items.
+fn response(body: &Value, items: &[Value]) -> Outcome {
+    if let Some(error) = body.get("error").filter(|error| error.is_object()) {
+        let code = code(error);
+        let status = match code.as_str() {
+            "server_error" => 500,
+            "rate_limit_exceeded" => 429,
+            _ => 400,
+        };
+        return Outcome::Error { status, code, param: text(error, "param"), message: words(error) };
+    }
+    let stopped_by = body.get("incomplete_details").and_then(|details| details.get("reason")).and_then(Value::as_str);
+    let finish = match (stopped_by, body.get("status").and_then(Value::as_str)) {
+        (Some("max_output_tokens"), _) => Finish::Length,
+        (Some("content_filter"), _) => Finish::ContentFilter,
+        (None, Some("completed")) => Finish::Stop,
+        (other, status) => Finish::Other(other.or(status).unwrap_or_default().to_owned()),
+    };
+    let parts = || items.iter().filter_map(|item| item.get("content")?.as_array()).flatten();
+    let told = |kind: &str, member: &str| {
+        let of_kind = parts().filter(|part| part.get("type").and_then(Value::as_str) == Some(kind));
+        let texts: String = of_kind.filter_map(|part| part.get(member)?.as_str()).collect();
+        (!texts.is_empty()).then_some(texts)
+    };
+    Outcome::Answered { content: told("output_text", "text"), refusal: told("refusal", "refusal"), finish }
 }
 
 /// A string, or the text parts of a list, joined.
@@ -82,15 +118,28 @@ fn content(message: &Value) -> Option<String> {
     }
 }
 
+/// Token sums, in the words of chat completions or of the Responses API.
 fn usage(told: &Value) -> Option<Usage> {
     let count = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64);
-    let detail = |list: &str, key: &str| told.get(list).and_then(|details| count(details, key)).unwrap_or(0);
+    let either = |one: &str, other: &str| count(told, one).or_else(|| count(told, other));
+    let detail =
+        |lists: [&str; 2], key: &str| lists.into_iter().find_map(|list| count(told.get(list)?, key)).unwrap_or(0);
     Some(Usage {
-        prompt: count(told, "prompt_tokens")?,
-        cached: detail("prompt_tokens_details", "cached_tokens"),
-        output: count(told, "completion_tokens")?,
-        reasoning: detail("completion_tokens_details", "reasoning_tokens"),
+        prompt: either("prompt_tokens", "input_tokens")?,
+        cached: detail(["prompt_tokens_details", "input_tokens_details"], "cached_tokens"),
+        output: either("completion_tokens", "output_tokens")?,
+        reasoning: detail(["completion_tokens_details", "output_tokens_details"], "reasoning_tokens"),
     })
+}
+
+/// Servers repeat keys in their messages.
+fn words(error: &Value) -> String {
+    redacted(&text(error, "message"))
+}
+
+/// Some servers say `insufficient_quota` only as the type.
+fn code(error: &Value) -> String {
+    Some(text(error, "code")).filter(|code| !code.is_empty()).unwrap_or_else(|| text(error, "type"))
 }
 
 fn text(value: &Value, key: &str) -> String {
@@ -165,6 +214,27 @@ mod tests {
             message: "too long".into(),
         };
         assert_eq!(outcome(line), expected);
+    }
+
+    #[test]
+    fn an_object_of_the_responses_api_is_read_by_its_own_status() {
+        let line = |body: &str| format!(r#"{{"custom_id":"a","response":{{"status_code":200,"body":{body}}}}}"#);
+        let failed = |code: &str| {
+            let error = format!(r#"{{"output":[],"status":"failed","error":{{"code":"{code}","message":"m"}}}}"#);
+            match outcome(&line(&error)) {
+                Outcome::Error { status, .. } => status,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(["server_error", "rate_limit_exceeded", "invalid_image"].map(failed), [500, 429, 400]);
+        let cut = r#"{"output":[{"content":[{"type":"output_text","text":"half a"}]}],"status":"incomplete",
+            "incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":7,"output_tokens":5}}"#;
+        let read = read(line(cut).as_bytes()).expect("an object with an id");
+        assert_eq!(
+            read.outcome,
+            Outcome::Answered { content: Some("half a".into()), refusal: None, finish: Finish::Length }
+        );
+        assert_eq!(read.usage, Some(Usage { prompt: 7, cached: 0, output: 5, reasoning: 0 }));
     }
 
     #[test]

@@ -19,5 +19,6 @@ pub mod news;
 pub mod path_bytes;
 pub mod pool;
 pub mod random;
+pub mod redact;
 pub mod stop;
 pub mod thread;

@@ -1,6 +1,7 @@
 //! Raises the actors of a mode, bottom-up: every address exists before somebody needs it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Addr, Recipient};
 
@@ -22,9 +23,12 @@ use crate::poll::pace::Pace;
 use crate::poll::poller::{Looks, Poller, PollerOptions, PollerSeams};
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Scanner, ScannerOptions};
-use crate::settings::{Unicode, models};
+use crate::settings::{Fence, Unicode, models};
 use crate::upload::send::{SendOptions, Sender};
 use crate::upload::uploader::{Uploader, UploaderSeams};
+
+/// How long after its request a create may begin its window at the latest.
+const LATEST_START: Duration = Duration::from_secs(3600);
 
 /// Starts the actors of the mission's mode; tells how many ends are to be waited for.
 pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fault> {
@@ -121,9 +125,12 @@ fn uploader(
             jsonl_file_base: settings.jsonl_file_base.clone(),
             description: settings.description.clone(),
             window: settings.provider.window.clone(),
-            results_expire_after: Some(settings.batch.results_expire_after),
+            results_expire_after: settings.batch.results_expire_after,
             give_up_after: settings.run.give_up_after,
             settle: settings.provider.settle,
+            wait_for_file: settings.provider.wait_for_file,
+            wait_out: (settings.provider.fence == Fence::Wait)
+                .then(|| settings.provider.window_length() + LATEST_START),
             queue_drains: mission.mode == Mode::Run { once: false },
         },
         provider: Arc::clone(&world.provider),

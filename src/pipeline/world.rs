@@ -233,7 +233,10 @@ fn http_options(mission: &Mission) -> HttpOptions {
     let provider = &mission.settings.provider;
     let header = &provider.key_header;
     HttpOptions {
-        base_url: mission.base_url.clone(),
+        base_url: match &provider.query {
+            Some(query) => format!("{}?{query}", mission.base_url),
+            None => mission.base_url.clone(),
+        },
         key: mission.key.clone(),
         key_header: format!("{}: {}", header.name, header.scheme).trim_end().to_owned(),
         organization: provider.organization.clone(),

@@ -2,16 +2,18 @@
 
 use crate::domain::batch::{BatchEnd, Refusal};
 use crate::ledger::records::Ending;
+use crate::provider::policy::{Blame, blame};
 use crate::provider::wire::Batch;
 
 /// How the batch ended, if it has.
 #[must_use]
 pub fn read(batch: &Batch) -> Option<Ending> {
+    let refusal = weightiest(&batch.refusals);
     let end = match batch.status.as_str() {
         "completed" => BatchEnd::Completed,
         "expired" => BatchEnd::Expired,
         "cancelled" | "canceled" => BatchEnd::Cancelled,
-        "failed" if batch.refusals.iter().any(is_passing) => BatchEnd::TurnedAway,
+        "failed" if refusal.as_ref().is_some_and(|why| blame(why) == Blame::Moment) => BatchEnd::TurnedAway,
         "failed" => BatchEnd::Refused,
         _ => return None,
     };
@@ -21,13 +23,16 @@ pub fn read(batch: &Batch) -> Option<Ending> {
         errors: batch.error_file.clone(),
         usage: batch.usage,
         model: batch.model.clone(),
-        refusal: batch.refusals.iter().find(|refusal| is_passing(refusal)).or(batch.refusals.first()).cloned(),
+        refusal,
     })
 }
 
-/// A refusal of the moment, not of the file: the queue is full, or the file is not visible yet.
-fn is_passing(refusal: &Refusal) -> bool {
-    refusal.is_queue_full() || refusal.message.starts_with("Cannot find file")
+/// The refusal that decides: one of the moment, else one of the run, else the first. One of the run loses its line: every
+/// line has that fault, and the one it names is no worse than the others.
+fn weightiest(refusals: &[Refusal]) -> Option<Refusal> {
+    let of = |wanted: Blame| refusals.iter().find(|refusal| blame(refusal) == wanted);
+    let of_run = || of(Blame::Run).map(|refusal| Refusal { line: None, ..refusal.clone() });
+    of(Blame::Moment).cloned().or_else(of_run).or_else(|| refusals.first().cloned())
 }
 
 /// A batch that its own provider no longer knows.
@@ -79,5 +84,25 @@ mod tests {
         assert_eq!(end("failed", &[("token_limit_exceeded", "")]), Some(BatchEnd::TurnedAway));
         assert_eq!(end("failed", &[("", "Enqueued token limit reached for gpt-4o-mini")]), Some(BatchEnd::TurnedAway));
         assert_eq!(end("failed", &[("invalid_request", "Cannot find file file-1, or …")]), Some(BatchEnd::TurnedAway));
+        assert_eq!(end("failed", &[("too_many_tasks", "")]), Some(BatchEnd::Refused), "a full file, no full queue");
+    }
+
+    #[test]
+    fn a_fault_of_all_lines_names_none() {
+        let told = |refusals: &[(&str, &str)]| {
+            let mut batch = batch("failed", refusals);
+            for (place, refusal) in batch.refusals.iter_mut().enumerate() {
+                refusal.line = u32::try_from(place + 1).ok();
+            }
+            read(&batch).and_then(|ending| ending.refusal).map(|refusal| (refusal.code, refusal.line))
+        };
+        let (own, model) = (("invalid_json_line", ""), ("model_not_found", ""));
+        assert_eq!(told(&[own, own]), Some(("invalid_json_line".to_owned(), Some(1))));
+        assert_eq!(told(&[own, model]), Some(("model_not_found".to_owned(), None)));
+        assert_eq!(told(&[model, ("token_limit_exceeded", "")]), Some(("token_limit_exceeded".to_owned(), Some(2))));
+        let missing = ("missing_required_parameter", "Missing required parameter: 'url'.");
+        assert_eq!(told(&[missing]), Some(("missing_required_parameter".to_owned(), None)));
+        let own_id = ("missing_required_parameter", "Missing required parameter: 'custom_id'.");
+        assert_eq!(told(&[own_id]), Some(("missing_required_parameter".to_owned(), Some(1))));
     }
 }

@@ -1,13 +1,14 @@
 //! Why a request to the provider failed; the kind says who acts, and how.
 //!
-//! [`classify`] is the one place that turns an HTTP refusal into a [`Kind`]. The rule behind the table: what is not
-//! *surely* a refusal is [`Kind::Doubt`], because a create that may have worked must not be sent again.
+//! [`classify`] is the one place that turns an HTTP refusal into a [`Kind`], by the table of [`policy`](super::policy).
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::policy::{ANSWERS, Answer, Body};
 use crate::domain::batch::Refusal;
+use crate::kit::redact::redacted;
 
 /// Longest pause that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -16,15 +17,6 @@ const LONGEST_MESSAGE: usize = 500;
 /// Longest code or parameter kept, in characters.
 const LONGEST_CODE: usize = 100;
 
-/// Codes that mean money, at whatever 4xx they come. Source: `batch-api` reference §2.
-const MONEY_CODES: [&str; 6] = [
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "organization_usage_limit_exceeded",
-    "organization_spend_limit_exceeded",
-    "project_spend_limit_exceeded",
-];
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -129,27 +121,19 @@ pub struct Hints<'a> {
     pub date: Option<&'a str>,
 }
 
-/// What an answer that is no success means.
-///
-/// | status | with an error object | without |
-/// |---|---|---|
-/// | 401 | `Key` | `Key` |
-/// | 429 | `Money`, `QueueFull` or `Busy` by code and words | `Busy` |
-/// | 400, 402, 403, 422 | by code and words; else `Refused`, 403 `Forbidden` | `Doubt` |
-/// | 413 | `TooLarge` | `TooLarge` |
-/// | 404 | `NotFound` | `NotFound`; an HTML page (of some proxy) `Doubt` |
-/// | all others | `Doubt` | `Doubt` |
+/// What an answer that is no success means: the first row of [`ANSWERS`] that fits.
 #[must_use]
 pub fn classify(host: &str, status: u16, hints: Hints<'_>, body: &[u8]) -> Failure {
     let told = Told::read(body);
-    let kind = match status {
-        401 => Kind::Key,
-        429 => told.scarcity().unwrap_or(Kind::Busy),
-        400 | 402 | 403 | 422 if told.is_object => told.scarcity().unwrap_or_else(|| told.refusal(status)),
-        413 => Kind::TooLarge,
-        404 if !looks_like_html(body) => Kind::NotFound,
-        _ => Kind::Doubt,
+    let fits = |row: &&Answer| {
+        let body = match row.body {
+            Body::Any => true,
+            Body::Explained => told.is_object,
+            Body::NoPage => !looks_like_html(body),
+        };
+        row.statuses.contain(status) && body && row.about.is_told(&told.code, &told.class, &told.message)
     };
+    let kind = ANSWERS.iter().find(fits).map_or(Kind::Doubt, |row| row.kind);
     Failure {
         kind,
         status: Some(status),
@@ -195,35 +179,6 @@ impl Told {
         }
     }
 
-    /// Money or a full queue, if the answer speaks of one.
-    fn scarcity(&self) -> Option<Kind> {
-        let is = |codes: &[&str]| codes.contains(&self.code.as_str()) || codes.contains(&self.class.as_str());
-        if is(&MONEY_CODES) {
-            Some(Kind::Money)
-        } else if self.is_queue_full() {
-            Some(Kind::QueueFull)
-        } else {
-            None
-        }
-    }
-
-    fn is_queue_full(&self) -> bool {
-        let full =
-            |code: &str| Refusal { code: code.into(), message: self.message.clone(), line: None }.is_queue_full();
-        full(&self.code) || full(&self.class)
-    }
-
-    fn refusal(&self, status: u16) -> Kind {
-        let lower = self.message.to_lowercase();
-        match status {
-            402 => Kind::Money,
-            403 => Kind::Forbidden,
-            _ if lower.contains("cannot find file") => Kind::NoSuchFile,
-            _ if lower.contains("file is too large") || self.code == "file_too_large" => Kind::TooLarge,
-            _ => Kind::Refused,
-        }
-    }
-
     fn sentence(&self, status: u16) -> String {
         if self.message.is_empty() {
             return format!("answered {status} without a readable reason");
@@ -250,28 +205,6 @@ fn looks_like_html(body: &[u8]) -> bool {
 fn clip(text: &str, most: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
     redacted(&line)
-}
-
-/// `text` with everything that looks like a secret key (`sk-…`) cut to its first letters.
-#[must_use]
-pub fn redacted(text: &str) -> String {
-    const MARK: &str = "sk-";
-    let is_key_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.');
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(MARK) {
-        let (before, from_mark) = rest.split_at(at);
-        let tail = &from_mark[MARK.len()..];
-        let secret = tail.len() - tail.trim_start_matches(is_key_letter).len();
-        let starts_a_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
-        out.push_str(before);
-        out.push_str(MARK);
-        // "task-force" and "risk-free" are no keys.
-        out.push_str(if starts_a_word && secret > 0 { "…" } else { &tail[..secret] });
-        rest = &tail[secret..];
-    }
-    out.push_str(rest);
-    out
 }
 
 /// First letter small, unless the first word is a name in capitals.
@@ -313,7 +246,7 @@ mod tests {
     fn every_documented_refusal_has_its_kind() {
         macro_rules! example {
             ($name:literal) => {
-                ($name, include_str!(concat!("../../tests/data/wire/http-errors/", $name, ".json")))
+                ($name, include_str!(concat!("../../tests/data/api/http-errors/", $name, ".json")))
             };
         }
         let table = [
@@ -391,7 +324,6 @@ mod tests {
         let body = r#"{"error":{"message":"Incorrect API key provided: sk-proj-abc123_XYZ. See\nrisk-free"}}"#;
         let failure = classify("host", 401, Hints::default(), body.as_bytes());
         assert_eq!(failure.to_string(), "host: incorrect API key provided: sk-… See risk-free");
-        assert_eq!(redacted("sk-sk-abc sk-"), "sk-… sk-");
         let silent = classify("host", 502, Hints::default(), b"<html>");
         assert_eq!(silent.message, "answered 502 without a readable reason");
         let long = "é".repeat(2_000);

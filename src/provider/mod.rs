@@ -9,6 +9,7 @@ pub mod http;
 #[cfg(test)]
 mod mock;
 pub mod openai;
+pub mod policy;
 pub mod wire;
 
 use std::sync::Arc;

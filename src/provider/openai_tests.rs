@@ -43,7 +43,7 @@ async fn kind_of_create(act: Act) -> (Kind, usize) {
 #[tokio::test]
 async fn an_upload_is_a_well_formed_form_of_exact_length() {
     let mock =
-        Mock::start(vec![Act::Answer(answer("200 OK", include_str!("../../tests/data/wire/files/created.json")))]);
+        Mock::start(vec![Act::Answer(answer("200 OK", include_str!("../../tests/data/api/files/created.json")))]);
     let chunks = vec![b"{\"a\":1}\n".to_vec(), vec![b'x'; 700_000], b"\n".to_vec()];
     let content = chunks.concat();
     let length = content.len() as u64;
@@ -116,7 +116,7 @@ async fn an_upload_that_stands_still_ends() {
 
 #[tokio::test]
 async fn a_create_is_sent_once_whatever_happens() {
-    let example = include_str!("../../tests/data/wire/http-errors/400_cannot_find_file.json");
+    let example = include_str!("../../tests/data/api/http-errors/400_cannot_find_file.json");
     for (act, expected) in [
         (Act::Cut, Kind::Doubt),
         (Act::Answer(answer("500 Oops", "")), Kind::Doubt),
@@ -181,6 +181,19 @@ async fn a_redirect_to_another_host_does_not_carry_the_key() {
 }
 
 #[tokio::test]
+async fn a_result_file_that_is_a_link_is_fetched_without_the_key() {
+    let other = Mock::start(vec![Act::Answer(answer("200 OK", "line\n"))]);
+    let mock = Mock::start(vec![]);
+    let link = FileId(format!("{}/result.jsonl?sign=1", other.url));
+    let mut download = client(&mock).read_file(&link, 0).await.expect("download");
+    assert_eq!(download.bytes.next().await.expect("chunk").expect("bytes"), "line\n");
+    let seen = other.requests().remove(0);
+    assert_eq!((seen.line(), seen.header("authorization")), ("GET /v1/result.jsonl?sign=1 HTTP/1.1", None));
+    let abroad = FileId("http://example.com/result.jsonl".into());
+    assert_eq!(client(&mock).read_file(&abroad, 0).await.map(drop).map_err(|failure| failure.kind), Err(Kind::Doubt));
+}
+
+#[tokio::test]
 async fn redirects_that_ring_or_leave_encryption_are_refused() {
     let ring = || Act::Answer(answer("302 Found\r\nlocation: /v1/ring", ""));
     let mock = Mock::start((0..6).map(|_| ring()).collect());
@@ -221,7 +234,7 @@ async fn a_cut_or_silent_download_says_so() {
         assert_eq!(chunks[1].as_ref().map_err(|failure| failure.kind), Err(Kind::Doubt));
         assert_eq!(chunks.len(), 2);
     }
-    let missing = include_str!("../../tests/data/wire/http-errors/404_no_file.json");
+    let missing = include_str!("../../tests/data/api/http-errors/404_no_file.json");
     let mock = Mock::start(vec![Act::Answer(answer("404 Not Found", missing))]);
     let failure = client(&mock).read_file(&FileId("f".into()), 0).await.expect_err("missing");
     assert_eq!(failure.kind, Kind::NotFound);
@@ -277,7 +290,7 @@ async fn answers_of_any_length_stay_bounded() {
 
 #[tokio::test]
 async fn a_page_of_batches_passes_its_cursor() {
-    let page = include_str!("../../tests/data/wire/batches/list_page.json");
+    let page = include_str!("../../tests/data/api/batches/list_page.json");
     let mock =
         Mock::start(vec![Act::Answer(answer("200 OK", page)), Act::Answer(answer("200 OK", r#"{"data":[{}]}"#))]);
     let client = client(&mock);

@@ -10,8 +10,7 @@ use serde_json::Value;
 
 use crate::domain::batch::{Refusal, Usage};
 use crate::domain::ids::{BatchId, FileId};
-
-use super::failure::redacted;
+use crate::kit::redact::redacted;
 
 /// A file object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +25,8 @@ pub struct RemoteFile {
     pub filename: String,
     /// Whether it can be used now (`processed`, or a server that tells no status).
     pub ready: bool,
+    /// Whether it will never be (`error`, or on its way out).
+    pub failed: bool,
 }
 
 /// A batch object, reduced to what is used; `raw` is the whole of it.
@@ -106,7 +107,9 @@ pub struct FilePage {
 pub const FULL_PAGE: usize = 100;
 /// Reasons kept of one refused batch; a file of 50,000 faulty lines has as many.
 const MOST_REFUSALS: usize = 1_000;
-/// File states that mean "not now". Source: `batch-api` reference §1 and Azure's own states.
+/// File states that mean "never". Source: `batch-api` reference §1 and Azure's own states.
+const FAILED: [&str; 3] = ["error", "deleting", "deleted"];
+/// File states that mean "not now".
 const UNREADY: [&str; 6] = ["uploaded", "pending", "running", "error", "deleting", "deleted"];
 
 impl RemoteFile {
@@ -119,6 +122,7 @@ impl RemoteFile {
             created_at: time(value, "created_at").unwrap_or(0),
             filename: text(value, "filename").unwrap_or_default(),
             ready: !UNREADY.contains(&lower(value, "status").as_str()),
+            failed: FAILED.contains(&lower(value, "status").as_str()),
         })
     }
 }
@@ -281,20 +285,20 @@ mod tests {
 
     #[test]
     fn documented_batches_are_read() {
-        let clean = batch(example(include_str!("../../tests/data/wire/batches/completed_clean_empty_string.json")));
+        let clean = batch(example(include_str!("../../tests/data/api/batches/completed_clean_empty_string.json")));
         assert_eq!((clean.status.as_str(), clean.error_file), ("completed", None));
         assert_eq!(clean.output_file, Some(FileId("file-Kc2vN7rJpXw5eTqB3mHdLz".into())));
         assert_eq!(clean.counts, Some((2, 2, 0)));
         assert_eq!(clean.usage, Some(Usage { prompt: 420, cached: 0, output: 64, reasoning: 0 }));
         assert_eq!(clean.metadata["shard"], "000042");
 
-        let failed = batch(example(include_str!("../../tests/data/wire/batches/failed_validation.json")));
+        let failed = batch(example(include_str!("../../tests/data/api/batches/failed_validation.json")));
         assert_eq!(failed.refusals[1].line, Some(2));
         assert_eq!(failed.refusals[4].code, "invalid_url");
-        let queue = batch(example(include_str!("../../tests/data/wire/batches/failed_token_limit.json")));
+        let queue = batch(example(include_str!("../../tests/data/api/batches/failed_token_limit.json")));
         assert_eq!((queue.refusals[0].code.as_str(), queue.refusals[0].line), ("token_limit_exceeded", None));
 
-        let azure = batch(example(include_str!("../../tests/data/wire/azure/created.json")));
+        let azure = batch(example(include_str!("../../tests/data/api/azure/created.json")));
         assert_eq!((azure.status.as_str(), azure.created_at, azure.counts), ("validating", 1_721_409_237, None));
         assert_eq!(azure.expires_at, Some(1_721_495_637));
         assert!(azure.metadata.is_empty());
@@ -302,12 +306,12 @@ mod tests {
 
     #[test]
     fn documented_lists_are_read() {
-        let page = BatchPage::from_json(&example(include_str!("../../tests/data/wire/batches/list_page.json")));
+        let page = BatchPage::from_json(&example(include_str!("../../tests/data/api/batches/list_page.json")));
         assert_eq!(page.map(|page| (page.batches.len(), page.batches[0].created_at)), Some((2, 1_794_268_800)));
-        let empty = BatchPage::from_json(&example(include_str!("../../tests/data/wire/batches/list_empty.json")));
+        let empty = BatchPage::from_json(&example(include_str!("../../tests/data/api/batches/list_empty.json")));
         assert_eq!(empty, Some(BatchPage { batches: vec![], has_more: false }));
         let files =
-            FilePage::from_json(&example(include_str!("../../tests/data/wire/files/list_page.json"))).expect("page");
+            FilePage::from_json(&example(include_str!("../../tests/data/api/files/list_page.json"))).expect("page");
         assert_eq!(files.files[0].bytes, Some(170));
         assert!(files.files[0].ready && !files.has_more);
     }

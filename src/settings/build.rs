@@ -9,7 +9,7 @@ use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Clean, Encode, Engine, KeyHeader, Provider, ProviderKind, Request, Retry, Run,
+    Address, AnswerChoice, Batch, Clean, Encode, Engine, Fence, KeyHeader, Provider, ProviderKind, Request, Retry, Run,
     Settings, Shard, Show, Sourced, Text, Unicode, limits, models,
 };
 
@@ -51,7 +51,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
             max_enqueued_tokens: Some(get.count("batch.max_enqueued_tokens")).filter(|tokens| *tokens > 0),
             poll_interval: get.span("batch.poll_interval"),
             max_poll_interval: get.span("batch.max_poll_interval"),
-            results_expire_after: get.span("batch.results_expire_after"),
+            results_expire_after: get.optional_span("batch.results_expire_after"),
         },
         retry: Retry {
             max_attempts: get.small("retry.max_attempts"),
@@ -93,11 +93,15 @@ fn provider(get: &Getter<'_>, kind: ProviderKind) -> Provider {
         name: kind,
         named: get.text("provider.name") != "auto",
         key_header: KeyHeader { name: name.trim().to_owned(), scheme: scheme.trim().to_owned() },
+        query: get.optional("provider.query"),
+        endpoint: get.optional("provider.endpoint"),
         organization: get.optional("provider.organization"),
         project: get.optional("provider.project"),
         window: get.text("provider.window"),
         max_lines: get.small("provider.max_lines"),
         max_file_bytes: get.count("provider.max_file_bytes"),
+        wait_for_file: get.switch("provider.wait_for_file"),
+        fence: if get.text("provider.fence") == "wait" { Fence::Wait } else { Fence::Delete },
         settle: get.span("provider.settle"),
         engine: Engine::named(&get.text("provider.engine")),
         engine_threads: Some(get.small("provider.engine_threads")).filter(|threads| *threads > 0),

@@ -165,8 +165,10 @@ fn run(command: &str) -> Result<String, Problem> {
         Problem::new("E303", format!("api_key_command gave no key: {how}"))
             .hint("it has to print the key on the first line and end with status 0; try it in a terminal")
     };
-    let output = Command::new(shell).args([flag, command]).stderr(Stdio::inherit()).stdin(Stdio::inherit()).output();
-    let output = output.map_err(|cause| failed(cause.to_string()))?;
+    let mut asked = Command::new(shell);
+    // A key that lies in the environment is none of the command's affair.
+    asked.args([flag, command]).env_remove(VARIABLE).stderr(Stdio::inherit()).stdin(Stdio::inherit());
+    let output = asked.output().map_err(|cause| failed(cause.to_string()))?;
     if !output.status.success() {
         return Err(failed(output.status.to_string()));
     }

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Span(u64, u64),
     /// A duration, or `""` for none.
     OptionalSpan,
+    /// A duration, in milliseconds, or `""` for none.
+    SpanOrNone(u64, u64),
     /// A size in bytes.
     Bytes(u64, u64),
     /// One of these words.
@@ -70,13 +72,17 @@ pub(super) const KEYS: &[Key] = &[
     key("run.limit", Kind::Count(0, u64::MAX)),
     key("run.give_up_after", Kind::Span(SECOND, 30 * DAY)),
     key("run.keep_remote", Kind::Switch),
-    key("provider.name", Kind::Word(&["auto", "local", "openai"])),
+    key("provider.name", Kind::Word(&PROVIDERS)),
     key("provider.key_header", Kind::Checked(is_key_header, "`Name: Scheme` or `name:`")),
+    key("provider.query", Kind::Checked(is_query, "pairs such as \"api-version=2024-10-21\", or \"\"")),
+    key("provider.endpoint", Kind::Checked(is_endpoint, "a path that ends in /chat/completions, or \"\"")),
     key("provider.organization", Kind::Checked(is_header_value, "letters, digits and signs without spaces")),
     key("provider.project", Kind::Checked(is_header_value, "letters, digits and signs without spaces")),
     key("provider.window", Kind::Checked(is_window, "a window such as \"24h\"")),
-    key("provider.max_lines", Kind::Count(1, 50_000)),
+    key("provider.max_lines", Kind::Count(1, 100_000)),
     key("provider.max_file_bytes", Kind::Bytes(MEGABYTE, 2_000 * MEGABYTE)),
+    key("provider.wait_for_file", Kind::Switch),
+    key("provider.fence", Kind::Word(&["delete", "wait"])),
     key("provider.settle", Kind::Span(0, DAY)),
     key("provider.engine", Kind::Checked(is_engine, "ocr, echo or the URL of a server")),
     key("provider.engine_threads", Kind::Count(0, 256)),
@@ -98,7 +104,7 @@ pub(super) const KEYS: &[Key] = &[
     key("batch.max_enqueued_tokens", Kind::Count(0, u64::MAX)),
     key("batch.poll_interval", Kind::Span(50, HOUR)),
     key("batch.max_poll_interval", Kind::Span(50, HOUR)),
-    key("batch.results_expire_after", Kind::Span(HOUR, 30 * DAY)),
+    key("batch.results_expire_after", Kind::SpanOrNone(HOUR, 30 * DAY)),
     key("retry.max_attempts", Kind::Count(1, 20)),
     key("retry.max_returns", Kind::Count(0, 1_000)),
     key("retry.stall_timeout", Kind::Span(SECOND, HOUR)),
@@ -108,6 +114,24 @@ pub(super) const KEYS: &[Key] = &[
     key("show.stats", Kind::Span(SECOND, DAY)),
     key("show.log_level", Kind::Checked(is_not_empty, "a level or filter such as \"info\"")),
     key("show.log_file", Kind::Path),
+];
+
+/// Names of providers: `auto`, and the tables of `config/providers.toml`.
+pub(super) const PROVIDERS: [&str; 14] = [
+    "auto",
+    "local",
+    "openai",
+    "azure",
+    "groq",
+    "dashscope",
+    "moonshot",
+    "zhipu",
+    "siliconflow",
+    "doubleword",
+    "parasail",
+    "litellm",
+    "aibrix",
+    "custom",
 ];
 
 const EFFORTS: [&str; 9] = ["lowest", "unset", "none", "minimal", "low", "medium", "high", "xhigh", "max"];
@@ -137,6 +161,14 @@ pub(super) fn variable(path: &str) -> String {
 }
 
 impl Kind {
+    /// The word that was probably meant.
+    pub(super) fn meant(self, written: &str) -> Option<&'static str> {
+        let Self::Word(words) = self else { return None };
+        let distance = |word: &str| strsim::damerau_levenshtein(word, &written.to_lowercase());
+        let near = words.iter().min_by_key(|word| distance(word))?;
+        (distance(near) <= 1.max(near.len() / 3)).then_some(*near)
+    }
+
     /// What is allowed, in words.
     pub(super) fn allowed(self) -> String {
         let span = |millis| units::show_duration(Duration::from_millis(millis));
@@ -149,6 +181,7 @@ impl Kind {
             Self::Switch => "true or false".to_owned(),
             Self::List(_, rule) | Self::Checked(_, rule) => rule.to_owned(),
             Self::Span(min, max) => format!("{} to {}, such as \"60s\"", span(min), span(max)),
+            Self::SpanOrNone(min, max) => format!("{} to {}, such as \"30d\", or \"\" for none", span(min), span(max)),
             Self::OptionalSpan => "a duration such as \"90m\", or \"\" for none".to_owned(),
             Self::Bytes(min, max) => format!("{} to {}", units::show_bytes(min), units::show_bytes(max)),
             Self::Word(words) => words.join(", "),
@@ -160,12 +193,13 @@ impl Kind {
         let fits = match (self, &value) {
             (Self::Text | Self::Path, Value::Text(_))
             | (Self::Switch, Value::Switch(_))
-            | (Self::OptionalSpan, Value::Span(_)) => true,
+            | (Self::OptionalSpan, Value::Span(_))
+            | (Self::SpanOrNone(..), Value::Span(None)) => true,
             (Self::Count(min, max), Value::Count(count)) => (min..=max).contains(count),
             (Self::Bytes(min, max), Value::Bytes(bytes)) => (min..=max).contains(bytes),
             (Self::Number(min, max), Value::Number(number)) => number.is_none_or(|n| (min..=max).contains(&n)),
             (Self::List(check, _), Value::List(items)) => !items.is_empty() && items.iter().all(|item| check(item)),
-            (Self::Span(min, max), Value::Span(Some(span))) => {
+            (Self::Span(min, max) | Self::SpanOrNone(min, max), Value::Span(Some(span))) => {
                 (u128::from(min)..=u128::from(max)).contains(&span.as_millis())
             }
             (Self::Word(words), Value::Text(text)) => words.contains(&text.as_str()),
@@ -210,6 +244,17 @@ fn is_key_header(text: &str) -> bool {
     let Some((name, scheme)) = text.split_once(':') else { return false };
     let token = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     !name.is_empty() && token(name) && token(scheme.trim())
+}
+
+fn is_query(text: &str) -> bool {
+    let pair = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '#' | '?' | '"' | '<' | '>');
+    text.is_empty() || (text.chars().all(plain) && text.split('&').all(pair))
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    text.is_empty() || (text.starts_with('/') && text.ends_with("/chat/completions") && text.chars().all(plain))
 }
 
 fn is_header_value(text: &str) -> bool {

@@ -155,6 +155,15 @@ impl Engine {
     }
 }
 
+/// How a create that may have been lost is made safe before a second one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// Its input file is deleted: a create that names it can no longer succeed.
+    Delete,
+    /// Its window is waited out.
+    Wait,
+}
+
 /// Header that carries the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHeader {
@@ -173,6 +182,10 @@ pub struct Provider {
     pub named: bool,
     /// Header that carries the key.
     pub key_header: KeyHeader,
+    /// What goes with every request behind the `?` of its address.
+    pub query: Option<String>,
+    /// Url of every line; None means the path of `api_url`.
+    pub endpoint: Option<String>,
     /// Organisation header.
     pub organization: Option<String>,
     /// Project header.
@@ -183,6 +196,10 @@ pub struct Provider {
     pub max_lines: u32,
     /// Most bytes of a batch file.
     pub max_file_bytes: u64,
+    /// Create a batch only once its input file is `processed`.
+    pub wait_for_file: bool,
+    /// How a lost create is made safe.
+    pub fence: Fence,
     /// How long a listing may lag behind a create.
     pub settle: Duration,
     /// Engine of provider `local`.
@@ -258,8 +275,8 @@ pub struct Batch {
     pub poll_interval: Duration,
     /// Longest time between looks.
     pub max_poll_interval: Duration,
-    /// How long the provider keeps results.
-    pub results_expire_after: Duration,
+    /// How long the provider keeps results; None leaves it to the provider.
+    pub results_expire_after: Option<Duration>,
 }
 
 /// `[retry]`
@@ -307,6 +324,15 @@ pub struct Show {
     pub log_level: String,
     /// Where the log goes.
     pub log_file: Option<PathBuf>,
+}
+
+impl Provider {
+    /// Length of the window.
+    #[must_use]
+    pub fn window_length(&self) -> Duration {
+        // The bounds of the setting admit nothing else.
+        units::duration(&self.window).unwrap_or(Duration::from_secs(24 * 3600))
+    }
 }
 
 impl Settings {

@@ -68,7 +68,11 @@ impl Layer {
             return;
         }
         let sentence = format!("`{}` is {shown}; allowed: {}", key.path, key.kind.allowed());
-        self.problems.push(Problem::new("E102", sentence).hint(format!("set in {origin}")));
+        let mut problem = Problem::new("E102", sentence);
+        if let Some(near) = key.kind.meant(shown.trim_matches('"')) {
+            problem = problem.hint(format!("did you mean `{near}`?"));
+        }
+        self.problems.push(problem.hint(format!("set in {origin}")));
         self.wrong.push(key.path);
     }
 
@@ -232,7 +236,7 @@ mod tests {
             "error[E101]: unknown setting `image_dri` in batchscribe.toml, line 1\nhint: did you mean `image_dir`?",
             "error[E102]: `batch.poll_interval` is 60; allowed: 50ms to 1h, such as \"60s\"\nhint: set in batchscribe.toml:6",
             "error[E102]: `max_images_per_batch` is 0; allowed: 1 to 50000\nhint: set in batchscribe.toml:2",
-            "error[E102]: `request.detail` is \"hgh\"; allowed: low, high, original, auto\nhint: set in batchscribe.toml:4",
+            "error[E102]: `request.detail` is \"hgh\"; allowed: low, high, original, auto\nhint: did you mean `high`?\n      set in batchscribe.toml:4",
         ];
         let mut messages = messages(&layer);
         messages.sort_unstable();

@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::limits;
 use super::problem::{Problem, cause_alone};
 use super::raw::{self, Entry, Flag, Layer, Origin};
-use super::{Address, Settings, build, profile, rules};
+use super::{Address, ProviderKind, Settings, build, profile, rules};
 
 /// Name of the settings file in a workspace.
 pub const WORKSPACE_FILE: &str = "batchscribe.toml";
@@ -88,8 +88,10 @@ pub fn resolve(sources: &Sources) -> Result<Resolved, Vec<Problem>> {
         warnings.extend(remarks);
         wrong.extend(keys);
     }
-    let kind = profile::provider(&book, sources);
-    let profile = profile::of(kind, &book);
+    let name = profile::provider(&book, sources);
+    let kind = if name == "local" { ProviderKind::Local } else { ProviderKind::OpenAi };
+    let profile = profile::of(name, &book);
+    problems.extend(profile.problems);
     book.add(profile.entries);
     warnings.extend(profile.warnings);
     let found = rules::contradictions(&book).into_iter().filter(|found| !found.keys.iter().any(|k| wrong.contains(k)));
@@ -163,7 +165,7 @@ pub fn files(sources: &Sources) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{AnswerChoice, Engine, ProviderKind};
+    use crate::settings::{AnswerChoice, Engine};
 
     struct Room(tempfile::TempDir);
 

@@ -62,8 +62,10 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Number(..) => number(text).map(Value::Number),
         Kind::Switch => text.trim().parse().ok().map(Value::Switch),
         Kind::List(..) => list(text).map(Value::List),
-        Kind::Span(..) | Kind::OptionalSpan if text.trim().is_empty() => Some(Value::Span(None)),
-        Kind::Span(..) | Kind::OptionalSpan => units::duration(text).map(|span| Value::Span(Some(span))),
+        Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) if text.trim().is_empty() => Some(Value::Span(None)),
+        Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) => {
+            units::duration(text).map(|span| Value::Span(Some(span)))
+        }
         Kind::Bytes(..) => units::bytes(text).map(Value::Bytes),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::batch::Intent;
 use crate::domain::ids::BatchId;
 use crate::kit::backoff::Backoff;
-use crate::kit::clock::Clock;
+use crate::kit::clock::{Clock, millis};
 use crate::kit::crash;
 use crate::kit::random;
 use crate::ledger::LedgerError;
@@ -23,6 +23,9 @@ const MOST_PAGES: usize = 10_000;
 const MARGIN_S: i64 = 3600;
 /// Pause before the first listing: a create on its way has arrived by then.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Shortest pause between two listings of a wait, whatever `settle` says.
+const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 
 const PATIENCE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 
@@ -80,6 +83,8 @@ pub struct Doubt {
     pub clock: Clock,
     /// How long a listing may lag behind a create.
     pub settle: Duration,
+    /// Where a deletion is no fence: how long the batch is looked for instead.
+    pub wait_out: Option<Duration>,
 }
 
 impl Doubt {
@@ -90,6 +95,9 @@ impl Doubt {
     pub async fn resolve(&self, intent: &Intent) -> Result<Resolved, DoubtError> {
         self.ledger.doubted(intent.no).await?;
         crash::point("doubt.recorded");
+        if let Some(wait) = self.wait_out.filter(|_| !intent.fenced) {
+            return self.wait_out(intent, wait).await;
+        }
         if !intent.fenced {
             self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
             if let Some(found) = choose(self.listing(intent).await?, intent) {
@@ -102,6 +110,27 @@ impl Doubt {
         let listed = self.listing(intent).await?;
         crash::point("doubt.listed_again");
         Ok(choose(listed, intent).unwrap_or(Resolved::Void))
+    }
+
+    /// Looks for the batch until the window of a create that arrived late is over; only then nothing can come of it any
+    /// more. A new start begins the wait anew.
+    async fn wait_out(&self, intent: &Intent, wait: Duration) -> Result<Resolved, DoubtError> {
+        let end = self.clock.now() + millis(wait);
+        self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
+        loop {
+            if let Some(found) = choose(self.listing(intent).await?, intent) {
+                return Ok(found);
+            }
+            if self.clock.now() >= end {
+                // Nobody names this file again; its deletion proves nothing here and is only tidy.
+                if let Err(failure) = self.provider.delete_file(&intent.input).await {
+                    tracing::warn!(file = %intent.input, %failure, "a leftover stays at the provider");
+                }
+                self.ledger.fenced(intent.no).await?;
+                return Ok(Resolved::Void);
+            }
+            self.clock.sleep(self.settle.max(SHORTEST_LOOK)).await;
+        }
     }
 
     /// Deletes the input file until the answer is definite.

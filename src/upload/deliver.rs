@@ -77,6 +77,29 @@ impl Sender {
         }
     }
 
+    /// Waits until the provider has looked through the input file, where it wants that to be waited for.
+    pub(super) async fn until_ready(&self, shard: &ShardFacts) -> Result<(), SendError> {
+        let Some((id, _)) = shard.input.as_ref().filter(|_| self.options.wait_for_file) else { return Ok(()) };
+        let (mut failures, mut looks) = (0, 0);
+        loop {
+            match self.provider.file(id).await {
+                Ok(file) if file.ready => return Ok(()),
+                Ok(file) if file.failed => {
+                    let words = format!("the input file {id} cannot be used: the provider gave it up");
+                    return Err(Failure::new(Kind::Refused, self.provider.host(), words).into());
+                }
+                Ok(_) => {
+                    self.reached();
+                    looks += 1;
+                    self.pause_until(self.clock.now() + millis(PAUSES.pause(looks, random::unit()))).await?;
+                }
+                // The create is refused then, and its road leads to a new upload.
+                Err(failure) if failure.kind == Kind::NotFound => return Ok(()),
+                Err(failure) => self.patience(failure, &mut failures).await?,
+            }
+        }
+    }
+
     /// An upload of an earlier process whose answer was never recorded.
     async fn left_behind(&self, shard: &ShardFacts, name: &str) -> Result<Option<RemoteFile>, SendError> {
         let mut failures = 0;

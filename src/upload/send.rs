@@ -43,6 +43,10 @@ pub struct SendOptions {
     pub give_up_after: Duration,
     /// How long a listing may lag behind a create.
     pub settle: Duration,
+    /// Create a batch only once its input file is ready.
+    pub wait_for_file: bool,
+    /// Where a deletion is no fence: how long a lost create is looked for before a second one.
+    pub wait_out: Option<Duration>,
     /// Whether this program waits for batches to end, so that a full queue drains.
     pub queue_drains: bool,
 }
@@ -134,6 +138,7 @@ impl Sender {
                     look_first = false;
                 }
                 ShardState::Uploaded => {
+                    self.until_ready(&shard).await?;
                     if let Some(sent) = self.admit(&shard).await? {
                         return Ok(sent);
                     }
@@ -254,6 +259,7 @@ impl Sender {
             ledger: self.ledger.clone(),
             clock: self.clock.clone(),
             settle: self.options.settle,
+            wait_out: self.options.wait_out,
         };
         // Doubt may take long; the ledger keeps it for the next start.
         let resolved = tokio::select! {

@@ -45,6 +45,16 @@ fn a_refusal_that_names_no_line_stops_the_run() {
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "not asked again and again");
 }
 
+#[test]
+fn a_refusal_of_all_lines_stops_the_run_and_ends_no_image() {
+    // The service names each line by its number; the first one is no worse than the others.
+    let sandbox = Sandbox::with(3, Weather { models: vec!["another".to_owned()], ..Weather::default() });
+    let outcome = sandbox.run();
+    assert!(matches!(outcome.fault, Some(Fault::SettingRefused(_))), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.owed, outcome.standing.failed), (3, 0), "{:?}", outcome.standing);
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "not asked again and again");
+}
+
 /// Five images that are owed from an earlier life, one of which `change` replaces before the next.
 fn changed_while_owed(change: impl Fn(&std::path::Path)) -> Sandbox {
     let mut sandbox = Sandbox::new(6);

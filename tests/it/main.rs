@@ -7,6 +7,9 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
+// It looks into /proc.
+#[cfg(target_os = "linux")]
+mod canary;
 mod cli_words;
 mod ends;
 mod faults;
@@ -14,5 +17,7 @@ mod first_run;
 mod kill;
 mod modes;
 mod paid;
+mod providers;
 mod queue;
+mod relay;
 mod resume;

@@ -29,6 +29,8 @@ pub(crate) struct Weather {
     pub(crate) scenario: Scenario,
     /// Think time of each line.
     pub(crate) line_delay: Duration,
+    /// Models that exist there; empty = every name is taken.
+    pub(crate) models: Vec<String>,
     /// Tokens that may be enqueued.
     pub(crate) enqueued_tokens: Option<u64>,
 }
@@ -50,6 +52,7 @@ impl Sandbox {
         let mut options = ServerOptions::new(sandbox.folder.path().join("server"), Arc::new(Echo::new()));
         options.bill = Some(sandbox.bill());
         options.scenario = weather.scenario;
+        options.limits.models = weather.models;
         options.limits.enqueued_tokens = weather.enqueued_tokens;
         options.pace = Pace { line_delay: weather.line_delay, ..Pace::default() };
         sandbox.server = Some(emulator::start(options).expect("the emulator starts"));

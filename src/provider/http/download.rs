@@ -24,7 +24,7 @@ impl Http {
     /// # Errors
     /// `Doubt` for redirects that ring, leave the encrypted world or name no address; else as [`Http::get`].
     pub async fn download(&self, id: &str, offset: u64) -> Result<Download> {
-        let url = self.url(&["files", id, "content"], &[])?;
+        let url = self.content_url(id)?;
         let response = self.follow(url.clone(), offset).await?;
         let (response, offset) = match begin(&response, offset) {
             Some(begin) => (response, begin),
@@ -36,6 +36,15 @@ impl Http {
             return Err(self.refused(&self.in_time(self.receive(response, REFUSAL_MAX)).await?));
         }
         Ok(Download { length: response.content_length(), offset, bytes: self.steady(response) })
+    }
+
+    /// Some servers name a link where others name a file; it is followed like a redirect.
+    fn content_url(&self, id: &str) -> Result<Url> {
+        match Url::parse(id).ok().filter(|link| matches!(link.scheme(), "http" | "https")) {
+            Some(link) if self.may_lead_to(&link) => Ok(link),
+            Some(_) => Err(self.astray("a result file is a link to no safe address")),
+            None => self.url(&["files", id, "content"], &[]),
+        }
     }
 
     /// Sends the request and follows redirects; only the service's own host sees the key.

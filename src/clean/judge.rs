@@ -6,6 +6,7 @@
 use super::content::{self, Content};
 use super::polish::UnicodeForm;
 use crate::domain::answer::{Answer, Finish, Outcome};
+use crate::domain::batch::Refusal;
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
 
@@ -21,6 +22,21 @@ const MONEY_CODES: [&str; 6] = [
 
 /// Codes that say that a setting of the run is wrong for the model.
 const SETTING_CODES: [&str; 3] = ["unsupported_parameter", "unsupported_value", "model_not_found"];
+
+/// Codes of a refused batch that every further batch would meet, too. Source: `batch-api` reference §4.2 and §11.1 (Azure).
+const FILE_CODES: [&str; 7] = [
+    "model_not_found",
+    "mismatched_model",
+    "model_mismatch",
+    "invalid_url",
+    "url_mismatch",
+    "streaming_unsupported",
+    "unsupported_parameter",
+];
+
+/// Parameters that the settings decide, each with everything below it.
+const SETTING_PARAMS: [&str; 6] =
+    ["model", "temperature", "max_completion_tokens", "max_tokens", "reasoning_effort", "response_format"];
 
 /// Codes about the image itself. Source: `batch-api` reference §5.4.
 const IMAGE_CODES: [&str; 14] = [
@@ -46,6 +62,8 @@ const IMAGE_CODES: [&str; 14] = [
 pub struct RunRefused {
     /// The provider's code.
     pub code: String,
+    /// The parameter that it names, or empty.
+    pub param: String,
     /// Its words.
     pub message: String,
     /// HTTP status of the line.
@@ -58,6 +76,60 @@ impl RunRefused {
     pub fn is_about_money(&self) -> bool {
         MONEY_CODES.contains(&self.code.as_str())
     }
+
+    /// Whether the account is at fault (money, key, permission) and no setting.
+    #[must_use]
+    pub fn is_about_account(&self) -> bool {
+        self.is_about_money() || matches!(self.status, 401 | 403)
+    }
+
+    /// The code of the contracts that says it.
+    #[must_use]
+    pub fn told_as(&self) -> &'static str {
+        match self.status {
+            _ if self.is_about_money() => "E305",
+            401 => "E301",
+            403 => "E302",
+            404 => "E308",
+            _ if self.code == "model_not_found" => "E308",
+            _ => "E307",
+        }
+    }
+}
+
+/// What an answer says against the run as a whole, if anything. Source: `batch-api` reference §2.
+#[must_use]
+pub fn against_the_run(outcome: &Outcome) -> Option<RunRefused> {
+    let Outcome::Error { status, code, param, message } = outcome else { return None };
+    let of_the_run = matches!(status, 401 | 403 | 404)
+        || MONEY_CODES.contains(&code.as_str())
+        || *status == 400 && (SETTING_CODES.contains(&code.as_str()) || is_a_setting(param));
+    of_the_run.then(|| RunRefused {
+        code: code.clone(),
+        param: param.clone(),
+        message: message.clone(),
+        status: *status,
+    })
+}
+
+/// Whether a parameter belongs to the settings, such as `response_format.json_schema` or `messages[0].….detail`.
+fn is_a_setting(param: &str) -> bool {
+    let param = param.strip_prefix("body.").unwrap_or(param);
+    let first = param.split(['.', '[']).next().unwrap_or_default();
+    SETTING_PARAMS.contains(&first) || param.ends_with(".detail")
+}
+
+/// What a refused batch says against the run as a whole: a reason that names no line, or that no line is alone with.
+#[must_use]
+pub fn batch_against_the_run(refusal: &Refusal) -> Option<RunRefused> {
+    let names_a_reason = !(refusal.code.is_empty() && refusal.message.is_empty());
+    let of_all = refusal.line.is_none() || FILE_CODES.contains(&refusal.code.as_str());
+    (of_all && names_a_reason).then(|| RunRefused {
+        code: refusal.code.clone(),
+        param: String::new(),
+        message: refusal.message.clone(),
+        status: 400,
+    })
 }
 
 /// What one answer came to.
@@ -69,13 +141,11 @@ pub struct Judgement {
     pub flags: Vec<&'static str>,
     /// The text to write, for accepted (and, empty, for blank) ones.
     pub text: Option<String>,
-    /// Set if the whole run has to stop.
-    pub stop: Option<RunRefused>,
 }
 
 impl Judgement {
     fn without_text(verdict: Verdict) -> Self {
-        Self { verdict, flags: Vec::new(), text: None, stop: None }
+        Self { verdict, flags: Vec::new(), text: None }
     }
 
     fn flagged(mut self, flag: &'static str) -> Self {
@@ -89,7 +159,9 @@ impl Judgement {
 pub fn judge(answer: &Answer, json: bool, form: UnicodeForm) -> Judgement {
     match &answer.outcome {
         Outcome::NeverRan { .. } => Judgement::without_text(nobodys_fault()),
-        Outcome::Error { status, code, param, message } => error(*status, code, param, message),
+        // The fault is ours, not the image's: it stays owed.
+        outcome if against_the_run(outcome).is_some() => Judgement::without_text(nobodys_fault()),
+        Outcome::Error { status, code, message, .. } => error(*status, code, message),
         Outcome::Answered { content, refusal, finish } => {
             answered(content.as_deref().unwrap_or_default(), refusal.is_some(), finish, json, form)
         }
@@ -100,17 +172,8 @@ fn nobodys_fault() -> Verdict {
     Verdict::AskAgain { reason: Reason::NeverRan, counted: false }
 }
 
-fn error(status: u16, code: &str, param: &str, message: &str) -> Judgement {
-    let of_the_run = matches!(status, 401 | 403 | 404)
-        || MONEY_CODES.contains(&code)
-        || SETTING_CODES.contains(&code)
-        || matches!(param, "model" | "temperature" | "max_completion_tokens" | "reasoning_effort" | "response_format");
+fn error(status: u16, code: &str, message: &str) -> Judgement {
     let passing = matches!(status, 408 | 409 | 429) || status >= 500 || message.contains("Timeout while downloading");
-    if of_the_run {
-        // The fault is ours, not the image's: it stays owed, and nothing is counted.
-        let stop = RunRefused { code: code.to_owned(), message: message.to_owned(), status };
-        return Judgement { stop: Some(stop), ..Judgement::without_text(nobodys_fault()) };
-    }
     if passing {
         return Judgement::without_text(nobodys_fault());
     }
@@ -192,6 +255,12 @@ mod tests {
             (failed(429, "insufficient_quota", "", ""), again.clone(), true),
             (failed(401, "invalid_api_key", "", ""), again.clone(), true),
             (failed(400, "unsupported_value", "temperature", ""), again.clone(), true),
+            (failed(400, "invalid_value", "messages[1].content[0].image_url.detail", ""), again.clone(), true),
+            (failed(400, "", "response_format.json_schema.schema", ""), again.clone(), true),
+            (failed(400, "", "max_tokens_of_another_day", ""), Verdict::Reject(Reason::ProviderError), false),
+            (failed(403, "", "", ""), again.clone(), true),
+            (failed(404, "model_not_found", "", ""), again.clone(), true),
+            (failed(500, "model_not_found", "model", ""), again.clone(), false),
             (failed(400, "invalid_value", "", "Timeout while downloading …"), again.clone(), false),
             (failed(400, "invalid_image_format", "", ""), Verdict::Reject(Reason::ImageRefused), false),
             (failed(400, "context_length_exceeded", "messages", ""), Verdict::Reject(Reason::ProviderError), false),
@@ -199,7 +268,25 @@ mod tests {
         ];
         for (outcome, verdict, stops) in cases {
             let judgement = judged(outcome.clone());
-            assert_eq!((judgement.verdict, judgement.stop.is_some()), (verdict, stops), "{outcome:?}");
+            assert_eq!((judgement.verdict, against_the_run(&outcome).is_some()), (verdict, stops), "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn a_refused_batch_speaks_of_a_line_or_of_all() {
+        let refusal = |code: &str, line| Refusal { code: code.into(), message: String::new(), line };
+        let of_all = |code: &str, line| batch_against_the_run(&refusal(code, line)).is_some();
+        assert!(of_all("model_not_found", Some(1)) && of_all("invalid_url", Some(3)) && of_all("empty_file", None));
+        assert!(!of_all("invalid_json_line", Some(1)) && !of_all("", None));
+    }
+
+    #[test]
+    fn a_refusal_of_the_run_has_its_code_of_the_contracts() {
+        let told = |outcome: Outcome| against_the_run(&outcome).expect("of the run").told_as();
+        assert_eq!(told(failed(429, "insufficient_quota", "", "")), "E305");
+        assert_eq!(told(failed(401, "", "", "")), "E301");
+        assert_eq!(told(failed(403, "", "", "")), "E302");
+        assert_eq!(told(failed(404, "model_not_found", "", "")), "E308");
+        assert_eq!(told(failed(400, "unsupported_value", "temperature", "")), "E307");
     }
 }

@@ -83,6 +83,12 @@ const PAGES: &[Page] = &[
     page_of("E304", "", "Others can read the key file.", "chmod 600 on it."),
     page_of("E305", "", "The provider wants money.", "Add credit, then the same command; nothing is asked twice."),
     page_of("E307", "", "The model refuses a setting.", "Remove or change it: every page would be refused."),
+    page_of(
+        "E308",
+        "",
+        "The model is not available for Batch.",
+        "Choose another model; some answer so for a while, then the same command works later.",
+    ),
     page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
     page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
     page_of(

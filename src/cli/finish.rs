@@ -4,7 +4,7 @@ use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
 use crate::ops::refusal;
-use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
+use crate::pipeline::mission::{Fault, Mode, Outcome, Refused, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
@@ -139,11 +139,9 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             };
             problem.hint(hint).into()
         }
-        Fault::SettingRefused(text) => {
-            let host = settings.api_url.host();
-            Problem::new("E307", format!("{} refuses a setting: {}", settings.request.model, words::safe(text)))
-                .hint(format!("remove or change it; {host} would refuse every page"))
-                .into()
+        Fault::SettingRefused(Refused { code, param, message }) => {
+            let (model, host) = (&settings.request.model, settings.api_url.host());
+            refusal::of_a_setting(code, param, message, model, host).into()
         }
         Fault::Corpus(text) => Problem::new(
             "E104",
@@ -264,6 +262,9 @@ mod tests {
         };
         let newer = LedgerError::Newer { path: "l".to_owned(), version: 9 };
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let refused = |code: &str| {
+            Fault::SettingRefused(Refused { code: code.into(), param: "temperature".into(), message: "no".into() })
+        };
         let settings = settings();
         let told = Telling { settings: &settings, key_source: "the variable X", watch: Stopwatch::start() };
         for (fault, code, exit) in [
@@ -271,7 +272,8 @@ mod tests {
             (Fault::Provider(failure(Kind::Forbidden)), "E302", 6),
             (Fault::Provider(failure(Kind::Money)), "E305", 7),
             (Fault::Unreachable(failure(Kind::Unreached)), "E310", 5),
-            (Fault::SettingRefused("detail".to_owned()), "E307", 2),
+            (refused("unsupported_value"), "E307", 2),
+            (refused("model_not_found"), "E308", 2),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),
             (Fault::Disk(full), "E409", 1),

@@ -216,6 +216,9 @@ pub struct Failed {
     /// The words.
     #[serde(default)]
     pub message: String,
+    /// The lines that it names, from 1; none = the file as a whole.
+    #[serde(default)]
+    pub lines: Vec<u32>,
 }
 
 /// A forced outcome of lines.
@@ -252,6 +255,8 @@ pub enum Outcome {
     RateLimited,
     /// 429 because the money is spent.
     InsufficientQuota,
+    /// 400: the model does not take a parameter.
+    UnsupportedValue,
     /// 400: the picture is none.
     InvalidImage,
     /// Status 0 with an empty body.

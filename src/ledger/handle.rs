@@ -265,6 +265,16 @@ impl Ledger {
         self.at_once(move |store| store.settle(batch)).await
     }
 
+    /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.
+    pub async fn settle_uncounted(&self, batch: BatchNo) -> Result<Settled> {
+        self.at_once(move |store| store.settle_uncounted(batch)).await
+    }
+
+    /// Whether a recipe ever brought an accepted answer.
+    pub async fn is_proven(&self, recipe: RecipeId) -> Result<bool> {
+        self.gathered(move |store| store.is_proven(recipe)).await
+    }
+
     /// Settled batches whose leftovers may still lie around, at most `limit`.
     pub async fn unswept(&self, limit: u32) -> Result<Vec<Unswept>> {
         self.gathered(move |store| store.unswept(limit)).await

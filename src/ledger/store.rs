@@ -116,6 +116,10 @@ pub trait Store: Frame + Send {
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
     /// ended or fetched → settled, shard gone; what no line answered is owed again or failed.
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.
+    fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// Whether a recipe ever brought an accepted answer.
+    fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
     /// Settled batches whose leftovers may still lie around, at most `limit`.
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     /// Notes that nothing of a settled batch is left.

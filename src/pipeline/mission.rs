@@ -96,7 +96,7 @@ pub enum Fault {
     /// The provider could not be reached for `give_up_after`.
     Unreachable(Failure),
     /// The provider refuses a setting (model, parameter) for every request.
-    SettingRefused(String),
+    SettingRefused(Refused),
     /// The image folder cannot be read.
     Corpus(String),
     /// This workspace still has unfinished images of another folder, whose root this is.
@@ -114,6 +114,17 @@ pub enum Fault {
         /// What is known.
         why: String,
     },
+}
+
+/// What the provider said against a setting of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its code, or empty.
+    pub code: String,
+    /// The parameter that it names, or empty.
+    pub param: String,
+    /// Its words.
+    pub message: String,
 }
 
 /// What came of a mission.

@@ -5,7 +5,7 @@ use rusqlite::types::FromSql;
 
 use super::fault::{Fault, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal, Usage};
-use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+use crate::domain::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId};
 use crate::domain::image::Format;
 
 /// A count as SQLite keeps it. Nothing here comes near the limit; a value that did would be cut to it.
@@ -56,18 +56,22 @@ pub(super) fn open_batch(row: &Row<'_>) -> Outcome<OpenBatch> {
 }
 
 /// Columns of [`ended_batch`].
-pub(super) const ENDED_BATCH: &str = "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.state, b.ending, b.refusal,
-    b.output_file_id, b.error_file_id FROM batch b JOIN shard s ON s.id = b.shard_id";
+pub(super) const ENDED_BATCH: &str =
+    "SELECT b.id, b.batch_id, b.shard_id, s.lines, s.recipe_id, b.state, b.ending, b.refusal,
+    b.output_file_id, b.error_file_id, b.opened_at, b.intent_at FROM batch b JOIN shard s ON s.id = b.shard_id";
 
 /// Reads a row of [`ENDED_BATCH`].
 pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
     let state: String = column(row, "state")?;
     let ending: String = column(row, "ending")?;
+    let opened_at: Option<i64> = column(row, "opened_at")?;
     Ok(EndedBatch {
         no: BatchNo(column(row, "id")?),
         id: BatchId(column(row, "batch_id")?),
         shard: ShardId(column(row, "shard_id")?),
         lines: column(row, "lines")?,
+        recipe: RecipeId(column(row, "recipe_id")?),
+        opened_at: opened_at.map_or_else(|| column(row, "intent_at"), Ok)?,
         end: word(&ending, BatchEnd::from_word)?,
         output: column::<Option<String>>(row, "output_file_id")?.map(FileId),
         errors: column::<Option<String>>(row, "error_file_id")?.map(FileId),

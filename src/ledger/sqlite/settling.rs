@@ -59,14 +59,23 @@ impl Closing {
     }
 }
 
+/// What is counted against an image that no line answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// One of its uncounted returns, of which there are only so many.
+    Returns,
+    /// Nothing: the run was refused, not the image.
+    Nothing,
+}
+
 /// ended or fetched → settled, shard gone. A stray closes its own books only: the images wait for the shard's batch.
-pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo) -> Outcome<Settled> {
+pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo, counting: Counting) -> Outcome<Settled> {
     let closing = Closing::of(store, batch)?;
     if !closing.stray {
         no_strays_left(store, closing.shard)?;
     }
     closing.move_to(store, BatchState::Settled)?;
-    let settled = if closing.stray { Settled::default() } else { close(store, &closing)? };
+    let settled = if closing.stray { Settled::default() } else { close(store, &closing, counting)? };
     let about = About { shard: Some(closing.shard), batch: Some(batch), image: None };
     events::append(store, "settled", about, &format!("owed {} failed {}", settled.owed, settled.failed))?;
     Ok(settled)
@@ -82,16 +91,17 @@ fn no_strays_left(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
     Ok(())
 }
 
-fn close(store: &mut SqliteStore, closing: &Closing) -> Outcome<Settled> {
+fn close(store: &mut SqliteStore, closing: &Closing, counting: Counting) -> Outcome<Settled> {
     let shard = closing.shard;
     let failed = match (closing.end, closing.refusal.as_ref().and_then(|refusal| refusal.line)) {
         (Some(BatchEnd::Vanished), _) => fail(store, shard, Failing::All)?,
+        _ if counting == Counting::Nothing => 0,
         (Some(BatchEnd::Refused), Some(line)) => {
             fail(store, shard, Failing::Named(line))? + fail(store, shard, Failing::WornOut)?
         }
         _ => fail(store, shard, Failing::WornOut)?,
     };
-    let owed = release(store, shard, 1)?;
+    let owed = release(store, shard, u32::from(counting == Counting::Returns))?;
     move_shard(store, shard, ShardState::Spent, ShardState::Gone)?;
     let cut = |many: u64| u32::try_from(many).unwrap_or(u32::MAX);
     Ok(Settled { owed: cut(owed), failed: cut(failed) })

@@ -1,6 +1,7 @@
 //! The verbs, each one line to where its work is done. Here every fault gets the ledger's path.
 
 use super::fault::Outcome;
+use super::settling::Counting;
 use super::{SqliteStore, collecting, enrol, events, images, paying, runs, settling, shards, verdicts};
 use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
@@ -185,7 +186,17 @@ impl Store for SqliteStore {
     }
 
     fn settle(&mut self, batch: BatchNo) -> Result<Settled> {
-        let outcome = settling::settle(self, batch);
+        let outcome = settling::settle(self, batch, Counting::Returns);
+        self.named(outcome)
+    }
+
+    fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled> {
+        let outcome = settling::settle(self, batch, Counting::Nothing);
+        self.named(outcome)
+    }
+
+    fn is_proven(&mut self, recipe: RecipeId) -> Result<bool> {
+        let outcome = runs::is_proven(self, recipe);
         self.named(outcome)
     }
 

@@ -126,6 +126,12 @@ const PAGES: &[Page] = &[
     ),
     page_of("E409", "", "The disk is full.", "Make room, then the same command."),
     page_of(
+        "E410",
+        "",
+        "The open batches of this workspace belong to another account or project than the key.",
+        "Take the key that opened them, or another --workspace. Nothing is given up.",
+    ),
+    page_of(
         "E411",
         "",
         "A part of the program died.",

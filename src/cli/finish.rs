@@ -161,6 +161,7 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         )
         .hint("finish them with its key and provider, or take another --workspace")
         .into(),
+        Fault::NoneKnown { host, batches } => none_known(host, *batches).into(),
         Fault::Ledger(error) => ledger(error).into(),
         Fault::Disk(cause) => cannot_write(cause).into(),
         Fault::Died { who, why } => {
@@ -170,6 +171,13 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             Fail::Told(vec![problem], Exit::Died)
         }
     }
+}
+
+fn none_known(host: &str, batches: usize) -> Problem {
+    let batches = words::count(batches as u64, "open batch", "open batches");
+    Problem::new("E410", format!("{host} knows none of the {batches} of this ledger with this key"))
+        .hint("take the key of the account and project that opened them (see provider.project)")
+        .hint("nothing is given up and nothing was lost; the same command goes on")
 }
 
 /// Why a host was not reached, without the names of the layers that noticed.
@@ -274,6 +282,7 @@ mod tests {
             (Fault::Unreachable(failure(Kind::Unreached)), "E310", 5),
             (refused("unsupported_value"), "E307", 2),
             (refused("model_not_found"), "E308", 2),
+            (Fault::NoneKnown { host: "h".to_owned(), batches: 2 }, "E410", 6),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),
             (Fault::Disk(full), "E409", 1),

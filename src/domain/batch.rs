@@ -68,6 +68,8 @@ pub struct OpenBatch {
     pub lines: u32,
     /// When it was opened (unix milliseconds).
     pub opened_at: i64,
+    /// Its input file.
+    pub input: FileId,
 }
 
 /// What is known of a batch once it has ended.

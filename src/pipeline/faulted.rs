@@ -9,7 +9,7 @@ use crate::extract::extractor::ReadError;
 use crate::extract::fetch::FetchError;
 use crate::kit::faults::AnyFault;
 use crate::ledger::LedgerError;
-use crate::poll::poller::Unreachable;
+use crate::poll::poller::{NoneKnown, Unreachable};
 use crate::provider::failure::{Failure, Kind};
 use crate::scan::scanner::RootUnreadable;
 use crate::upload::send::SendError;
@@ -48,6 +48,10 @@ fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
     };
     let fault = match fault.downcast::<Unreachable>() {
         Ok(error) => return Fault::Unreachable(error.0),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<NoneKnown>() {
+        Ok(error) => return Fault::NoneKnown { host: error.host, batches: error.batches },
         Err(other) => other,
     };
     let fault = match fault.downcast::<RootUnreadable>() {

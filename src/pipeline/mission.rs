@@ -103,6 +103,13 @@ pub enum Fault {
     OtherCorpus(String),
     /// This workspace still has unfinished batches of another account, at this base URL.
     OtherAccount(String),
+    /// None of the open batches is known at the provider with this key.
+    NoneKnown {
+        /// The provider.
+        host: String,
+        /// How many it should know.
+        batches: usize,
+    },
     /// The ledger cannot be used.
     Ledger(LedgerError),
     /// A file of the workspace or a text cannot be written.

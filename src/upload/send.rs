@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::adopt::{Doubt, DoubtError, Resolved};
 use super::journal;
 use crate::domain::batch::{Intent, OpenBatch, Refusal};
-use crate::domain::ids::BatchId;
+use crate::domain::ids::{BatchId, ShardId};
 use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
@@ -126,11 +126,12 @@ impl Sender {
                     self.upload(&shard, look_first).await?;
                     look_first = false;
                 }
-                ShardState::Uploaded => {
-                    if let Some(open) = self.create(&shard).await? {
-                        return Ok(Sent::Open(open));
-                    }
-                }
+                ShardState::Uploaded => match self.create(&shard).await {
+                    Ok(Some(open)) => return Ok(Sent::Open(open)),
+                    Ok(None) => {}
+                    Err(SendError::Ledger(LedgerError::Stale(_))) if self.is_spent(shard.id).await? => {}
+                    Err(other) => return Err(other),
+                },
                 ShardState::Opening => {
                     let intent = self.ledger.intent(shard.id).await?;
                     if let Some(open) = self.resolve(&shard, &intent).await? {
@@ -141,6 +142,11 @@ impl Sender {
             }
             shard = self.ledger.shard(shard.id).await?;
         }
+    }
+
+    /// Whether a batch of this shard was found in the provider's list meanwhile and is its batch now.
+    pub(super) async fn is_spent(&self, shard: ShardId) -> Result<bool, SendError> {
+        Ok(matches!(self.ledger.shard(shard).await?.state, ShardState::Spent | ShardState::Gone))
     }
 
     /// uploaded → opening → open: pays once.

@@ -15,3 +15,4 @@ mod kill;
 mod modes;
 mod paid;
 mod resume;
+mod sweep;

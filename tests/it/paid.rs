@@ -21,7 +21,7 @@ fn weather(scenario: &str) -> Weather {
 }
 
 /// Works off a mission that must come back by itself.
-fn in_time(mission: Mission) -> Outcome {
+pub(crate) fn in_time(mission: Mission) -> Outcome {
     let (sender, outcome) = mpsc::channel();
     std::thread::spawn(move || drop(sender.send(batchscribe::pipeline::run(mission))));
     outcome.recv_timeout(Duration::from_secs(40)).expect("the run ends by itself")
@@ -91,8 +91,8 @@ fn answers_wait_for_an_image_folder_that_is_away() {
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 4);
 }
 
-/// Creates a second batch on the input file of the only one, as a request that was sent twice would.
-fn double_the_batch(sandbox: &Sandbox) {
+/// Creates a second batch on the input file of the newest one, as a request that was sent twice would.
+pub(crate) fn double_the_batch(sandbox: &Sandbox, later: Duration) {
     let options = Options {
         base_url: sandbox.base_url(),
         key: None,
@@ -113,8 +113,7 @@ fn double_the_batch(sandbox: &Sandbox) {
             metadata: batch.metadata,
             output_expires_after: None,
         };
-        // In another second, so that it is clear which one is older.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        tokio::time::sleep(later).await;
         provider.create_batch(&again).await.expect("a second batch");
     });
 }
@@ -131,7 +130,8 @@ fn doubled(scenario: &str) -> Sandbox {
     stop.raise(StopLevel::Drain);
     let outcome = working.join().expect("it comes back");
     assert_eq!(outcome.standing.shards_waiting, 1, "in doubt: {:?}", outcome.standing);
-    double_the_batch(&sandbox);
+    // In another second, so that it is clear which one is older.
+    double_the_batch(&sandbox, Duration::from_millis(1100));
     sandbox.set("provider.settle", "200ms");
     let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);

@@ -130,7 +130,7 @@ pub(super) fn results_gone(store: &SqliteStore, batch: BatchNo) -> Outcome<()> {
 pub(super) fn unswept(store: &SqliteStore, limit: u32) -> Outcome<Vec<Unswept>> {
     const SQL: &str = "SELECT id, batch_id, shard_id, input_file_id, output_file_id, error_file_id FROM batch
         WHERE state = 'settled' AND swept_at IS NULL
-        AND (stray = 0 OR (SELECT s.state FROM shard s WHERE s.id = shard_id) = 'gone') ORDER BY id LIMIT ?1";
+        AND (stray = 0 OR (SELECT s.state FROM shard s WHERE s.id = shard_id) IN ('gone', 'dissolved')) ORDER BY id LIMIT ?1";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let rows = statement.query_map([limit], |row| {
         Ok(Unswept {

@@ -116,7 +116,7 @@ pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
 pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id: &BatchId) -> Outcome<OpenBatch> {
     const SQL: &str = "INSERT INTO batch (shard_id, attempt, state, owner, epoch, input_file_id, batch_id, stray, intent_at, opened_at)
         SELECT s.id, coalesce((SELECT max(attempt) FROM batch b WHERE b.shard_id = s.id AND b.stray = 0), 1), 'open', ?2, ?3, ?4, ?5,
-        1, ?6, ?6 FROM shard s WHERE s.id = ?1 AND s.state IN ('opening', 'spent', 'gone')";
+        1, ?6, ?6 FROM shard s WHERE s.id = ?1 AND s.state IN ('opening', 'spent', 'gone', 'dissolved')";
     let values = params![shard.0, store.owner, store.epoch, input.as_str(), id.as_str(), store.clock.now()];
     let changed = store.connection.prepare_cached(SQL)?.execute(values)?;
     moved(changed, || format!("shard {shard} was never to be opened"))?;

@@ -40,7 +40,8 @@ pub(in crate::ledger) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcom
 }
 
 /// Columns of [`open_batch`].
-pub(super) const OPEN_BATCH: &str = "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.opened_at, b.intent_at
+pub(super) const OPEN_BATCH: &str =
+    "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.opened_at, b.intent_at, b.input_file_id
     FROM batch b JOIN shard s ON s.id = b.shard_id";
 
 /// Reads a row of [`OPEN_BATCH`].
@@ -52,6 +53,7 @@ pub(super) fn open_batch(row: &Row<'_>) -> Outcome<OpenBatch> {
         shard: ShardId(column(row, "shard_id")?),
         lines: column(row, "lines")?,
         opened_at: opened_at.map_or_else(|| column(row, "intent_at"), Ok)?,
+        input: FileId(column(row, "input_file_id")?),
     })
 }
 

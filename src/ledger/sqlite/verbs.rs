@@ -2,7 +2,7 @@
 
 use super::fault::Outcome;
 use super::settling::Counting;
-use super::{SqliteStore, collecting, enrol, events, images, paying, runs, settling, shards, verdicts};
+use super::{SqliteStore, collecting, enrol, events, images, listed, paying, runs, settling, shards, verdicts};
 use crate::domain::batch::{EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, ShardId};
 use crate::domain::image::{Found, Reason};
@@ -11,8 +11,8 @@ use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
 use crate::ledger::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run, Settled,
-    Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
+    Recognised, Run, Settled, Unswept,
 };
 use crate::ledger::store::Store;
 
@@ -142,6 +142,16 @@ impl Store for SqliteStore {
 
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch> {
         let outcome = paying::stray(self, shard, input, id);
+        self.named(outcome)
+    }
+
+    fn recognise(&mut self, batches: &[Listed]) -> Result<Vec<Recognised>> {
+        let outcome = listed::recognise(self, batches);
+        self.named(outcome)
+    }
+
+    fn any_shard(&mut self) -> Result<bool> {
+        let outcome = listed::any_shard(self);
         self.named(outcome)
     }
 

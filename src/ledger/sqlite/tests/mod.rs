@@ -1,5 +1,6 @@
 //! The store against its promises: single verbs, opening, and random commands beside a model.
 
+mod listed;
 mod model;
 mod opening;
 mod property;

@@ -178,7 +178,7 @@ impl Model {
     }
 
     pub(super) fn stray(&mut self, shard: usize) -> Made {
-        let states = [ShardState::Opening, ShardState::Spent, ShardState::Gone];
+        let states = [ShardState::Opening, ShardState::Spent, ShardState::Gone, ShardState::Dissolved];
         let taken = self.shards.get(shard).is_some_and(|shard| states.contains(&shard.state));
         if taken {
             self.batch(shard, BatchState::Open, true);

@@ -302,6 +302,36 @@ fn a_refusal_that_names_a_line_spares_the_others() {
 }
 
 #[test]
+fn a_batch_refused_for_the_runs_sake_counts_nothing_against_its_images() {
+    let mut desk = Desk::in_memory();
+    let (_, batch) = desk.open_shard(1, 2);
+    fetch(&mut desk, batch);
+    desk.done(|store| store.verdicts(batch, &[judged(1, Verdict::Accept)]));
+    assert_eq!(desk.done(|store| store.settle_uncounted(batch)), Settled { owed: 1, failed: 0 });
+    let gaps = |desk: &Desk, image: i64| -> i64 {
+        let sql = "SELECT gaps FROM image WHERE id = ?1";
+        desk.store.connection.query_row(sql, [image], |row| row.get(0)).expect("image")
+    };
+    assert_eq!((desk.state(2).as_str(), gaps(&desk, 2)), ("owed", 0));
+    let refused = Some(Refusal { code: "x".into(), message: "line 1".into(), line: Some(1) });
+    let (_, batch) = desk.open_shard(2, 1);
+    desk.done(|store| store.ended(batch, &Ending { refusal: refused, ..ending(BatchEnd::Refused) }));
+    assert_eq!(desk.done(|store| store.settle_uncounted(batch)), Settled { owed: 1, failed: 0 });
+    assert_eq!((desk.state(3).as_str(), gaps(&desk, 3)), ("owed", 0), "nobody fails for the run's sake");
+}
+
+#[test]
+fn a_recipe_is_proven_by_an_accepted_answer() {
+    let mut desk = Desk::in_memory();
+    let (recipe, (_, batch)) = (desk.recipe, desk.open_shard(1, 2));
+    fetch(&mut desk, batch);
+    desk.done(|store| store.verdicts(batch, &[judged(1, Verdict::Reject(Reason::Refused))]));
+    assert!(!desk.done(|store| store.is_proven(recipe)));
+    desk.done(|store| store.verdicts(batch, &[judged(2, Verdict::Accept)]));
+    assert!(desk.done(|store| store.is_proven(recipe)));
+}
+
+#[test]
 fn the_shard_waits_for_its_strays() {
     let mut desk = Desk::in_memory();
     let (shard, batch) = desk.open_shard(1, 2);

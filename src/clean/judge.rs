@@ -23,17 +23,6 @@ const MONEY_CODES: [&str; 6] = [
 /// Codes that say that a setting of the run is wrong for the model.
 const SETTING_CODES: [&str; 3] = ["unsupported_parameter", "unsupported_value", "model_not_found"];
 
-/// Codes of a refused batch that every further batch would meet, too. Source: `batch-api` reference §4.2 and §11.1 (Azure).
-const FILE_CODES: [&str; 7] = [
-    "model_not_found",
-    "mismatched_model",
-    "model_mismatch",
-    "invalid_url",
-    "url_mismatch",
-    "streaming_unsupported",
-    "unsupported_parameter",
-];
-
 /// Parameters that the settings decide, each with everything below it.
 const SETTING_PARAMS: [&str; 6] =
     ["model", "temperature", "max_completion_tokens", "max_tokens", "reasoning_effort", "response_format"];
@@ -119,12 +108,10 @@ fn is_a_setting(param: &str) -> bool {
     SETTING_PARAMS.contains(&first) || param.ends_with(".detail")
 }
 
-/// What a refused batch says against the run as a whole: a reason that names no line, or that no line is alone with.
+/// What a refused batch says against the run as a whole.
 #[must_use]
 pub fn batch_against_the_run(refusal: &Refusal) -> Option<RunRefused> {
-    let names_a_reason = !(refusal.code.is_empty() && refusal.message.is_empty());
-    let of_all = refusal.line.is_none() || FILE_CODES.contains(&refusal.code.as_str());
-    (of_all && names_a_reason).then(|| RunRefused {
+    refusal.is_of_all().then(|| RunRefused {
         code: refusal.code.clone(),
         param: String::new(),
         message: refusal.message.clone(),
@@ -270,14 +257,6 @@ mod tests {
             let judgement = judged(outcome.clone());
             assert_eq!((judgement.verdict, against_the_run(&outcome).is_some()), (verdict, stops), "{outcome:?}");
         }
-    }
-
-    #[test]
-    fn a_refused_batch_speaks_of_a_line_or_of_all() {
-        let refusal = |code: &str, line| Refusal { code: code.into(), message: String::new(), line };
-        let of_all = |code: &str, line| batch_against_the_run(&refusal(code, line)).is_some();
-        assert!(of_all("model_not_found", Some(1)) && of_all("invalid_url", Some(3)) && of_all("empty_file", None));
-        assert!(!of_all("invalid_json_line", Some(1)) && !of_all("", None));
     }
 
     #[test]

@@ -92,6 +92,12 @@ const PAGES: &[Page] = &[
     page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
     page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
     page_of(
+        "E312",
+        "provider_error",
+        "A batch was refused because of single lines, or a line was refused for a reason of its own.",
+        "Its words are in the saved results and in `status`; the other images are asked again.",
+    ),
+    page_of(
         "E313",
         "",
         "It is unknown whether a batch was created.",
@@ -188,11 +194,7 @@ mod tests {
     #[test]
     fn every_reason_of_a_failure_has_a_page() {
         let never_failures = [Reason::TextPresent, Reason::Excluded];
-        // Told by the provider in its own words, which the ledger keeps.
-        let told = [Reason::ProviderError];
-        for reason in
-            Reason::ALL.into_iter().filter(|reason| !never_failures.contains(reason) && !told.contains(reason))
-        {
+        for reason in Reason::ALL.into_iter().filter(|reason| !never_failures.contains(reason)) {
             assert!(page(reason.word()).is_some(), "{}", reason.word());
         }
     }

@@ -110,6 +110,26 @@ pub struct Refusal {
     pub line: Option<u32>,
 }
 
+/// Codes that name a line and speak of the settings. Source: `batch-api` reference §4.2 and §11.1 (Azure).
+const CODES_OF_ALL: [&str; 7] = [
+    "model_not_found",
+    "mismatched_model",
+    "model_mismatch",
+    "invalid_url",
+    "url_mismatch",
+    "streaming_unsupported",
+    "unsupported_parameter",
+];
+
+impl Refusal {
+    /// Whether every further batch would meet it, too: a reason that names no line, or none that is at fault itself.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        let names_a_reason = !(self.code.is_empty() && self.message.is_empty());
+        names_a_reason && (self.line.is_none() || CODES_OF_ALL.contains(&self.code.as_str()))
+    }
+}
+
 /// What a new batch carries as metadata, so that it is found again whatever happens to the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -131,4 +151,16 @@ pub struct Intent {
     pub body_hash: [u8; 16],
     /// Whether the input file was deleted already to make a second create safe.
     pub fenced: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_speaks_of_a_line_or_of_all() {
+        let of_all = |code: &str, line| Refusal { code: code.into(), message: String::new(), line }.is_of_all();
+        assert!(of_all("model_not_found", Some(1)) && of_all("invalid_url", Some(3)) && of_all("empty_file", None));
+        assert!(!of_all("invalid_json_line", Some(1)) && !of_all("", None));
+    }
 }

@@ -179,6 +179,8 @@ pub struct Ending {
     pub model: Option<String>,
     /// Why it was refused.
     pub refusal: Option<Refusal>,
+    /// Every line of the input file that a refusal names, from 1: their images are at fault, the others are not.
+    pub named: Vec<u32>,
 }
 
 /// A raw result file on disk.

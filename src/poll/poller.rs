@@ -364,8 +364,13 @@ impl Work {
 
     async fn end(&mut self, no: BatchNo, ending: Ending, ended: &mpsc::Sender<BatchEnded>) -> Result<(), AnyFault> {
         let Some(Watched { slot, .. }) = self.watched.remove(&no) else { return Ok(()) };
+        let named = ending.named.len();
         let batch = self.ledger.ended(no, ending).await?;
         crate::kit::crash::point("ended.recorded");
+        if let (Some(why), 1..) = (&batch.refusal, named) {
+            let text = format!("batch {} was refused: {named} lines, such as {}: {}", batch.id, why.code, why.message);
+            self.news.warn("E312", text, "the images of these lines failed, the others are asked again");
+        }
         let detail = batch.refusal.as_ref().map(|why| format!("{} {}", why.code, why.message)).unwrap_or_default();
         let id = batch.id.to_string();
         self.news.tell(Notice::Batch { id, to: batch.end.word(), lines: batch.lines, detail });

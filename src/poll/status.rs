@@ -15,13 +15,17 @@ pub fn read(batch: &Batch) -> Option<Ending> {
         "failed" => BatchEnd::Refused,
         _ => return None,
     };
+    // One reason of many that speaks of the settings makes all lines blameless.
+    let of_all = batch.refusals.iter().find(|refusal| refusal.is_of_all());
+    let named = batch.refusals.iter().filter_map(|refusal| refusal.line.filter(|_| of_all.is_none())).collect();
     Some(Ending {
         end,
         output: batch.output_file.clone(),
         errors: batch.error_file.clone(),
         usage: batch.usage,
         model: batch.model.clone(),
-        refusal: batch.refusals.first().cloned(),
+        refusal: of_all.or(batch.refusals.first()).cloned(),
+        named,
     })
 }
 
@@ -37,7 +41,15 @@ fn is_passing(refusal: &Refusal) -> bool {
 /// A batch that its own provider no longer knows.
 #[must_use]
 pub fn vanished() -> Ending {
-    Ending { end: BatchEnd::Vanished, output: None, errors: None, usage: None, model: None, refusal: None }
+    Ending {
+        end: BatchEnd::Vanished,
+        output: None,
+        errors: None,
+        usage: None,
+        model: None,
+        refusal: None,
+        named: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -83,5 +95,18 @@ mod tests {
         assert_eq!(end("failed", &[("token_limit_exceeded", "")]), Some(BatchEnd::TurnedAway));
         assert_eq!(end("failed", &[("", "Enqueued token limit reached for gpt-4o-mini")]), Some(BatchEnd::TurnedAway));
         assert_eq!(end("failed", &[("invalid_request", "Cannot find file file-1, or …")]), Some(BatchEnd::TurnedAway));
+    }
+
+    #[test]
+    fn every_named_line_is_at_fault_unless_the_settings_are() {
+        let at = |code: &str, line| Refusal { code: code.into(), message: String::new(), line: Some(line) };
+        let read = |refusals: &[Refusal]| {
+            let ending = read(&Batch { refusals: refusals.to_vec(), ..batch("failed", &[]) }).expect("an end");
+            (ending.refusal.map(|refusal| refusal.code), ending.named)
+        };
+        let lines = [at("invalid_json_line", 2), at("duplicate_custom_id", 5)];
+        assert_eq!(read(&lines), (Some("invalid_json_line".to_owned()), vec![2, 5]));
+        let mixed = [at("invalid_json_line", 2), at("model_not_found", 1)];
+        assert_eq!(read(&mixed), (Some("model_not_found".to_owned()), vec![]));
     }
 }

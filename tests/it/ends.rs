@@ -147,3 +147,13 @@ fn a_refusal_of_the_model_that_names_a_line_stops_the_run_all_the_same() {
     assert_eq!((outcome.standing.owed, outcome.standing.failed), (3, 0), "{:?}", outcome.standing);
     assert_eq!(returns(&sandbox), 0, "nothing is counted");
 }
+
+#[test]
+fn every_line_that_a_refused_batch_names_fails_by_name_and_the_others_go_on() {
+    let scenario = "[[batch]]\nfail = { code = \"invalid_json_line\", message = \"no JSON\", lines = [1, 3] }\n
+        when = { times = 1 }\n";
+    let sandbox = Sandbox::with(4, weather(scenario));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (2, 2), "{:?}", outcome.standing);
+}

@@ -6,7 +6,7 @@ use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::paying::{hold_back, move_shard, unanswered};
-use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, int, open_batch, refusal_text};
+use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, ending_text, int, open_batch};
 use super::settling::Closing;
 use super::shards::moved;
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal};
@@ -63,7 +63,7 @@ pub(super) fn ended(store: &mut SqliteStore, batch: BatchNo, ending: &Ending) ->
         ending.output.as_ref().map(FileId::as_str),
         ending.errors.as_ref().map(FileId::as_str),
         ending.model,
-        refusal.map(refusal_text).transpose()?,
+        refusal.map(|refusal| ending_text(refusal, &ending.named)).transpose()?,
         prompt,
         cached,
         output,

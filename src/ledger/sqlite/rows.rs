@@ -87,6 +87,23 @@ pub(super) fn refusal_text(refusal: &Refusal) -> Outcome<String> {
     serde_json::to_string(refusal).map_err(|cause| Fault::damaged(cause.to_string()))
 }
 
+/// The refusal of an ended batch, with every line that it names.
+pub(super) fn ending_text(refusal: &Refusal, named: &[u32]) -> Outcome<String> {
+    let mut text = serde_json::to_value(refusal).map_err(|cause| Fault::damaged(cause.to_string()))?;
+    if !named.is_empty() {
+        text["named"] = named.into();
+    }
+    Ok(text.to_string())
+}
+
+/// The lines that a refusal names, as one JSON array.
+pub(super) fn named_lines(text: &str) -> Outcome<Option<String>> {
+    let told: serde_json::Value =
+        serde_json::from_str(text).map_err(|cause| Fault::damaged(format!("refusal: {cause}")))?;
+    let one = told.get("line").filter(|line| line.is_u64()).map(|line| serde_json::json!([line]));
+    Ok(told.get("named").cloned().or(one).map(|lines| lines.to_string()))
+}
+
 /// A refusal that the ledger kept.
 pub(super) fn refusal(text: &str) -> Outcome<Refusal> {
     serde_json::from_str(text).map_err(|cause| Fault::damaged(format!("refusal: {cause}")))

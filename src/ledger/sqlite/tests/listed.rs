@@ -69,7 +69,8 @@ fn the_batch_of_a_dissolved_shard_is_read_and_swept() {
     let late = listed(&mut desk, "late", 1);
     let Recognised::Stray(stray) = recognised(&mut desk, late) else { panic!("a stray") };
     let (output, errors) = (None, None);
-    let ending = Ending { end: BatchEnd::Cancelled, output, errors, usage: None, model: None, refusal: None };
+    let ending =
+        Ending { end: BatchEnd::Cancelled, output, errors, usage: None, model: None, refusal: None, named: Vec::new() };
     desk.done(|store| store.ended(stray.no, &ending));
     desk.done(|store| store.settle(stray.no));
     assert_eq!(desk.state(1), "owed", "its images are on another way");

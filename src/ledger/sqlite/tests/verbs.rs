@@ -15,7 +15,7 @@ fn stale<T: std::fmt::Debug>(told: Result<T, LedgerError>) {
 
 fn ending(end: BatchEnd) -> Ending {
     let output = (end == BatchEnd::Completed).then(|| FileId("out".into()));
-    Ending { end, output, errors: None, usage: None, model: None, refusal: None }
+    Ending { end, output, errors: None, usage: None, model: None, refusal: None, named: Vec::new() }
 }
 
 const RAW: RawFile = RawFile { bytes: 9, sha256: [1; 32] };
@@ -299,6 +299,18 @@ fn a_refusal_that_names_a_line_spares_the_others() {
     desk.done(|store| store.ended(batch, &refused));
     assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 2, failed: 1 });
     assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["owed", "failed provider_error", "owed"]);
+}
+
+#[test]
+fn every_line_that_a_refusal_names_fails_its_image() {
+    let mut desk = Desk::in_memory();
+    let (_, batch) = desk.open_shard(1, 4);
+    let refusal = Some(Refusal { code: "invalid_json_line".into(), message: "no".into(), line: Some(4) });
+    let refused = Ending { refusal: refusal.clone(), named: vec![4, 2, 99], ..ending(BatchEnd::Refused) };
+    assert_eq!(desk.done(|store| store.ended(batch, &refused)).refusal, refusal);
+    assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 2, failed: 2 });
+    let failed = "failed provider_error";
+    assert_eq!([1, 2, 3, 4].map(|image| desk.state(image)), ["owed", failed, "owed", failed]);
 }
 
 #[test]

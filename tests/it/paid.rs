@@ -154,3 +154,12 @@ fn what_the_first_batch_never_ran_is_taken_from_the_second_and_not_bought_again(
     );
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "ours and the second one, no third");
 }
+
+#[test]
+fn a_page_that_the_first_batch_refused_is_taken_from_the_second() {
+    let sandbox = doubled(
+        "[[line]]\ncustom_id_contains = \"page0003\"\noutcome = \"refusal\"\nwhen = { times = 1 }\n
+        [[batch]]\nignore_cancel = true\n",
+    );
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "ours and the second one, no third");
+}

@@ -131,6 +131,7 @@ pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id:
 pub(super) fn unanswered(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
     const SQL: &str = "SELECT 1 FROM shard s WHERE s.id = ?1
         AND s.lines = (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')
+        AND NOT EXISTS (SELECT 1 FROM line l WHERE l.shard_id = s.id AND l.verdict LIKE 'held %')
         AND NOT EXISTS (SELECT 1 FROM batch b INDEXED BY batch_todo
             WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.stray = 1 AND b.shard_id = s.id)";
     let free = store.connection.prepare_cached(SQL)?.exists([shard.0])?;

@@ -9,6 +9,7 @@ use super::fault::{Fault, Outcome};
 use super::paying::move_shard;
 use super::rows::{column, count, length, named_lines, word};
 use super::shards::{moved, release};
+use super::verdicts::release_held;
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchNo, ShardId};
 use crate::domain::image::Reason;
@@ -95,6 +96,7 @@ fn no_strays_left(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
 
 fn close(store: &mut SqliteStore, closing: &Closing, counting: Counting) -> Outcome<Settled> {
     let shard = closing.shard;
+    let (again, rejected) = release_held(store, shard)?;
     let failed = match (closing.end, closing.named.as_deref()) {
         (Some(BatchEnd::Vanished), _) => fail(store, shard, Failing::All)?,
         _ if counting == Counting::Nothing => 0,
@@ -106,7 +108,7 @@ fn close(store: &mut SqliteStore, closing: &Closing, counting: Counting) -> Outc
     let owed = release(store, shard, u32::from(counting == Counting::Returns))?;
     move_shard(store, shard, ShardState::Spent, ShardState::Gone)?;
     let cut = |many: u64| u32::try_from(many).unwrap_or(u32::MAX);
-    Ok(Settled { owed: cut(owed), failed: cut(failed) })
+    Ok(Settled { owed: cut(owed + again), failed: cut(failed + rejected) })
 }
 
 /// Which of the images that no line answered are not asked again.

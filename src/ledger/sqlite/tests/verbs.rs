@@ -344,6 +344,34 @@ fn a_recipe_is_proven_by_an_accepted_answer() {
 }
 
 #[test]
+fn an_unusable_answer_ends_no_image_while_another_batch_may_have_a_good_one() {
+    let mut desk = Desk::in_memory();
+    let (shard, batch) = desk.open_shard(1, 3);
+    let stray = desk.done(|store| store.stray(shard, &FileId("file-1".into()), &BatchId("second".into())));
+    fetch(&mut desk, batch);
+    let cut = Verdict::AskAgain { reason: Reason::Truncated, counted: true };
+    let refused = Verdict::Reject(Reason::Refused);
+    let chunk = [judged(1, refused.clone()), judged(2, refused.clone()), judged(3, cut)];
+    for _repeated in 0..2 {
+        desk.done(|store| store.verdicts(batch, &chunk));
+        assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["packed", "packed", "packed"]);
+    }
+    fetch(&mut desk, stray.no);
+    let empty = Verdict::Reject(Reason::Empty);
+    desk.done(|store| store.verdicts(stray.no, &[judged(1, Verdict::Accept), judged(2, empty)]));
+    assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["done", "packed", "packed"]);
+    desk.done(|store| store.settle(stray.no));
+    assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 1, failed: 1 });
+    assert_eq!([2, 3].map(|image| desk.state(image)), ["failed empty", "owed"]);
+    let held: i64 = desk
+        .store
+        .connection
+        .query_row("SELECT count(*) FROM line WHERE verdict LIKE 'held%'", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!(held, 0);
+}
+
+#[test]
 fn the_shard_waits_for_its_strays() {
     let mut desk = Desk::in_memory();
     let (shard, batch) = desk.open_shard(1, 2);

@@ -36,6 +36,8 @@ const SWEEP_EVERY: Millis = 600 * 1000;
 const MOST_BETWEEN_LOOKS: Millis = 900 * 1000;
 /// Pauses after a look that failed.
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+/// A provider that is busy may ask to be left alone for so long.
+const LONGEST_WAIT: Millis = 3600 * 1000;
 /// Pauses before a shard that was turned away is opened again.
 const TURNED_AWAY: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 
@@ -219,7 +221,7 @@ impl Work {
             self.watch(batch, slot, self.clock.now());
         }
         while !self.is_over() {
-            let due = self.watched.values().map(|watched| watched.due).min().unwrap_or(Millis::MAX);
+            let due = self.next_look();
             let (clock, stop) = (self.clock.clone(), self.stop.clone());
             tokio::select! {
                 input = self.intake.recv() => match input {
@@ -256,6 +258,12 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// When to look next: never further ahead than the longest pause, should the clock have been put back.
+    fn next_look(&self) -> Millis {
+        let Some(due) = self.watched.values().map(|watched| watched.due).min() else { return Millis::MAX };
+        due.min(self.clock.now() + self.options.pace.longest().max(LONGEST_WAIT))
     }
 
     fn is_over(&self) -> bool {

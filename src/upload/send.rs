@@ -27,6 +27,12 @@ use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
 pub(super) const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 const QUEUE_PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 
+/// A time from the ledger before which a shard is not opened again, as far as it may be believed: no pause is longer than
+/// the longest, whatever was done to the clock since it was written.
+fn believed(not_before: Millis, now: Millis) -> Millis {
+    not_before.min(now + millis(QUEUE_PAUSES.pause(u32::MAX, 1.0)))
+}
+
 /// What batches are created with.
 #[derive(Clone, Debug)]
 pub struct SendOptions {
@@ -117,7 +123,7 @@ impl Sender {
         let mut look_first = resumed;
         loop {
             if shard.state == ShardState::Uploaded {
-                self.pause_until(shard.not_before).await?;
+                self.pause_until(believed(shard.not_before, self.clock.now())).await?;
             }
             match shard.state {
                 // Nothing new is sent or paid once the program drains.
@@ -344,5 +350,18 @@ impl Sender {
             return Err(SendError::Unreachable(failure));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_waits_no_longer_than_the_longest_pause() {
+        let hour = 3_600_000;
+        assert_eq!(believed(5, hour), 5);
+        assert_eq!(believed(hour + 7, hour), hour + 7);
+        assert_eq!(believed(25 * hour, hour), hour + hour * 6 / 5, "the clock was put back by a day");
     }
 }

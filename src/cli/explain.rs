@@ -109,7 +109,12 @@ const PAGES: &[Page] = &[
         "Results are gone at the provider.",
         "They may have been paid for; they are not asked again by themselves.",
     ),
-    page_of("E315", "", "A result file is incomplete.", "It is fetched again."),
+    page_of(
+        "E315",
+        "",
+        "A result file is incomplete.",
+        "It is fetched again; after ten times its whole lines are read, and the file is kept as *.incomplete.",
+    ),
     page_of("E401", "", "Another batchscribe works in this workspace.", "Wait, or look with `batchscribe status`."),
     page_of("E402", "", "The ledger was written by a newer version.", "Update batchscribe; nothing was changed."),
     page_of(

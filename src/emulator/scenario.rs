@@ -98,7 +98,7 @@ pub enum Act {
     Drop,
     /// Does what was asked, then closes the connection.
     ActThenDrop,
-    /// Announces a content whole and sends `keep` of it.
+    /// Announces a content whole and sends `keep` of it; at `get_file`, tells `keep` of its length.
     Cut,
     /// Does what was asked, `delay_ms` later.
     Delay,

@@ -14,6 +14,7 @@ use batchscribe::provider::wire::NewBatch;
 
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
+use crate::sweep::in_fast_time;
 
 fn weather(scenario: &str) -> Weather {
     let scenario: Scenario = toml::from_str(scenario).expect("a scenario");
@@ -162,4 +163,17 @@ fn a_page_that_the_first_batch_refused_is_taken_from_the_second() {
         [[batch]]\nignore_cancel = true\n",
     );
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "ours and the second one, no third");
+}
+
+#[test]
+fn a_result_file_whose_length_never_fits_is_read_as_it_is() {
+    let scenario = "[[door]]\nat = \"get_file\"\nact = \"cut\"\nkeep = 0.5\n
+        [[line]]\ncustom_id_contains = \"page0003\"\noutcome = \"missing\"\n";
+    let sandbox = Sandbox::with(4, weather(scenario));
+    let outcome = in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (3, 1), "{:?}", outcome.standing);
+    assert_eq!(failed_for(&sandbox, "results_gone"), 1, "it may have been paid for");
+    let kept = oracle::all_files(&sandbox.workspace().join("batch_return"));
+    assert!(kept.len() == 1 && kept[0].ends_with(".jsonl.incomplete"), "{kept:?}");
 }

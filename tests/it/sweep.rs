@@ -23,7 +23,7 @@ fn strays(sandbox: &Sandbox) -> (i64, i64) {
 }
 
 /// Works off a mission on a clock of its own that runs much faster.
-fn in_fast_time(mut mission: Mission) -> Outcome {
+pub(crate) fn in_fast_time(mut mission: Mission) -> Outcome {
     let clock = Clock::manual(Clock::wall().now());
     mission.clock = clock.clone();
     std::thread::spawn(move || {

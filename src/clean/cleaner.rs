@@ -1,37 +1,35 @@
 //! The Cleaner: the actor that ends images. Texts first, then their verdicts in one commit, then the books.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler};
 use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
+use super::breaker::{Case, Finding, Hearing};
+use super::chunk::{Judged, judge_and_write};
 use super::close::{SweepError, Sweeper};
-use super::judge::{Judgement, RunRefused, judge};
+use super::judge::batch_against_the_run;
 use super::polish::UnicodeForm;
-use super::text_file;
 use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
-use crate::domain::ids::{BatchNo, ImageId, ShardId};
-use crate::domain::image::{Reason, RelPath};
-use crate::domain::verdict::Verdict;
-use crate::kit::atomic_file::{Mark, folder_of, sync_folder};
+use crate::domain::ids::{BatchNo, ImageId, RecipeId, ShardId};
+use crate::kit::atomic_file::Mark;
 use crate::kit::budget::Lease;
+use crate::kit::clock::Millis;
 use crate::kit::crash;
 use crate::kit::edge::take;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::hash::Short;
 use crate::kit::news::{News, Notice};
-use crate::kit::pool::{Pool, PoolError};
+use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
-use crate::ledger::records::{ImageVerdict, TextOwner, Unswept};
+use crate::ledger::records::Unswept;
 use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
 
 /// Messages that wait for the Cleaner.
@@ -60,6 +58,10 @@ pub struct CleanerSeams {
     pub form: UnicodeForm,
     /// Marks our temporary files among the user's.
     pub mark: Mark,
+    /// The settings that this run asks with.
+    pub recipe: RecipeId,
+    /// When this process began (unix milliseconds).
+    pub began: Millis,
 }
 
 /// The actor: three handlers in, one loop that judges, one that sweeps.
@@ -81,7 +83,20 @@ struct Work {
     intake: mpsc::Receiver<Input>,
     faults: Faults,
     /// Batches whose books wait for those of a stray of the same shard.
-    deferred: Vec<(EndedBatch, Lease)>,
+    deferred: Vec<Waiting>,
+    /// What the lines of batches that are being read say against the run.
+    hearings: HashMap<BatchNo, Hearing>,
+    /// Lines refused for the run's sake since the last batch with an answer.
+    refused_in_a_row: u64,
+}
+
+/// A batch that was read and whose books are still open.
+struct Waiting {
+    batch: EndedBatch,
+    /// Given back when the books are closed.
+    _slot: Lease,
+    /// Nothing is counted against its images: the run was refused, not they.
+    uncounted: bool,
 }
 
 impl Cleaner {
@@ -89,7 +104,14 @@ impl Cleaner {
     #[must_use]
     pub fn new(seams: CleanerSeams, faults: Faults, guard: ExitGuard) -> Self {
         let (intake, inputs) = mpsc::channel(PLACES);
-        let work = Work { seams, intake: inputs, faults: faults.clone(), deferred: Vec::new() };
+        let work = Work {
+            seams,
+            intake: inputs,
+            faults: faults.clone(),
+            deferred: Vec::new(),
+            hearings: HashMap::new(),
+            refused_in_a_row: 0,
+        };
         Self { intake, work: Some(work), faults, guard }
     }
 }
@@ -149,7 +171,8 @@ impl Work {
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
                     Some(Input::Read(batch, slot)) => {
-                        self.deferred.push((batch, slot));
+                        let uncounted = self.is_run_refused(&batch).await?;
+                        self.deferred.push(Waiting { batch, _slot: slot, uncounted });
                         self.close(&settled).await?;
                     }
                     Some(Input::NoMore) | None => return Ok(()),
@@ -165,18 +188,17 @@ impl Work {
 
     async fn judge_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
         let count = chunk.answers.len() as u64;
+        let hearing = self.hearings.entry(chunk.batch.no).or_default();
+        chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
         let (pool, seams, json) = (self.seams.pool.clone(), self.seams.clone(), chunk.json);
         crash::point("judge.before");
         let judged = pool.run(move || judge_and_write(&seams, json, work)).await?;
-        let Judged { verdicts, stop, disk } = judged?;
+        let Judged { verdicts, disk } = judged?;
         crash::point("text.folder_synced");
         self.seams.ledger.verdicts(chunk.batch.no, verdicts).await?;
         crash::point("verdicts.recorded");
         self.seams.news.judged(count);
-        if let Some(refused) = stop {
-            self.faults.report("cleaner", refused, StopLevel::Drain);
-        }
         match disk {
             // Its answer is safe in the raw file, its image still packed: the next start writes the text.
             Some(cause) => Err(cause.into()),
@@ -208,14 +230,44 @@ impl Work {
         Ok(wanted)
     }
 
+    /// Whether a batch that was read, or refused, says that its settings or its account are refused. Then nothing is counted
+    /// against its images; and if every further batch would meet the same, the run stops, before its images are owed again,
+    /// so that they are not planned again in the same breath.
+    async fn is_run_refused(&mut self, batch: &EndedBatch) -> Result<bool, AnyFault> {
+        let hearing = self.hearings.remove(&batch.no).unwrap_or_default();
+        let our_recipe = batch.recipe == self.seams.recipe;
+        let refused = batch.refusal.as_ref().filter(|_| batch.end == BatchEnd::Refused).and_then(batch_against_the_run);
+        let finding = match refused {
+            Some(refused) if our_recipe => Finding::Stop(refused),
+            Some(refused) => Finding::Past(refused),
+            None => {
+                let proven = hearing.is_about_settings() && self.seams.ledger.is_proven(batch.recipe).await?;
+                let our_life = batch.opened_at >= self.seams.began;
+                hearing.decide(Case { our_recipe, our_life, proven }, &mut self.refused_in_a_row)
+            }
+        };
+        match finding {
+            Finding::Clear => Ok(false),
+            Finding::Past(refused) => {
+                let text = format!("the lines of {} were refused: {refused}", batch.id);
+                self.seams.news.warn(refused.told_as(), text, "asked again as things are now; nothing is counted");
+                Ok(true)
+            }
+            Finding::Stop(refused) => {
+                self.faults.report("cleaner", refused, StopLevel::Drain);
+                Ok(true)
+            }
+        }
+    }
+
     /// Closes the books of all batches that were read, as far as they may be closed.
     async fn close(&mut self, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
         loop {
             let waiting = std::mem::take(&mut self.deferred);
             let many = waiting.len();
-            for (batch, slot) in waiting {
+            for batch in waiting {
                 if !self.close_one(&batch, settled).await? {
-                    self.deferred.push((batch, slot));
+                    self.deferred.push(batch);
                 }
             }
             // What was closed just now may be the stray that another one waits for.
@@ -226,17 +278,17 @@ impl Work {
     }
 
     /// Whether the books are closed; `false` if they wait for a stray of the same shard.
-    async fn close_one(&self, batch: &EndedBatch, settled: &mpsc::Sender<Unswept>) -> Result<bool, AnyFault> {
+    async fn close_one(&self, waiting: &Waiting, settled: &mpsc::Sender<Unswept>) -> Result<bool, AnyFault> {
+        let batch = &waiting.batch;
         if batch.end == BatchEnd::Vanished && (batch.output.is_some() || batch.errors.is_some()) {
             // After the verdicts of whatever was still there, so that these stand.
             self.seams.ledger.results_gone(batch.no).await?;
         }
-        if let Some(refused) = refused_as_a_whole(batch) {
-            // Before its images are owed again, so that they are not planned again in the same breath.
-            self.faults.report("cleaner", refused, StopLevel::Drain);
-        }
         crash::point("settle.before");
-        let gaps = match self.seams.ledger.settle(batch.no).await {
+        let ledger = &self.seams.ledger;
+        let closed =
+            if waiting.uncounted { ledger.settle_uncounted(batch.no).await } else { ledger.settle(batch.no).await };
+        let gaps = match closed {
             Ok(gaps) => gaps,
             Err(LedgerError::Stale(why)) => {
                 tracing::debug!(batch = %batch.id, why, "the books wait for a stray of the same shard");
@@ -262,17 +314,6 @@ impl Work {
     }
 }
 
-/// A refusal that names a reason and no line is about the model or a setting: every further batch would meet it, too.
-fn refused_as_a_whole(batch: &EndedBatch) -> Option<RunRefused> {
-    let refusal = batch.refusal.as_ref().filter(|_| batch.end == BatchEnd::Refused)?;
-    let names_a_reason = !(refusal.code.is_empty() && refusal.message.is_empty());
-    (refusal.line.is_none() && names_a_reason).then(|| RunRefused {
-        code: refusal.code.clone(),
-        message: refusal.message.clone(),
-        status: 400,
-    })
-}
-
 /// Sweeps what earlier lives left, then whatever is settled now.
 async fn sweep_all(seams: CleanerSeams, mut settled: mpsc::Receiver<Unswept>) -> Result<(), SweepError> {
     for batch in seams.ledger.unswept(u32::MAX).await? {
@@ -287,93 +328,4 @@ async fn sweep_all(seams: CleanerSeams, mut settled: mpsc::Receiver<Unswept>) ->
         }
     }
     Ok(())
-}
-
-/// A chunk after its texts are on disk.
-struct Judged {
-    verdicts: Vec<ImageVerdict>,
-    stop: Option<RunRefused>,
-    /// The first text that could not be written; its image has no verdict yet.
-    disk: Option<io::Error>,
-}
-
-/// On the pool: judges every answer, writes the texts, syncs each folder once.
-fn judge_and_write(seams: &CleanerSeams, json: bool, work: Vec<(Answer, Option<Short>)>) -> Result<Judged, AnyFault> {
-    let corpus = Arc::clone(&seams.corpus);
-    let form = seams.form;
-    let done = seams.pool.map(work, |(answer, known)| {
-        let judgement = judge(&answer, json, form);
-        let target = corpus.text_path(&answer.path);
-        let placed = judgement.text.as_ref().map(|text| put(seams, &answer.path, &target, text.as_bytes(), known));
-        (answer, judgement, target, placed)
-    });
-    let mut judged = Judged { verdicts: Vec::with_capacity(done.len()), stop: None, disk: None };
-    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
-    for one in done {
-        let (answer, judgement, target, placed) = one.map_err(|lost: PoolError| lost.to_string())?;
-        judged.add(answer, judgement, &target, placed, &mut folders);
-    }
-    for folder in folders {
-        sync_folder(&folder)?;
-    }
-    Ok(judged)
-}
-
-/// Puts a text into its place; `None` if the image's own folder is gone. A root that is away is a fault of the disk.
-fn put(
-    seams: &CleanerSeams,
-    image: &RelPath,
-    target: &Path,
-    text: &[u8],
-    known: Option<Short>,
-) -> io::Result<Option<(TextOwner, Short)>> {
-    let gone = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
-    match text_file::place(target, text, known, &seams.mark) {
-        Err(cause) if gone(&cause) => {
-            seams.corpus.make_text_folder(image)?;
-            match text_file::place(target, text, known, &seams.mark) {
-                Err(cause) if gone(&cause) => Ok(None),
-                placed => placed.map(Some),
-            }
-        }
-        placed => placed.map(Some),
-    }
-}
-
-impl Judged {
-    fn add(
-        &mut self,
-        answer: Answer,
-        judgement: Judgement,
-        target: &Path,
-        placed: Option<io::Result<Option<(TextOwner, Short)>>>,
-        folders: &mut BTreeSet<PathBuf>,
-    ) {
-        let Judgement { mut verdict, mut flags, stop, .. } = judgement;
-        self.stop = self.stop.take().or(stop);
-        if matches!(verdict, Verdict::AskAgain { counted: false, .. }) {
-            // No answer yet: a stray of the same shard may bring one. What still lacks it is owed again when the books close.
-            return;
-        }
-        let text = match placed {
-            None => None,
-            Some(Ok(Some(placed))) => {
-                folders.insert(folder_of(target).to_path_buf());
-                if placed.0 == TextOwner::Kept {
-                    flags.push("edited");
-                }
-                Some(placed)
-            }
-            // The folder is gone, and the image with it; the answer stays in the raw file.
-            Some(Ok(None)) => {
-                verdict = Verdict::Reject(Reason::Missing);
-                None
-            }
-            Some(Err(cause)) => {
-                self.disk.get_or_insert(cause);
-                return;
-            }
-        };
-        self.verdicts.push(ImageVerdict { image: answer.image, verdict, flags, usage: answer.usage, text });
-    }
 }

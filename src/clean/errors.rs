@@ -83,6 +83,7 @@ pub fn meaning(status: u16, code: &str, param: &str, message: &str) -> Then {
 }
 
 fn is_setting(param: &str) -> bool {
+    let param = param.strip_prefix("body.").unwrap_or(param);
     let first = param.split(['.', '[']).next().unwrap_or_default();
     // The one setting that each line repeats inside its messages.
     SETTINGS.contains(&first) || param.ends_with(".detail")
@@ -108,6 +109,7 @@ mod tests {
             (400, "invalid_value", "response_format.json_schema.schema", "", Then::Stop),
             (400, "invalid_value", "messages[0].content[1].image_url.detail", "", Then::Stop),
             (400, "invalid_value", "messages[0].content", "", ended),
+            (400, "invalid_value", "body.reasoning_effort", "", Then::Stop),
             (400, "", "modelling", "", ended),
             (422, "", "", "", ended),
         ] {

@@ -7,9 +7,10 @@ use super::content::{self, Content};
 use super::errors::{self, Then};
 use super::polish::UnicodeForm;
 use crate::domain::answer::{Answer, Finish, Outcome};
+use crate::domain::batch::Refusal;
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
-use crate::provider::policy::MONEY;
+use crate::provider::policy::{self, Blame, MONEY};
 
 /// An error that every further line would meet, too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +18,8 @@ use crate::provider::policy::MONEY;
 pub struct RunRefused {
     /// The provider's code.
     pub code: String,
+    /// The parameter that it names, or empty.
+    pub param: String,
     /// Its words.
     pub message: String,
     /// HTTP status of the line.
@@ -29,6 +32,51 @@ impl RunRefused {
     pub fn is_about_money(&self) -> bool {
         MONEY.is_told(&self.code, "", &self.message)
     }
+
+    /// Whether the account is at fault (money, key, permission) and no setting.
+    #[must_use]
+    pub fn is_about_account(&self) -> bool {
+        self.is_about_money() || matches!(self.status, 401 | 403)
+    }
+
+    /// The code of the contracts that says it.
+    #[must_use]
+    pub fn told_as(&self) -> &'static str {
+        match self.status {
+            _ if self.is_about_money() => "E305",
+            401 => "E301",
+            403 => "E302",
+            404 => "E308",
+            _ if self.code == "model_not_found" => "E308",
+            _ => "E307",
+        }
+    }
+}
+
+/// What an answer says against the run as a whole, if anything. Source: `batch-api` reference §2.
+#[must_use]
+pub fn against_the_run(outcome: &Outcome) -> Option<RunRefused> {
+    let Outcome::Error { status, code, param, message } = outcome else { return None };
+    let of_the_run = errors::meaning(*status, code, param, message) == Then::Stop;
+    of_the_run.then(|| RunRefused {
+        code: code.clone(),
+        param: param.clone(),
+        message: message.clone(),
+        status: *status,
+    })
+}
+
+/// What a refused batch says against the run as a whole.
+#[must_use]
+pub fn batch_against_the_run(refusal: &Refusal) -> Option<RunRefused> {
+    // A reason that names no line is no line's.
+    let names_none = refusal.line.is_none() && !(refusal.code.is_empty() && refusal.message.is_empty());
+    (names_none || policy::blame(refusal) == Blame::Run).then(|| RunRefused {
+        code: refusal.code.clone(),
+        param: String::new(),
+        message: refusal.message.clone(),
+        status: 400,
+    })
 }
 
 /// What one answer came to.
@@ -40,13 +88,11 @@ pub struct Judgement {
     pub flags: Vec<&'static str>,
     /// The text to write, for accepted (and, empty, for blank) ones.
     pub text: Option<String>,
-    /// Set if the whole run has to stop.
-    pub stop: Option<RunRefused>,
 }
 
 impl Judgement {
     fn without_text(verdict: Verdict) -> Self {
-        Self { verdict, flags: Vec::new(), text: None, stop: None }
+        Self { verdict, flags: Vec::new(), text: None }
     }
 
     fn flagged(mut self, flag: &'static str) -> Self {
@@ -73,12 +119,8 @@ fn nobodys_fault() -> Verdict {
 
 fn error(status: u16, code: &str, param: &str, message: &str) -> Judgement {
     match errors::meaning(status, code, param, message) {
-        Then::Stop => {
-            // The fault is ours, not the image's: it stays owed, and nothing is counted.
-            let stop = RunRefused { code: code.to_owned(), message: message.to_owned(), status };
-            Judgement { stop: Some(stop), ..Judgement::without_text(nobodys_fault()) }
-        }
-        Then::Again => Judgement::without_text(nobodys_fault()),
+        // The fault is ours, or nobody's, and not the image's: it stays owed, and nothing is counted.
+        Then::Stop | Then::Again => Judgement::without_text(nobodys_fault()),
         Then::End(reason) => Judgement::without_text(Verdict::Reject(reason)),
     }
 }
@@ -157,6 +199,12 @@ mod tests {
             (failed(429, "insufficient_quota", "", ""), again.clone(), true),
             (failed(401, "invalid_api_key", "", ""), again.clone(), true),
             (failed(400, "unsupported_value", "temperature", ""), again.clone(), true),
+            (failed(400, "invalid_value", "messages[1].content[0].image_url.detail", ""), again.clone(), true),
+            (failed(400, "", "response_format.json_schema.schema", ""), again.clone(), true),
+            (failed(400, "", "max_tokens_of_another_day", ""), Verdict::Reject(Reason::ProviderError), false),
+            (failed(403, "", "", ""), again.clone(), true),
+            (failed(404, "model_not_found", "", ""), again.clone(), true),
+            (failed(500, "model_not_found", "model", ""), again.clone(), false),
             (failed(400, "invalid_value", "", "Timeout while downloading …"), again.clone(), false),
             (failed(400, "invalid_image_format", "", ""), Verdict::Reject(Reason::ImageRefused), false),
             (failed(400, "context_length_exceeded", "messages", ""), Verdict::Reject(Reason::ProviderError), false),
@@ -164,7 +212,17 @@ mod tests {
         ];
         for (outcome, verdict, stops) in cases {
             let judgement = judged(outcome.clone());
-            assert_eq!((judgement.verdict, judgement.stop.is_some()), (verdict, stops), "{outcome:?}");
+            assert_eq!((judgement.verdict, against_the_run(&outcome).is_some()), (verdict, stops), "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_of_the_run_has_its_code_of_the_contracts() {
+        let told = |outcome: Outcome| against_the_run(&outcome).expect("of the run").told_as();
+        assert_eq!(told(failed(429, "insufficient_quota", "", "")), "E305");
+        assert_eq!(told(failed(401, "", "", "")), "E301");
+        assert_eq!(told(failed(403, "", "", "")), "E302");
+        assert_eq!(told(failed(404, "model_not_found", "", "")), "E308");
+        assert_eq!(told(failed(400, "unsupported_value", "temperature", "")), "E307");
     }
 }

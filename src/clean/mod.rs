@@ -4,6 +4,8 @@
 //! the ledger, settled batches. *Owns*: the texts, `batch/completed/`. *Bound*: two messages wait; a chunk is judged on the
 //! pool. *If it crashes here*: the same bytes are written again and recognised.
 
+pub mod breaker;
+mod chunk;
 pub mod cleaner;
 pub mod close;
 pub mod content;

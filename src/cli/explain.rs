@@ -94,8 +94,20 @@ const PAGES: &[Page] = &[
     page_of("E304", "", "Others can read the key file.", "chmod 600 on it."),
     page_of("E305", "", "The provider wants money.", "Add credit, then the same command; nothing is asked twice."),
     page_of("E307", "", "The model refuses a setting.", "Remove or change it: every page would be refused."),
+    page_of(
+        "E308",
+        "",
+        "The model is not available for Batch.",
+        "Choose another model; some answer so for a while, then the same command works later.",
+    ),
     page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
     page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
+    page_of(
+        "E312",
+        "provider_error",
+        "A batch was refused because of single lines, or a line was refused for a reason of its own.",
+        "Its words are in the saved results and in `status`; the other images are asked again.",
+    ),
     page_of(
         "E313",
         "",
@@ -108,7 +120,12 @@ const PAGES: &[Page] = &[
         "Results are gone at the provider.",
         "They may have been paid for; they are not asked again by themselves.",
     ),
-    page_of("E315", "", "A result file is incomplete.", "It is fetched again."),
+    page_of(
+        "E315",
+        "",
+        "A result file is incomplete.",
+        "It is fetched again; after ten times its whole lines are read, and the file is kept as *.incomplete.",
+    ),
     page_of("E401", "", "Another batchscribe works in this workspace.", "Wait, or look with `batchscribe status`."),
     page_of("E402", "", "The ledger was written by a newer version.", "Update batchscribe; nothing was changed."),
     page_of(
@@ -130,6 +147,12 @@ const PAGES: &[Page] = &[
         "If the folder moved, name the new image_dir.",
     ),
     page_of("E409", "", "The disk is full.", "Make room, then the same command."),
+    page_of(
+        "E410",
+        "",
+        "The open batches of this workspace belong to another account or project than the key.",
+        "Take the key that opened them, or another --workspace. Nothing is given up.",
+    ),
     page_of(
         "E411",
         "",
@@ -187,11 +210,7 @@ mod tests {
     #[test]
     fn every_reason_of_a_failure_has_a_page() {
         let never_failures = [Reason::TextPresent, Reason::Excluded];
-        // Told by the provider in its own words, which the ledger keeps.
-        let told = [Reason::ProviderError];
-        for reason in
-            Reason::ALL.into_iter().filter(|reason| !never_failures.contains(reason) && !told.contains(reason))
-        {
+        for reason in Reason::ALL.into_iter().filter(|reason| !never_failures.contains(reason)) {
             assert!(page(reason.word()).is_some(), "{}", reason.word());
         }
     }

@@ -4,7 +4,7 @@ use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
 use crate::ops::refusal;
-use crate::pipeline::mission::{Fault, Mode, Outcome, Tally};
+use crate::pipeline::mission::{Fault, Mode, Outcome, Refused, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
@@ -139,11 +139,9 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             };
             problem.hint(hint).into()
         }
-        Fault::SettingRefused(text) => {
-            let host = settings.api_url.host();
-            Problem::new("E307", format!("{} refuses a setting: {}", settings.request.model, words::safe(text)))
-                .hint(format!("remove or change it; {host} would refuse every page"))
-                .into()
+        Fault::SettingRefused(Refused { code, param, message }) => {
+            let (model, host) = (&settings.request.model, settings.api_url.host());
+            refusal::of_a_setting(code, param, message, model, host).into()
         }
         Fault::Corpus(text) => Problem::new(
             "E104",
@@ -163,6 +161,7 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         )
         .hint("finish them with its key and provider, or take another --workspace")
         .into(),
+        Fault::NoneKnown { host, batches } => none_known(host, *batches).into(),
         Fault::Ledger(error) => ledger(error).into(),
         Fault::Disk(cause) => cannot_write(cause).into(),
         Fault::Died { who, why } => {
@@ -172,6 +171,13 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             Fail::Told(vec![problem], Exit::Died)
         }
     }
+}
+
+fn none_known(host: &str, batches: usize) -> Problem {
+    let batches = words::count(batches as u64, "open batch", "open batches");
+    Problem::new("E410", format!("{host} knows none of the {batches} of this ledger with this key"))
+        .hint("take the key of the account and project that opened them (see provider.project)")
+        .hint("nothing is given up and nothing was lost; the same command goes on")
 }
 
 /// Why a host was not reached, without the names of the layers that noticed.
@@ -264,6 +270,9 @@ mod tests {
         };
         let newer = LedgerError::Newer { path: "l".to_owned(), version: 9 };
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let refused = |code: &str| {
+            Fault::SettingRefused(Refused { code: code.into(), param: "temperature".into(), message: "no".into() })
+        };
         let settings = settings();
         let told = Telling { settings: &settings, key_source: "the variable X", watch: Stopwatch::start() };
         for (fault, code, exit) in [
@@ -271,7 +280,9 @@ mod tests {
             (Fault::Provider(failure(Kind::Forbidden)), "E302", 6),
             (Fault::Provider(failure(Kind::Money)), "E305", 7),
             (Fault::Unreachable(failure(Kind::Unreached)), "E310", 5),
-            (Fault::SettingRefused("detail".to_owned()), "E307", 2),
+            (refused("unsupported_value"), "E307", 2),
+            (refused("model_not_found"), "E308", 2),
+            (Fault::NoneKnown { host: "h".to_owned(), batches: 2 }, "E410", 6),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),
             (Fault::Disk(full), "E409", 1),

@@ -1,6 +1,6 @@
 //! A batch: the provider's job for one shard.
 
-use super::ids::{BatchId, BatchNo, FileId, ShardId, Tag};
+use super::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId, Tag};
 
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ pub struct OpenBatch {
     pub lines: u32,
     /// When it was opened (unix milliseconds).
     pub opened_at: i64,
+    /// Its input file.
+    pub input: FileId,
 }
 
 /// What is known of a batch once it has ended.
@@ -81,6 +83,10 @@ pub struct EndedBatch {
     pub shard: ShardId,
     /// Lines it was asked.
     pub lines: u32,
+    /// The settings it was asked with.
+    pub recipe: RecipeId,
+    /// When it was opened (unix milliseconds).
+    pub opened_at: i64,
     /// How it ended.
     pub end: BatchEnd,
     /// Output file at the provider.

@@ -112,6 +112,11 @@ fn outcome(engine: &dyn Engine, forced: Option<Outcome>, request: &ChatRequest<'
             let kind = "insufficient_quota".to_owned();
             Err(Refusal { kind, ..Refusal::new(429, message).code("insufficient_quota") })
         }
+        Some(Outcome::UnsupportedValue) => {
+            let message = "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) \
+                           value is supported.";
+            refused(400, message, "unsupported_value").map_err(|r| r.param("temperature"))
+        }
         Some(Outcome::InvalidImage) => {
             refused(400, "You uploaded an unsupported image.", "invalid_image_format").map_err(|r| r.param("messages"))
         }

@@ -138,7 +138,11 @@ impl Shared {
         }
         let (mut books, now) = self.books();
         if let Some(forced) = books.fault(batch).and_then(|fault| fault.fail.clone()) {
-            verdict.errors = vec![LineError { code: forced.code, message: forced.message, param: None, line: None }];
+            let error = LineError { code: forced.code, message: forced.message, param: None, line: None };
+            verdict.errors = forced.lines.into_iter().map(|line| error.clone().at(line)).collect();
+            if verdict.errors.is_empty() {
+                verdict.errors.push(error);
+            }
         }
         told(books.read(now, batch, verdict, index));
         Ok(())

@@ -98,7 +98,7 @@ pub enum Act {
     Drop,
     /// Does what was asked, then closes the connection.
     ActThenDrop,
-    /// Announces a content whole and sends `keep` of it.
+    /// Announces a content whole and sends `keep` of it; at `get_file`, tells `keep` of its length.
     Cut,
     /// Does what was asked, `delay_ms` later.
     Delay,
@@ -216,6 +216,9 @@ pub struct Failed {
     /// The words.
     #[serde(default)]
     pub message: String,
+    /// The lines that it names, from 1; none = the file as a whole.
+    #[serde(default)]
+    pub lines: Vec<u32>,
 }
 
 /// A forced outcome of lines.
@@ -252,6 +255,8 @@ pub enum Outcome {
     RateLimited,
     /// 429 because the money is spent.
     InsufficientQuota,
+    /// 400: the model does not take a parameter.
+    UnsupportedValue,
     /// 400: the picture is none.
     InvalidImage,
     /// Status 0 with an empty body.

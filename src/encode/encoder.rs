@@ -125,8 +125,10 @@ impl Work {
         let mut standing = self.ledger.standing();
         loop {
             self.seal_if_due(&mut standing).await?;
-            let deadline = self.plan.age_deadline(&self.limits).unwrap_or(i64::MAX);
             let clock = self.clock.clone();
+            // No further ahead than the age itself, should the clock have been put back.
+            let oldest = clock.now().saturating_add(self.options.limits.age_ms);
+            let deadline = self.plan.age_deadline(&self.options.limits).map_or(i64::MAX, |due| due.min(oldest));
             tokio::select! {
                 input = self.intake.recv() => match input {
                     Some(Input::Image(image)) => self.admit(&image).await?,

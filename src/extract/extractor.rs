@@ -239,7 +239,8 @@ impl BatchReader {
         [output, errors.map(|_| layout.raw_errors(batch.id.as_str()))]
     }
 
-    /// Fetches both files. One that is gone for good leaves `paths`; the batch is handed on as vanished then, so that the
+    /// Fetches both files. One that is gone for good leaves `paths`, and one that never comes whole is read as far as it
+    /// came; the batch is handed on as vanished then, so that the
     /// Cleaner ends by name what the other file does not answer.
     async fn fetch(&self, batch: &mut EndedBatch, paths: &mut [Option<PathBuf>; 2]) -> Result<(), ReadError> {
         let mut raw = [None, None];
@@ -251,6 +252,17 @@ impl BatchReader {
                     let text = format!("results of {} are gone: {failure}", batch.id);
                     self.seams.news.warn("E314", text, "they may have been paid for; nothing is asked again by itself");
                     paths[n] = None;
+                    batch.end = BatchEnd::Vanished;
+                }
+                Err(FetchError::NeverWhole { got, aside }) => {
+                    let text =
+                        format!("result file of {} is incomplete: {got} bytes, kept as {}", batch.id, aside.display());
+                    self.seams.news.warn(
+                        "E315",
+                        text,
+                        "its whole lines are read; what they lack is not asked again by itself",
+                    );
+                    paths[n] = Some(aside);
                     batch.end = BatchEnd::Vanished;
                 }
                 Err(other) => return Err(other.into()),

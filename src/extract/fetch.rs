@@ -22,6 +22,8 @@ use crate::provider::{Download, SharedProvider};
 
 /// Bytes gathered before they are written: large enough that a write is rare, small enough to be forgotten.
 const WRITE: usize = 1024 * 1024;
+/// A file whose length does not fit so often, which is about ten minutes, is taken as it is.
+const MOST_MISFITS: u32 = 10;
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(120) };
 
 /// Why a result file could not be fetched.
@@ -36,6 +38,14 @@ pub enum FetchError {
     /// The file is gone at the provider.
     #[error("the result file is gone at the provider: {0}")]
     Gone(Failure),
+    /// Its length never is the one that the provider tells; what came is kept.
+    #[error("{got} bytes came, and that is not the length that the provider tells; kept as {}", .aside.display())]
+    NeverWhole {
+        /// Bytes that came the last time.
+        got: u64,
+        /// Where they are kept.
+        aside: PathBuf,
+    },
     /// The file cannot be written.
     #[error(transparent)]
     Disk(#[from] io::Error),
@@ -73,7 +83,7 @@ impl Fetcher {
         let folder = atomic_file::folder_of(target).to_path_buf();
         atomic_file::private_folder(&folder)?;
         let mut part = Part { draft: Draft::create(&folder, Access::Private)?, bytes: 0, sha256: Sha256::default() };
-        let (mut failures, since) = (0, self.clock.now());
+        let (mut trouble, mut misfits) = (Trouble::begun(self.clock.now()), 0);
         loop {
             let (back, ended) = self.stream(id, part).await?;
             part = back;
@@ -81,15 +91,15 @@ impl Fetcher {
                 Ok(()) if self.is_whole(id, part.bytes).await? => break,
                 Ok(()) => {
                     tracing::warn!(file = %id, bytes = part.bytes, "a result file is incomplete (E315); fetched again");
+                    misfits += 1;
+                    if misfits == MOST_MISFITS {
+                        return Err(self.give_up(part, target, folder).await?);
+                    }
                     part =
                         Part { draft: Draft::create(&folder, Access::Private)?, bytes: 0, sha256: Sha256::default() };
-                    failures += 1;
-                    self.pause(failures, None).await?;
+                    self.pause(misfits, None).await?;
                 }
-                Err(failure) => {
-                    failures += 1;
-                    self.patience(failure, failures, since).await?;
-                }
+                Err(failure) => self.patience(failure, &mut trouble).await?,
             }
         }
         crash::point("fetch.half");
@@ -136,14 +146,11 @@ impl Fetcher {
     /// Whether the length is the one that the file object tells; a server that tells none is believed. One that cannot
     /// answer now is asked again: a file that was cut would pass for a whole one, and be deleted at the provider.
     async fn is_whole(&self, id: &FileId, bytes: u64) -> Result<bool, FetchError> {
-        let (mut failures, since) = (0, self.clock.now());
+        let mut trouble = Trouble::begun(self.clock.now());
         loop {
             match self.provider.file(id).await {
                 Ok(file) => return Ok(file.bytes.is_none_or(|told| told == bytes)),
-                Err(failure) if failure.is_passing() => {
-                    failures += 1;
-                    self.patience(failure, failures, since).await?;
-                }
+                Err(failure) if failure.is_passing() => self.patience(failure, &mut trouble).await?,
                 Err(_) => return Ok(true),
             }
         }
@@ -162,25 +169,58 @@ impl Fetcher {
         Ok(self.pool.run(published).await??)
     }
 
-    async fn patience(&self, failure: Failure, failures: u32, since: Millis) -> Result<(), FetchError> {
-        let waited = self.clock.now() - since;
-        tracing::warn!(%failure, failures, "a result file could not be fetched");
+    async fn patience(&self, failure: Failure, trouble: &mut Trouble) -> Result<(), FetchError> {
+        trouble.failures += 1;
+        tracing::warn!(%failure, failures = trouble.failures, "a result file could not be fetched");
         match failure.kind {
-            Kind::NotFound if waited >= millis(self.gone_after) => return Err(FetchError::Gone(failure)),
+            Kind::NotFound if trouble.waited >= self.gone_after => return Err(FetchError::Gone(failure)),
             Kind::NotFound => {}
             _ if !failure.is_passing() => return Err(failure.into()),
-            _ if waited >= millis(self.give_up_after) => return Err(FetchError::Unreachable(failure)),
+            _ if self.clock.now() - trouble.since >= millis(self.give_up_after) => {
+                return Err(FetchError::Unreachable(failure));
+            }
             _ => {}
         }
-        self.pause(failures, failure.retry_after).await
+        trouble.waited += self.pause(trouble.failures, failure.retry_after).await?;
+        Ok(())
     }
 
-    async fn pause(&self, failures: u32, asked: Option<Duration>) -> Result<(), FetchError> {
+    /// Pauses; tells for how long.
+    async fn pause(&self, failures: u32, asked: Option<Duration>) -> Result<Duration, FetchError> {
         let pause = asked.unwrap_or_else(|| PAUSES.pause(failures, random::unit()));
         tokio::select! {
-            () = self.clock.sleep(pause) => Ok(()),
+            () = self.clock.sleep(pause) => Ok(pause),
             () = self.stop.reached(StopLevel::Drain) => Err(FetchError::Stopped),
         }
+    }
+
+    /// Keeps what came of a file whose length never fits, under a name of its own, because its whole lines are paid answers.
+    async fn give_up(&self, part: Part, target: &Path, folder: PathBuf) -> Result<FetchError, FetchError> {
+        let mut name = target.as_os_str().to_owned();
+        name.push(".incomplete");
+        let aside = PathBuf::from(name);
+        let got = part.bytes;
+        // What an earlier life kept is not more.
+        match std::fs::remove_file(&aside) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause.into()),
+            _ => {}
+        }
+        self.publish(part, aside.clone(), folder).await?;
+        Ok(FetchError::NeverWhole { got, aside })
+    }
+}
+
+/// How long a file has not come.
+struct Trouble {
+    failures: u32,
+    since: Millis,
+    /// Sum of the pauses: what a clock that was put forward by a day does not lengthen.
+    waited: Duration,
+}
+
+impl Trouble {
+    fn begun(since: Millis) -> Self {
+        Self { failures: 0, since, waited: Duration::ZERO }
     }
 }
 

@@ -49,18 +49,11 @@ impl Clock {
         }
     }
 
-    /// Sleeps until the clock shows `deadline` or later.
+    /// Sleeps until the clock shows `deadline` or later; never longer than that takes now, should the clock be put back
+    /// meanwhile.
     pub async fn sleep_until(&self, deadline: Millis) {
         match &self.source {
-            // In slices, so that a suspended laptop or a corrected clock is noticed within a minute.
-            Source::Wall => loop {
-                let left = deadline - wall_millis();
-                if left <= 0 {
-                    return;
-                }
-                let left = left.div_euclid(haste()).unsigned_abs().clamp(1, 60_000);
-                real_sleep(Duration::from_millis(left)).await;
-            },
+            Source::Wall => sleep_by(wall_millis, deadline).await,
             Source::Manual(time) => {
                 let mut seen = time.subscribe();
                 // Fails only when the sender is gone, and we hold one.
@@ -72,6 +65,19 @@ impl Clock {
     /// Sleeps for `duration` of this clock's time.
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.now() + millis(duration)).await;
+    }
+}
+
+/// Sleeps in slices, so that a suspended laptop or a corrected clock is noticed within a minute.
+async fn sleep_by(wall: impl Fn() -> Millis, deadline: Millis) {
+    let (whole, slept) = (deadline.saturating_sub(wall()), Stopwatch::start());
+    loop {
+        let left = deadline.saturating_sub(wall()).min(whole - millis(slept.elapsed()).saturating_mul(haste()));
+        if left <= 0 {
+            return;
+        }
+        let left = left.div_euclid(haste()).unsigned_abs().clamp(1, 60_000);
+        real_sleep(Duration::from_millis(left)).await;
     }
 }
 
@@ -159,5 +165,17 @@ mod tests {
         let sleeper = clock.sleep(Duration::from_secs(24 * 3600));
         let ((), ()) = tokio::join!(sleeper, async { clock.advance(Duration::from_secs(24 * 3600)) });
         assert_eq!(clock.now(), 86_400_000);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_put_back_by_a_day_lengthens_no_sleep() {
+        let looks = std::cell::Cell::new(0);
+        let put_back = || {
+            looks.set(looks.get() + 1);
+            if looks.get() <= 2 { 0 } else { -86_400_000 }
+        };
+        // Ends at all: by the wall there would be a day to go.
+        sleep_by(put_back, 5).await;
+        assert!(looks.get() > 2);
     }
 }

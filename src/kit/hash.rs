@@ -37,6 +37,20 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The 16 bytes behind 32 hex digits.
+#[must_use]
+pub fn unhex(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let digits = text.as_bytes();
+    if digits.len() != 32 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// Running short BLAKE3, of an image while it streams by.
 #[derive(Debug, Default)]
 pub struct ShortHasher(blake3::Hasher);

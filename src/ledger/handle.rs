@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
 use super::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run,
-    Settled, Standing, Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
+    Recognised, Run, Settled, Standing, Unswept,
 };
 use super::store::Store;
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
@@ -224,7 +224,18 @@ impl Ledger {
         self.at_once(move |store| store.stray(shard, &input, &id)).await
     }
 
+    /// What each batch of the provider's list is to this ledger. One of ours that is not in it is recorded: as the batch of
+    /// its shard if that has none, otherwise as a stray.
+    pub async fn recognise(&self, listed: Vec<Listed>) -> Result<Vec<Recognised>> {
+        self.at_once(move |store| store.recognise(&listed)).await
+    }
+
     // ---- collecting
+    /// Whether anything was ever planned.
+    pub async fn any_shard(&self) -> Result<bool> {
+        self.gathered(move |store| store.any_shard()).await
+    }
+
     /// Batches that have not ended, oldest first.
     pub async fn open_batches(&self) -> Result<Vec<OpenBatch>> {
         self.gathered(move |store| store.open_batches()).await
@@ -268,6 +279,16 @@ impl Ledger {
     /// ended or fetched → settled, shard gone; what no line answered is owed again or failed.
     pub async fn settle(&self, batch: BatchNo) -> Result<Settled> {
         self.at_once(move |store| store.settle(batch)).await
+    }
+
+    /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.
+    pub async fn settle_uncounted(&self, batch: BatchNo) -> Result<Settled> {
+        self.at_once(move |store| store.settle_uncounted(batch)).await
+    }
+
+    /// Whether a recipe ever brought an accepted answer.
+    pub async fn is_proven(&self, recipe: RecipeId) -> Result<bool> {
+        self.gathered(move |store| store.is_proven(recipe)).await
     }
 
     /// Settled batches whose leftovers may still lie around, at most `limit`.

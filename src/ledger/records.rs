@@ -1,6 +1,6 @@
 //! What goes into the ledger and what comes out of it.
 
-use crate::domain::batch::{BatchEnd, Refusal, Usage};
+use crate::domain::batch::{BatchEnd, OpenBatch, Refusal, Usage};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
 use crate::domain::image::{OwedImage, Reason, Stamp};
 use crate::domain::verdict::Verdict;
@@ -132,6 +132,40 @@ pub struct Remeasured {
     pub fate: crate::domain::image::Fate,
 }
 
+/// A batch of the provider's list that says whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name at the provider.
+    pub id: BatchId,
+    /// The tag of the run that it names.
+    pub run: Tag,
+    /// The tag of the shard that it names.
+    pub shard: Tag,
+    /// The hash of the body that it names.
+    pub body_hash: Option<[u8; 16]>,
+    /// Its input file.
+    pub input: Option<FileId>,
+    /// The server's time of its creation (unix seconds).
+    pub created_at: i64,
+    /// End of its window (unix seconds).
+    pub expires_at: Option<i64>,
+    /// Whether its validation failed: nothing ran.
+    pub failed: bool,
+}
+
+/// What the ledger makes of a listed batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    /// Of no shard of this ledger.
+    Foreign,
+    /// Here already, or in the hands of whoever opens its shard.
+    Known,
+    /// Its shard had no batch: this is its batch now.
+    Adopted(OpenBatch),
+    /// Its shard has another one: read all the same.
+    Stray(OpenBatch),
+}
+
 /// How a batch ended, to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
@@ -147,6 +181,8 @@ pub struct Ending {
     pub model: Option<String>,
     /// Why it was refused.
     pub refusal: Option<Refusal>,
+    /// Every line of the input file that a refusal names, from 1: their images are at fault, the others are not.
+    pub named: Vec<u32>,
 }
 
 /// A raw result file on disk.

@@ -12,8 +12,8 @@ use crate::kit::hash::Short;
 
 use super::LedgerError;
 use super::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run,
-    Settled, Standing, Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
+    Recognised, Run, Settled, Standing, Unswept,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -98,7 +98,13 @@ pub trait Store: Frame + Send {
     /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
 
+    /// What each batch of the provider's list is to this ledger. One of ours that is not in it is recorded: as the batch of
+    /// its shard if that has none, otherwise as a stray.
+    fn recognise(&mut self, listed: &[Listed]) -> Result<Vec<Recognised>>;
+
     // ---- collecting
+    /// Whether anything was ever planned.
+    fn any_shard(&mut self) -> Result<bool>;
     /// Batches that have not ended, oldest first.
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>>;
     /// open → ended.
@@ -118,6 +124,10 @@ pub trait Store: Frame + Send {
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
     /// ended or fetched → settled, shard gone; what no line answered is owed again or failed.
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.
+    fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// Whether a recipe ever brought an accepted answer.
+    fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
     /// Settled batches whose leftovers may still lie around, at most `limit`.
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     /// Notes that nothing of a settled batch is left.

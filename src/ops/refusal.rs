@@ -26,6 +26,43 @@ pub fn told(failure: &Failure, key_source: &str) -> Problem {
     }
 }
 
+/// The setting that a request's parameter comes from.
+fn setting_of(param: &str) -> Option<&'static str> {
+    let param = param.strip_prefix("body.").unwrap_or(param);
+    let settings = [
+        ("model", "request.model"),
+        ("temperature", "request.temperature"),
+        ("max_completion_tokens", "request.max_output_tokens"),
+        ("max_tokens", "request.max_output_tokens"),
+        ("reasoning_effort", "request.reasoning_effort"),
+        ("response_format", "request.answer_format or request.schema_file"),
+    ];
+    if param.ends_with(".detail") {
+        return Some("request.detail");
+    }
+    let first = param.split(['.', '[']).next().unwrap_or_default();
+    settings.into_iter().find(|(name, _)| *name == first).map(|(_, setting)| setting)
+}
+
+/// A setting that the provider refused for every line; `message` holds its words.
+#[must_use]
+pub fn of_a_setting(code: &str, param: &str, message: &str, model: &str, host: &str) -> Problem {
+    let words = shown(message.as_bytes());
+    let goes_on = "every page would be refused; all of them are still owed, and the same command goes on";
+    if code == "model_not_found" {
+        return Problem::new("E308", format!("{model} is not available for Batch at {host}"))
+            .detail(words)
+            .hint("choose another (request.model); some models answer so for a while: then try again later")
+            .hint(goes_on);
+    }
+    let what = if param.is_empty() { "a setting".to_owned() } else { shown(param.as_bytes()) };
+    let fix = match setting_of(param) {
+        Some(setting) => format!("remove or change  {setting}"),
+        None => format!("remove or change what it names; see  batchscribe config show  for what is sent to {host}"),
+    };
+    Problem::new("E307", format!("{model} refuses {what}: {words}")).hint(fix).hint(goes_on)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +82,23 @@ mod tests {
                         came from the variable OPENAI_API_KEY\n      a project's key works only there: see provider.project; \
                         batchscribe doctor  lists where keys lie";
         assert_eq!(told(&failure, "the variable OPENAI_API_KEY").to_string(), expected);
+    }
+
+    #[test]
+    fn a_refused_setting_is_told_with_its_fix() {
+        let words = "Unsupported value: 'temperature' does not support 0.2 with this model.";
+        let told = of_a_setting("unsupported_value", "temperature", words, "gpt-x", "api.openai.com").to_string();
+        let expected = "error[E307]: gpt-x refuses temperature: Unsupported value: 'temperature' does not support 0.2 with \
+                        this model.\nhint: remove or change  request.temperature\n      every page would be refused; all of \
+                        them are still owed, and the same command goes on";
+        assert_eq!(told, expected);
+        for (param, setting) in [
+            ("messages[1].content[0].image_url.detail", Some("request.detail")),
+            ("response_format.json_schema.schema", Some("request.answer_format or request.schema_file")),
+            ("body.model", Some("request.model")),
+            ("messages", None),
+        ] {
+            assert_eq!(setting_of(param), setting, "{param}");
+        }
     }
 }

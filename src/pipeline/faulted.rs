@@ -2,14 +2,14 @@
 
 use std::io;
 
-use super::mission::Fault;
+use super::mission::{Fault, Refused};
 use crate::clean::close::SweepError;
 use crate::clean::judge::RunRefused;
 use crate::extract::extractor::ReadError;
 use crate::extract::fetch::FetchError;
 use crate::kit::faults::AnyFault;
 use crate::ledger::LedgerError;
-use crate::poll::poller::Unreachable;
+use crate::poll::poller::{NoneKnown, Unreachable};
 use crate::provider::failure::{Failure, Kind};
 use crate::scan::scanner::RootUnreadable;
 use crate::upload::send::SendError;
@@ -50,6 +50,10 @@ fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
         Ok(error) => return Fault::Unreachable(error.0),
         Err(other) => other,
     };
+    let fault = match fault.downcast::<NoneKnown>() {
+        Ok(error) => return Fault::NoneKnown { host: error.host, batches: error.batches },
+        Err(other) => other,
+    };
     let fault = match fault.downcast::<RootUnreadable>() {
         Ok(error) => return Fault::Corpus(error.to_string()),
         Err(other) => other,
@@ -66,7 +70,10 @@ fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
 
 fn of_failure(failure: Failure) -> Fault {
     match failure.kind {
-        Kind::Refused | Kind::TooLarge | Kind::NotFound => Fault::SettingRefused(failure.to_string()),
+        Kind::Refused | Kind::TooLarge | Kind::NotFound => {
+            let Failure { code, param, message, .. } = failure;
+            Fault::SettingRefused(Refused { code, param, message })
+        }
         Kind::Unreached => Fault::Unreachable(failure),
         _ => Fault::Provider(failure),
     }
@@ -78,13 +85,16 @@ fn of_refused(refused: RunRefused) -> Fault {
         _ if refused.is_about_money() => Kind::Money,
         401 => Kind::Key,
         403 => Kind::Forbidden,
-        _ => return Fault::SettingRefused(refused.to_string()),
+        _ => {
+            let RunRefused { code, param, message, .. } = refused;
+            return Fault::SettingRefused(Refused { code, param, message });
+        }
     };
     Fault::Provider(Failure {
         kind,
         status: Some(refused.status),
         code: refused.code,
-        param: String::new(),
+        param: refused.param,
         message: refused.message,
         host: "a result line".to_owned(),
         retry_after: None,
@@ -118,7 +128,8 @@ mod tests {
 
     #[test]
     fn faults_keep_their_kind() {
-        let refused = |code: &str, status| RunRefused { code: code.into(), message: String::new(), status };
+        let refused =
+            |code: &str, status| RunRefused { code: code.into(), param: String::new(), message: String::new(), status };
         assert!(
             matches!(sort("cleaner", refused("insufficient_quota", 429).into()), Fault::Provider(f) if f.kind == Kind::Money)
         );

@@ -96,13 +96,20 @@ pub enum Fault {
     /// The provider could not be reached for `give_up_after`.
     Unreachable(Failure),
     /// The provider refuses a setting (model, parameter) for every request.
-    SettingRefused(String),
+    SettingRefused(Refused),
     /// The image folder cannot be read.
     Corpus(String),
     /// This workspace still has unfinished images of another folder, whose root this is.
     OtherCorpus(String),
     /// This workspace still has unfinished batches of another account, at this base URL.
     OtherAccount(String),
+    /// None of the open batches is known at the provider with this key.
+    NoneKnown {
+        /// The provider.
+        host: String,
+        /// How many it should know.
+        batches: usize,
+    },
     /// The ledger cannot be used.
     Ledger(LedgerError),
     /// A file of the workspace or a text cannot be written.
@@ -114,6 +121,17 @@ pub enum Fault {
         /// What is known.
         why: String,
     },
+}
+
+/// What the provider said against a setting of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its code, or empty.
+    pub code: String,
+    /// The parameter that it names, or empty.
+    pub param: String,
+    /// Its words.
+    pub message: String,
 }
 
 /// What came of a mission.

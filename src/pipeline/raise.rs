@@ -217,6 +217,8 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         news: world.news.clone(),
         form,
         mark: world.mark.clone(),
+        recipe: world.recipe,
+        began: mission.clock.now(),
     };
     Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))
 }

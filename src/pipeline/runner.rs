@@ -1,6 +1,6 @@
 //! The runner: raises the actors, listens to their ends, publishes progress, and comes back with the closing balance.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use crate::kit::clock::io_pause;
 use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
 use crate::kit::stop::StopLevel;
 use crate::ledger::records::Standing;
+use crate::poll::look::Eyes;
 
 /// How often progress is published.
 const TALLY_EVERY: Duration = Duration::from_millis(250);
@@ -46,7 +47,10 @@ async fn work(mission: &Mission) -> (Outcome, Option<super::world::KeeperThread>
         Err(fault) => return (unbegun(fault), None),
     };
     let raised = match begin_walk(mission, &world).await {
-        Ok(()) => raise(mission, &world).await,
+        Ok(()) => match sweep(mission, &world).await {
+            Ok(()) => raise(mission, &world).await,
+            Err(fault) => Err(fault),
+        },
         Err(fault) => Err(fault),
     };
     let fault = match raised {
@@ -81,6 +85,19 @@ async fn begin_walk(mission: &Mission, world: &World) -> Result<(), Fault> {
     match mission.mode {
         Mode::Download { .. } => Ok(()),
         _ => world.ledger.walk_begins(world.corpus_id).await.map_err(Fault::Ledger),
+    }
+}
+
+/// Before any actor: what is at the provider and not in the ledger must not be opened a second time.
+async fn sweep(mission: &Mission, world: &World) -> Result<(), Fault> {
+    if matches!(mission.mode, Mode::SpoolOnly(_)) {
+        return Ok(());
+    }
+    let provider = Arc::clone(&world.provider);
+    let eyes = Eyes { provider, ledger: world.ledger.clone(), news: world.news.clone() };
+    tokio::select! {
+        swept = eyes.sweep() => swept.map_err(Fault::Ledger),
+        () = world.stop.reached(StopLevel::Drain) => Ok(()),
     }
 }
 

@@ -15,6 +15,12 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// No pause is longer.
+    #[must_use]
+    pub fn longest(&self) -> Millis {
+        self.pause(SETTLED_IN, 1.0).max(self.pause(0, 1.0))
+    }
+
     /// Pause before the next look at a batch of this age, spread by ± 10 % with `unit` in `0.0..1.0`.
     #[must_use]
     pub fn pause(&self, age_ms: Millis, unit: f64) -> Millis {
@@ -39,5 +45,6 @@ mod tests {
             [60_000, 180_000, 300_000, 300_000]
         );
         assert_eq!((pace.pause(0, 0.0), pace.pause(0, 1.0)), (54_000, 66_000));
+        assert_eq!(pace.longest(), 330_000);
     }
 }

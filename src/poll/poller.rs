@@ -1,17 +1,18 @@
 //! The Poller: the actor that waits. It looks at all open batches together: one list request serves a hundred of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
 use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
+use super::away;
+use super::look::{Asked, Eyes, LookError};
 use super::pace::Pace;
-use super::status;
+use super::watch::{Watched, conclusion, is_hidden};
 use crate::domain::batch::{BatchEnd, OpenBatch};
-use crate::domain::ids::{BatchId, BatchNo};
+use crate::domain::ids::BatchNo;
 use crate::domain::layout::Layout;
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Budget, Lease};
@@ -25,18 +26,21 @@ use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
-use crate::ledger::records::{Ending, Hold};
+use crate::ledger::records::Ending;
 use crate::message::{BatchEnded, BatchOpened, NoMoreBatches, NoMoreEnds};
 use crate::provider::SharedProvider;
-use crate::provider::failure::{Failure, Kind};
-use crate::provider::wire::Batch;
+use crate::provider::failure::Failure;
 
-/// A batch that its provider does not know for so long has vanished.
-const VANISHED_AFTER: Millis = 3600 * 1000;
+/// If this key sees none of our batches for so long, it is another project's: longer than any listing lags.
+const HIDDEN_AFTER: Millis = 600 * 1000;
+/// The list is read for batches that the ledger lacks at least so often.
+const SWEEP_EVERY: Millis = 600 * 1000;
+/// Time between two looks is not believed to be longer than this: a clock that was put forward by a day ends no batch.
+const MOST_BETWEEN_LOOKS: Millis = 900 * 1000;
 /// Pauses after a look that failed.
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
-/// Pauses before a shard that was turned away is opened again.
-const TURNED_AWAY: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
+/// A provider that is busy may ask to be left alone for so long.
+const LONGEST_WAIT: Millis = 3600 * 1000;
 
 /// How long the Poller stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,16 @@ pub struct PollerOptions {
 #[error("unreachable for too long: {0}")]
 pub struct Unreachable(pub Failure);
 
+/// None of our batches is known at the provider with this key, nor any of their files.
+#[derive(Debug, thiserror::Error)]
+#[error("none of {batches} open batches is known at {host} with this key")]
+pub struct NoneKnown {
+    /// The provider.
+    pub host: String,
+    /// How many it should know.
+    pub batches: usize,
+}
+
 /// The actor: two handlers in, one loop that looks, one that gives.
 pub struct Poller {
     intake: mpsc::Sender<Input>,
@@ -76,18 +90,9 @@ enum Input {
     NoMore,
 }
 
-struct Watched {
-    batch: OpenBatch,
-    slot: Lease,
-    due: Millis,
-    looked: bool,
-    /// Since when the provider says that it does not know this batch.
-    unknown_since: Option<Millis>,
-}
-
 struct Work {
     options: PollerOptions,
-    provider: SharedProvider,
+    eyes: Eyes,
     ledger: Ledger,
     clock: Clock,
     stop: Stop,
@@ -106,6 +111,10 @@ struct Work {
     failures: u32,
     failing_since: Option<Millis>,
     turned_away: u32,
+    last_look: Option<Millis>,
+    swept_at: Option<Millis>,
+    /// For how long this key has seen none of our batches; `None` while it sees one.
+    hidden_ms: Option<Millis>,
 }
 
 /// Seams of a Poller beside its neighbours.
@@ -143,7 +152,7 @@ impl Poller {
         let (ends, over) = next;
         let work = Work {
             options,
-            provider,
+            eyes: Eyes { provider, ledger: ledger.clone(), news: news.clone() },
             ledger,
             clock,
             stop,
@@ -161,6 +170,9 @@ impl Poller {
             failures: 0,
             failing_since: None,
             turned_away: 0,
+            last_look: None,
+            swept_at: None,
+            hidden_ms: None,
         };
         Self { intake, work: Some(work), faults, guard }
     }
@@ -214,7 +226,7 @@ impl Work {
             self.watch(batch, slot, self.clock.now());
         }
         while !self.is_over() {
-            let due = self.watched.values().map(|watched| watched.due).min().unwrap_or(Millis::MAX);
+            let due = self.next_look();
             let (clock, stop) = (self.clock.clone(), self.stop.clone());
             tokio::select! {
                 input = self.intake.recv() => match input {
@@ -229,7 +241,7 @@ impl Work {
                 },
                 () = clock.sleep_until(due) => match self.look(&ended).await {
                     // A provider that rejects or does not answer ends the waiting, not the work before and behind it.
-                    Err(fault) if fault.is::<Failure>() || fault.is::<Unreachable>() => {
+                    Err(fault) if fault.is::<Failure>() || fault.is::<Unreachable>() || fault.is::<NoneKnown>() => {
                         self.faults.report("poller", fault, StopLevel::Drain);
                         return self.drain().await;
                     }
@@ -253,55 +265,89 @@ impl Work {
         Ok(())
     }
 
+    /// When to look next: never further ahead than the longest pause, should the clock have been put back.
+    fn next_look(&self) -> Millis {
+        let Some(due) = self.watched.values().map(|watched| watched.due).min() else { return Millis::MAX };
+        due.min(self.clock.now() + self.options.pace.longest().max(LONGEST_WAIT))
+    }
+
     fn is_over(&self) -> bool {
         let all_looked_at = self.options.looks == Looks::Once && self.watched.values().all(|watched| watched.looked);
         self.upstream_over && (self.watched.is_empty() || all_looked_at)
     }
 
     fn watch(&mut self, batch: OpenBatch, slot: Lease, due: Millis) {
-        self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, unknown_since: None });
+        self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, gone_ms: 0 });
+    }
+
+    /// Batches that the ledger lacked exist already: they get their slots, limit or not.
+    fn found(&mut self, batches: Vec<OpenBatch>) {
+        for batch in batches {
+            let slot = self.slots.overdraw(1);
+            self.watch(batch, slot, self.clock.now());
+        }
     }
 
     /// One look at every open batch; a failed look is repeated later.
     async fn look(&mut self, ended: &mpsc::Sender<BatchEnded>) -> Result<(), AnyFault> {
-        let told = match self.ask().await {
-            Ok(told) => told,
-            Err(failure) => return self.failed(failure),
+        let now = self.clock.now();
+        // A clock that was put back leaves a sweep in the future; then it is due as well.
+        let sweep = self.swept_at.is_none_or(|at| !(0..SWEEP_EVERY).contains(&(now - at)));
+        let asked: Asked =
+            self.watched.values().map(|watched| (watched.batch.id.clone(), watched.batch.input.clone())).collect();
+        let mut round = match self.eyes.look(&asked, sweep).await {
+            Ok(round) => round,
+            Err(LookError::Provider(failure)) => return self.failed(failure),
+            Err(LookError::Ledger(cause)) => return Err(cause.into()),
         };
         (self.failures, self.failing_since) = (0, None);
+        if sweep || asked.len() > 1 {
+            self.swept_at = Some(now);
+        }
         let now = self.clock.now();
+        let passed = (now - self.last_look.replace(now).unwrap_or(now)).clamp(0, MOST_BETWEEN_LOOKS);
+        let mut hidden = 0;
         for no in self.watched.keys().copied().collect::<Vec<_>>() {
             let Some(watched) = self.watched.get_mut(&no) else { continue };
             watched.looked = true;
             watched.due = now + self.options.pace.pause(now - watched.batch.opened_at, random::unit());
-            if let Some(ending) = conclusion(watched, told.get(&watched.batch.id), now) {
+            let told = round.told.remove(&watched.batch.id);
+            hidden += usize::from(is_hidden(watched, told.as_ref(), now));
+            if let Some(ending) = conclusion(watched, told, passed, now) {
                 self.end(no, ending, ended).await?;
             }
+        }
+        let all_hidden = hidden > 0 && hidden == self.watched.len();
+        self.found(round.found);
+        self.judge_key(hidden, all_hidden, passed)
+    }
+
+    /// A key that sees none of our batches is told at once; and the run ends with all of them kept, because what is opened
+    /// meanwhile would belong to somebody else.
+    fn judge_key(&mut self, hidden: usize, all_hidden: bool, passed: Millis) -> Result<(), AnyFault> {
+        if hidden == 0 {
+            self.hidden_ms = None;
+            return Ok(());
+        }
+        let hidden_ms = match self.hidden_ms {
+            Some(so_far) if all_hidden => so_far + passed,
+            Some(so_far) => so_far,
+            None => {
+                let text =
+                    format!("{hidden} open batches of this ledger are not known at {} with this key", self.host());
+                self.news.warn("E410", text, "another account's or project's key? nothing is given up");
+                0
+            }
+        };
+        self.hidden_ms = Some(hidden_ms);
+        if all_hidden && hidden_ms >= HIDDEN_AFTER {
+            return Err(NoneKnown { host: self.host().to_owned(), batches: hidden }.into());
         }
         Ok(())
     }
 
-    /// Every open batch as the provider tells it; `None` for one that it does not know.
-    async fn ask(&self) -> Result<HashMap<BatchId, Option<Batch>>, Failure> {
-        let mut told = HashMap::new();
-        if self.watched.len() > 1 {
-            let page = self.provider.list_batches(None).await?;
-            let ours = |batch: &Batch| self.watched.values().any(|watched| watched.batch.id == batch.id);
-            told.extend(page.batches.into_iter().filter(ours).map(|batch| (batch.id.clone(), Some(batch))));
-        }
-        for watched in self.watched.values() {
-            let id = &watched.batch.id;
-            if told.contains_key(id) {
-                continue;
-            }
-            let answer = match self.provider.batch(id).await {
-                Ok(batch) => Some(batch),
-                Err(failure) if failure.kind == Kind::NotFound => None,
-                Err(failure) => return Err(failure),
-            };
-            told.insert(id.clone(), answer);
-        }
-        Ok(told)
+    fn host(&self) -> &str {
+        self.eyes.provider.host()
     }
 
     fn failed(&mut self, failure: Failure) -> Result<(), AnyFault> {
@@ -331,25 +377,21 @@ impl Work {
 
     async fn end(&mut self, no: BatchNo, ending: Ending, ended: &mpsc::Sender<BatchEnded>) -> Result<(), AnyFault> {
         let Some(Watched { slot, .. }) = self.watched.remove(&no) else { return Ok(()) };
+        let named = ending.named.len();
         let batch = self.ledger.ended(no, ending).await?;
         crash::point("ended.recorded");
+        if let (Some(why), 1..) = (&batch.refusal, named) {
+            let text = format!("batch {} was refused: {named} lines, such as {}: {}", batch.id, why.code, why.message);
+            self.news.warn("E312", text, "the images of these lines failed, the others are asked again");
+        }
         let detail = batch.refusal.as_ref().map(|why| format!("{} {}", why.code, why.message)).unwrap_or_default();
         let id = batch.id.to_string();
         self.news.tell(Notice::Batch { id, to: batch.end.word(), lines: batch.lines, detail });
         if batch.end == BatchEnd::TurnedAway {
             // Nothing ran; the same input file is opened again later. The slot is free meanwhile.
             self.turned_away += 1;
-            let hold = match &batch.refusal {
-                Some(refusal) if refusal.is_queue_full() => {
-                    Hold::Queue { limit: refusal.queue_limit(), spread: random::unit() }
-                }
-                _ => Hold::Until(self.clock.now() + millis(TURNED_AWAY.pause(self.turned_away, random::unit()))),
-            };
-            // Before the ledger forgets it: a notice of a batch that is no more would lie there for ever.
-            match std::fs::remove_file(self.layout.notice(batch.id.as_str())) {
-                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause.into()),
-                _ => {}
-            }
+            let hold = away::hold(batch.refusal.as_ref(), self.turned_away, self.clock.now(), random::unit());
+            away::forget_notice(&self.layout, &batch.id)?;
             crash::point("turned_away.forgotten");
             match self.ledger.turned_away(no, hold).await {
                 // A second batch of its shard answers: the ordinary road leads there, and asks for the rest again.
@@ -363,20 +405,5 @@ impl Work {
         self.turned_away = 0;
         ended.send(BatchEnded::new(batch, slot)).await.map_err(|_| "the next stage is gone")?;
         Ok(())
-    }
-}
-
-/// What one look at a batch concludes.
-fn conclusion(watched: &mut Watched, told: Option<&Option<Batch>>, now: Millis) -> Option<Ending> {
-    match told {
-        Some(Some(batch)) => {
-            watched.unknown_since = None;
-            status::read(batch)
-        }
-        Some(None) => {
-            let since = *watched.unknown_since.get_or_insert(now);
-            (now - since >= VANISHED_AFTER).then(status::vanished)
-        }
-        None => None,
     }
 }

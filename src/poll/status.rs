@@ -17,6 +17,9 @@ pub fn read(batch: &Batch) -> Option<Ending> {
         "failed" => BatchEnd::Refused,
         _ => return None,
     };
+    // One reason of many that speaks of the settings, or of no line at all, makes all lines blameless.
+    let of_all = batch.refusals.iter().any(|why| why.line.is_none() || blame(why) == Blame::Run);
+    let named = batch.refusals.iter().filter_map(|why| why.line.filter(|_| !of_all)).collect();
     Some(Ending {
         end,
         output: batch.output_file.clone(),
@@ -24,6 +27,7 @@ pub fn read(batch: &Batch) -> Option<Ending> {
         usage: batch.usage,
         model: batch.model.clone(),
         refusal,
+        named,
     })
 }
 
@@ -38,7 +42,15 @@ fn weightiest(refusals: &[Refusal]) -> Option<Refusal> {
 /// A batch that its own provider no longer knows.
 #[must_use]
 pub fn vanished() -> Ending {
-    Ending { end: BatchEnd::Vanished, output: None, errors: None, usage: None, model: None, refusal: None }
+    Ending {
+        end: BatchEnd::Vanished,
+        output: None,
+        errors: None,
+        usage: None,
+        model: None,
+        refusal: None,
+        named: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -104,5 +116,18 @@ mod tests {
         assert_eq!(told(&[missing]), Some(("missing_required_parameter".to_owned(), None)));
         let own_id = ("missing_required_parameter", "Missing required parameter: 'custom_id'.");
         assert_eq!(told(&[own_id]), Some(("missing_required_parameter".to_owned(), Some(1))));
+    }
+
+    #[test]
+    fn every_named_line_is_at_fault_unless_the_settings_are() {
+        let at = |code: &str, line| Refusal { code: code.into(), message: String::new(), line: Some(line) };
+        let read = |refusals: &[Refusal]| {
+            let ending = read(&Batch { refusals: refusals.to_vec(), ..batch("failed", &[]) }).expect("an end");
+            (ending.refusal.map(|refusal| refusal.code), ending.named)
+        };
+        let lines = [at("invalid_json_line", 2), at("duplicate_custom_id", 5)];
+        assert_eq!(read(&lines), (Some("invalid_json_line".to_owned()), vec![2, 5]));
+        let mixed = [at("invalid_json_line", 2), at("model_not_found", 1)];
+        assert_eq!(read(&mixed), (Some("model_not_found".to_owned()), vec![]));
     }
 }

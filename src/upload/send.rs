@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::adopt::{Doubt, DoubtError, Resolved};
 use super::journal;
 use crate::domain::batch::{Intent, OpenBatch, Refusal};
-use crate::domain::ids::BatchId;
+use crate::domain::ids::{BatchId, ShardId};
 use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
@@ -26,7 +26,15 @@ use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
 
+/// No shard is held back for longer: the longest pause with its spread.
+const LONGEST_HOLD: Duration = Duration::from_secs(72 * 60);
 pub(super) const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+
+/// A time from the ledger before which a shard is not opened again, as far as it may be believed: no pause is longer than
+/// the longest, whatever was done to the clock since it was written.
+fn believed(not_before: Millis, now: Millis) -> Millis {
+    not_before.min(now + millis(LONGEST_HOLD))
+}
 
 /// What batches are created with.
 #[derive(Clone, Debug)]
@@ -128,7 +136,7 @@ impl Sender {
         let mut look_first = resumed;
         loop {
             if shard.state == ShardState::Uploaded {
-                self.pause_until(shard.not_before).await?;
+                self.pause_until(believed(shard.not_before, self.clock.now())).await?;
             }
             match shard.state {
                 // Nothing new is sent or paid once the program drains.
@@ -139,8 +147,11 @@ impl Sender {
                 }
                 ShardState::Uploaded => {
                     self.until_ready(&shard).await?;
-                    if let Some(sent) = self.admit(&shard).await? {
-                        return Ok(sent);
+                    match self.admit(&shard).await {
+                        Ok(Some(sent)) => return Ok(sent),
+                        Ok(None) => {}
+                        Err(SendError::Ledger(LedgerError::Stale(_))) if self.is_spent(shard.id).await? => {}
+                        Err(other) => return Err(other),
                     }
                 }
                 ShardState::Opening => {
@@ -153,6 +164,11 @@ impl Sender {
             }
             shard = self.ledger.shard(shard.id).await?;
         }
+    }
+
+    /// Whether a batch of this shard was found in the provider's list meanwhile and is its batch now.
+    pub(super) async fn is_spent(&self, shard: ShardId) -> Result<bool, SendError> {
+        Ok(matches!(self.ledger.shard(shard).await?.state, ShardState::Spent | ShardState::Gone))
     }
 
     /// opening → open: pays once.
@@ -362,5 +378,18 @@ impl Sender {
             return Err(SendError::Unreachable(failure));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_waits_no_longer_than_the_longest_pause() {
+        let hour = 3_600_000;
+        assert_eq!(believed(5, hour), 5);
+        assert_eq!(believed(hour + 7, hour), hour + 7);
+        assert_eq!(believed(25 * hour, hour), hour + hour * 6 / 5, "the clock was put back by a day");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use batchscribe::clean::judge::{Judgement, judge};
+use batchscribe::clean::judge::{Judgement, against_the_run, judge};
 use batchscribe::clean::polish::UnicodeForm;
 use batchscribe::domain::answer::Answer;
 use batchscribe::domain::batch::BatchEnd::{self, Cancelled, Completed, Expired, Refused, TurnedAway};
@@ -278,15 +278,16 @@ fn input_lines_are_accepted_at_their_own_endpoint_only() {
     }
 }
 
-fn judged(line: &[u8], as_json: bool) -> Judgement {
+/// What becomes of the image, and whether a person has to pay if the run stops.
+fn judged(line: &[u8], as_json: bool) -> (Judgement, Option<bool>) {
     let read = parse::read(line).expect("a line with an id");
     let path = RelPath { folder: Vec::new(), name: b"page.jpg".to_vec() };
     let answer = Answer { image: ImageId(1), path, attempt: 1, outcome: read.outcome, usage: read.usage };
-    judge(&answer, as_json, UnicodeForm::Nfc)
+    let stop = against_the_run(&answer.outcome).map(|stop| stop.is_about_money());
+    (judge(&answer, as_json, UnicodeForm::Nfc), stop)
 }
 
-fn comes(judgement: &Judgement, expected: &Comes) -> bool {
-    let stop = judgement.stop.as_ref().map(|stop| stop.is_about_money());
+fn comes((judgement, stop): &(Judgement, Option<bool>), expected: &Comes) -> bool {
     let uncounted = judgement.verdict == Verdict::AskAgain { reason: Reason::NeverRan, counted: false };
     match expected {
         Comes::Text(text, flags) => {
@@ -296,8 +297,8 @@ fn comes(judgement: &Judgement, expected: &Comes) -> bool {
         }
         Comes::Ends(reason) => judgement.verdict == Verdict::Reject(*reason) && judgement.text.is_none(),
         Comes::Again => uncounted && stop.is_none(),
-        Comes::Setting => uncounted && stop == Some(false),
-        Comes::Money => uncounted && stop == Some(true),
+        Comes::Setting => uncounted && *stop == Some(false),
+        Comes::Money => uncounted && *stop == Some(true),
     }
 }
 

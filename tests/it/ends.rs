@@ -87,3 +87,83 @@ fn an_owed_image_that_broke_fails_alone() {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!((outcome.standing.done, outcome.standing.failed), (4, 2), "{:?}", outcome.standing);
 }
+
+/// How often images were returned without an answer, in all.
+fn returns(sandbox: &Sandbox) -> i64 {
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    ledger.query_row("SELECT sum(gaps) FROM image", [], |row| row.get(0)).expect("a sum")
+}
+
+#[test]
+fn a_setting_that_every_line_is_refused_for_stops_the_run_with_all_images_owed() {
+    let scenario = "[[line]]\noutcome = \"unsupported_value\"\nwhen = { times = 4 }\n";
+    let mut sandbox = Sandbox::with(12, weather(scenario));
+    sandbox.set("batch.max_open_batches", "1");
+    let outcome = sandbox.run();
+    let Some(Fault::SettingRefused(refused)) = outcome.fault else { panic!("{:?}", outcome.fault) };
+    assert_eq!((refused.code.as_str(), refused.param.as_str()), ("unsupported_value", "temperature"));
+    assert_eq!((outcome.standing.failed, outcome.standing.done), (0, 0), "{:?}", outcome.standing);
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "nothing new was opened");
+    assert_eq!(returns(&sandbox), 0, "nothing is counted");
+    // The setting is mended: whatever of the old one is still on its way stops nothing.
+    sandbox.set("request.detail", "low");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 12);
+}
+
+#[test]
+fn open_batches_of_settings_that_were_mended_do_not_stop_the_next_run() {
+    let scenario = "[[line]]\noutcome = \"unsupported_value\"\nwhen = { times = 8 }\n";
+    let mut sandbox = Sandbox::with(8, weather(scenario));
+    sandbox.work(Mode::Upload);
+    sandbox.set("request.detail", "low");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(returns(&sandbox), 0, "nothing is counted");
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 8);
+}
+
+#[test]
+fn one_image_that_is_always_refused_ends_by_name_and_stops_nobody() {
+    let scenario = "[[line]]\ncustom_id_contains = \"page0002\"\noutcome = \"unsupported_value\"\n";
+    let mut sandbox = Sandbox::with(4, weather(scenario));
+    sandbox.set("retry.max_returns", "2");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (3, 1), "{:?}", outcome.standing);
+}
+
+#[test]
+fn money_that_is_spent_stops_the_run_and_the_next_one_goes_on() {
+    let scenario = "[[line]]\noutcome = \"insufficient_quota\"\nwhen = { skip = 2, times = 2 }\n";
+    let mut sandbox = Sandbox::with(8, weather(scenario));
+    sandbox.set("batch.max_open_batches", "1");
+    let outcome = sandbox.run();
+    assert!(matches!(&outcome.fault, Some(Fault::Provider(failure)) if failure.code == "insufficient_quota"));
+    assert_eq!((outcome.standing.failed, outcome.standing.done), (0, 2), "{:?}", outcome.standing);
+    assert_eq!(returns(&sandbox), 0, "nothing is counted");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 8);
+}
+
+#[test]
+fn a_refusal_of_the_model_that_names_a_line_stops_the_run_all_the_same() {
+    let scenario = "[[batch]]\nfail = { code = \"model_not_found\", message = \"No such model.\", lines = [1, 2] }\n";
+    let sandbox = Sandbox::with(3, weather(scenario));
+    let outcome = sandbox.run();
+    assert!(matches!(outcome.fault, Some(Fault::SettingRefused(_))), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.owed, outcome.standing.failed), (3, 0), "{:?}", outcome.standing);
+    assert_eq!(returns(&sandbox), 0, "nothing is counted");
+}
+
+#[test]
+fn every_line_that_a_refused_batch_names_fails_by_name_and_the_others_go_on() {
+    let scenario = "[[batch]]\nfail = { code = \"invalid_json_line\", message = \"no JSON\", lines = [1, 3] }\n
+        when = { times = 1 }\n";
+    let sandbox = Sandbox::with(4, weather(scenario));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (2, 2), "{:?}", outcome.standing);
+}

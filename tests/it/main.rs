@@ -21,3 +21,4 @@ mod providers;
 mod queue;
 mod relay;
 mod resume;
+mod sweep;

@@ -14,6 +14,7 @@ use batchscribe::provider::wire::NewBatch;
 
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
+use crate::sweep::in_fast_time;
 
 fn weather(scenario: &str) -> Weather {
     let scenario: Scenario = toml::from_str(scenario).expect("a scenario");
@@ -21,7 +22,7 @@ fn weather(scenario: &str) -> Weather {
 }
 
 /// Works off a mission that must come back by itself.
-fn in_time(mission: Mission) -> Outcome {
+pub(crate) fn in_time(mission: Mission) -> Outcome {
     let (sender, outcome) = mpsc::channel();
     std::thread::spawn(move || drop(sender.send(batchscribe::pipeline::run(mission))));
     outcome.recv_timeout(Duration::from_secs(40)).expect("the run ends by itself")
@@ -91,8 +92,8 @@ fn answers_wait_for_an_image_folder_that_is_away() {
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 4);
 }
 
-/// Creates a second batch on the input file of the only one, as a request that was sent twice would.
-fn double_the_batch(sandbox: &Sandbox) {
+/// Creates a second batch on the input file of the newest one, as a request that was sent twice would.
+pub(crate) fn double_the_batch(sandbox: &Sandbox, later: Duration) {
     let options = Options {
         base_url: sandbox.base_url(),
         key: None,
@@ -113,8 +114,7 @@ fn double_the_batch(sandbox: &Sandbox) {
             metadata: batch.metadata,
             output_expires_after: None,
         };
-        // In another second, so that it is clear which one is older.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        tokio::time::sleep(later).await;
         provider.create_batch(&again).await.expect("a second batch");
     });
 }
@@ -132,7 +132,8 @@ pub(crate) fn in_doubt(scenario: &str, line_delay: Duration) -> Sandbox {
     stop.raise(StopLevel::Drain);
     let outcome = working.join().expect("it comes back");
     assert_eq!(outcome.standing.shards_waiting, 1, "in doubt: {:?}", outcome.standing);
-    double_the_batch(&sandbox);
+    // In another second, so that it is clear which one is older.
+    double_the_batch(&sandbox, Duration::from_millis(1100));
     sandbox.set("provider.settle", "200ms");
     sandbox
 }
@@ -160,4 +161,26 @@ fn what_the_first_batch_never_ran_is_taken_from_the_second_and_not_bought_again(
         [[batch]]\nignore_cancel = true\n",
     );
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "ours and the second one, no third");
+}
+
+#[test]
+fn a_page_that_the_first_batch_refused_is_taken_from_the_second() {
+    let sandbox = doubled(
+        "[[line]]\ncustom_id_contains = \"page0003\"\noutcome = \"refusal\"\nwhen = { times = 1 }\n
+        [[batch]]\nignore_cancel = true\n",
+    );
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "ours and the second one, no third");
+}
+
+#[test]
+fn a_result_file_whose_length_never_fits_is_read_as_it_is() {
+    let scenario = "[[door]]\nat = \"get_file\"\nact = \"cut\"\nkeep = 0.5\n
+        [[line]]\ncustom_id_contains = \"page0003\"\noutcome = \"missing\"\n";
+    let sandbox = Sandbox::with(4, weather(scenario));
+    let outcome = in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (3, 1), "{:?}", outcome.standing);
+    assert_eq!(failed_for(&sandbox, "results_gone"), 1, "it may have been paid for");
+    let kept = oracle::all_files(&sandbox.workspace().join("batch_return"));
+    assert!(kept.len() == 1 && kept[0].ends_with(".jsonl.incomplete"), "{kept:?}");
 }

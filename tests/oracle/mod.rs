@@ -74,6 +74,14 @@ pub(crate) fn finished_beside_strays(workspace: &Path, images: usize) {
     nothing_torn(workspace);
 }
 
+/// Every image is done, and none was paid for twice, whatever lines were refused on the way.
+pub(crate) fn done_once(workspace: &Path, bill: &Path, images: usize) {
+    assert_eq!(states(workspace), BTreeMap::from([("done".to_owned(), images as u64)]), "every image is done");
+    let billed = billed(bill);
+    assert!(billed.len() == images && billed.values().all(|times| *times == 1), "paid once each: {billed:?}");
+    nothing_torn(workspace);
+}
+
 /// No temporary file is left, and no notice of an open batch.
 fn nothing_torn(workspace: &Path) {
     let left: Vec<String> = all_files(workspace)

@@ -195,11 +195,12 @@ pub(crate) async fn list(request: HttpRequest, shared: Data<Shared>, query: Quer
 }
 
 pub(crate) async fn get(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> HttpResponse {
-    through(&shared, &request, Door::GetFile, async |_| {
+    through(&shared, &request, Door::GetFile, async |rule| {
         let (mut books, now) = shared.books();
         books.settle(now)?;
-        let file = books.service.file(&id).ok_or_else(|| Refusal::no_such_file(&id))?;
-        Ok(json(&FileObject::from(file)))
+        let mut file = books.service.file(&id).cloned().ok_or_else(|| Refusal::no_such_file(&id))?;
+        file.bytes = rule.map_or(file.bytes, |rule| part_of(file.bytes, rule.keep));
+        Ok(json(&FileObject::from(&file)))
     })
     .await
 }

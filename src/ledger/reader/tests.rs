@@ -22,7 +22,8 @@ fn workspace() -> (tempfile::TempDir, PathBuf, Desk) {
     desk.done(|store| store.enrol(corpus, &page));
     let output = Some(FileId("out".into()));
     let (errors, model, refusal) = (None, None, None);
-    let ending = Ending { end: BatchEnd::Completed, output, errors, usage: Some(USAGE), model, refusal };
+    let ending =
+        Ending { end: BatchEnd::Completed, output, errors, usage: Some(USAGE), model, refusal, named: Vec::new() };
     desk.done(|store| store.ended(batch, &ending));
     desk.done(|store| store.fetched(batch, Some(RawFile { bytes: 1, sha256: [1; 32] }), None));
     let judged = |image, verdict, text| ImageVerdict {

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::paying::{hold_back, move_shard, unanswered};
-use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, int, open_batch, refusal_text};
+use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, ending_text, int, open_batch};
 use super::settling::Closing;
 use super::shards::moved;
 use super::{SqliteStore, admission};
@@ -63,7 +63,7 @@ pub(super) fn ended(store: &mut SqliteStore, batch: BatchNo, ending: &Ending) ->
         ending.output.as_ref().map(FileId::as_str),
         ending.errors.as_ref().map(FileId::as_str),
         ending.model,
-        refusal.map(refusal_text).transpose()?,
+        refusal.map(|refusal| ending_text(refusal, &ending.named)).transpose()?,
         prompt,
         cached,
         output,
@@ -134,7 +134,7 @@ pub(super) fn results_gone(store: &SqliteStore, batch: BatchNo) -> Outcome<()> {
 pub(super) fn unswept(store: &SqliteStore, limit: u32) -> Outcome<Vec<Unswept>> {
     const SQL: &str = "SELECT id, batch_id, shard_id, input_file_id, output_file_id, error_file_id FROM batch
         WHERE state = 'settled' AND swept_at IS NULL
-        AND (stray = 0 OR (SELECT s.state FROM shard s WHERE s.id = shard_id) = 'gone') ORDER BY id LIMIT ?1";
+        AND (stray = 0 OR (SELECT s.state FROM shard s WHERE s.id = shard_id) IN ('gone', 'dissolved')) ORDER BY id LIMIT ?1";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let rows = statement.query_map([limit], |row| {
         Ok(Unswept {

@@ -10,6 +10,7 @@ mod enrol;
 mod events;
 pub(in crate::ledger) mod fault;
 mod images;
+mod listed;
 mod open;
 mod paying;
 mod rows;

@@ -121,7 +121,7 @@ pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
 pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id: &BatchId) -> Outcome<OpenBatch> {
     const SQL: &str = "INSERT INTO batch (shard_id, attempt, state, owner, epoch, input_file_id, batch_id, stray, intent_at, opened_at)
         SELECT s.id, coalesce((SELECT max(attempt) FROM batch b WHERE b.shard_id = s.id AND b.stray = 0), 1), 'open', ?2, ?3, ?4, ?5,
-        1, ?6, ?6 FROM shard s WHERE s.id = ?1 AND s.state IN ('opening', 'spent', 'gone')";
+        1, ?6, ?6 FROM shard s WHERE s.id = ?1 AND s.state IN ('opening', 'spent', 'gone', 'dissolved')";
     let values = params![shard.0, store.owner, store.epoch, input.as_str(), id.as_str(), store.clock.now()];
     let changed = store.connection.prepare_cached(SQL)?.execute(values)?;
     moved(changed, || format!("shard {shard} was never to be opened"))?;
@@ -136,6 +136,7 @@ pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id:
 pub(super) fn unanswered(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
     const SQL: &str = "SELECT 1 FROM shard s WHERE s.id = ?1
         AND s.lines = (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')
+        AND NOT EXISTS (SELECT 1 FROM line l WHERE l.shard_id = s.id AND l.verdict LIKE 'held %')
         AND NOT EXISTS (SELECT 1 FROM batch b INDEXED BY batch_todo
             WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.stray = 1 AND b.shard_id = s.id)";
     let free = store.connection.prepare_cached(SQL)?.exists([shard.0])?;

@@ -5,7 +5,7 @@ use rusqlite::types::FromSql;
 
 use super::fault::{Fault, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal, Usage};
-use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+use crate::domain::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId};
 use crate::domain::image::Format;
 
 /// A count as SQLite keeps it. Nothing here comes near the limit; a value that did would be cut to it.
@@ -40,7 +40,8 @@ pub(in crate::ledger) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcom
 }
 
 /// Columns of [`open_batch`].
-pub(super) const OPEN_BATCH: &str = "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.opened_at, b.intent_at
+pub(super) const OPEN_BATCH: &str =
+    "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.opened_at, b.intent_at, b.input_file_id
     FROM batch b JOIN shard s ON s.id = b.shard_id";
 
 /// Reads a row of [`OPEN_BATCH`].
@@ -52,22 +53,27 @@ pub(super) fn open_batch(row: &Row<'_>) -> Outcome<OpenBatch> {
         shard: ShardId(column(row, "shard_id")?),
         lines: column(row, "lines")?,
         opened_at: opened_at.map_or_else(|| column(row, "intent_at"), Ok)?,
+        input: FileId(column(row, "input_file_id")?),
     })
 }
 
 /// Columns of [`ended_batch`].
-pub(super) const ENDED_BATCH: &str = "SELECT b.id, b.batch_id, b.shard_id, s.lines, b.state, b.ending, b.refusal,
-    b.output_file_id, b.error_file_id FROM batch b JOIN shard s ON s.id = b.shard_id";
+pub(super) const ENDED_BATCH: &str =
+    "SELECT b.id, b.batch_id, b.shard_id, s.lines, s.recipe_id, b.state, b.ending, b.refusal,
+    b.output_file_id, b.error_file_id, b.opened_at, b.intent_at FROM batch b JOIN shard s ON s.id = b.shard_id";
 
 /// Reads a row of [`ENDED_BATCH`].
 pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
     let state: String = column(row, "state")?;
     let ending: String = column(row, "ending")?;
+    let opened_at: Option<i64> = column(row, "opened_at")?;
     Ok(EndedBatch {
         no: BatchNo(column(row, "id")?),
         id: BatchId(column(row, "batch_id")?),
         shard: ShardId(column(row, "shard_id")?),
         lines: column(row, "lines")?,
+        recipe: RecipeId(column(row, "recipe_id")?),
+        opened_at: opened_at.map_or_else(|| column(row, "intent_at"), Ok)?,
         end: word(&ending, BatchEnd::from_word)?,
         output: column::<Option<String>>(row, "output_file_id")?.map(FileId),
         errors: column::<Option<String>>(row, "error_file_id")?.map(FileId),
@@ -79,6 +85,23 @@ pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
 /// A refusal as the ledger keeps it.
 pub(super) fn refusal_text(refusal: &Refusal) -> Outcome<String> {
     serde_json::to_string(refusal).map_err(|cause| Fault::damaged(cause.to_string()))
+}
+
+/// The refusal of an ended batch, with every line that it names.
+pub(super) fn ending_text(refusal: &Refusal, named: &[u32]) -> Outcome<String> {
+    let mut text = serde_json::to_value(refusal).map_err(|cause| Fault::damaged(cause.to_string()))?;
+    if !named.is_empty() {
+        text["named"] = named.into();
+    }
+    Ok(text.to_string())
+}
+
+/// The lines that a refusal names, as one JSON array.
+pub(super) fn named_lines(text: &str) -> Outcome<Option<String>> {
+    let told: serde_json::Value =
+        serde_json::from_str(text).map_err(|cause| Fault::damaged(format!("refusal: {cause}")))?;
+    let one = told.get("line").filter(|line| line.is_u64()).map(|line| serde_json::json!([line]));
+    Ok(told.get("named").cloned().or(one).map(|lines| lines.to_string()))
 }
 
 /// A refusal that the ledger kept.

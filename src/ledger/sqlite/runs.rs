@@ -117,6 +117,14 @@ pub(super) fn kept_recipe(store: &SqliteStore, id: i64) -> Outcome<Recipe> {
     })
 }
 
+/// Whether a recipe ever brought an accepted answer. Reads the lines of its shards until it finds one, so it is asked only
+/// when a whole batch came back without.
+pub(super) fn is_proven(store: &SqliteStore, recipe: RecipeId) -> Outcome<bool> {
+    const SQL: &str = "SELECT 1 FROM shard s CROSS JOIN line l ON l.shard_id = s.id
+        WHERE s.recipe_id = ?1 AND s.state IN ('spent', 'gone') AND l.verdict IN ('accept', 'blank')";
+    Ok(store.connection.prepare_cached(SQL)?.exists([recipe.0])?)
+}
+
 /// The row of a corpus; `given` is kept from the first time, because custom ids were made from it.
 pub(super) fn corpus(store: &SqliteStore, root: &[u8], given: &[u8]) -> Outcome<CorpusRow> {
     store

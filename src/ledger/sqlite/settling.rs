@@ -1,14 +1,16 @@
 //! Settling: closing a batch's books. Every image that no answer reached goes somewhere, in one move.
 
 use rusqlite::params;
+use rusqlite::types::Value;
 
 use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::paying::move_shard;
-use super::rows::{column, count, length, refusal, word};
+use super::rows::{column, count, length, named_lines, word};
 use super::shards::{moved, release};
-use crate::domain::batch::{BatchEnd, Refusal};
+use super::verdicts::release_held;
+use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchNo, ShardId};
 use crate::domain::image::Reason;
 use crate::ledger::moves::{BatchFacts, BatchState, ImageState, ShardState};
@@ -21,7 +23,8 @@ pub(super) struct Closing {
     pub(super) stray: bool,
     pub(super) state: BatchState,
     end: Option<BatchEnd>,
-    refusal: Option<Refusal>,
+    /// Lines that a refusal names, as a JSON array.
+    named: Option<String>,
     files: bool,
 }
 
@@ -42,7 +45,7 @@ impl Closing {
             stray: column(row, "stray")?,
             state: word(&state, BatchState::from_word)?,
             end: end.map(|end| word(&end, BatchEnd::from_word)).transpose()?,
-            refusal: told.as_deref().map(refusal).transpose()?,
+            named: told.as_deref().map(named_lines).transpose()?.flatten(),
             files: column(row, "files")?,
         })
     }
@@ -59,14 +62,23 @@ impl Closing {
     }
 }
 
+/// What is counted against an image that no line answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// One of its uncounted returns, of which there are only so many.
+    Returns,
+    /// Nothing: the run was refused, not the image.
+    Nothing,
+}
+
 /// ended or fetched → settled, shard gone. A stray closes its own books only: the images wait for the shard's batch.
-pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo) -> Outcome<Settled> {
+pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo, counting: Counting) -> Outcome<Settled> {
     let closing = Closing::of(store, batch)?;
     if !closing.stray {
         no_strays_left(store, closing.shard)?;
     }
     closing.move_to(store, BatchState::Settled)?;
-    let settled = if closing.stray { Settled::default() } else { close(store, &closing)? };
+    let settled = if closing.stray { Settled::default() } else { close(store, &closing, counting)? };
     let about = About { shard: Some(closing.shard), batch: Some(batch), image: None };
     events::append(store, "settled", about, &format!("owed {} failed {}", settled.owed, settled.failed))?;
     Ok(settled)
@@ -82,40 +94,42 @@ fn no_strays_left(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
     Ok(())
 }
 
-fn close(store: &mut SqliteStore, closing: &Closing) -> Outcome<Settled> {
+fn close(store: &mut SqliteStore, closing: &Closing, counting: Counting) -> Outcome<Settled> {
     let shard = closing.shard;
-    let failed = match (closing.end, closing.refusal.as_ref().and_then(|refusal| refusal.line)) {
+    let (again, rejected) = release_held(store, shard)?;
+    let failed = match (closing.end, closing.named.as_deref()) {
         (Some(BatchEnd::Vanished), _) => fail(store, shard, Failing::All)?,
-        (Some(BatchEnd::Refused), Some(line)) => {
-            fail(store, shard, Failing::Named(line))? + fail(store, shard, Failing::WornOut)?
+        _ if counting == Counting::Nothing => 0,
+        (Some(BatchEnd::Refused), Some(lines)) => {
+            fail(store, shard, Failing::Named(lines))? + fail(store, shard, Failing::WornOut)?
         }
         _ => fail(store, shard, Failing::WornOut)?,
     };
-    let owed = release(store, shard, 1)?;
+    let owed = release(store, shard, u32::from(counting == Counting::Returns))?;
     move_shard(store, shard, ShardState::Spent, ShardState::Gone)?;
     let cut = |many: u64| u32::try_from(many).unwrap_or(u32::MAX);
-    Ok(Settled { owed: cut(owed), failed: cut(failed) })
+    Ok(Settled { owed: cut(owed + again), failed: cut(failed + rejected) })
 }
 
 /// Which of the images that no line answered are not asked again.
 #[derive(Clone, Copy)]
-enum Failing {
+enum Failing<'a> {
     /// Every one: they may have been paid for.
     All,
-    /// The one of the line that the provider named.
-    Named(u32),
+    /// Those of the lines that the provider named, a JSON array.
+    Named(&'a str),
     /// Those that were returned as often as is allowed.
     WornOut,
 }
 
 /// Ends those images of a shard that are still packed and are not to be asked again.
-fn fail(store: &mut SqliteStore, shard: ShardId, failing: Failing) -> Outcome<u64> {
+fn fail(store: &mut SqliteStore, shard: ShardId, failing: Failing<'_>) -> Outcome<u64> {
+    const NAMED: &str =
+        "id IN (SELECT image_id FROM line WHERE shard_id = ?1 AND pos IN (SELECT value FROM json_each(?4)))";
     let (reason, gaps, condition, value) = match failing {
-        Failing::All => (Reason::ResultsGone, 0, "gaps >= ?4", 0),
-        Failing::Named(line) => {
-            (Reason::ProviderError, 0, "id = (SELECT image_id FROM line WHERE shard_id = ?1 AND pos = ?4)", line)
-        }
-        Failing::WornOut => (Reason::NeverRan, 1, "gaps >= ?4", store.allowed.returns),
+        Failing::All => (Reason::ResultsGone, 0, "gaps >= ?4", Value::Integer(0)),
+        Failing::Named(lines) => (Reason::ProviderError, 0, NAMED, Value::Text(lines.to_owned())),
+        Failing::WornOut => (Reason::NeverRan, 1, "gaps >= ?4", Value::Integer(store.allowed.returns.into())),
     };
     let sql = format!(
         "UPDATE image INDEXED BY image_packed SET state = 'failed', reason = ?2, gaps = gaps + ?3

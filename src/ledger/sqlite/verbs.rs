@@ -1,7 +1,10 @@
 //! The verbs, each one line to where its work is done. Here every fault gets the ledger's path.
 
 use super::fault::Outcome;
-use super::{SqliteStore, admission, collecting, enrol, events, images, paying, runs, settling, shards, verdicts};
+use super::settling::Counting;
+use super::{
+    SqliteStore, admission, collecting, enrol, events, images, listed, paying, runs, settling, shards, verdicts,
+};
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
 use crate::domain::image::{Found, Reason};
@@ -10,8 +13,8 @@ use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
 use crate::ledger::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, NewRun, OwedPage, RawFile, Run,
-    Settled, Unswept,
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
+    Recognised, Run, Settled, Unswept,
 };
 use crate::ledger::store::Store;
 
@@ -149,6 +152,16 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn recognise(&mut self, batches: &[Listed]) -> Result<Vec<Recognised>> {
+        let outcome = listed::recognise(self, batches);
+        self.named(outcome)
+    }
+
+    fn any_shard(&mut self) -> Result<bool> {
+        let outcome = listed::any_shard(self);
+        self.named(outcome)
+    }
+
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>> {
         let outcome = collecting::open_batches(self);
         self.named(outcome)
@@ -190,7 +203,17 @@ impl Store for SqliteStore {
     }
 
     fn settle(&mut self, batch: BatchNo) -> Result<Settled> {
-        let outcome = settling::settle(self, batch);
+        let outcome = settling::settle(self, batch, Counting::Returns);
+        self.named(outcome)
+    }
+
+    fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled> {
+        let outcome = settling::settle(self, batch, Counting::Nothing);
+        self.named(outcome)
+    }
+
+    fn is_proven(&mut self, recipe: RecipeId) -> Result<bool> {
+        let outcome = runs::is_proven(self, recipe);
         self.named(outcome)
     }
 

@@ -13,7 +13,7 @@ use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
 use crate::kit::hash;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::records::{ImageVerdict, TextOwner};
+use crate::ledger::records::{Allowed, ImageVerdict, TextOwner};
 
 /// Records a chunk of verdicts of one batch.
 pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageVerdict]) -> Outcome<()> {
@@ -21,6 +21,7 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
     if !matches!(closing.state, BatchState::Ended | BatchState::Fetched) {
         return Err(Fault::stale(format!("batch {batch} is {}", closing.state.word())));
     }
+    let contested = is_contested(store, &closing)?;
     let mut accepted = Accepted::default();
     for judged in verdicts {
         if accepted.holds(judged.image) {
@@ -28,9 +29,11 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
             accepted.write(store)?;
         }
         match tries(store, judged.image, closing.shard)? {
+            Some(_) if contested && Held::of(&judged.verdict).is_some() => hold(store, closing.shard, judged)?,
             Some(tries) => {
-                keep_line(store, closing.shard, judged)?;
-                move_image(store, judged, tries, &mut accepted)?;
+                keep_line(store, closing.shard, judged, judged.verdict.word())?;
+                let way = way(&judged.verdict, tries, store.allowed);
+                go(store, judged, way, &mut accepted)?;
             }
             None => note_surplus(store, &closing, judged)?,
         }
@@ -57,43 +60,118 @@ fn flags(judged: &ImageVerdict) -> Option<String> {
     (!judged.flags.is_empty()).then(|| judged.flags.join(","))
 }
 
-fn keep_line(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
+fn keep_line(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict, word: &str) -> Outcome<()> {
     const SQL: &str =
         "UPDATE line SET verdict = ?3, flags = ?4, prompt_tokens = ?5, cached_tokens = ?6, output_tokens = ?7,
         reasoning_tokens = ?8 WHERE shard_id = ?1 AND image_id = ?2";
     let [prompt, cached, output, reasoning] = usage(judged.usage);
-    let (word, flags) = (judged.verdict.word(), flags(judged));
+    let flags = flags(judged);
     let values = params![shard.0, judged.image.0, word, flags, prompt, cached, output, reasoning];
     store.connection.prepare_cached(SQL)?.execute(values)?;
     Ok(())
 }
 
+/// Whether another batch of this one's shard may still answer: an unusable answer ends no image before that one is read.
+fn is_contested(store: &SqliteStore, closing: &Closing) -> Outcome<bool> {
+    const SQL: &str = "SELECT 1 FROM batch INDEXED BY batch_todo
+        WHERE state IN ('opening', 'open', 'ended', 'fetched') AND shard_id = ?1 AND id <> ?2";
+    Ok(store.connection.prepare_cached(SQL)?.exists([closing.shard.0, closing.batch.0])?)
+}
+
+/// An unusable answer whose effect waits until every batch of its shard is read. In the line's verdict it is `held`, then
+/// the word of the verdict, then that of its reason.
+struct Held {
+    again: bool,
+    reason: Reason,
+}
+
+impl Held {
+    /// What there is to hold of a verdict; one that nobody is at fault for leaves its image packed in any case.
+    fn of(verdict: &Verdict) -> Option<Self> {
+        match verdict {
+            Verdict::Reject(reason) => Some(Self { again: false, reason: *reason }),
+            Verdict::AskAgain { reason, counted: true } => Some(Self { again: true, reason: *reason }),
+            _ => None,
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (verdict, reason) = text.strip_prefix("held ")?.split_once(' ')?;
+        Some(Self { again: verdict == "ask_again", reason: Reason::from_word(reason)? })
+    }
+
+    fn verdict(&self) -> Verdict {
+        let reason = self.reason;
+        if self.again { Verdict::AskAgain { reason, counted: true } } else { Verdict::Reject(reason) }
+    }
+}
+
+fn hold(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
+    let Some(held) = Held::of(&judged.verdict) else { return Ok(()) };
+    keep_line(store, shard, judged, &format!("held {} {}", judged.verdict.word(), held.reason.word()))
+}
+
+/// Lets the verdicts take effect that waited for other batches of this shard; tells how many images are owed again and how
+/// many failed by them.
+pub(super) fn release_held(store: &mut SqliteStore, shard: ShardId) -> Outcome<(u64, u64)> {
+    const SQL: &str = "SELECT l.image_id, l.verdict, i.asked, i.gaps FROM line l JOIN image i ON i.id = l.image_id
+        WHERE l.shard_id = ?1 AND l.verdict LIKE 'held %' AND i.state = 'packed' AND i.shard_id = ?1";
+    const WORD: &str = "UPDATE line SET verdict = ?3 WHERE shard_id = ?1 AND image_id = ?2";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let tries = Tries { asked: row.get(2)?, gaps: row.get(3)? };
+        Ok((ImageId(row.get(0)?), row.get::<_, String>(1)?, tries))
+    };
+    let held: Vec<_> = statement.query_map([shard.0], read)?.collect::<rusqlite::Result<_>>()?;
+    drop(statement);
+    let (mut owed, mut gone) = (0, 0);
+    for (image, text, tries) in held {
+        let Some(held) = Held::read(&text) else { continue };
+        let verdict = held.verdict();
+        store.connection.prepare_cached(WORD)?.execute(params![shard.0, image.0, verdict.word()])?;
+        match way(&verdict, tries, store.allowed) {
+            Way::Again(tries) => {
+                again(store, image, tries)?;
+                owed += 1;
+            }
+            Way::Failed(tries, reason) => {
+                failed(store, image, tries, reason)?;
+                gone += 1;
+            }
+            Way::Done => {}
+        }
+    }
+    Ok((owed, gone))
+}
+
 /// Where a verdict takes an image.
 enum Way {
     Done,
-    Again,
-    Failed(Reason),
+    Again(Tries),
+    Failed(Tries, Reason),
 }
 
-fn move_image(store: &mut SqliteStore, judged: &ImageVerdict, tries: Tries, accepted: &mut Accepted) -> Outcome<()> {
-    let allowed = store.allowed;
-    let Tries { mut asked, mut gaps } = tries;
-    let way = match judged.verdict {
+fn way(verdict: &Verdict, tries: Tries, allowed: Allowed) -> Way {
+    let Tries { asked, gaps } = tries;
+    match verdict {
         Verdict::Accept | Verdict::Blank => Way::Done,
-        Verdict::Reject(reason) => Way::Failed(reason),
+        Verdict::Reject(reason) => Way::Failed(tries, *reason),
         Verdict::AskAgain { reason, counted: true } => {
-            asked += 1;
-            if asked < allowed.attempts { Way::Again } else { Way::Failed(reason) }
+            let tries = Tries { asked: asked + 1, gaps };
+            if tries.asked < allowed.attempts { Way::Again(tries) } else { Way::Failed(tries, *reason) }
         }
         Verdict::AskAgain { counted: false, .. } => {
-            gaps += 1;
-            if gaps <= allowed.returns { Way::Again } else { Way::Failed(Reason::NeverRan) }
+            let tries = Tries { asked, gaps: gaps + 1 };
+            if tries.gaps <= allowed.returns { Way::Again(tries) } else { Way::Failed(tries, Reason::NeverRan) }
         }
-    };
+    }
+}
+
+fn go(store: &mut SqliteStore, judged: &ImageVerdict, way: Way, accepted: &mut Accepted) -> Outcome<()> {
     match way {
         Way::Done => accepted.push(judged),
-        Way::Again => again(store, judged.image, Tries { asked, gaps }),
-        Way::Failed(reason) => failed(store, judged.image, Tries { asked, gaps }, reason),
+        Way::Again(tries) => again(store, judged.image, tries),
+        Way::Failed(tries, reason) => failed(store, judged.image, tries, reason),
     }
 }
 

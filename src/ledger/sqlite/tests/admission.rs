@@ -11,7 +11,7 @@ use crate::ledger::store::{Frame as _, Store as _};
 
 /// A batch that ran, without files.
 fn ran(end: BatchEnd) -> Ending {
-    Ending { end, output: None, errors: None, usage: None, model: None, refusal: None }
+    Ending { end, output: None, errors: None, usage: None, model: None, refusal: None, named: Vec::new() }
 }
 
 /// Seals and uploads a shard of one image: ten estimated tokens.

@@ -2,6 +2,8 @@
 //!
 //! Numbers are places in the vectors; a row's id is its place plus one, because nothing is ever deleted.
 
+use std::collections::BTreeMap;
+
 use crate::domain::batch::BatchEnd;
 use crate::domain::image::Reason;
 use crate::ledger::moves::{BatchState, ImageState, ShardState};
@@ -64,6 +66,8 @@ pub(super) struct Model {
     pub(super) batches: Vec<Batch>,
     returned: u64,
     left_before: u64,
+    /// Unusable answers that wait for another batch of the same shard, by shard and image.
+    held: BTreeMap<(usize, usize), Thought>,
 }
 
 /// Whether a move is made; nothing else may have changed if it is not.
@@ -183,7 +187,7 @@ impl Model {
     }
 
     pub(super) fn stray(&mut self, shard: usize) -> Made {
-        let states = [ShardState::Opening, ShardState::Spent, ShardState::Gone];
+        let states = [ShardState::Opening, ShardState::Spent, ShardState::Gone, ShardState::Dissolved];
         let taken = self.shards.get(shard).is_some_and(|shard| states.contains(&shard.state));
         if taken {
             self.batch(shard, BatchState::Open, true);
@@ -199,6 +203,7 @@ impl Model {
         };
         let living = [BatchState::Open, BatchState::Ended, BatchState::Fetched];
         self.shards[shard].images.iter().all(packed)
+            && !self.held.keys().any(|(of, _)| *of == shard)
             && !self.batches.iter().any(|batch| batch.stray && batch.shard == shard && living.contains(&batch.state))
     }
 
@@ -249,16 +254,31 @@ impl Model {
         true
     }
 
-    pub(super) fn verdict(&mut self, batch: usize, line: usize, thought: Thought) -> Made {
-        let Some(batch) = self.batches.get(batch) else { return false };
+    pub(super) fn verdict(&mut self, at: usize, line: usize, thought: Thought) -> Made {
+        let Some(batch) = self.batches.get(at) else { return false };
         if !matches!(batch.state, BatchState::Ended | BatchState::Fetched) {
             return false;
         }
-        let images = &self.shards[batch.shard].images;
-        let image = &mut self.images[images[line % images.len()]];
-        if image.state != ImageState::Packed || image.shard != Some(batch.shard) {
+        let shard = batch.shard;
+        let images = &self.shards[shard].images;
+        let image = images[line % images.len()];
+        if self.images[image].state != ImageState::Packed || self.images[image].shard != Some(shard) {
             return true;
         }
+        let living = [BatchState::Opening, BatchState::Open, BatchState::Ended, BatchState::Fetched];
+        let others = self.batches.iter().enumerate().filter(|(other, _)| *other != at);
+        let contested = others.into_iter().any(|(_, other)| other.shard == shard && living.contains(&other.state));
+        if contested && matches!(thought, Thought::Cut | Thought::Hopeless) {
+            self.held.insert((shard, image), thought);
+            return true;
+        }
+        self.held.remove(&(shard, image));
+        self.takes_effect(image, thought);
+        true
+    }
+
+    fn takes_effect(&mut self, image: usize, thought: Thought) {
+        let image = &mut self.images[image];
         let again =
             |worn: bool, reason| if worn { (ImageState::Failed, Some(reason)) } else { (ImageState::Owed, None) };
         (image.state, image.reason) = match thought {
@@ -273,7 +293,6 @@ impl Model {
                 again(image.gaps > ALLOWED.returns, Reason::NeverRan)
             }
         };
-        true
     }
 
     pub(super) fn settle(&mut self, at: usize) -> Made {
@@ -289,6 +308,11 @@ impl Model {
         self.batches[at].state = BatchState::Settled;
         if batch.stray {
             return true;
+        }
+        for image in self.shards[batch.shard].images.clone() {
+            if let Some(thought) = self.held.remove(&(batch.shard, image)) {
+                self.takes_effect(image, thought);
+            }
         }
         for (line, image) in self.shards[batch.shard].images.iter().enumerate() {
             let image = &mut self.images[*image];

@@ -211,9 +211,9 @@ fn done_to_batch(store: &mut SqliteStore, model: &Model, step: usize, command: &
             let line = line.and_then(|line| u32::try_from(line).ok());
             let refusal = Some(Refusal { code: String::new(), message: String::new(), line });
             let output = files.then(|| FileId(name()));
-            store
-                .ended(no(batch), &Ending { end: *end, output, errors: None, usage: None, model: None, refusal })
-                .map(drop)
+            let named = line.into_iter().collect();
+            let ending = Ending { end: *end, output, errors: None, usage: None, model: None, refusal, named };
+            store.ended(no(batch), &ending).map(drop)
         }
         Command::TurnedAway(batch) => store.turned_away(no(batch), Hold::Until(5)),
         Command::Fetched(batch) => store.fetched(no(batch), Some(raw), None),

@@ -15,7 +15,7 @@ fn stale<T: std::fmt::Debug>(told: Result<T, LedgerError>) {
 
 fn ending(end: BatchEnd) -> Ending {
     let output = (end == BatchEnd::Completed).then(|| FileId("out".into()));
-    Ending { end, output, errors: None, usage: None, model: None, refusal: None }
+    Ending { end, output, errors: None, usage: None, model: None, refusal: None, named: Vec::new() }
 }
 
 const RAW: RawFile = RawFile { bytes: 9, sha256: [1; 32] };
@@ -300,6 +300,76 @@ fn a_refusal_that_names_a_line_spares_the_others() {
     desk.done(|store| store.ended(batch, &refused));
     assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 2, failed: 1 });
     assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["owed", "failed provider_error", "owed"]);
+}
+
+#[test]
+fn every_line_that_a_refusal_names_fails_its_image() {
+    let mut desk = Desk::in_memory();
+    let (_, batch) = desk.open_shard(1, 4);
+    let refusal = Some(Refusal { code: "invalid_json_line".into(), message: "no".into(), line: Some(4) });
+    let refused = Ending { refusal: refusal.clone(), named: vec![4, 2, 99], ..ending(BatchEnd::Refused) };
+    assert_eq!(desk.done(|store| store.ended(batch, &refused)).refusal, refusal);
+    assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 2, failed: 2 });
+    let failed = "failed provider_error";
+    assert_eq!([1, 2, 3, 4].map(|image| desk.state(image)), ["owed", failed, "owed", failed]);
+}
+
+#[test]
+fn a_batch_refused_for_the_runs_sake_counts_nothing_against_its_images() {
+    let mut desk = Desk::in_memory();
+    let (_, batch) = desk.open_shard(1, 2);
+    fetch(&mut desk, batch);
+    desk.done(|store| store.verdicts(batch, &[judged(1, Verdict::Accept)]));
+    assert_eq!(desk.done(|store| store.settle_uncounted(batch)), Settled { owed: 1, failed: 0 });
+    let gaps = |desk: &Desk, image: i64| -> i64 {
+        let sql = "SELECT gaps FROM image WHERE id = ?1";
+        desk.store.connection.query_row(sql, [image], |row| row.get(0)).expect("image")
+    };
+    assert_eq!((desk.state(2).as_str(), gaps(&desk, 2)), ("owed", 0));
+    let refused = Some(Refusal { code: "x".into(), message: "line 1".into(), line: Some(1) });
+    let (_, batch) = desk.open_shard(2, 1);
+    desk.done(|store| store.ended(batch, &Ending { refusal: refused, ..ending(BatchEnd::Refused) }));
+    assert_eq!(desk.done(|store| store.settle_uncounted(batch)), Settled { owed: 1, failed: 0 });
+    assert_eq!((desk.state(3).as_str(), gaps(&desk, 3)), ("owed", 0), "nobody fails for the run's sake");
+}
+
+#[test]
+fn a_recipe_is_proven_by_an_accepted_answer() {
+    let mut desk = Desk::in_memory();
+    let (recipe, (_, batch)) = (desk.recipe, desk.open_shard(1, 2));
+    fetch(&mut desk, batch);
+    desk.done(|store| store.verdicts(batch, &[judged(1, Verdict::Reject(Reason::Refused))]));
+    assert!(!desk.done(|store| store.is_proven(recipe)));
+    desk.done(|store| store.verdicts(batch, &[judged(2, Verdict::Accept)]));
+    assert!(desk.done(|store| store.is_proven(recipe)));
+}
+
+#[test]
+fn an_unusable_answer_ends_no_image_while_another_batch_may_have_a_good_one() {
+    let mut desk = Desk::in_memory();
+    let (shard, batch) = desk.open_shard(1, 3);
+    let stray = desk.done(|store| store.stray(shard, &FileId("file-1".into()), &BatchId("second".into())));
+    fetch(&mut desk, batch);
+    let cut = Verdict::AskAgain { reason: Reason::Truncated, counted: true };
+    let refused = Verdict::Reject(Reason::Refused);
+    let chunk = [judged(1, refused.clone()), judged(2, refused.clone()), judged(3, cut)];
+    for _repeated in 0..2 {
+        desk.done(|store| store.verdicts(batch, &chunk));
+        assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["packed", "packed", "packed"]);
+    }
+    fetch(&mut desk, stray.no);
+    let empty = Verdict::Reject(Reason::Empty);
+    desk.done(|store| store.verdicts(stray.no, &[judged(1, Verdict::Accept), judged(2, empty)]));
+    assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["done", "packed", "packed"]);
+    desk.done(|store| store.settle(stray.no));
+    assert_eq!(desk.done(|store| store.settle(batch)), Settled { owed: 1, failed: 1 });
+    assert_eq!([2, 3].map(|image| desk.state(image)), ["failed empty", "owed"]);
+    let held: i64 = desk
+        .store
+        .connection
+        .query_row("SELECT count(*) FROM line WHERE verdict LIKE 'held%'", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!(held, 0);
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What becomes of a batch that is waited for, look by look. No actor, no clock: the caller tells how much time has passed.
+
+use super::look::Told;
+use super::status;
+use crate::domain::batch::OpenBatch;
+use crate::kit::budget::Lease;
+use crate::kit::clock::Millis;
+use crate::ledger::records::Ending;
+
+/// A batch that is gone at its provider for so long has vanished.
+const VANISHED_AFTER: Millis = 3600 * 1000;
+/// No provider keeps a batch and its files for so long: whoever's key it is, it is gone.
+const KEPT_AT_MOST: Millis = 31 * 24 * 3600 * 1000;
+
+/// A batch that is waited for.
+pub(super) struct Watched {
+    pub(super) batch: OpenBatch,
+    pub(super) slot: Lease,
+    pub(super) due: Millis,
+    pub(super) looked: bool,
+    /// For how long it has been gone at the provider.
+    pub(super) gone_ms: Millis,
+}
+
+/// Whether a batch is out of this key's sight and young enough to be there all the same.
+pub(super) fn is_hidden(watched: &Watched, told: Option<&Told>, now: Millis) -> bool {
+    matches!(told, Some(Told::Hidden)) && now - watched.batch.opened_at < KEPT_AT_MOST
+}
+
+/// What one look at a batch concludes; `passed` is the time since the look before it.
+pub(super) fn conclusion(watched: &mut Watched, told: Option<Told>, passed: Millis, now: Millis) -> Option<Ending> {
+    if is_hidden(watched, told.as_ref(), now) {
+        return None;
+    }
+    match told? {
+        Told::Known(batch) => {
+            watched.gone_ms = 0;
+            status::read(&batch)
+        }
+        Told::Gone | Told::Hidden => {
+            watched.gone_ms += passed;
+            (watched.gone_ms >= VANISHED_AFTER).then(status::vanished)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::batch::BatchEnd;
+    use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+    use crate::kit::budget::Budget;
+
+    const HOUR: Millis = 3600 * 1000;
+
+    fn watched() -> Watched {
+        let batch = OpenBatch {
+            no: BatchNo(1),
+            id: BatchId("batch_1".into()),
+            shard: ShardId(1),
+            lines: 1,
+            opened_at: 0,
+            input: FileId("file-1".into()),
+        };
+        Watched { batch, slot: Budget::new(1).overdraw(1), due: 0, looked: false, gone_ms: 0 }
+    }
+
+    #[test]
+    fn what_is_gone_for_an_hour_has_vanished() {
+        let mut watched = watched();
+        for _quarter in 0..3 {
+            assert_eq!(conclusion(&mut watched, Some(Told::Gone), HOUR / 4, HOUR), None);
+        }
+        let end = conclusion(&mut watched, Some(Told::Gone), HOUR / 4, HOUR).map(|ending| ending.end);
+        assert_eq!(end, Some(BatchEnd::Vanished));
+    }
+
+    #[test]
+    fn what_is_out_of_sight_is_not_given_up_before_no_key_could_bring_it_back() {
+        let mut watched = watched();
+        for _day in 0..30 {
+            assert_eq!(conclusion(&mut watched, Some(Told::Hidden), 24 * HOUR, 24 * HOUR), None);
+        }
+        assert!(is_hidden(&watched, Some(&Told::Hidden), 24 * HOUR));
+        let later = 32 * 24 * HOUR;
+        assert!(!is_hidden(&watched, Some(&Told::Hidden), later));
+        assert_eq!(conclusion(&mut watched, Some(Told::Hidden), HOUR / 2, later), None);
+        assert!(conclusion(&mut watched, Some(Told::Hidden), HOUR / 2, later).is_some());
+    }
+}

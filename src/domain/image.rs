@@ -138,6 +138,8 @@ pub enum Reason {
     NeverRan,
     /// The results are gone at the provider; they may have been paid for.
     ResultsGone,
+    /// This program failed at the image or at its answer.
+    ProgramError,
     /// A text that is not ours lies beside the image already.
     TextPresent,
     /// Hidden, system or temporary file, link, or no regular file.
@@ -146,7 +148,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreadable,
         Self::EmptyFile,
         Self::NotAnImage,
@@ -165,6 +167,7 @@ impl Reason {
         Self::ProviderError,
         Self::NeverRan,
         Self::ResultsGone,
+        Self::ProgramError,
         Self::TextPresent,
         Self::Excluded,
     ];
@@ -191,6 +194,7 @@ impl Reason {
             Self::ProviderError => "provider_error",
             Self::NeverRan => "missing",
             Self::ResultsGone => "results_gone",
+            Self::ProgramError => "program_error",
             Self::TextPresent => "text_present",
             Self::Excluded => "excluded",
         }

@@ -2,6 +2,7 @@
 //! paid here, so everything may be tried again.
 
 use super::send::{PAUSES, SendError, Sender};
+use crate::domain::image::Reason;
 use crate::domain::shard::ShardFacts;
 use crate::kit::bodies::{Body, BodyDone, BodyError};
 use crate::kit::clock::millis;
@@ -123,7 +124,11 @@ impl Sender {
             other => return Err(SendError::Body(other.to_string())),
         };
         let text = format!("{}: {}", spoiler.path, spoiler.what);
-        self.news.warn("E207", text, "measured and asked again, nothing counted; after three times failed");
+        let (code, hint) = match spoiler.now {
+            Err(Reason::ProgramError) => ("E514", "it failed, the others are asked again; please report it"),
+            _ => ("E207", "measured and asked again, nothing counted; after three times failed"),
+        };
+        self.news.warn(code, text, hint);
         let now = spoiler.now.map(|found| Remeasured { stamp: found.stamp, fate: found.fate });
         self.ledger.dissolve(shard.id, Some(Culprit { image: spoiler.image, now })).await?;
         self.bodies.discard(shard.id).await;

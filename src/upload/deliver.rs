@@ -68,7 +68,10 @@ impl Sender {
                 crash::point("upload.recorded");
                 Ok(())
             }
-            Err(LedgerError::Stale(_)) if self.is_spent(shard.id).await? => Ok(self.forget_file(file).await),
+            Err(LedgerError::Stale(_)) if self.is_spent(shard.id).await? => {
+                self.forget_file(file).await;
+                Ok(())
+            }
             // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
             Err(LedgerError::Stale(why)) => {
                 tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");

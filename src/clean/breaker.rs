@@ -113,10 +113,10 @@ mod tests {
             (&[server.clone(), setting.clone()], old, "stop"),
             (&[server.clone(), server], NEW, "clear"),
             (&[setting.clone(), answer()], NEW, "clear"),
-            (&[setting.clone()], other, "past"),
-            (&[setting], proven, "clear"),
+            (std::slice::from_ref(&setting), other, "past"),
+            (std::slice::from_ref(&setting), proven, "clear"),
             (&[quota.clone(), answer()], NEW, "stop"),
-            (&[quota], old, "past"),
+            (std::slice::from_ref(&quota), old, "past"),
             (&[], NEW, "clear"),
         ];
         for (lines, case, expected) in cases {

@@ -8,7 +8,7 @@ use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
 use super::breaker::{Case, Finding, Hearing};
-use super::chunk::{Judged, judge_and_write};
+use super::chunk::{Hands, Judged, judge_and_write};
 use super::close::{SweepError, Sweeper};
 use super::judge::batch_against_the_run;
 use super::polish::UnicodeForm;
@@ -191,9 +191,9 @@ impl Work {
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
-        let (pool, seams, json) = (self.seams.pool.clone(), self.seams.clone(), chunk.json);
+        let (pool, hands, json) = (self.seams.pool.clone(), self.hands(), chunk.json);
         crash::point("judge.before");
-        let judged = pool.run(move || judge_and_write(&seams, json, work)).await?;
+        let judged = pool.run(move || judge_and_write(&hands, json, work)).await?;
         let Judged { verdicts, disk } = judged?;
         crash::point("text.folder_synced");
         self.seams.ledger.verdicts(chunk.batch.no, verdicts).await?;
@@ -204,6 +204,11 @@ impl Work {
             Some(cause) => Err(cause.into()),
             None => Ok(()),
         }
+    }
+
+    fn hands(&self) -> Hands {
+        let CleanerSeams { corpus, pool, form, mark, .. } = self.seams.clone();
+        Hands { corpus, pool, form, mark }
     }
 
     /// The answers that end an image of this shard, each with the hash of the text that we wrote there last. A second answer

@@ -181,6 +181,12 @@ const PAGES: &[Page] = &[
         "The provider never ran the request.",
         "It is owed again by itself, and not counted, up to retry.max_returns.",
     ),
+    page_of(
+        "E514",
+        "program_error",
+        "This program failed at an image or at its answer; the others went on.",
+        "What was paid for is in batch_return. Please report it, with --log-file.",
+    ),
 ];
 
 /// The page of a code (`E204`, upper or lower case) or reason.

@@ -140,6 +140,8 @@ pub enum Reason {
     NeverRan,
     /// The results are gone at the provider; they may have been paid for.
     ResultsGone,
+    /// This program failed at the image or at its answer.
+    ProgramError,
     /// A text that is not ours lies beside the image already.
     TextPresent,
     /// Hidden, system or temporary file, link, or no regular file.
@@ -148,7 +150,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Unreadable,
         Self::EmptyFile,
         Self::NotAnImage,
@@ -168,6 +170,7 @@ impl Reason {
         Self::ProviderError,
         Self::NeverRan,
         Self::ResultsGone,
+        Self::ProgramError,
         Self::TextPresent,
         Self::Excluded,
     ];
@@ -195,6 +198,7 @@ impl Reason {
             Self::ProviderError => "provider_error",
             Self::NeverRan => "missing",
             Self::ResultsGone => "results_gone",
+            Self::ProgramError => "program_error",
             Self::TextPresent => "text_present",
             Self::Excluded => "excluded",
         }

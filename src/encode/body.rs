@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -50,7 +51,7 @@ pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn L
     let mut contents = Vec::new();
     for line in &plan.lines {
         let start = maker.written();
-        maker.line(line, &framer, corpus)?;
+        guarded(line, || maker.line(line, &framer, corpus))?;
         debug_assert_eq!(maker.written() - start, line.bytes, "announced and written length of a line");
         contents.extend(maker.image.as_mut().map(|hasher| (line.image, hasher.finish())));
     }
@@ -60,6 +61,16 @@ pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn L
     }
     crash::point("body.last_chunk");
     Ok(BodyDone { hash: maker.body.finish(), contents })
+}
+
+/// A panic at one image ends the body by its name, and the image for good: the plan is made again without it.
+fn guarded(line: &PlanLine, make: impl FnOnce() -> Result<(), BodyError>) -> Result<(), BodyError> {
+    // Whatever the panic left half done is dropped with the body.
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| {
+        let what = "this program failed at it".to_owned();
+        let (image, path, now) = (line.image, line.path.shown(), Err(Reason::ProgramError));
+        Err(BodyError::Spoiled(Box::new(Spoiler { image, path, what, now })))
+    })
 }
 
 /// Most buffers that are ever in use for each body: its lane, the one being filled, the one read into, and what the HTTP
@@ -219,4 +230,23 @@ fn spoiled(line: &PlanLine, cause: &io::Error, corpus: &dyn Corpus) -> BodyError
         _ => Reason::Unreadable,
     });
     BodyError::Spoiled(Box::new(Spoiler { image: line.image, path: line.path.shown(), what, now }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::ImageId;
+    use crate::domain::image::{Format, RelPath, Stamp};
+
+    #[test]
+    fn a_panic_at_one_image_spoils_the_plan_by_its_name() {
+        let path = RelPath { folder: b"tray".to_vec(), name: b"touchy.png".to_vec() };
+        let stamp = Stamp { bytes: 1, mtime_ms: 1 };
+        let line = PlanLine { image: ImageId(7), pos: 1, bytes: 9, path, stamp, format: Format::Png, attempt: 1 };
+        let ended = guarded(&line, || panic!("expected by this test"));
+        let Err(BodyError::Spoiled(spoiler)) = ended else { panic!("{ended:?}") };
+        assert_eq!((spoiler.image, spoiler.path.as_str()), (ImageId(7), "tray/touchy.png"));
+        assert_eq!(spoiler.now, Err(Reason::ProgramError));
+        assert_eq!(guarded(&line, || Ok(())), Ok(()));
+    }
 }

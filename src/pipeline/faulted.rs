@@ -9,7 +9,7 @@ use crate::extract::extractor::ReadError;
 use crate::extract::fetch::FetchError;
 use crate::kit::faults::AnyFault;
 use crate::ledger::LedgerError;
-use crate::poll::poller::{NoneKnown, Unreachable};
+use crate::poll::options::{NoneKnown, Unreachable};
 use crate::provider::failure::{Failure, Kind};
 use crate::scan::scanner::RootUnreadable;
 use crate::upload::send::SendError;

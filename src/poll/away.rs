@@ -26,7 +26,6 @@ pub(super) fn hold(refusal: Option<&Refusal>, times: u32, now: Millis, spread: f
 ///
 /// # Errors
 /// The operating system's.
-#[expect(clippy::disallowed_methods, reason = "a notice of our own, by its exact name")]
 pub(super) fn forget_notice(layout: &Layout, batch: &BatchId) -> io::Result<()> {
     match std::fs::remove_file(layout.notice(batch.as_str())) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => Err(cause),

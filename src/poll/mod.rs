@@ -6,6 +6,7 @@
 
 mod away;
 pub mod look;
+pub mod options;
 pub mod pace;
 pub mod poller;
 pub mod status;

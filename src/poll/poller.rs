@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::away;
 use super::look::{Asked, Eyes, LookError};
-use super::pace::Pace;
+use super::options::{Looks, NoneKnown, PollerOptions, PollerSeams, Unreachable};
 use super::watch::{Watched, conclusion, is_hidden};
 use crate::domain::batch::{BatchEnd, OpenBatch};
 use crate::domain::ids::BatchNo;
@@ -28,7 +28,6 @@ use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::Ending;
 use crate::message::{BatchEnded, BatchOpened, NoMoreBatches, NoMoreEnds};
-use crate::provider::SharedProvider;
 use crate::provider::failure::Failure;
 
 /// If this key sees none of our batches for so long, it is another project's: longer than any listing lags.
@@ -41,41 +40,6 @@ const MOST_BETWEEN_LOOKS: Millis = 900 * 1000;
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
 /// A provider that is busy may ask to be left alone for so long.
 const LONGEST_WAIT: Millis = 3600 * 1000;
-
-/// How long the Poller stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looks {
-    /// Until no batch is open.
-    UntilNoneIsOpen,
-    /// Until each open batch was looked at once.
-    Once,
-}
-
-/// What looks are made with.
-#[derive(Clone, Copy, Debug)]
-pub struct PollerOptions {
-    /// How often.
-    pub pace: Pace,
-    /// How long.
-    pub looks: Looks,
-    /// Unreachable for so long: the run ends.
-    pub give_up_after: Duration,
-}
-
-/// The provider could not be reached for too long.
-#[derive(Debug, thiserror::Error)]
-#[error("unreachable for too long: {0}")]
-pub struct Unreachable(pub Failure);
-
-/// None of our batches is known at the provider with this key, nor any of their files.
-#[derive(Debug, thiserror::Error)]
-#[error("none of {batches} open batches is known at {host} with this key")]
-pub struct NoneKnown {
-    /// The provider.
-    pub host: String,
-    /// How many it should know.
-    pub batches: usize,
-}
 
 /// The actor: two handlers in, one loop that looks, one that gives.
 pub struct Poller {
@@ -115,25 +79,6 @@ struct Work {
     swept_at: Option<Millis>,
     /// For how long this key has seen none of our batches; `None` while it sees one.
     hidden_ms: Option<Millis>,
-}
-
-/// Seams of a Poller beside its neighbours.
-#[derive(Clone)]
-pub struct PollerSeams {
-    /// The service.
-    pub provider: SharedProvider,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The clock.
-    pub clock: Clock,
-    /// Ends the waiting.
-    pub stop: Stop,
-    /// News for people.
-    pub news: News,
-    /// Open batches.
-    pub slots: Budget,
-    /// Names of files.
-    pub layout: Layout,
 }
 
 impl Poller {

@@ -2,6 +2,7 @@
 //! paid here, so everything may be tried again.
 
 use super::send::{PAUSES, SendError, Sender};
+use crate::domain::image::Reason;
 use crate::domain::shard::ShardFacts;
 use crate::kit::bodies::{Body, BodyDone, BodyError};
 use crate::kit::clock::millis;
@@ -67,7 +68,10 @@ impl Sender {
                 crash::point("upload.recorded");
                 Ok(())
             }
-            Err(LedgerError::Stale(_)) if self.is_spent(shard.id).await? => Ok(self.forget_file(file).await),
+            Err(LedgerError::Stale(_)) if self.is_spent(shard.id).await? => {
+                self.forget_file(file).await;
+                Ok(())
+            }
             // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
             Err(LedgerError::Stale(why)) => {
                 tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");
@@ -146,7 +150,11 @@ impl Sender {
             other => return Err(SendError::Body(other.to_string())),
         };
         let text = format!("{}: {}", spoiler.path, spoiler.what);
-        self.news.warn("E207", text, "measured and asked again, nothing counted; after three times failed");
+        let (code, hint) = match spoiler.now {
+            Err(Reason::ProgramError) => ("E514", "it failed, the others are asked again; please report it"),
+            _ => ("E207", "measured and asked again, nothing counted; after three times failed"),
+        };
+        self.news.warn(code, text, hint);
         crash::point("body.changed");
         let now = spoiler.now.map(|found| Remeasured { stamp: found.stamp, fate: found.fate });
         self.ledger.dissolve(shard.id, Some(Culprit { image: spoiler.image, now })).await?;

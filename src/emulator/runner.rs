@@ -10,12 +10,14 @@ use tokio::sync::mpsc;
 
 use super::answer::{answer, never_ran};
 use super::books::{Books, Job};
+use super::disguise;
 use super::engine::Engine;
 use super::faults::Faults;
 use super::folder::Folder;
 use super::lines::{Index, scan};
 use super::record::Bits;
 use super::refusal::{LineError, Refusal};
+use super::scenario::Failed;
 use super::validate::{Limits, question};
 use super::wire::seconds;
 use crate::kit::clock::{Clock, Millis};
@@ -138,7 +140,8 @@ impl Shared {
         }
         let (mut books, now) = self.books();
         if let Some(forced) = books.fault(batch).and_then(|fault| fault.fail.clone()) {
-            verdict.errors = vec![LineError { code: forced.code, message: forced.message, param: None, line: None }];
+            let Failed { code, message, line } = forced;
+            verdict.errors = vec![LineError { code, message, param: None, line }];
         }
         told(books.read(now, batch, verdict, index));
         Ok(())
@@ -154,7 +157,8 @@ impl Shared {
         }
         let forced = self.faults.of_line(&question.custom_id);
         let created = seconds(self.clock.now());
-        let written = answer(self.engine.as_ref(), forced, &question, &format!("{batch}/{line}"), created);
+        let tag = format!("{batch}/{line}");
+        let written = answer(self.engine.as_ref(), forced, &question, (&tag, created), self.faults.habits());
         let (mut books, now) = self.books();
         told(books.answered(now, batch, line, &question.custom_id, &written));
         Ok(())
@@ -184,7 +188,8 @@ impl Shared {
             let Some(span) = index.and_then(|index| index.span(line)) else { continue };
             let asked = self.folder.line(file, span)?;
             if let Some(question) = question(&asked) {
-                bytes.extend(never_ran(&question.custom_id, &format!("{batch}/{line}"), code, message));
+                let told = never_ran(&question.custom_id, &format!("{batch}/{line}"), Some(code), message);
+                bytes.extend(disguise::line(told, self.faults.habits()));
                 lines += 1;
             }
         }

@@ -180,6 +180,7 @@ fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poll
         stop: world.stop.clone(),
         news: world.news.clone(),
         slots: world.slots.clone(),
+        layout: mission.layout.clone(),
     };
     let next = (recipient(&extractor), recipient(&extractor));
     Ok(start(Poller::new(options, seams, next, world.meters.extract.clone(), faults, world.guard("poller"))))

@@ -8,9 +8,10 @@ use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
 use super::pace::Pace;
-use super::status;
+use super::{notice, status};
 use crate::domain::batch::{BatchEnd, OpenBatch};
 use crate::domain::ids::{BatchId, BatchNo};
+use crate::domain::layout::Layout;
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Budget, Lease};
 use crate::kit::clock::{Clock, Millis, millis};
@@ -91,6 +92,7 @@ struct Work {
     news: News,
     faults: Faults,
     slots: Budget,
+    layout: Layout,
     intake: mpsc::Receiver<Input>,
     ends: Recipient<BatchEnded>,
     over: Recipient<NoMoreEnds>,
@@ -119,6 +121,8 @@ pub struct PollerSeams {
     pub news: News,
     /// Open batches.
     pub slots: Budget,
+    /// Names of files.
+    pub layout: Layout,
 }
 
 impl Poller {
@@ -133,7 +137,7 @@ impl Poller {
         guard: ExitGuard,
     ) -> Self {
         let (intake, inputs) = mpsc::channel(1);
-        let PollerSeams { provider, ledger, clock, stop, news, slots } = seams;
+        let PollerSeams { provider, ledger, clock, stop, news, slots, layout } = seams;
         let (ends, over) = next;
         let work = Work {
             options,
@@ -144,6 +148,7 @@ impl Poller {
             news,
             faults: faults.clone(),
             slots,
+            layout,
             intake: inputs,
             ends,
             over,
@@ -336,7 +341,10 @@ impl Work {
             match self.ledger.turned_away(no, self.clock.now() + millis(pause)).await {
                 // A second batch of its shard answers: the ordinary road leads there, and asks for the rest again.
                 Err(LedgerError::Stale(why)) => tracing::debug!(batch = %batch.id, why, "settled instead"),
-                turned => return Ok(turned?),
+                turned => {
+                    turned?;
+                    return Ok(notice::withdraw(&self.layout, &batch.id)?);
+                }
             }
         }
         self.turned_away = 0;

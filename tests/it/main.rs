@@ -12,6 +12,7 @@ mod ends;
 mod faults;
 mod first_run;
 mod kill;
+mod matrix;
 mod modes;
 mod paid;
 mod resume;

@@ -86,6 +86,12 @@ const PAGES: &[Page] = &[
     page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
     page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
     page_of(
+        "E311",
+        "",
+        "The provider refused a batch file as too large.",
+        "It is split and sent again; set shard.max_shard_bytes lower to spare the vain uploads.",
+    ),
+    page_of(
         "E313",
         "",
         "It is unknown whether a batch was created.",

@@ -10,6 +10,7 @@ use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::OwedImage;
 use crate::domain::shard::{NewShard, SealReason};
 use crate::domain::tokens;
+use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::Clock;
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
@@ -25,6 +26,8 @@ use crate::message::{ImageFound, NoMoreImages, NoMoreShards, ShardSealed};
 pub struct EncoderOptions {
     /// Upper bounds of a shard.
     pub limits: Limits,
+    /// What the provider has shown to be too large, in bytes.
+    pub ceiling: Ceiling,
     /// The run that pays.
     pub run: RunId,
     /// The recipe's row.
@@ -142,7 +145,9 @@ impl Work {
             tokens: tokens::estimate(image.pixels, self.options.framer.prompt_bytes()),
             first: image.first,
         };
-        if let Some(reason) = self.plan.full_for(&next, &self.options.limits) {
+        let limits = &self.options.limits;
+        let limits = Limits { bytes: self.options.ceiling.over(limits.bytes), ..*limits };
+        if let Some(reason) = self.plan.full_for(&next, &limits) {
             self.seal(reason).await?;
         }
         self.plan.push(&next, self.clock.now());

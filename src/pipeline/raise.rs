@@ -79,6 +79,7 @@ fn front_half(
             tokens: settings.shard.max_shard_tokens.unwrap_or(0),
             age_ms: millis(settings.shard.seal_age),
         },
+        ceiling: world.ceiling.clone(),
         run: world.run,
         recipe: world.recipe,
         framer: world.framer.clone(),
@@ -132,6 +133,7 @@ fn uploader(
         stop: world.stop.clone(),
         news: world.news.clone(),
         unreached_since: Arc::default(),
+        ceiling: world.ceiling.clone(),
     };
     let seams = UploaderSeams {
         sender,

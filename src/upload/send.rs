@@ -13,6 +13,7 @@ use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
 use crate::kit::bodies::ShardBodies;
+use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::{Clock, Millis, millis};
 use crate::kit::crash;
 use crate::kit::news::{News, Notice};
@@ -106,6 +107,8 @@ pub struct Sender {
     pub news: News,
     /// Since when the provider has not been reached, over all shards.
     pub unreached_since: Arc<Mutex<Option<Millis>>>,
+    /// Learns what the provider finds too large, in bytes of a shard.
+    pub ceiling: Ceiling,
 }
 
 impl Sender {

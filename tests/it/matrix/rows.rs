@@ -109,8 +109,7 @@ fn faults_of_requests() -> Vec<Row> {
         Row::new(
             "10 upload answered 413",
             "[[door]]\nat = 'upload_file'\nact = 'refuse'\nstatus = 413\nform = 'html'\nwhen = {skip = 2, times = 1}",
-        )
-        .stopping(1),
+        ),
         Row::new("11 429, 500, 502, 503 everywhere", &bad_weather()),
         Row::new(
             "11 quota exhausted",
@@ -204,6 +203,7 @@ fn deviations() -> Vec<Row> {
     let habit = |name: &str, habits: &str| Row::new(&format!("11.3 {name}"), &format!("[habits]\n{habits}"));
     vec![
         habit("upload answered 201", "upload_status = 201"),
+        habit("files above 15 kB are refused (413)", "file_bytes = 15000"),
         habit("file without status, mangled name", "file = {status = '<absent>', filename = 'file.jsonl'}"),
         habit("ids are bare UUIDs", "uuid_ids = true"),
         habit("window echoed as 1d", "batch = {completion_window = '1d'}"),
@@ -241,6 +241,7 @@ fn deviations() -> Vec<Row> {
 fn contradictions() -> Vec<Row> {
     let habit = |name: &str, habits: &str| Row::new(&format!("11.3 {name}"), &format!("[habits]\n{habits}"));
     vec![
+        habit("files above 9 kB are refused (400)", "file_bytes = 9000\noversize_status = 400"),
         habit("counts lag", "counts = 'lagging'"),
         habit("times in ISO 8601", "times = 'iso'"),
         habit("errors as plain text", "errors = 'text'"),

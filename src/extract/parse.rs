@@ -40,7 +40,7 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
         return Outcome::NeverRan { code: text(error, "code") };
     }
     let status = line.get("response").and_then(|response| response.get("status_code")).and_then(Value::as_u64);
-    let Some(body) = body.filter(|body| body.as_object().is_some_and(|members| !members.is_empty())) else {
+    let Some(body) = body.filter(says_something) else {
         return Outcome::NeverRan { code: format!("status_{}", status.unwrap_or(0)) };
     };
     match status {
@@ -48,17 +48,40 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
         None | Some(0) => Outcome::NeverRan { code: "status_0".to_owned() },
         Some(status) => {
             let error = body.get("error").unwrap_or(&Value::Null);
+            let words =
+                [text(error, "message"), plain(error), text(&body, "message"), text(&body, "detail"), plain(&body)];
             Outcome::Error {
                 status: u16::try_from(status).unwrap_or(u16::MAX),
                 code: text(error, "code"),
                 param: text(error, "param"),
-                message: text(error, "message"),
+                message: words.into_iter().find(|words| !words.is_empty()).unwrap_or_default(),
             }
         }
     }
 }
 
+/// Some servers put bare words where the body should be.
+fn says_something(body: &Value) -> bool {
+    match body {
+        Value::Object(members) => !members.is_empty(),
+        Value::String(words) => !words.trim().is_empty(),
+        _ => false,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 fn answered(body: &Value) -> Outcome {
+    if let Some(words) = body.as_str() {
+        // Paid for, whatever it is: judged like an answer that does not tell why it ended.
+        return Outcome::Answered {
+            content: Some(words.to_owned()),
+            refusal: None,
+            finish: Finish::Other(String::new()),
+        };
+    }
     let choice = body.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&Value::Null);
     let message = choice.get("message").unwrap_or(&Value::Null);
     let finish = match choice.get("finish_reason").and_then(Value::as_str) {
@@ -165,6 +188,26 @@ mod tests {
             message: "too long".into(),
         };
         assert_eq!(outcome(line), expected);
+    }
+
+    #[test]
+    fn a_body_of_bare_words_is_read() {
+        let line = |status: u16, body: &str| {
+            outcome(&format!(r#"{{"custom_id":"a","response":{{"status_code":{status},"body":{body}}}}}"#))
+        };
+        let error = |status, message: &str| Outcome::Error {
+            status,
+            code: String::new(),
+            param: String::new(),
+            message: message.to_owned(),
+        };
+        assert_eq!(line(400, r#""no picture""#), error(400, "no picture"));
+        assert_eq!(line(422, r#"{"detail":"too long"}"#), error(422, "too long"));
+        assert_eq!(line(500, r#"{"error":"out of memory"}"#), error(500, "out of memory"));
+        let answer =
+            Outcome::Answered { content: Some("Dear Sir".into()), refusal: None, finish: Finish::Other(String::new()) };
+        assert_eq!(line(200, r#""Dear Sir""#), answer);
+        assert_eq!(line(400, r#"" ""#), Outcome::NeverRan { code: "status_400".into() });
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Faults {
 
     /// Whether connections may have to be closed by hand.
     pub(crate) fn closes_connections(&self) -> bool {
-        let drops = |rule: &DoorRule| matches!(rule.act, Act::Drop | Act::ActThenDrop);
+        let drops = |rule: &DoorRule| matches!(rule.act, Act::Drop | Act::ActThenDrop | Act::ActTwiceThenDrop);
         self.scenario.habits.closes_after_errors || self.scenario.door.iter().any(drops)
     }
 

@@ -104,6 +104,8 @@ pub enum Act {
     Drop,
     /// Does what was asked, then closes the connection.
     ActThenDrop,
+    /// Creates two batches of one request, as a proxy that repeats it, then closes the connection.
+    ActTwiceThenDrop,
     /// Announces a content whole and sends `keep` of it.
     Cut,
     /// Does what was asked, `delay_ms` later.
@@ -283,7 +285,7 @@ pub enum Outcome {
     StatusZero,
     /// Never ran: the call timed out.
     RequestTimeout,
-    /// Never ran, for a reason without a code: JSON of two kilobytes in a message.
+    /// Never ran, for a reason without a code: JSON within the words of the message.
     OddError,
     /// Ran, is billed, and stands in neither file.
     Missing,

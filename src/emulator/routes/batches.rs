@@ -13,27 +13,34 @@ use crate::emulator::parse::{ListQuery, new_batch};
 use crate::emulator::record::{BatchRecord, Event, Status};
 use crate::emulator::refusal::Refusal;
 use crate::emulator::runner::Shared;
-use crate::emulator::scenario::{BatchRule, Door};
+use crate::emulator::scenario::{Act, BatchRule, Door};
 use crate::emulator::wire::{BatchObject, ListObject};
 use crate::kit::clock::Millis;
 
 pub(crate) async fn create(request: HttpRequest, shared: Data<Shared>, body: Bytes) -> HttpResponse {
-    through(&shared, &request, Door::CreateBatch, async |_| {
-        let (mut books, now) = shared.books();
-        let asked = new_batch(&body, !shared.limits.takes_anything);
-        let file = asked.as_ref().ok().map(|asked| asked.input_file_id.clone());
-        let metadata = asked.as_ref().ok().and_then(|asked| asked.metadata.clone());
-        let created = asked.and_then(|asked| open(&mut books, &shared, now, asked));
-        let entry = Entry::Create {
-            batch: created.as_ref().ok().map(String::as_str),
-            file: file.as_deref(),
-            metadata: metadata.as_ref(),
-            refused: created.as_ref().err().map(|refusal| refusal.message.as_str()),
-        };
-        books.bill(now, &entry)?;
-        show(&mut books, &shared, &created?)
+    through(&shared, &request, Door::CreateBatch, async |rule| {
+        if rule.is_some_and(|rule| rule.act == Act::ActTwiceThenDrop) {
+            create_once(&shared, &body)?;
+        }
+        create_once(&shared, &body)
     })
     .await
+}
+
+fn create_once(shared: &Shared, body: &[u8]) -> Result<HttpResponse, Refusal> {
+    let (mut books, now) = shared.books();
+    let asked = new_batch(body, !shared.limits.takes_anything);
+    let file = asked.as_ref().ok().map(|asked| asked.input_file_id.clone());
+    let metadata = asked.as_ref().ok().and_then(|asked| asked.metadata.clone());
+    let created = asked.and_then(|asked| open(&mut books, shared, now, asked));
+    let entry = Entry::Create {
+        batch: created.as_ref().ok().map(String::as_str),
+        file: file.as_deref(),
+        metadata: metadata.as_ref(),
+        refused: created.as_ref().err().map(|refusal| refusal.message.as_str()),
+    };
+    books.bill(now, &entry)?;
+    show(&mut books, shared, &created?)
 }
 
 fn open(books: &mut Books, shared: &Shared, now: Millis, asked: NewBatch) -> Result<String, Refusal> {

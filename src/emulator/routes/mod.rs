@@ -146,6 +146,10 @@ async fn meet(
             drop(act(None).await);
             Ok(close(request))
         }
+        Act::ActTwiceThenDrop => {
+            drop(act(Some(rule)).await);
+            Ok(close(request))
+        }
         Act::Cut => Ok(act(Some(rule)).await?),
         Act::Delay => {
             clock::io_pause(Duration::from_millis(rule.delay_ms)).await;

@@ -103,6 +103,12 @@ const PAGES: &[Page] = &[
     page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
     page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
     page_of(
+        "E311",
+        "",
+        "The provider refused a batch file as too large.",
+        "It is split and sent again; set shard.max_shard_bytes lower to spare the vain uploads.",
+    ),
+    page_of(
         "E312",
         "provider_error",
         "A batch was refused because of single lines, or a line was refused for a reason of its own.",

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::value::RawValue;
 
 use super::bill::print_of;
+use super::disguise;
 use super::engine::{Answered, ChatRequest, Engine, Said};
+use super::habits::Habits;
 use super::record::Tokens;
 use super::refusal::Refusal;
 use super::scenario::Outcome;
@@ -21,13 +23,15 @@ pub(crate) struct Written {
     pub(crate) failed: bool,
     /// What is billed, with the SHA-256 of each picture; none if the line costs nothing.
     pub(crate) billed: Option<(Tokens, Vec<String>)>,
+    /// Whether the scenario keeps a billed answer from its reader.
+    pub(crate) withheld: bool,
 }
 
 /// What came of a request: an answer of the endpoint, or a line that never reached it.
 enum Ended {
     Answered(Answered),
     StatusZero,
-    NeverRan(&'static str, &'static str),
+    NeverRan(Option<&'static str>, &'static str),
 }
 
 /// Asks the engine, whose panic is a server error and not ours.
@@ -38,13 +42,13 @@ pub(crate) fn ask(engine: &dyn Engine, request: &ChatRequest<'_>) -> Answered {
     })
 }
 
-/// Answers `question`; `tag` names it uniquely, `created` is in unix seconds.
+/// Answers `question`; `(tag, created)`: what names it uniquely, and when in unix seconds.
 pub(crate) fn answer(
     engine: &dyn Engine,
     forced: Option<Outcome>,
     question: &Question<'_>,
-    tag: &str,
-    created: i64,
+    (tag, created): (&str, i64),
+    habits: &Habits,
 ) -> Written {
     let request = ChatRequest::read(question.body);
     let prints = || match &request {
@@ -59,21 +63,28 @@ pub(crate) fn answer(
         Ended::Answered(Ok(said)) => Some((said.tokens(), prints())),
         Ended::Answered(Err(_)) | Ended::StatusZero | Ended::NeverRan(..) => None,
     };
-    let mut bytes = result_line(&question.custom_id, tag, created, &ended);
+    let line = |custom_id: &str, ended: &Ended| disguise::line(result_line(custom_id, tag, created, ended), habits);
+    let mut bytes = line(&question.custom_id, &ended);
     match forced {
         Some(Outcome::Missing) => bytes.clear(),
         Some(Outcome::Twice) => bytes.extend_from_within(..),
+        Some(Outcome::ErrorFirst) => {
+            let error = Ended::Answered(Err(Refusal::server_error().code("server_error")));
+            bytes.splice(..0, line(&question.custom_id, &error));
+        }
+        Some(Outcome::UnknownId) => bytes.extend(line("somebody-else-1", &ended)),
         Some(Outcome::BrokenLine) => {
             bytes.truncate(bytes.len() / 2);
             bytes.push(b'\n');
         }
         _ => {}
     }
-    Written { bytes, failed: billed.is_none(), billed }
+    let withheld = billed.is_some() && matches!(forced, Some(Outcome::Missing | Outcome::BrokenLine));
+    Written { bytes, failed: billed.is_none(), billed, withheld }
 }
 
 /// The result line of a line that never ran.
-pub(crate) fn never_ran(custom_id: &str, tag: &str, code: &str, message: &str) -> Vec<u8> {
+pub(crate) fn never_ran(custom_id: &str, tag: &str, code: Option<&str>, message: &str) -> Vec<u8> {
     let error = Some(LineFault { code, message });
     line_bytes(&ResultLine { id: line_id(tag), custom_id, response: None, error })
 }
@@ -88,49 +99,85 @@ fn outcome(engine: &dyn Engine, forced: Option<Outcome>, request: &ChatRequest<'
         said.completion_tokens = tokens;
         said
     };
-    let refused = |status, message: &str, code: &str| Err(Refusal::new(status, message).code(code));
+    let Some(forced) = forced else { return Ended::Answered(ask(engine, request)) };
     Ended::Answered(match forced {
-        None | Some(Outcome::Missing | Outcome::Twice | Outcome::BrokenLine) => ask(engine, request),
-        Some(Outcome::Refusal) => {
+        Outcome::Refusal => {
             let refusal = Some("I'm sorry, but I can't help with that request.".to_owned());
             Ok(Said { refusal, ..said("stop", None, 14) })
         }
-        Some(Outcome::LengthCut) => Ok(said("length", Some("{\"text\":\"Feb. 10, 1909. Dear Sir and Broth"), limit)),
-        Some(Outcome::LengthEmpty) => Ok(Said { reasoning_tokens: limit, ..said("length", Some(""), limit) }),
-        Some(Outcome::Empty) => Ok(said("stop", Some(""), 1)),
-        Some(Outcome::ContentFilter) => Ok(said("content_filter", None, 3)),
-        Some(Outcome::ServerError) => {
-            refused(500, "An error occurred while processing your request. You can retry your request.", "server_error")
+        Outcome::LengthCut => Ok(said("length", Some("{\"text\":\"Feb. 10, 1909. Dear Sir and Broth"), limit)),
+        Outcome::LengthEmpty => Ok(Said { reasoning_tokens: limit, ..said("length", Some(""), limit) }),
+        Outcome::Empty => Ok(said("stop", Some(""), 1)),
+        Outcome::ContentFilter => Ok(said("content_filter", None, 3)),
+        Outcome::FilteredText => Ok(said("content_filter", Some("{\"text\":\"Dear Sir\"}"), 9)),
+        Outcome::Fenced => ask(engine, request)
+            .map(|said| Said { content: said.content.as_ref().map(|text| format!("```json\n{text}\n```")), ..said }),
+        Outcome::StatusZero => return Ended::StatusZero,
+        Outcome::RequestTimeout => {
+            return Ended::NeverRan(Some("request_timeout"), "The underlying call to the model timed out.");
         }
-        Some(Outcome::RateLimited) => refused(
-            429,
-            "Rate limit reached on tokens per min (TPM). Please try again in 3.89s.",
-            "rate_limit_exceeded",
-        ),
-        Some(Outcome::InsufficientQuota) => {
+        Outcome::OddError => return Ended::NeverRan(None, ODD_ERROR),
+        other => match refused(other) {
+            Some(refusal) => Err(refusal),
+            None => ask(engine, request),
+        },
+    })
+}
+
+/// A message as some servers make it of what their own provider said.
+const ODD_ERROR: &str = "BadGateway: upstream said {\"error\": {\"type\": \"server_error\", \"trace\": [\"at \\\"serve\\\"\", \
+    \"at worker 3\", null], \"retry\": {\"after\": 1.5}}}";
+
+/// The refusal that a line is forced to end as, if it is one.
+fn refused(outcome: Outcome) -> Option<Refusal> {
+    let told = |status, message: &str, code: &str| Some(Refusal::new(status, message).code(code));
+    match outcome {
+        Outcome::ServerError => {
+            told(500, "An error occurred while processing your request. You can retry your request.", "server_error")
+        }
+        Outcome::RateLimited => {
+            let message = "Rate limit reached on tokens per min (TPM). Please try again in 3.89s.";
+            told(429, message, "rate_limit_exceeded")
+        }
+        Outcome::InsufficientQuota => {
             let message = "You exceeded your current quota, please check your plan and billing details.";
             let kind = "insufficient_quota".to_owned();
-            Err(Refusal { kind, ..Refusal::new(429, message).code("insufficient_quota") })
+            Some(Refusal { kind, ..Refusal::new(429, message).code("insufficient_quota") })
         }
-        Some(Outcome::UnsupportedValue) => {
+        Outcome::UnsupportedValue => {
             let message = "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) \
                            value is supported.";
-            refused(400, message, "unsupported_value").map_err(|r| r.param("temperature"))
+            told(400, message, "unsupported_value").map(|r| r.param("temperature"))
         }
-        Some(Outcome::InvalidImage) => {
-            refused(400, "You uploaded an unsupported image.", "invalid_image_format").map_err(|r| r.param("messages"))
+        Outcome::InvalidImage => {
+            told(400, "You uploaded an unsupported image.", "invalid_image_format").map(|r| r.param("messages"))
         }
-        Some(Outcome::StatusZero) => return Ended::StatusZero,
-        Some(Outcome::RequestTimeout) => {
-            return Ended::NeverRan("request_timeout", "The underlying call to the model timed out.");
+        Outcome::TooLong => {
+            let message =
+                "This model's maximum context length is 128000 tokens. Please reduce the length of the messages.";
+            told(400, message, "context_length_exceeded").map(|r| r.param("messages"))
         }
-    })
+        Outcome::DownloadTimeout => {
+            told(400, "Timeout while downloading https://example.org/page.jpg.", "invalid_value")
+                .map(|r| r.param("url"))
+        }
+        Outcome::UnsupportedParameter => {
+            let message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
+                           'max_completion_tokens' instead.";
+            told(400, message, "unsupported_parameter").map(|r| r.param("max_tokens"))
+        }
+        Outcome::ModelNotFound => {
+            told(404, "The model does not exist or you do not have access to it.", "model_not_found")
+        }
+        Outcome::Unauthorized => told(401, "Incorrect API key provided.", "invalid_api_key"),
+        _ => None,
+    }
 }
 
 fn result_line(custom_id: &str, tag: &str, created: i64, ended: &Ended) -> Vec<u8> {
     let print = hash::hex_digits(tag.as_bytes(), 32);
     let (status_code, request_id, body) = match ended {
-        Ended::NeverRan(code, message) => return never_ran(custom_id, tag, code, message),
+        Ended::NeverRan(code, message) => return never_ran(custom_id, tag, *code, message),
         Ended::StatusZero => (0, String::new(), raw(&serde_json::Map::new())),
         Ended::Answered(Ok(said)) => (200, print.clone(), raw(&ChatCompletion::new(&print[..29], created, said))),
         Ended::Answered(Err(refusal)) => (refusal.status, print.clone(), raw(&ErrorObject::from(refusal))),

@@ -11,7 +11,8 @@
 //! | `cancel` | `batch` |
 //! | `delete` | `file` |
 //! | `fetch` | `file`, `offset` |
-//! | `line` | `batch`, `file`, `custom_id`, `images` (SHA-256 of each picture, hex), `prompt_tokens`, `output_tokens` |
+//! | `line` | `batch`, `file`, `number` (of the line, from 1), `custom_id`, `images` (SHA-256 of each picture, hex), `prompt_tokens`, `output_tokens`, |
+//! | | `withheld` (only if true: a fault of the scenario keeps the answer from the result files) |
 //! | `chat` | `images`, `prompt_tokens`, `output_tokens` |
 //!
 //! A line that the endpoint refused costs nothing and is not there. A line is billed once for a batch, also if the
@@ -62,10 +63,13 @@ pub(crate) enum Entry<'a> {
     Line {
         batch: &'a str,
         file: &'a str,
+        number: u32,
         custom_id: &'a str,
         images: &'a [String],
         prompt_tokens: u64,
         output_tokens: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
     },
     Chat {
         images: &'a [String],
@@ -81,12 +85,12 @@ struct Stamped<'a> {
     entry: &'a Entry<'a>,
 }
 
-/// The two members by which a billed line is known again.
+/// The members by which a billed line is known again.
 #[derive(Deserialize)]
 struct Billed {
     what: String,
     batch: Option<String>,
-    custom_id: Option<String>,
+    number: Option<u32>,
 }
 
 /// The open bill.
@@ -103,8 +107,8 @@ impl Bill {
         if cut_torn_end(path)? > 0 {
             for line in BufReader::new(File::open(path)?).lines() {
                 let billed: Billed = serde_json::from_str(&line?)?;
-                if let ("line", Some(batch), Some(custom_id)) = (billed.what.as_str(), billed.batch, billed.custom_id) {
-                    lines.insert(key(&batch, &custom_id));
+                if let ("line", Some(batch), Some(number)) = (billed.what.as_str(), billed.batch, billed.number) {
+                    lines.insert(key(&batch, number));
                 }
             }
         }
@@ -113,8 +117,8 @@ impl Bill {
 
     /// Writes one entry.
     pub(crate) fn write(&mut self, at: Millis, entry: &Entry<'_>) -> io::Result<()> {
-        if let Entry::Line { batch, custom_id, .. } = entry
-            && !self.lines.insert(key(batch, custom_id))
+        if let Entry::Line { batch, number, .. } = entry
+            && !self.lines.insert(key(batch, *number))
         {
             return Ok(());
         }
@@ -124,8 +128,8 @@ impl Bill {
     }
 }
 
-fn key(batch: &str, custom_id: &str) -> Short {
-    hash::short(format!("{batch}\n{custom_id}").as_bytes())
+fn key(batch: &str, number: u32) -> Short {
+    hash::short(format!("{batch}\n{number}").as_bytes())
 }
 
 /// SHA-256 of a picture, as the bill shows it.
@@ -147,10 +151,12 @@ mod tests {
         let line = |batch| Entry::Line {
             batch,
             file: "file-1",
+            number: 1,
             custom_id: "a|b.png",
             images: &images,
             prompt_tokens: 10,
             output_tokens: 2,
+            withheld: false,
         };
         for _ in 0..2 {
             let mut bill = Bill::open(&path).expect("bill");

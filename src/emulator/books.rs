@@ -14,7 +14,7 @@ use super::core::{Request, Service};
 use super::folder::Folder;
 use super::journal::Journal;
 use super::lines::Index;
-use super::record::{BatchRecord, Bits, Event, Status, Verdict};
+use super::record::{BatchRecord, Bits, Event, FileRecord, Status, Verdict};
 use super::refusal::Refusal;
 use super::scenario::BatchRule;
 use crate::kit::clock::Millis;
@@ -29,6 +29,8 @@ pub(crate) struct Books {
     desks: HashMap<String, Desk>,
     /// What the scenario has for each batch of this process.
     faults: HashMap<String, BatchRule>,
+    /// How often a batch was looked at, of those that a scenario shows otherwise.
+    looks: HashMap<String, u32>,
     /// Where the search for work begins, so that batches take turns.
     turn: usize,
     /// Nothing more is accepted: the books are closed, or the disk has failed and memory is ahead of the journal.
@@ -63,7 +65,8 @@ pub(crate) enum Job {
 impl Books {
     /// Books on `service`, which is what the journal says.
     pub(crate) fn new(service: Service, folder: Arc<Folder>, journal: Journal, bill: Option<Bill>) -> Self {
-        Self { service, folder, journal, bill, desks: HashMap::new(), faults: HashMap::new(), turn: 0, broken: false }
+        let (desks, faults, looks) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { service, folder, journal, bill, desks, faults, looks, turn: 0, broken: false }
     }
 
     /// Decides on `request`, writes it down and does it; then whatever is due by time.
@@ -161,6 +164,29 @@ impl Books {
         }
     }
 
+    /// Looks at a batch; how often that was done before.
+    pub(crate) fn look(&mut self, batch: &str) -> u32 {
+        let looks = self.looks.entry(batch.to_owned()).or_default();
+        *looks += 1;
+        *looks - 1
+    }
+
+    /// Whether nobody knows this batch any more.
+    pub(crate) fn is_gone(&self, batch: &str) -> bool {
+        let after = self.fault(batch).and_then(|fault| fault.gone_after_looks);
+        after.is_some_and(|after| self.looks.get(batch).copied().unwrap_or(0) >= after)
+    }
+
+    /// A file that can be read now: a whole one, or with `unfinished` a result file that still grows.
+    pub(crate) fn readable(&self, id: &str, unfinished: bool) -> Option<FileRecord> {
+        let batch = self.service.batch_of_results(id);
+        if batch.and_then(|batch| self.fault(&batch.asked.id)).is_some_and(|fault| fault.results_gone) {
+            return None;
+        }
+        let whole = self.service.file(id).cloned();
+        whole.or_else(|| unfinished.then(|| self.service.unfinished(id)).flatten())
+    }
+
     /// Whether any batch waits for its workers or for its time.
     pub(crate) fn has_open_batches(&self) -> bool {
         self.service.open_batches().next().is_some()
@@ -226,10 +252,12 @@ impl Books {
             let entry = Entry::Line {
                 batch,
                 file: &file,
+                number: line + 1,
                 custom_id,
                 images: &images,
                 prompt_tokens: tokens.prompt,
                 output_tokens: tokens.output,
+                withheld: written.withheld,
             };
             self.bill(now, &entry)?;
         }
@@ -242,17 +270,21 @@ impl Books {
                 Request::Answered { id, line, failed: written.failed, end, tokens }
             },
         )?;
-        self.expire_if_told(now, batch)
+        self.end_if_told(now, batch)
     }
 
-    fn expire_if_told(&mut self, now: Millis, batch: &str) -> Result<(), Refusal> {
-        let after = self.fault(batch).and_then(|fault| fault.expire_after_lines);
+    fn end_if_told(&mut self, now: Millis, batch: &str) -> Result<(), Refusal> {
         let answered = self.service.batch(batch).map_or(0, |record| record.answered.len());
-        match after {
-            Some(after) if answered >= after => {
-                self.commit(now, Request::ExpireBatch { id: batch.to_owned() }).map(drop)
-            }
-            _ => Ok(()),
+        let due = |after: Option<u32>| after.is_some_and(|after| answered >= after);
+        let Some(fault) = self.fault(batch) else { return Ok(()) };
+        let (expires, cancelled) = (due(fault.expire_after_lines), due(fault.cancel_after_lines));
+        let id = batch.to_owned();
+        if expires {
+            self.commit(now, Request::ExpireBatch { id }).map(drop)
+        } else if cancelled && self.service.batch(batch).is_some_and(|record| record.status == Status::InProgress) {
+            self.commit(now, Request::CancelBatch { id }).map(drop)
+        } else {
+            Ok(())
         }
     }
 

@@ -5,6 +5,7 @@
 //! replayed journal gives the same service.
 
 mod listing;
+mod results;
 mod snapshot;
 
 pub(crate) use listing::Page;
@@ -12,6 +13,7 @@ pub(crate) use listing::Page;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::habits::{Cancel, Habits};
 use super::record::{BatchRecord, Event, FileRecord, Opened, Purpose, Status, Tokens, Verdict};
 use super::refusal::{LineError, Refusal};
 use crate::kit::clock::{Millis, millis};
@@ -28,6 +30,8 @@ pub(crate) struct Rules {
     pub(crate) files_live: Duration,
     /// Sum of the estimated prompt tokens of all open batches; none = no limit.
     pub(crate) enqueued_tokens: Option<u64>,
+    /// What is otherwise than at the real service.
+    pub(crate) habits: Habits,
 }
 
 /// A request that may change the service.
@@ -39,6 +43,8 @@ pub(crate) enum Request {
     RemoveFile { id: String },
     /// `POST /batches`, its members checked already.
     OpenBatch(NewBatch),
+    /// Somebody else opens a batch, which ends at once.
+    OpenForeign,
     /// `POST /batches/{id}/cancel`.
     CancelBatch { id: String },
     /// The scenario ends the window of a batch early.
@@ -75,6 +81,8 @@ pub(crate) struct Service {
     batches: Vec<BatchRecord>,
     batch_numbers: HashMap<String, usize>,
     open: BTreeSet<usize>,
+    /// Nothing is accepted before, whatever runs.
+    full_until: Millis,
 }
 
 type Decided = Result<Vec<Event>, Refusal>;
@@ -92,6 +100,7 @@ impl Service {
             batches: Vec::new(),
             batch_numbers: HashMap::new(),
             open: BTreeSet::new(),
+            full_until: 0,
         }
     }
 
@@ -104,17 +113,15 @@ impl Service {
     pub(crate) fn decide(&self, now: Millis, request: Request) -> Decided {
         match request {
             Request::AddFile { filename, bytes, lives } => Ok(vec![self.add_file(now, filename, bytes, lives)]),
-            Request::RemoveFile { id } => {
-                self.file(&id).ok_or_else(|| Refusal::no_such_file(&id))?;
-                Ok(vec![Event::FileRemoved { file: id }])
-            }
+            Request::RemoveFile { id } => self.remove_file(now, id),
             Request::OpenBatch(batch) => self.open_batch(now, batch),
+            Request::OpenForeign => Ok(self.open_foreign(now)),
             Request::CancelBatch { id } => self.cancel(now, id),
             Request::ExpireBatch { id } => Ok(match self.batch(&id) {
                 Some(batch) if batch.status == Status::InProgress => vec![moved(&id, Status::Expiring, now)],
                 _ => Vec::new(),
             }),
-            Request::Read { id, verdict } => Ok(self.read(id, verdict)),
+            Request::Read { id, verdict } => Ok(self.read(now, id, verdict)),
             Request::Answered { id, line, failed, end, tokens } => {
                 let known = self.batch(&id).is_none_or(|batch| batch.answered.contains(line));
                 let event = Event::LineAnswered { batch: id, line, failed, end, tokens };
@@ -133,24 +140,48 @@ impl Service {
         }
     }
 
+    fn remove_file(&self, now: Millis, id: String) -> Decided {
+        self.file(&id).ok_or_else(|| Refusal::no_such_file(&id))?;
+        let takes = |batch: &&BatchRecord| self.rules.habits.delete_cancels && batch.asked.input_file_id == id;
+        let runs = |batch: &&BatchRecord| matches!(batch.status, Status::Validating | Status::InProgress);
+        let cancelled = self.open_batches().filter(takes).filter(runs);
+        let mut events: Vec<Event> = cancelled.map(|batch| moved(&batch.asked.id, Status::Cancelling, now)).collect();
+        events.push(Event::FileRemoved { file: id });
+        Ok(events)
+    }
+
     fn open_batch(&self, now: Millis, batch: NewBatch) -> Decided {
         let file = self.file(&batch.input_file_id).ok_or_else(|| Refusal::cannot_find_file(&batch.input_file_id))?;
         if file.purpose != Purpose::Batch {
             let message = format!("Invalid file purpose '{}': expected 'batch'.", file.purpose.word());
             return Err(Refusal::new(400, message).param("input_file_id"));
         }
-        let asked = Opened {
+        let NewBatch { input_file_id, endpoint, metadata, results_live } = batch;
+        let results_live = millis(results_live.unwrap_or(self.rules.files_live));
+        let batch = Opened { metadata, results_live, ..self.opened(now, input_file_id, endpoint) };
+        Ok(vec![Event::BatchOpened { batch }])
+    }
+
+    fn open_foreign(&self, now: Millis) -> Vec<Event> {
+        let metadata =
+            BTreeMap::from([("run", "nightly"), ("attempt", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let plain = self.opened(now, self.id("file-of-others-", 0), "/v1/embeddings".to_owned());
+        let done = moved(&plain.id, Status::Completed, now);
+        vec![Event::BatchOpened { batch: Opened { metadata: Some(metadata), ..plain } }, done]
+    }
+
+    fn opened(&self, now: Millis, input_file_id: String, endpoint: String) -> Opened {
+        Opened {
             id: self.id("batch_", 0),
             output_file_id: self.id("file-", 1),
             error_file_id: self.id("file-", 2),
-            input_file_id: batch.input_file_id,
-            endpoint: batch.endpoint,
-            metadata: batch.metadata,
-            results_live: millis(batch.results_live.unwrap_or(self.rules.files_live)),
+            input_file_id,
+            endpoint,
+            metadata: None,
+            results_live: millis(self.rules.files_live),
             created_at: now,
             expires_at: now + millis(self.rules.window),
-        };
-        Ok(vec![Event::BatchOpened { batch: asked }])
+        }
     }
 
     fn cancel(&self, now: Millis, id: String) -> Decided {
@@ -159,26 +190,32 @@ impl Service {
             Status::Validating | Status::InProgress | Status::Finalizing => {
                 Ok(vec![moved(&id, Status::Cancelling, now)])
             }
-            Status::Cancelling | Status::Cancelled => Ok(Vec::new()),
+            Status::Cancelling | Status::Cancelled if self.rules.habits.cancel != Cancel::Once => Ok(Vec::new()),
             ended => Err(Refusal::cannot_cancel(ended.word())),
         }
     }
 
-    fn read(&self, id: String, mut verdict: Verdict) -> Vec<Event> {
+    fn read(&self, now: Millis, id: String, mut verdict: Verdict) -> Vec<Event> {
+        let mut events = Vec::new();
         if self.batch(&id).is_none_or(|batch| batch.verdict.is_some()) {
             return Vec::new();
         }
         if let Some(limit) = self.rules.enqueued_tokens
             && verdict.errors.is_empty()
-            && self.enqueued_tokens() + verdict.enqueued_tokens > limit
+            && (now < self.full_until || self.enqueued_tokens() + verdict.enqueued_tokens > limit)
         {
+            let stays = Duration::from_secs(self.rules.habits.queue_stays_full_seconds);
+            if self.full_until == 0 && !stays.is_zero() {
+                events.push(Event::QueueFull { until: now + millis(stays) });
+            }
             verdict.errors.push(LineError::token_limit(verdict.model.as_deref().unwrap_or("the model"), limit));
         }
         if !verdict.errors.is_empty() {
             verdict.total = 0;
             verdict.enqueued_tokens = 0;
         }
-        vec![Event::BatchRead { batch: id, verdict }]
+        events.push(Event::BatchRead { batch: id, verdict });
+        events
     }
 
     /// Estimated prompt tokens of all open batches.
@@ -224,6 +261,7 @@ impl Service {
             Event::FileKept { number, file } => self.insert_file(number, file),
             Event::BatchKept { record } => self.insert_batch(*record),
             Event::Counted { given } => self.given = given,
+            Event::QueueFull { until } => self.full_until = until,
             Event::FileRemoved { file } => {
                 if let Some(number) = self.file_numbers.remove(&file)
                     && let Some(file) = self.files.remove(&number)
@@ -290,14 +328,19 @@ impl Service {
         }
         let Some(number) = self.batch_numbers.get(id).copied() else { return };
         self.open.remove(&number);
-        for file in result_files(&self.batches[number], at) {
+        for file in results::of_ended(&self.batches[number], at, &self.rules.habits) {
             self.insert_file(self.given, file);
         }
     }
 
     /// An id that no other thing of this service bears; `ahead` tells apart what is named at one go.
     fn id(&self, prefix: &str, ahead: u64) -> String {
-        format!("{prefix}{}", hash::hex_digits(format!("{}-{}", self.seed, self.given + ahead).as_bytes(), 24))
+        let seed = format!("{}-{}", self.seed, self.given + ahead);
+        if !self.rules.habits.uuid_ids {
+            return format!("{prefix}{}", hash::hex_digits(seed.as_bytes(), 24));
+        }
+        let digits = hash::hex_digits(seed.as_bytes(), 32);
+        [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
     }
 
     /// A file, if it is there.
@@ -326,25 +369,6 @@ impl Service {
 
 fn moved(id: &str, to: Status, at: Millis) -> Event {
     Event::BatchMoved { batch: id.to_owned(), to, at }
-}
-
-/// The result files of a batch that has just ended; a failed batch has none, and neither has a side without lines.
-fn result_files(batch: &BatchRecord, at: Millis) -> impl Iterator<Item = FileRecord> + use<> {
-    let ran = batch.status != Status::Failed;
-    let asked = &batch.asked;
-    let sides = [
-        (asked.output_file_id.clone(), batch.output_bytes, format!("{}_output.jsonl", asked.id)),
-        (asked.error_file_id.clone(), batch.error_bytes, format!("{}_error.jsonl", asked.id)),
-    ];
-    let expires_at = at + asked.results_live;
-    sides.into_iter().filter(move |(_, bytes, _)| ran && *bytes > 0).map(move |(id, bytes, filename)| FileRecord {
-        id,
-        bytes,
-        filename,
-        purpose: Purpose::BatchOutput,
-        created_at: at,
-        expires_at,
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::habits::Habits;
 use super::scenario::{Act, BatchRule, Door, DoorRule, Outcome, Scenario, When};
 use crate::kit::hash;
 
@@ -12,6 +13,7 @@ pub(crate) struct Faults {
     doors: Vec<AtomicU32>,
     batches: Vec<AtomicU32>,
     lines: Vec<AtomicU32>,
+    has_habits: bool,
 }
 
 impl Faults {
@@ -20,12 +22,24 @@ impl Faults {
         let zeros = |count: usize| (0..count).map(|_| AtomicU32::new(0)).collect();
         let (doors, batches, lines) =
             (zeros(scenario.door.len()), zeros(scenario.batch.len()), zeros(scenario.line.len()));
-        Self { scenario, doors, batches, lines }
+        let has_habits = scenario.habits != Habits::default();
+        Self { scenario, doors, batches, lines, has_habits }
+    }
+
+    /// What this server always does otherwise.
+    pub(crate) fn habits(&self) -> &Habits {
+        &self.scenario.habits
+    }
+
+    /// Whether it does anything otherwise.
+    pub(crate) fn has_habits(&self) -> bool {
+        self.has_habits
     }
 
     /// Whether connections may have to be closed by hand.
     pub(crate) fn closes_connections(&self) -> bool {
-        self.scenario.door.iter().any(|rule| matches!(rule.act, Act::Drop | Act::ActThenDrop))
+        let drops = |rule: &DoorRule| matches!(rule.act, Act::Drop | Act::ActThenDrop | Act::ActTwiceThenDrop);
+        self.scenario.habits.closes_after_errors || self.scenario.door.iter().any(drops)
     }
 
     /// The fault that this visit of `door` meets.

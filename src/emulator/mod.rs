@@ -8,7 +8,7 @@
 //! ```text
 //!  HTTP ─► routes ─► books ─► core      what would change, without I/O and clock
 //!             ▲ faults  │ └─► journal, bill, folder
-//!                       ▼
+//!             ▲ habits  ▼
 //!                    runner ─► answer ─► engine      one line a worker
 //! ```
 
@@ -16,9 +16,11 @@ mod answer;
 mod bill;
 mod books;
 mod core;
+mod disguise;
 pub mod engine;
 mod faults;
 mod folder;
+pub mod habits;
 mod journal;
 mod lines;
 mod multipart;

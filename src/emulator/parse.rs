@@ -16,15 +16,15 @@ const METADATA: (usize, usize, usize) = (16, 64, 512);
 /// Life of a file in seconds that `expires_after` may ask for: an hour to thirty days.
 const LIFE_SECONDS: (i64, i64) = (3_600, 2_592_000);
 
-/// Reads the body of `POST /batches`.
-pub(crate) fn new_batch(body: &[u8]) -> Result<NewBatch, Refusal> {
+/// Reads the body of `POST /batches`; `strict` refuses members that it does not know.
+pub(crate) fn new_batch(body: &[u8], strict: bool) -> Result<NewBatch, Refusal> {
     let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
         let message = "We could not parse the JSON body of your request. (HINT: This likely means you aren't using \
                        your HTTP library correctly. The API expects a JSON payload.)";
         return Err(Refusal::new(400, message));
     };
     let known = ["input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"];
-    if let Some(unknown) = members.keys().find(|name| !known.contains(&name.as_str())) {
+    if let Some(unknown) = members.keys().find(|name| strict && !known.contains(&name.as_str())) {
         return Err(Refusal::unknown_parameter(unknown));
     }
     let input_file_id = text(&members, "input_file_id")?;

@@ -219,6 +219,8 @@ pub(crate) enum Event {
     LineLost { batch: String, line: u32, tokens: Tokens },
     /// The lines that never ran stand in the error file, which ends at byte `end`.
     RestWritten { batch: String, lines: u32, end: u64 },
+    /// The queue is full, and stays so until then.
+    QueueFull { until: Millis },
     /// Of a compacted journal: a file and its number.
     FileKept { number: u64, file: FileRecord },
     /// Of a compacted journal: a batch as it stood.

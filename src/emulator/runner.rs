@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{answer, never_ran};
 use super::books::{Books, Job};
+use super::disguise;
 use super::engine::Engine;
 use super::faults::Faults;
 use super::folder::Folder;
@@ -158,7 +159,8 @@ impl Shared {
         }
         let forced = self.faults.of_line(&question.custom_id);
         let created = seconds(self.clock.now());
-        let written = answer(self.engine.as_ref(), forced, &question, &format!("{batch}/{line}"), created);
+        let tag = format!("{batch}/{line}");
+        let written = answer(self.engine.as_ref(), forced, &question, (&tag, created), self.faults.habits());
         let (mut books, now) = self.books();
         told(books.answered(now, batch, line, &question.custom_id, &written));
         Ok(())
@@ -188,7 +190,8 @@ impl Shared {
             let Some(span) = index.and_then(|index| index.span(line)) else { continue };
             let asked = self.folder.line(file, span)?;
             if let Some(question) = question(&asked) {
-                bytes.extend(never_ran(&question.custom_id, &format!("{batch}/{line}"), code, message));
+                let told = never_ran(&question.custom_id, &format!("{batch}/{line}"), Some(code), message);
+                bytes.extend(disguise::line(told, self.faults.habits()));
                 lines += 1;
             }
         }

@@ -26,6 +26,9 @@
 //! [[line]]                                   # every line that is about to be answered
 //! custom_id_contains = "page7"
 //! outcome = "length_cut"
+//!
+//! [habits]                                   # what the server always does otherwise
+//! uuid_ids = true
 //! ```
 //!
 //! Of several rules for one place the first that strikes is taken. Chance follows from `seed`, the rule and the count of
@@ -34,6 +37,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::habits::{ErrorForm, Habits};
 use super::refusal::Refusal;
 
 /// What goes wrong during the life of a server.
@@ -48,6 +52,8 @@ pub struct Scenario {
     pub batch: Vec<BatchRule>,
     /// Outcomes of single lines.
     pub line: Vec<LineRule>,
+    /// What is no fault but the way of the server.
+    pub habits: Habits,
 }
 
 /// Which visits of a place a rule strikes.
@@ -98,6 +104,8 @@ pub enum Act {
     Drop,
     /// Does what was asked, then closes the connection.
     ActThenDrop,
+    /// Creates two batches of one request, as a proxy that repeats it, then closes the connection.
+    ActTwiceThenDrop,
     /// Announces a content whole and sends `keep` of it; at `get_file`, tells `keep` of its length.
     Cut,
     /// Does what was asked, `delay_ms` later.
@@ -124,7 +132,9 @@ pub struct DoorRule {
     pub message: Option<String>,
     /// Parameter that an error names.
     pub param: Option<String>,
-    /// An error page instead of a JSON error, as gateways send it.
+    /// How the error is worded; none = as all errors of the server.
+    pub form: Option<ErrorForm>,
+    /// Short for the form `html`.
     #[serde(default)]
     pub html: bool,
     /// `Retry-After` of an error, in seconds.
@@ -142,6 +152,12 @@ fn server_error() -> u16 {
 }
 
 impl DoorRule {
+    /// How the error of this rule is worded, if it says so.
+    #[must_use]
+    pub fn worded(&self) -> Option<ErrorForm> {
+        self.form.or_else(|| self.html.then_some(ErrorForm::Html))
+    }
+
     /// The error that this rule answers with.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
@@ -172,6 +188,13 @@ pub struct BatchRule {
     pub fail: Option<Failed>,
     /// Its window ends after that many answered lines.
     pub expire_after_lines: Option<u32>,
+    /// Somebody cancels it after that many answered lines.
+    pub cancel_after_lines: Option<u32>,
+    /// Nobody knows it any more (404, and in no list) after that many looks.
+    pub gone_after_looks: Option<u32>,
+    /// Its result files have outlived their time (404).
+    #[serde(default)]
+    pub results_gone: bool,
     /// A cancel is answered with `cancelling`, and the batch completes all the same.
     #[serde(default)]
     pub ignore_cancel: bool,
@@ -189,22 +212,10 @@ pub struct BatchRule {
 pub struct Show {
     /// Only while this is its true status; none = always.
     pub status: Option<String>,
+    /// Only for that many looks; none = for ever.
+    pub looks: Option<u32>,
     /// The members as they are shown; the words `<null>` and `<absent>` stand for what TOML cannot say.
     pub members: serde_json::Map<String, Value>,
-}
-
-impl Show {
-    /// Changes `object`, an object of a batch.
-    pub fn apply(&self, object: &mut Value) {
-        let Some(members) = object.as_object_mut() else { return };
-        for (name, shown) in &self.members {
-            match shown.as_str() {
-                Some("<absent>") => drop(members.remove(name)),
-                Some("<null>") => drop(members.insert(name.clone(), Value::Null)),
-                _ => drop(members.insert(name.clone(), shown.clone())),
-            }
-        }
-    }
 }
 
 /// How a validation fails.
@@ -249,6 +260,10 @@ pub enum Outcome {
     Empty,
     /// Stopped by the filter.
     ContentFilter,
+    /// Stopped by the filter after some words.
+    FilteredText,
+    /// A whole answer in a Markdown fence.
+    Fenced,
     /// 500.
     ServerError,
     /// 429.
@@ -259,14 +274,30 @@ pub enum Outcome {
     UnsupportedValue,
     /// 400: the picture is none.
     InvalidImage,
+    /// 400: the question is too long.
+    TooLong,
+    /// 400: the picture could not be downloaded in time.
+    DownloadTimeout,
+    /// 400: a parameter that the model does not know.
+    UnsupportedParameter,
+    /// 404: no such model.
+    ModelNotFound,
+    /// 401.
+    Unauthorized,
     /// Status 0 with an empty body.
     StatusZero,
     /// Never ran: the call timed out.
     RequestTimeout,
+    /// Never ran, for a reason without a code: JSON within the words of the message.
+    OddError,
     /// Ran, is billed, and stands in neither file.
     Missing,
     /// Stands in the output file twice.
     Twice,
+    /// Stands in the output file twice: as a failure first, then as an answer.
+    ErrorFirst,
+    /// Is followed by the answer to a question that nobody asked.
+    UnknownId,
     /// Its result line is cut in the middle.
     BrokenLine,
 }

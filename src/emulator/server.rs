@@ -181,11 +181,14 @@ pub struct Server {
 /// The operating system's, its kind kept: `AddrInUse` and `PermissionDenied` for the address, `ResourceBusy` for a state
 /// folder in use; `InvalidData` for a journal or a bill that cannot be read.
 pub fn start(options: ServerOptions) -> io::Result<Server> {
+    let habits = &options.scenario.habits;
+    let limits = habits.limits(options.limits.clone());
+    let keep_alive = habits.keep_alive_ms.map_or(options.keep_alive, Duration::from_millis);
     // The address first: a second server must not touch the state of the first.
     let listener = TcpListener::bind(options.listen)
         .map_err(|cause| io::Error::new(cause.kind(), format!("{}: {cause}", options.listen)))?;
     let addr = listener.local_addr()?;
-    let books = open_books(&options)?;
+    let books = open_books(&options, limits.enqueued_tokens)?;
     let (stop, watcher) = stop_switch();
     let (notices, kept) = match options.notices {
         Some(notices) => (notices, None),
@@ -198,7 +201,7 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
         clock: options.clock,
         engine: options.engine,
         faults: Faults::new(options.scenario),
-        limits: options.limits,
+        limits,
         line_delay: options.pace.line_delay,
         upload_bytes_per_second: options.upload_bytes_per_second,
         require_key: options.require_key,
@@ -206,7 +209,7 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
         pool: Pool::new("emulator-chat", options.workers.max(1))?,
     };
     let shared = Arc::new(Shared::new(books, fittings));
-    let http = speak(listener, Arc::clone(&shared), options.keep_alive, &notices)?;
+    let http = speak(listener, Arc::clone(&shared), keep_alive, &notices)?;
     let workers = Vec::new();
     // Whatever fails from here on: its drop stops what runs.
     let mut server = Server { addr, stop, http: Some(http), workers, shared, _notices: kept };
@@ -215,7 +218,7 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
     Ok(server)
 }
 
-fn open_books(options: &ServerOptions) -> io::Result<Books> {
+fn open_books(options: &ServerOptions, enqueued_tokens: Option<u64>) -> io::Result<Books> {
     let folder = Arc::new(Folder::open(&options.state)?);
     let pace = &options.pace;
     let mut service = Service::new(Rules {
@@ -224,7 +227,8 @@ fn open_books(options: &ServerOptions) -> io::Result<Books> {
         finalizing: pace.finalizing,
         cancelling: pace.cancelling,
         files_live: pace.files_live,
-        enqueued_tokens: options.limits.enqueued_tokens,
+        enqueued_tokens,
+        habits: options.scenario.habits.clone(),
     });
     let mut journal = Journal::open(&folder.journal(), |event| service.apply(event))?;
     if service.is_new() {

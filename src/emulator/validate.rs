@@ -31,6 +31,8 @@ pub struct Limits {
     pub models: Vec<String>,
     /// Sum of the estimated prompt tokens of all open batches; none = no limit.
     pub enqueued_tokens: Option<u64>,
+    /// Doubled `custom_id`s, several models, streaming and unknown parameters are taken as they come.
+    pub takes_anything: bool,
 }
 
 impl Default for Limits {
@@ -42,6 +44,7 @@ impl Default for Limits {
             oversize_status: 413,
             models: Vec::new(),
             enqueued_tokens: None,
+            takes_anything: false,
         }
     }
 }
@@ -129,7 +132,7 @@ impl<'a> Checker<'a> {
             return Err(LineError::invalid_url());
         }
         self.judge_body(body)?;
-        if !self.seen.insert(hash::short(custom_id.as_bytes())) {
+        if !self.limits.takes_anything && !self.seen.insert(hash::short(custom_id.as_bytes())) {
             return Err(LineError::duplicate(&custom_id));
         }
         Ok(())
@@ -147,11 +150,11 @@ impl<'a> Checker<'a> {
         if !body.messages.is_some_and(|messages| messages.get().starts_with('[')) {
             return Err(LineError::messages_required());
         }
-        if body.stream == Some(serde_json::Value::Bool(true)) {
+        if body.stream == Some(serde_json::Value::Bool(true)) && !self.limits.takes_anything {
             return Err(LineError::streaming());
         }
         match &self.verdict.model {
-            Some(first) if *first != model => Err(LineError::mismatched_model(&model)),
+            Some(first) if *first != model && !self.limits.takes_anything => Err(LineError::mismatched_model(&model)),
             Some(_) => Ok(()),
             None => {
                 self.verdict.model = Some(model.into_owned());

@@ -241,7 +241,7 @@ pub(crate) struct LineResponse<'a> {
 /// Why a line never ran.
 #[derive(Serialize)]
 pub(crate) struct LineFault<'a> {
-    pub(crate) code: &'a str,
+    pub(crate) code: Option<&'a str>,
     pub(crate) message: &'a str,
 }
 

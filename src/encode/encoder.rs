@@ -10,6 +10,7 @@ use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
 use crate::domain::shard::{NewShard, SealReason};
 use crate::domain::tokens::Counting;
+use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::Clock;
 use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over, take};
@@ -28,6 +29,8 @@ pub struct EncoderOptions {
     pub limits: Limits,
     /// How the tokens of a line are estimated.
     pub counting: Counting,
+    /// What the provider has shown to be too large, in bytes.
+    pub ceiling: Ceiling,
     /// The run that pays.
     pub run: RunId,
     /// The recipe's row.
@@ -153,7 +156,8 @@ impl Work {
             tokens: self.options.counting.line(image.pixels, self.options.framer.prompt_bytes()),
             first: image.first,
         };
-        if let Some(reason) = self.plan.full_for(&next, &self.limits) {
+        let limits = Limits { bytes: self.options.ceiling.over(self.limits.bytes), ..self.limits };
+        if let Some(reason) = self.plan.full_for(&next, &limits) {
             self.seal(reason).await?;
         }
         if self.plan.is_empty() {

@@ -41,7 +41,7 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
         return Outcome::NeverRan { code: text(error, "code") };
     }
     let status = line.get("response").and_then(|response| response.get("status_code")).and_then(Value::as_u64);
-    let Some(body) = body.filter(|body| body.as_object().is_some_and(|members| !members.is_empty())) else {
+    let Some(body) = body.filter(says_something) else {
         return Outcome::NeverRan { code: format!("status_{}", status.unwrap_or(0)) };
     };
     match status {
@@ -49,18 +49,41 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
         None | Some(0) => Outcome::NeverRan { code: "status_0".to_owned() },
         Some(status) => {
             let error = body.get("error").unwrap_or(&Value::Null);
+            let words =
+                [text(error, "message"), plain(error), text(&body, "message"), text(&body, "detail"), plain(&body)];
             Outcome::Error {
                 status: u16::try_from(status).unwrap_or(u16::MAX),
                 code: code(error),
                 param: text(error, "param"),
-                message: words(error),
+                message: words.into_iter().find(|words| !words.is_empty()).unwrap_or_default(),
             }
         }
     }
 }
 
+/// Some servers put bare words where the body should be.
+fn says_something(body: &Value) -> bool {
+    match body {
+        Value::Object(members) => !members.is_empty(),
+        Value::String(words) => !words.trim().is_empty(),
+        _ => false,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// An endpoint's ordinary answer: a chat completion, or an object of the Responses API, which gateways answer with too.
 fn answered(body: &Value) -> Outcome {
+    if let Some(words) = body.as_str() {
+        // Paid for, whatever it is: judged like an answer that does not tell why it ended.
+        return Outcome::Answered {
+            content: Some(words.to_owned()),
+            refusal: None,
+            finish: Finish::Other(String::new()),
+        };
+    }
     match body.get("output").and_then(Value::as_array) {
         Some(items) => response(body, items),
         None => completion(body),
@@ -235,6 +258,26 @@ mod tests {
             Outcome::Answered { content: Some("half a".into()), refusal: None, finish: Finish::Length }
         );
         assert_eq!(read.usage, Some(Usage { prompt: 7, cached: 0, output: 5, reasoning: 0 }));
+    }
+
+    #[test]
+    fn a_body_of_bare_words_is_read() {
+        let line = |status: u16, body: &str| {
+            outcome(&format!(r#"{{"custom_id":"a","response":{{"status_code":{status},"body":{body}}}}}"#))
+        };
+        let error = |status, message: &str| Outcome::Error {
+            status,
+            code: String::new(),
+            param: String::new(),
+            message: message.to_owned(),
+        };
+        assert_eq!(line(400, r#""no picture""#), error(400, "no picture"));
+        assert_eq!(line(422, r#"{"detail":"too long"}"#), error(422, "too long"));
+        assert_eq!(line(500, r#"{"error":"out of memory"}"#), error(500, "out of memory"));
+        let answer =
+            Outcome::Answered { content: Some("Dear Sir".into()), refusal: None, finish: Finish::Other(String::new()) };
+        assert_eq!(line(200, r#""Dear Sir""#), answer);
+        assert_eq!(line(400, r#"" ""#), Outcome::NeverRan { code: "status_400".into() });
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod base64;
 pub mod bodies;
 pub mod budget;
+pub mod ceiling;
 pub mod clock;
 pub mod crash;
 pub mod edge;

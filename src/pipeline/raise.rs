@@ -85,6 +85,7 @@ fn front_half(
             age_ms: millis(settings.shard.seal_age),
         },
         counting: models::counting(&mission.recipe.model, &mission.recipe.parameters.detail),
+        ceiling: world.ceiling.clone(),
         run: world.run,
         recipe: world.recipe,
         framer: world.framer.clone(),
@@ -143,6 +144,7 @@ fn uploader(
         news: world.news.clone(),
         unreached_since: Arc::default(),
         queue_told: Arc::default(),
+        ceiling: world.ceiling.clone(),
     };
     let seams = UploaderSeams {
         sender,

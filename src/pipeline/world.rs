@@ -20,6 +20,7 @@ use crate::kit::atomic_file::{Mark, private_folder, sweep};
 use crate::kit::base64::encoded_len;
 use crate::kit::bodies::ShardBodies;
 use crate::kit::budget::Budget;
+use crate::kit::ceiling::Ceiling;
 use crate::kit::exit_guard::{ExitGuard, ExitNotice};
 use crate::kit::faults::Faults;
 use crate::kit::hash;
@@ -54,6 +55,8 @@ pub(super) struct World {
     pub(super) meters: Meters,
     pub(super) notices: mpsc::Sender<ExitNotice>,
     pub(super) passed_over: SharedPassedOver,
+    /// Bytes of a shard that the provider takes, as far as this run has learned.
+    pub(super) ceiling: Ceiling,
     pub(super) run: RunId,
     pub(super) recipe: RecipeId,
     pub(super) corpus_id: CorpusId,
@@ -118,6 +121,7 @@ impl World {
             meters: Meters::default(),
             notices,
             passed_over: Arc::new(Mutex::default()),
+            ceiling: Ceiling::default(),
             run: begun.run,
             recipe: begun.recipe,
             corpus_id: begun.corpus,

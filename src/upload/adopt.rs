@@ -52,6 +52,11 @@ pub fn is_match(batch: &Batch, intent: &Intent) -> bool {
     if batch.status == "failed" { by_name } else { by_file || by_name }
 }
 
+/// Whether a batch may have run: only such a one can be adopted.
+fn is_living(batch: &Batch) -> bool {
+    batch.status != "failed"
+}
+
 /// The cursor of the next page, if it leads on.
 fn onward(after: Option<&BatchId>, last: Option<BatchId>) -> Option<BatchId> {
     last.filter(|last| after != Some(last))
@@ -61,7 +66,7 @@ fn onward(after: Option<&BatchId>, last: Option<BatchId>) -> Option<BatchId> {
 #[must_use]
 pub fn choose(batches: Vec<Batch>, intent: &Intent) -> Option<Resolved> {
     let (failed, mut living): (Vec<Batch>, Vec<Batch>) =
-        batches.into_iter().filter(|batch| is_match(batch, intent)).partition(|batch| batch.status == "failed");
+        batches.into_iter().filter(|batch| is_match(batch, intent)).partition(|batch| !is_living(batch));
     // The id decides within one second, so that every listing leads to the same choice.
     living.sort_by(|a, b| (a.created_at, a.id.as_str()).cmp(&(b.created_at, b.id.as_str())));
     living.dedup_by(|a, b| a.id == b.id);
@@ -168,7 +173,12 @@ impl Doubt {
             if all_old || !page.has_more {
                 return Ok(found);
             }
-            after = Some(onward(after.as_ref(), last).ok_or_else(|| self.endless())?);
+            match onward(after.as_ref(), last) {
+                Some(next) => after = Some(next),
+                // A list that repeats itself proves no absence, but what it shows is there.
+                None if found.iter().any(is_living) => return Ok(found),
+                None => return Err(self.endless()),
+            }
         }
         Err(self.endless())
     }

@@ -52,10 +52,24 @@ impl Sender {
                     {
                         return self.spoiled(shard, error).await;
                     }
+                    if failure.kind == Kind::TooLarge && shard.lines > 1 {
+                        return self.split(shard, &failure).await;
+                    }
                     self.patience(failure, &mut failures).await?;
                 }
             }
         }
+    }
+
+    /// A shard that the provider finds too large is dissolved before anything was paid; its images are asked again in
+    /// shards of half its size at most.
+    async fn split(&self, shard: &ShardFacts, failure: &Failure) -> Result<(), SendError> {
+        self.ceiling.lower(shard.bytes / 2);
+        let text = format!("{} refused shard {} as too large ({} bytes)", failure.host, shard.id, shard.bytes);
+        self.news.warn("E311", text, "split and sent again, nothing counted");
+        self.ledger.dissolve(shard.id, None).await?;
+        self.bodies.discard(shard.id).await;
+        Ok(())
     }
 
     async fn record_upload(&self, shard: &ShardFacts, file: &RemoteFile, done: BodyDone) -> Result<(), SendError> {

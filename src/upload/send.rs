@@ -14,6 +14,7 @@ use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
 use crate::kit::bodies::ShardBodies;
+use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::{Clock, Millis, millis};
 use crate::kit::crash;
 use crate::kit::news::{News, Notice};
@@ -125,6 +126,8 @@ pub struct Sender {
     pub unreached_since: Arc<Mutex<Option<Millis>>>,
     /// Whether people know that the queue is full.
     pub queue_told: Arc<AtomicBool>,
+    /// Learns what the provider finds too large, in bytes of a shard.
+    pub ceiling: Ceiling,
 }
 
 impl Sender {

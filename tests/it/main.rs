@@ -15,6 +15,7 @@ mod ends;
 mod faults;
 mod first_run;
 mod kill;
+mod matrix;
 mod modes;
 mod paid;
 mod providers;

@@ -20,10 +20,10 @@ pub(crate) struct Sandbox {
     folder: TempDir,
     server: Option<Server>,
     flags: Vec<(String, String)>,
+    clock: Clock,
 }
 
 /// How the emulator behaves.
-#[derive(Default)]
 pub(crate) struct Weather {
     /// What goes wrong.
     pub(crate) scenario: Scenario,
@@ -33,6 +33,26 @@ pub(crate) struct Weather {
     pub(crate) models: Vec<String>,
     /// Tokens that may be enqueued.
     pub(crate) enqueued_tokens: Option<u64>,
+    /// How long batches stay in each status.
+    pub(crate) pace: Pace,
+    /// The time of the emulator and of all runs.
+    pub(crate) clock: Clock,
+    /// Where the folders lie.
+    pub(crate) disk: PathBuf,
+}
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self {
+            scenario: Scenario::default(),
+            line_delay: Duration::ZERO,
+            models: Vec::new(),
+            enqueued_tokens: None,
+            pace: Pace::default(),
+            clock: Clock::wall(),
+            disk: std::env::temp_dir(),
+        }
+    }
 }
 
 impl Sandbox {
@@ -43,8 +63,8 @@ impl Sandbox {
 
     /// The same in other weather.
     pub(crate) fn with(images: usize, weather: Weather) -> Self {
-        let folder = tempfile::tempdir().expect("temp dir");
-        let mut sandbox = Self { folder, server: None, flags: Vec::new() };
+        let folder = tempfile::tempdir_in(&weather.disk).expect("temp dir");
+        let mut sandbox = Self { folder, server: None, flags: Vec::new(), clock: weather.clock.clone() };
         std::fs::create_dir_all(sandbox.corpus()).expect("corpus");
         for n in 0..images {
             sandbox.image(&format!("tray_{}/page{n:04}.png", n % 2), u32::try_from(n).expect("few"));
@@ -54,7 +74,8 @@ impl Sandbox {
         options.scenario = weather.scenario;
         options.limits.models = weather.models;
         options.limits.enqueued_tokens = weather.enqueued_tokens;
-        options.pace = Pace { line_delay: weather.line_delay, ..Pace::default() };
+        options.pace = Pace { line_delay: weather.line_delay, ..weather.pace };
+        options.clock = weather.clock;
         sandbox.server = Some(emulator::start(options).expect("the emulator starts"));
         for (key, value) in [
             ("provider.name", "openai"),
@@ -149,7 +170,7 @@ impl Sandbox {
             key_source: String::new(),
             recipe: texts::recipe(&settings, &prompt).expect("a recipe"),
             stop: stop.clone(),
-            clock: Clock::wall(),
+            clock: self.clock.clone(),
             tally: tokio::sync::watch::Sender::new(Tally::default()),
             settings,
         };

@@ -1,10 +1,14 @@
 //! Says whether the promises hold, by reading the bill, the ledger (plain SQL) and the folders. It imports nothing of the
 //! program, so that a mistake cannot hide on both sides.
 
+mod agreement;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
+
+pub(crate) use agreement::{Agreement, agreement};
 
 /// Billed lines per image, by the SHA-256 of the picture.
 pub(crate) fn billed(bill: &Path) -> BTreeMap<String, u32> {

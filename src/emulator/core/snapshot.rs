@@ -9,8 +9,9 @@ impl Service {
         let began = Event::Began { seed: self.seed.clone() };
         let files = self.files.iter().map(|(number, file)| Event::FileKept { number: *number, file: file.clone() });
         let batches = self.batches.iter().map(|record| Event::BatchKept { record: Box::new(record.clone()) });
+        let full = Event::QueueFull { until: self.full_until };
         // Last, because files that were deleted have numbers, too.
         let counted = Event::Counted { given: self.given };
-        std::iter::once(began).chain(files).chain(batches).chain(std::iter::once(counted))
+        std::iter::once(began).chain(files).chain(batches).chain([full, counted])
     }
 }

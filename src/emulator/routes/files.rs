@@ -15,6 +15,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use super::{json, through};
 use crate::emulator::bill::Entry;
 use crate::emulator::core::Request;
+use crate::emulator::disguise;
 use crate::emulator::multipart::{Multipart, Piece};
 use crate::emulator::parse::{ListQuery, byte_range, life};
 use crate::emulator::record::{Event, FileRecord};
@@ -175,7 +176,18 @@ fn add(shared: &Shared, form: Form) -> Result<HttpResponse, Refusal> {
     shared.folder.keep(form.draft, &file.id).map_err(|cause| disk(&cause))?;
     books.record(&events)?;
     books.bill(now, &Entry::Upload { file: &file.id, name: &file.filename, bytes: file.bytes })?;
-    Ok(json(&FileObject::from(&file)))
+    let status = shared.faults.habits().upload_status.and_then(|status| StatusCode::from_u16(status).ok());
+    let mut answer = show(shared, &file);
+    *answer.status_mut() = status.unwrap_or(StatusCode::OK);
+    Ok(answer)
+}
+
+/// A file object, as the scenario shows it if it does.
+fn show(shared: &Shared, file: &FileRecord) -> HttpResponse {
+    if shared.faults.has_habits() {
+        return json(&disguise::file(file, shared.faults.habits()));
+    }
+    json(&FileObject::from(file))
 }
 
 fn disk(cause: &io::Error) -> Refusal {
@@ -185,11 +197,23 @@ fn disk(cause: &io::Error) -> Refusal {
 
 pub(crate) async fn list(request: HttpRequest, shared: Data<Shared>, query: Query<ListQuery>) -> HttpResponse {
     through(&shared, &request, Door::ListFiles, async |_| {
+        let habits = shared.faults.habits();
+        if habits.no_file_list {
+            return Err(Refusal::new(405, "Method Not Allowed"));
+        }
         let (mut books, now) = shared.books();
         books.settle(now)?;
         let limit = query.limit(10_000, 10_000)?;
-        let page = books.service.files(query.purpose.as_deref(), query.after(), limit, query.newest_first()?)?;
-        Ok(json(&ListObject::<FileObject<'_>>::new(&page, |file: &FileRecord| &file.id)))
+        let after = query.after().filter(|_| !habits.lists_repeat);
+        let mut page = books.service.files(query.purpose.as_deref(), after, limit, query.newest_first()?)?;
+        page.has_more |= habits.lists_repeat;
+        let list = ListObject::<FileObject<'_>>::new(&page, |file: &FileRecord| &file.id);
+        if !shared.faults.has_habits() {
+            return Ok(json(&list));
+        }
+        let mut list = serde_json::to_value(list).unwrap_or_default();
+        list["data"] = page.records.iter().map(|file| disguise::file(file, habits)).collect();
+        Ok(json(&list))
     })
     .await
 }
@@ -198,9 +222,10 @@ pub(crate) async fn get(request: HttpRequest, shared: Data<Shared>, id: Path<Str
     through(&shared, &request, Door::GetFile, async |rule| {
         let (mut books, now) = shared.books();
         books.settle(now)?;
-        let mut file = books.service.file(&id).cloned().ok_or_else(|| Refusal::no_such_file(&id))?;
+        let early = shared.faults.habits().early_results;
+        let mut file = books.readable(&id, early).ok_or_else(|| Refusal::no_such_file(&id))?;
         file.bytes = rule.map_or(file.bytes, |rule| part_of(file.bytes, rule.keep));
-        Ok(json(&FileObject::from(&file)))
+        Ok(show(&shared, &file))
     })
     .await
 }
@@ -227,7 +252,9 @@ pub(crate) async fn content(request: HttpRequest, shared: Data<Shared>, id: Path
 fn serve(shared: &Shared, id: &str, range: Option<&str>, keep: Option<f64>) -> Result<HttpResponse, Refusal> {
     let (mut books, now) = shared.books();
     books.settle(now)?;
-    let bytes = books.service.file(id).map(|file| file.bytes).ok_or_else(|| Refusal::no_such_file(id))?;
+    let habits = shared.faults.habits();
+    let file = books.readable(id, habits.early_results).ok_or_else(|| Refusal::no_such_file(id))?;
+    let (bytes, range) = (file.bytes, range.filter(|_| !habits.chunked));
     let asked = match range.map_or(Ok(None), |range| byte_range(range, bytes)) {
         Ok(asked) => asked,
         Err(()) => {
@@ -238,16 +265,25 @@ fn serve(shared: &Shared, id: &str, range: Option<&str>, keep: Option<f64>) -> R
     };
     let (begin, end) = asked.unwrap_or((0, bytes));
     books.bill(now, &Entry::Fetch { file: id, offset: begin })?;
+    if bytes == 0 {
+        // An empty result file has a name and nothing else.
+        return Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/octet-stream")).finish());
+    }
     let file = shared.folder.read(id, begin).map_err(|cause| disk(&cause))?;
     drop(books);
     let status = if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
-    response.insert_header((CONTENT_TYPE, "application/octet-stream")).insert_header((ACCEPT_RANGES, "bytes"));
+    response.insert_header((CONTENT_TYPE, "application/octet-stream"));
+    let sent = keep.map_or(end - begin, |keep| part_of(end - begin, keep));
+    let content = chunks(file, sent, sent < end - begin);
+    if habits.chunked {
+        return Ok(response.streaming(content));
+    }
+    response.insert_header((ACCEPT_RANGES, "bytes"));
     if asked.is_some() {
         response.insert_header((CONTENT_RANGE, format!("bytes {begin}-{}/{bytes}", end.saturating_sub(1))));
     }
-    let sent = keep.map_or(end - begin, |keep| part_of(end - begin, keep));
-    Ok(response.body(SizedStream::new(end - begin, chunks(file, sent, sent < end - begin))))
+    Ok(response.body(SizedStream::new(end - begin, content)))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a fault")]

@@ -12,6 +12,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::habits::ErrorForm;
 use super::refusal::Refusal;
 use super::runner::Shared;
 use super::scenario::{Act, Door, DoorRule};
@@ -39,19 +40,25 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .default_service(web::route().to(nowhere));
 }
 
-async fn nowhere(request: HttpRequest) -> HttpResponse {
-    refuse(&Refusal::no_route(request.method().as_str(), request.path()))
+async fn nowhere(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    refuse(&Refusal::no_route(request.method().as_str(), request.path()), shared.faults.habits().errors)
 }
 
 /// An error answer.
-pub(crate) fn refuse(refusal: &Refusal) -> HttpResponse {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    HttpResponse::build(status).json(ErrorObject::from(refusal))
-}
-
-/// A JSON answer, or the error.
-fn reply(answer: Result<HttpResponse, Refusal>) -> HttpResponse {
-    answer.unwrap_or_else(|refusal| refuse(&refusal))
+fn refuse(refusal: &Refusal, form: ErrorForm) -> HttpResponse {
+    let status = if form == ErrorForm::Detail && refusal.status == 400 { 422 } else { refusal.status };
+    let mut answer = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let words = &refusal.message;
+    match form {
+        ErrorForm::Json => answer.json(ErrorObject::from(refusal)),
+        ErrorForm::Html => answer
+            .insert_header((CONTENT_TYPE, "text/html"))
+            .body(format!("<html><body><h1>{status}</h1></body></html>")),
+        ErrorForm::Text => answer.insert_header((CONTENT_TYPE, "text/plain")).body(words.clone()),
+        ErrorForm::Detail => answer.json(serde_json::json!({ "detail": words })),
+        ErrorForm::Message => answer.json(serde_json::json!({ "message": words })),
+        ErrorForm::Empty => answer.finish(),
+    }
 }
 
 fn json(value: &impl Serialize) -> HttpResponse {
@@ -62,7 +69,26 @@ fn json(value: &impl Serialize) -> HttpResponse {
 #[derive(Debug)]
 pub(crate) struct Connection(pub(crate) std::net::TcpStream);
 
-/// Meets the faults of `door`, and answers with what `act` says unless one of them speaks instead.
+/// No to a request, and how it is said.
+struct No {
+    refusal: Refusal,
+    form: Option<ErrorForm>,
+    retry_after_seconds: Option<u32>,
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, form: None, retry_after_seconds: None }
+    }
+}
+
+impl From<&DoorRule> for No {
+    fn from(rule: &DoorRule) -> Self {
+        Self { refusal: rule.refusal(), form: rule.worded(), retry_after_seconds: rule.retry_after_seconds }
+    }
+}
+
+/// Answers at `door` with what `act` says, unless a fault of the scenario speaks instead.
 ///
 /// `act` is run at most once and gets the rule that it has to obey itself: a cut content, an upload that is cut.
 async fn through(
@@ -71,10 +97,37 @@ async fn through(
     door: Door,
     act: impl AsyncFnOnce(Option<&DoorRule>) -> Result<HttpResponse, Refusal>,
 ) -> HttpResponse {
-    if shared.require_key && !has_key(request) {
-        return refuse(&Refusal::no_key());
+    let No { mut refusal, form, retry_after_seconds } = match meet(shared, request, door, act).await {
+        Ok(answer) => return answer,
+        Err(no) => no,
+    };
+    let habits = shared.faults.habits();
+    let of_batches = matches!(door, Door::CreateBatch | Door::ListBatches | Door::GetBatch | Door::CancelBatch);
+    if habits.batch_errors_are_500 && of_batches && refusal.status < 500 {
+        refusal = Refusal::server_error();
     }
-    let Some(rule) = shared.faults.at(door) else { return reply(act(None).await) };
+    let mut answer = refuse(&refusal, form.unwrap_or(habits.errors));
+    if let Some(seconds) = retry_after_seconds {
+        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    if habits.closes_after_errors {
+        // Nothing more is heard on this connection, so the server closes it once the answer is out.
+        shut(request, std::net::Shutdown::Read);
+    }
+    answer
+}
+
+/// The faults of `door` and what they leave of the answer.
+async fn meet(
+    shared: &Data<Shared>,
+    request: &HttpRequest,
+    door: Door,
+    act: impl AsyncFnOnce(Option<&DoorRule>) -> Result<HttpResponse, Refusal>,
+) -> Result<HttpResponse, No> {
+    if shared.require_key && !has_key(request) {
+        return Err(Refusal::no_key().into());
+    }
+    let Some(rule) = shared.faults.at(door) else { return Ok(act(None).await?) };
     tracing::info!(?door, act = ?rule.act, "a fault of the scenario");
     match rule.act {
         Act::Refuse | Act::Drop => {
@@ -83,20 +136,24 @@ async fn through(
             if door == Door::UploadFile {
                 drop(act(Some(rule)).await);
             }
-            if rule.act == Act::Drop { close(request) } else { error(rule) }
+            if rule.act == Act::Drop { Ok(close(request)) } else { Err(rule.into()) }
         }
         Act::ActThenRefuse => {
             drop(act(None).await);
-            error(rule)
+            Err(rule.into())
         }
         Act::ActThenDrop => {
             drop(act(None).await);
-            close(request)
+            Ok(close(request))
         }
-        Act::Cut => reply(act(Some(rule)).await),
+        Act::ActTwiceThenDrop => {
+            drop(act(Some(rule)).await);
+            Ok(close(request))
+        }
+        Act::Cut => Ok(act(Some(rule)).await?),
         Act::Delay => {
             clock::io_pause(Duration::from_millis(rule.delay_ms)).await;
-            reply(act(None).await)
+            Ok(act(None).await?)
         }
     }
 }
@@ -106,24 +163,15 @@ fn has_key(request: &HttpRequest) -> bool {
     header.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|key| !key.trim().is_empty())
 }
 
-fn error(rule: &DoorRule) -> HttpResponse {
-    let refusal = rule.refusal();
-    let mut response = refuse(&refusal);
-    if rule.html {
-        let page = format!("<html><body><h1>{}</h1></body></html>", refusal.status);
-        response = HttpResponse::build(response.status()).insert_header((CONTENT_TYPE, "text/html")).body(page);
-    }
-    if let Some(seconds) = rule.retry_after_seconds {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
-    response
-}
-
 /// Closes the connection; the answer that is built here reaches nobody.
 fn close(request: &HttpRequest) -> HttpResponse {
+    shut(request, std::net::Shutdown::Both);
+    HttpResponse::InternalServerError().finish()
+}
+
+fn shut(request: &HttpRequest, side: std::net::Shutdown) {
     if let Some(Connection(stream)) = request.conn_data::<Connection>() {
         // Fails if the caller was faster, which comes to the same.
-        drop(stream.shutdown(std::net::Shutdown::Both));
+        drop(stream.shutdown(side));
     }
-    HttpResponse::InternalServerError().finish()
 }

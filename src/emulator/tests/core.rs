@@ -13,6 +13,7 @@ fn service() -> Service {
         cancelling: second,
         files_live: Duration::from_secs(30 * 86_400),
         enqueued_tokens: Some(1000),
+        habits: Habits::default(),
     });
     service.apply(Event::Began { seed: "test".to_owned() });
     service

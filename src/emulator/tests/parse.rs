@@ -3,7 +3,7 @@
 use super::*;
 
 fn refused(body: &str) -> (u16, String, String) {
-    let refusal = new_batch(body.as_bytes()).expect_err(body);
+    let refusal = new_batch(body.as_bytes(), true).expect_err(body);
     (refusal.status, refusal.code.unwrap_or_default(), refusal.param.unwrap_or_default())
 }
 
@@ -54,7 +54,7 @@ fn a_create_with_everything_is_read() {
         "k".repeat(64),
         "ü".repeat(512)
     );
-    let batch = new_batch(body.as_bytes()).expect("a batch");
+    let batch = new_batch(body.as_bytes(), true).expect("a batch");
     assert_eq!(
         (batch.results_live, batch.metadata.map(|pairs| pairs.len())),
         (Some(Duration::from_secs(3600)), Some(1))

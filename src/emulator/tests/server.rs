@@ -12,6 +12,8 @@ use crate::emulator::engine::echo::Echo;
 use crate::emulator::engine::tests::{body, png};
 use crate::kit::clock::{Stopwatch, io_pause};
 
+#[path = "habits.rs"]
+mod habits;
 #[path = "scenarios.rs"]
 mod scenarios;
 

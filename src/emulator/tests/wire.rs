@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::answer::{answer, never_ran};
 use super::super::engine::{Answered, ChatRequest, Engine, Said};
+use super::super::habits::Habits;
 use super::super::record::{BatchRecord, FileRecord, Opened, Purpose, Status, Tokens, Verdict};
 use super::super::refusal::Refusal;
 use super::super::scenario::Outcome;
@@ -197,7 +198,7 @@ fn result_lines_look_like_the_examples() {
         (example!("error-lines/request_timeout.jsonl"), Some(Outcome::RequestTimeout)),
     ] {
         let question = question(asked.as_bytes()).expect("a line");
-        let written = answer(&Fixed, forced, &question, "batch_1/0", 1_794_271_800);
+        let written = answer(&Fixed, forced, &question, ("batch_1/0", 1_794_271_800), &Habits::default());
         let line = std::str::from_utf8(&written.bytes).expect("UTF-8");
         assert_eq!(alike(line), alike(text), "{forced:?}");
         assert_eq!(members(line), ["id", "custom_id", "response", "error"]);
@@ -208,7 +209,7 @@ fn result_lines_look_like_the_examples() {
         (example!("error-lines/batch_cancelled.jsonl"), "batch_cancelled"),
     ] {
         let example: Value = serde_json::from_str(text).expect("example");
-        let line = never_ran("x", "t", code, example["error"]["message"].as_str().expect("message"));
+        let line = never_ran("x", "t", Some(code), example["error"]["message"].as_str().expect("message"));
         assert_eq!(alike(std::str::from_utf8(&line).expect("UTF-8")), alike(text));
     }
 }
@@ -217,7 +218,7 @@ fn result_lines_look_like_the_examples() {
 fn the_usage_of_an_answer_has_the_members_of_the_example() {
     let asked = example!("input-lines/chat_json_schema.jsonl");
     let question = question(asked.as_bytes()).expect("a line");
-    let written = answer(&Fixed, None, &question, "batch_1/0", 1_794_271_800);
+    let written = answer(&Fixed, None, &question, ("batch_1/0", 1_794_271_800), &Habits::default());
     let usage =
         |line: &[u8]| serde_json::from_slice::<Value>(line).expect("a line")["response"]["body"]["usage"].clone();
     assert_eq!(usage(&written.bytes), usage(example!("output-lines/chat_success.jsonl").as_bytes()));

@@ -1,0 +1,155 @@
+//! Do bill, ledger and disk tell the same story? For runs in which failures are expected: what came of each image is
+//! counted, what may never happen is named.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{all_files, entries};
+
+/// What a workspace and its bill say together.
+#[derive(Debug, Default)]
+pub(crate) struct Agreement {
+    /// Images in the ledger.
+    pub(crate) images: usize,
+    /// Batches that the provider opened for us.
+    pub(crate) batches: usize,
+    /// Lines that were charged.
+    pub(crate) billed: usize,
+    /// Images with a text.
+    pub(crate) done: usize,
+    /// Images that ended without one, by reason.
+    pub(crate) failed: BTreeMap<String, usize>,
+    /// Images whose answer was bought again although the first one was given out.
+    pub(crate) paid_twice: usize,
+    /// Charged lines whose answer was given out and does not lie in `batch_return`, or has not ended its image.
+    pub(crate) lost: usize,
+    /// Everything else that does not fit.
+    pub(crate) odd: Vec<String>,
+}
+
+/// A charged line.
+struct Billed {
+    batch: String,
+    custom_id: String,
+    image: String,
+    withheld: bool,
+}
+
+/// An image as the ledger tells it.
+struct Image {
+    state: String,
+    reason: Option<String>,
+}
+
+/// Reads bill, ledger and folders. `gone`: the scenario lets results vanish at the provider, so that the answers of images
+/// that failed for that reason may be missing.
+pub(crate) fn agreement(workspace: &Path, bill: &Path, gone: bool) -> Agreement {
+    let entries = entries(bill);
+    let billed: Vec<Billed> = entries.iter().filter(|entry| entry["what"] == "line").map(charged).collect();
+    let opened = entries.iter().filter(|entry| entry["what"] == "create" && entry["batch"].is_string()).count();
+    let (images, prints) = (images(workspace), prints(workspace));
+    let mut found = Agreement { images: images.len(), batches: opened, billed: billed.len(), ..Agreement::default() };
+    for (path, image) in &images {
+        match image.state.as_str() {
+            "done" => found.done += 1,
+            "failed" => *found.failed.entry(image.reason.clone().unwrap_or_default()).or_default() += 1,
+            other => found.odd.push(format!("{path} is {other}")),
+        }
+        let has_text = workspace.join(format!("in/{path}.txt")).is_file();
+        if has_text != (image.state == "done") {
+            found.odd.push(format!("{path} is {}, its text {has_text}", image.state));
+        }
+    }
+    let raw = raw_answers(workspace);
+    let mut paid: HashMap<&str, usize> = HashMap::new();
+    for line in &billed {
+        let Some((path, image)) = prints.get(&line.image).and_then(|path| images.get_key_value(path)) else {
+            found.odd.push(format!("{} was charged for a picture that nobody has", line.custom_id));
+            continue;
+        };
+        if line.withheld {
+            continue;
+        }
+        *paid.entry(path).or_default() += 1;
+        let excused = gone && image.reason.as_deref() == Some("results_gone");
+        let kept = raw.contains(&(line.batch.clone(), line.custom_id.clone()));
+        if !(excused || kept && matches!(image.state.as_str(), "done" | "failed")) {
+            found.lost += 1;
+        }
+    }
+    found.paid_twice = paid.values().filter(|times| **times > 1).count();
+    let unpaid = images.iter().filter(|(path, image)| image.state == "done" && !paid.contains_key(path.as_str()));
+    found.odd.extend(unpaid.map(|(path, _)| format!("{path} has a text that nobody was paid for")));
+    found.odd.extend(unknown_batches(workspace, &billed));
+    found.odd.extend(left_over(workspace));
+    found
+}
+
+fn charged(entry: &Value) -> Billed {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    let image = entry["images"][0].as_str().unwrap_or_default().to_owned();
+    Billed { batch: text("batch"), custom_id: text("custom_id"), image, withheld: entry["withheld"] == true }
+}
+
+/// Every image of the ledger by its path below the corpus.
+fn images(workspace: &Path) -> BTreeMap<String, Image> {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "SELECT d.path, i.name, i.state, i.reason FROM image i JOIN directory d ON d.id = i.directory_id";
+    let mut rows = ledger.prepare(sql).expect("query");
+    let read = rows.query_map([], |row| {
+        let part =
+            |n: usize| Ok::<_, rusqlite::Error>(String::from_utf8_lossy(&row.get::<_, Vec<u8>>(n)?).into_owned());
+        let path = format!("{}/{}", part(0)?, part(1)?);
+        Ok((path.trim_start_matches('/').to_owned(), Image { state: row.get(2)?, reason: row.get(3)? }))
+    });
+    read.expect("rows").map(|row| row.expect("a row")).collect()
+}
+
+/// The path of each picture by its SHA-256.
+fn prints(workspace: &Path) -> HashMap<String, String> {
+    let root = workspace.join("in");
+    let pictures = all_files(&root).into_iter().filter(|name| !name.ends_with(".txt"));
+    let print = |name: String| {
+        let bytes = std::fs::read(root.join(&name)).expect("a picture");
+        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
+        (digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(), name)
+    };
+    pictures.map(print).collect()
+}
+
+/// Batch and `custom_id` of every whole line in `batch_return`; each must have a file of its own, too.
+fn raw_answers(workspace: &Path) -> BTreeSet<(String, String)> {
+    let folder = workspace.join("batch_return");
+    let mut answers = BTreeSet::new();
+    for name in all_files(&folder) {
+        let batch = name.trim_end_matches(".jsonl").trim_end_matches(".errors").to_owned();
+        let text = std::fs::read(folder.join(&name)).expect("raw answers");
+        for line in text.split(|byte| *byte == b'\n') {
+            if let Some(id) = serde_json::from_slice::<Value>(line)
+                .ok()
+                .and_then(|line| line["custom_id"].as_str().map(str::to_owned))
+            {
+                answers.insert((batch.clone(), id));
+            }
+        }
+    }
+    answers
+}
+
+/// Batches that cost something and that the ledger does not know.
+fn unknown_batches(workspace: &Path, billed: &[Billed]) -> Vec<String> {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let mut rows = ledger.prepare("SELECT batch_id FROM batch WHERE batch_id IS NOT NULL").expect("query");
+    let known: BTreeSet<String> =
+        rows.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a row")).collect();
+    let charged: BTreeSet<&str> = billed.iter().map(|line| line.batch.as_str()).collect();
+    charged.into_iter().filter(|id| !known.contains(*id)).map(|id| format!("nobody knows batch {id}")).collect()
+}
+
+/// Temporary files, and notices of batches that have ended.
+fn left_over(workspace: &Path) -> Vec<String> {
+    let is_left = |name: &String| name.contains(".bs-") || name.ends_with(".part") || name.starts_with("batch/batch_");
+    all_files(workspace).into_iter().filter(is_left).map(|name| format!("{name} is left over")).collect()
+}

@@ -41,8 +41,8 @@ struct Row {
     stops: usize,
     /// The scenario lets results vanish at the provider.
     gone: bool,
-    /// Batches take their time.
-    slow: bool,
+    /// How long batches stay in each status.
+    pace: Pace,
     /// Virtual milliseconds that pass in a real one.
     haste: u64,
 }
@@ -55,7 +55,7 @@ impl Row {
             failed: &[],
             stops: 0,
             gone: false,
-            slow: false,
+            pace: Pace::default(),
             haste: 1000,
         }
     }
@@ -79,7 +79,12 @@ impl Row {
     }
 
     fn slow(self) -> Self {
-        Self { slow: true, ..self }
+        Self { pace: Pace::real(), ..self }
+    }
+
+    /// Batches are validated for so many seconds, and then done at once.
+    fn validated_in(self, seconds: u64) -> Self {
+        Self { pace: Pace { validating: Duration::from_secs(seconds), ..Pace::default() }, ..self }
     }
 
     fn haste(self, haste: u64) -> Self {
@@ -134,11 +139,10 @@ struct Played {
 fn play(row: &Row) -> Result<Played, String> {
     let scenario: Scenario = row.scenario.clone().try_into().map_err(|cause| format!("no scenario: {cause}"))?;
     let haste = Haste::new(row.haste);
-    let pace = if row.slow { Pace::real() } else { Pace::default() };
     let plain = Weather::default();
     // Memory where there is such a disk: thousands of small files come and go, and their safety is not what is shown here.
     let disk = Some(PathBuf::from("/dev/shm")).filter(|memory| memory.is_dir()).unwrap_or(plain.disk.clone());
-    let weather = Weather { scenario, pace, clock: haste.clock.clone(), disk, ..plain };
+    let weather = Weather { scenario, pace: row.pace.clone(), clock: haste.clock.clone(), disk, ..plain };
     let mut sandbox = Sandbox::with(IMAGES, weather);
     for (key, value) in [
         ("max_images_per_batch", "20"),

@@ -167,6 +167,7 @@ impl Work {
         let count = chunk.answers.len() as u64;
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
         let (pool, seams, json) = (self.seams.pool.clone(), self.seams.clone(), chunk.json);
+        crash::point("judge.before");
         let judged = pool.run(move || judge_and_write(&seams, json, work)).await?;
         let Judged { verdicts, stop, disk } = judged?;
         crash::point("text.folder_synced");

@@ -54,7 +54,10 @@ impl Sweeper {
         if !self.keep_remote && !self.delete_remote(batch).await {
             return Ok(());
         }
-        Ok(self.ledger.swept(batch.no).await?)
+        crash::point("sweep.remote_deleted");
+        self.ledger.swept(batch.no).await?;
+        crash::point("sweep.recorded");
+        Ok(())
     }
 
     /// Input, output and error file; `true` if none is left.

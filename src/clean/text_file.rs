@@ -37,6 +37,7 @@ pub fn place(target: &Path, text: &[u8], known: Option<Short>, mark: &Mark) -> i
             Ok(standing) if standing == text => return Ok((TextOwner::Ours, ours)),
             Ok(standing) if known == Some(short(&standing)) => {
                 draft(target, text, mark)?.publish(target, Durability::Synced)?;
+                crash::point("text.replaced");
                 return Ok((TextOwner::Ours, ours));
             }
             Ok(standing) => return Ok((TextOwner::Kept, short(&standing))),
@@ -48,6 +49,7 @@ pub fn place(target: &Path, text: &[u8], known: Option<Short>, mark: &Mark) -> i
 fn draft(target: &Path, text: &[u8], mark: &Mark) -> io::Result<Draft> {
     let mut draft = Draft::create_marked(folder_of(target), Access::Umask, mark)?;
     draft.fill(text)?;
+    crash::point("text.half");
     Ok(draft)
 }
 

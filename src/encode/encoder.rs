@@ -11,6 +11,7 @@ use crate::domain::image::{OwedImage, Reason};
 use crate::domain::shard::{NewShard, SealReason};
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Clock;
+use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
@@ -184,7 +185,9 @@ impl Work {
             lines: plan.lines,
             est_tokens: plan.tokens,
         };
+        crash::point("seal.before");
         let facts = self.ledger.seal(shard).await?;
+        crash::point("seal.recorded");
         tracing::debug!(shard = facts.id.0, lines = facts.lines, bytes = facts.bytes, ?reason, "sealed");
         hand_over(&self.shards, ShardSealed(facts), &self.meter).await?;
         Ok(())

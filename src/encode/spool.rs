@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::kit::atomic_file::{Access, Draft, Durability, folder_of, private_folder, sync_folder};
 use crate::kit::bodies::LANE_CHUNKS;
+use crate::kit::crash;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::thread;
 
@@ -88,7 +89,9 @@ fn write(order: &Order) -> io::Result<()> {
         draft.file()?.write_all(&chunk)?;
     }
     if order.whole.recv().unwrap_or(false) {
+        crash::point("spool.half");
         draft.publish(&order.target, Durability::Synced)?;
+        crash::point("spool.renamed");
         sync_folder(folder)?;
     }
     Ok(())

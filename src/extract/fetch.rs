@@ -152,9 +152,11 @@ impl Fetcher {
     async fn publish(&self, part: Part, target: PathBuf, folder: PathBuf) -> Result<RawFile, FetchError> {
         let published = move || -> io::Result<RawFile> {
             let raw = RawFile { bytes: part.bytes, sha256: part.sha256.finish() };
+            crash::point("fetch.whole");
             part.draft.publish(&target, Durability::Synced)?;
             crash::point("fetch.renamed");
             atomic_file::sync_folder(&folder)?;
+            crash::point("fetch.synced");
             Ok(raw)
         };
         Ok(self.pool.run(published).await??)

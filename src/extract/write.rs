@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::kit::atomic_file::{Access, Durability, write};
+use crate::kit::crash;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::thread;
 
@@ -43,7 +44,9 @@ impl ResultWriters {
             let taken = taken.clone();
             let _detached = thread::spawn("results", guard(), move |guard| {
                 for order in taken {
+                    crash::point("answer.before");
                     let written = write(&order.target, &order.bytes, Access::Private, Durability::Derived);
+                    crash::point("answer.written");
                     // Whoever waited may have been stopped.
                     drop(order.done.send(written));
                 }

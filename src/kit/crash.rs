@@ -1,6 +1,7 @@
 //! Named crash points: where a test makes the process kill itself.
 //!
-//! A release build contains neither the names nor the check; a debug build reads `BATCHSCRIBE_CRASH=name:visit`.
+//! A release build contains neither the names nor the check; a debug build reads `BATCHSCRIBE_CRASH=name:visit`, and writes
+//! the name of each visited point as a line of the file `BATCHSCRIBE_VISITS`.
 
 /// Kills the process with SIGKILL at the named point, if a test asked for it.
 #[inline]
@@ -22,6 +23,7 @@ mod armed {
         seen: AtomicU32,
     }
 
+    static VISITS: OnceLock<Option<std::path::PathBuf>> = OnceLock::new();
     static ORDER: OnceLock<Option<Order>> = OnceLock::new();
 
     #[expect(clippy::disallowed_methods, reason = "an order of a test, never a setting")]
@@ -31,7 +33,22 @@ mod armed {
         Some(Order { name: name.to_owned(), visit: visit.parse().ok()?, seen: AtomicU32::new(0) })
     }
 
+    fn visits() -> Option<std::path::PathBuf> {
+        std::env::var_os("BATCHSCRIBE_VISITS").map(Into::into)
+    }
+
+    /// One write a line, so that lines of several threads never mix.
+    fn note(visits: &std::path::Path, name: &str) {
+        let line = format!("{name}\n");
+        let written = crate::kit::atomic_file::append_private(visits)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
     pub(super) fn visit(name: &str) {
+        if let Some(visits) = VISITS.get_or_init(visits) {
+            note(visits, name);
+        }
         let Some(order) = ORDER.get_or_init(order) else { return };
         if order.name == name && order.seen.fetch_add(1, Ordering::Relaxed) + 1 == order.visit {
             let _unreached = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);

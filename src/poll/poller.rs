@@ -16,6 +16,7 @@ use crate::domain::layout::Layout;
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Budget, Lease};
 use crate::kit::clock::{Clock, Millis, millis};
+use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, give, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
@@ -331,7 +332,7 @@ impl Work {
     async fn end(&mut self, no: BatchNo, ending: Ending, ended: &mpsc::Sender<BatchEnded>) -> Result<(), AnyFault> {
         let Some(Watched { slot, .. }) = self.watched.remove(&no) else { return Ok(()) };
         let batch = self.ledger.ended(no, ending).await?;
-        crate::kit::crash::point("ended.recorded");
+        crash::point("ended.recorded");
         let detail = batch.refusal.as_ref().map(|why| format!("{} {}", why.code, why.message)).unwrap_or_default();
         let id = batch.id.to_string();
         self.news.tell(Notice::Batch { id, to: batch.end.word(), lines: batch.lines, detail });
@@ -349,10 +350,14 @@ impl Work {
                 Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause.into()),
                 _ => {}
             }
+            crash::point("turned_away.forgotten");
             match self.ledger.turned_away(no, hold).await {
                 // A second batch of its shard answers: the ordinary road leads there, and asks for the rest again.
                 Err(LedgerError::Stale(why)) => tracing::debug!(batch = %batch.id, why, "settled instead"),
-                turned => return Ok(turned?),
+                turned => {
+                    crash::point("turned_away.recorded");
+                    return Ok(turned?);
+                }
             }
         }
         self.turned_away = 0;

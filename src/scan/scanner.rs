@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::feed::FeedEnd;
 use crate::corpus::{PassedOver, Walked};
 use crate::domain::ids::CorpusId;
+use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
@@ -117,7 +118,9 @@ impl Enrolling {
             match walked {
                 Some(Walked::Page(page, passed)) => {
                     self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).add(passed);
+                    crash::point("enrol.before");
                     self.ledger.enrol(self.corpus, page).await?;
+                    crash::point("enrol.recorded");
                 }
                 Some(Walked::Over) => {
                     self.ledger.walk_over(self.corpus).await?;

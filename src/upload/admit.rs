@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::send::{SendError, Sender, Sent};
 use crate::domain::batch::Admission;
 use crate::domain::shard::ShardFacts;
+use crate::kit::crash;
 use crate::kit::stop::StopLevel;
 use crate::ledger::records::Standing;
 
@@ -62,7 +63,9 @@ impl Sender {
         {
             tracing::debug!(file = %input, %failure, "an input file stays at the provider");
         }
+        crash::point("too_large.deleted");
         self.ledger.dissolve(shard.id, None).await?;
+        crash::point("too_large.recorded");
         self.bodies.discard(shard.id).await;
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::domain::batch::Intent;
 use crate::domain::ids::BatchId;
 use crate::kit::backoff::Backoff;
 use crate::kit::clock::{Clock, millis};
+use crate::kit::crash;
 use crate::kit::random;
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
@@ -93,6 +94,7 @@ impl Doubt {
     /// The ledger's, or a refusal of the key.
     pub async fn resolve(&self, intent: &Intent) -> Result<Resolved, DoubtError> {
         self.ledger.doubted(intent.no).await?;
+        crash::point("doubt.recorded");
         if let Some(wait) = self.wait_out.filter(|_| !intent.fenced) {
             return self.wait_out(intent, wait).await;
         }
@@ -101,10 +103,13 @@ impl Doubt {
             if let Some(found) = choose(self.listing(intent).await?, intent) {
                 return Ok(found);
             }
+            crash::point("doubt.listed");
             self.fence(intent).await?;
         }
         self.clock.sleep(self.settle).await;
-        Ok(choose(self.listing(intent).await?, intent).unwrap_or(Resolved::Void))
+        let listed = self.listing(intent).await?;
+        crash::point("doubt.listed_again");
+        Ok(choose(listed, intent).unwrap_or(Resolved::Void))
     }
 
     /// Looks for the batch until the window of a create that arrived late is over; only then nothing can come of it any
@@ -134,7 +139,9 @@ impl Doubt {
         while let Err(failure) = self.provider.delete_file(&intent.input).await {
             self.patience(&mut failures, failure).await?;
         }
+        crash::point("doubt.fenced");
         self.ledger.fenced(intent.no).await?;
+        crash::point("doubt.fence_recorded");
         Ok(())
     }
 

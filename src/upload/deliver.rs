@@ -146,8 +146,10 @@ impl Sender {
         };
         let text = format!("{}: {}", spoiler.path, spoiler.what);
         self.news.warn("E207", text, "measured and asked again, nothing counted; after three times failed");
+        crash::point("body.changed");
         let now = spoiler.now.map(|found| Remeasured { stamp: found.stamp, fate: found.fate });
         self.ledger.dissolve(shard.id, Some(Culprit { image: spoiler.image, now })).await?;
+        crash::point("dissolve.recorded");
         self.bodies.discard(shard.id).await;
         Ok(())
     }

@@ -159,6 +159,7 @@ impl Sender {
     pub(super) async fn create(&self, shard: &ShardFacts, intent: Intent) -> Result<Option<Vec<OpenBatch>>, SendError> {
         crash::point("intent.recorded");
         journal::append(&self.layout, self.clock.now(), "intent", shard, &intent, None)?;
+        crash::point("intent.journalled");
         crash::point("create.before");
         match self.provider.create_batch(&self.new_batch(shard, &intent)).await {
             Ok(batch) if batch.input_file.as_ref().is_none_or(|file| *file == intent.input) => {
@@ -199,6 +200,7 @@ impl Sender {
         let open = self.ledger.opened(intent.no, batch.id.clone(), batch.expires_at, adopted).await?;
         crash::point("create.recorded");
         journal::append(&self.layout, self.clock.now(), "open", shard, intent, Some(&batch.id))?;
+        crash::point("create.journalled");
         journal::notice(&self.layout, batch)?;
         crash::point("create.noticed");
         self.bodies.sent(shard.id).await;
@@ -227,6 +229,7 @@ impl Sender {
         };
         let limit = refusal.queue_limit();
         self.ledger.not_created(intent.no, refusal, hold).await?;
+        crash::point("refused.recorded");
         journal::append(&self.layout, self.clock.now(), "refused", shard, intent, None)?;
         match failure.kind {
             Kind::Unreached => self.still_unreached(failure),
@@ -265,6 +268,7 @@ impl Sender {
         };
         match resolved {
             Resolved::Adopted(batch, strays) => {
+                crash::point("doubt.found");
                 // Strays first: while the shard is opening, a crash leads back here; afterwards nobody would look for them.
                 let mut open = Vec::new();
                 for stray in strays {
@@ -296,6 +300,7 @@ impl Sender {
 
     async fn voided(&self, shard: &ShardFacts, intent: &Intent) -> Result<(), SendError> {
         self.ledger.voided(intent.no).await?;
+        crash::point("doubt.voided");
         Ok(journal::append(&self.layout, self.clock.now(), "void", shard, intent, None)?)
     }
 
@@ -310,9 +315,11 @@ impl Sender {
             }
             Err(other) => return Err(other.into()),
         };
+        crash::point("stray.recorded");
         if let Err(failure) = self.provider.cancel_batch(&id).await {
             tracing::warn!(batch = %id, %failure, "a stray batch could not be cancelled; it is read when it ends");
         }
+        crash::point("stray.cancelled");
         Ok(open)
     }
 

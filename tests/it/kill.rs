@@ -1,37 +1,98 @@
 //! The real program, killed where it hurts, then started again with the same command until it ends. The emulator outlives it,
 //! and its bill says whether anything was paid twice.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use batchscribe::pipeline::mission::Mode;
 
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
 
-/// Every point at which the program can be told to kill itself on the straight walk.
-const POINTS: [&str; 22] = [
-    "keeper.commit",
-    "keeper.committed",
-    "body.chunk",
-    "body.last_chunk",
-    "upload.before",
-    "upload.answered",
-    "upload.recorded",
-    "intent.recorded",
-    "create.before",
-    "create.answered",
-    "create.recorded",
-    "create.noticed",
-    "ended.recorded",
-    "fetch.half",
-    "fetch.renamed",
-    "fetch.recorded",
-    "text.renamed",
-    "text.folder_synced",
-    "verdicts.recorded",
-    "settle.before",
-    "settle.recorded",
-    "sweep.notice_moved",
+/// A walk of the program, and what has to hold at its end.
+struct Story {
+    name: &'static str,
+    /// A workspace just before the command.
+    prepare: fn() -> Sandbox,
+    /// How many times as fast the program's clock goes.
+    haste: u32,
+    ends: fn(&Sandbox),
+}
+
+const STORIES: [Story; 10] = [
+    Story { name: "straight", prepare: || Sandbox::new(6), haste: 1, ends: six },
+    Story { name: "asked again", prepare: asked_again, haste: 1, ends: six_and_one_more },
+    Story { name: "adopted", prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
+    Story { name: "voided", prepare: || stormy(NEVER_CREATED), haste: 1, ends: six },
+    Story { name: "refused", prepare: || hurried(NOT_NOW, None), haste: 50, ends: six },
+    Story { name: "turned away", prepare: || hurried(QUEUE_FULL, None), haste: 50, ends: six },
+    Story { name: "too large", prepare: || hurried("", Some(700)), haste: 50, ends: six },
+    Story { name: "spooled", prepare: spooled, haste: 1, ends: six },
+    Story { name: "changed", prepare: changed, haste: 1, ends: six },
+    Story { name: "stray", prepare: || crate::paid::in_doubt("", Duration::from_millis(50)), haste: 1, ends: four },
 ];
+
+const CREATED_AND_LOST: &str = "[[door]]\nat = \"create_batch\"\nact = \"act_then_drop\"\nwhen = { times = 1 }\n";
+const NEVER_CREATED: &str = "[[door]]\nat = \"create_batch\"\nact = \"drop\"\nwhen = { times = 1 }\n";
+const NOT_NOW: &str = "[[door]]\nat = \"create_batch\"\nact = \"refuse\"\nstatus = 429\nwhen = { times = 1 }\n";
+const QUEUE_FULL: &str =
+    "[[batch]]\nfail = { code = \"token_limit_exceeded\", message = \"Enqueued token limit reached\" }
+    when = { times = 1 }\n";
+
+fn weather(scenario: &str) -> Weather {
+    Weather { scenario: toml::from_str(scenario).expect("a scenario"), ..Weather::default() }
+}
+
+fn stormy(scenario: &str) -> Sandbox {
+    Sandbox::with(6, weather(scenario))
+}
+
+/// For a clock that runs ahead: it looks as often as the others do in real time.
+fn hurried(scenario: &str, enqueued_tokens: Option<u64>) -> Sandbox {
+    let mut sandbox = Sandbox::with(6, Weather { enqueued_tokens, ..weather(scenario) });
+    for (key, value) in [("batch.poll_interval", "3s"), ("batch.max_poll_interval", "5s"), ("provider.settle", "10s")] {
+        sandbox.set(key, value);
+    }
+    sandbox
+}
+
+fn asked_again() -> Sandbox {
+    let sandbox = Sandbox::new(6);
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    sandbox.image("tray_0/page0000.png", 77);
+    sandbox
+}
+
+fn spooled() -> Sandbox {
+    let mut sandbox = Sandbox::new(6);
+    sandbox.set("shard.spool", "true");
+    sandbox
+}
+
+/// Every shard is sealed, then an image changes.
+fn changed() -> Sandbox {
+    let sandbox = Sandbox::new(6);
+    let outcome = sandbox.work(Mode::SpoolOnly(sandbox.workspace().join("jsonl")));
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    sandbox.image("tray_1/page0001.png", 7_777);
+    sandbox
+}
+
+fn six(sandbox: &Sandbox) {
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 6);
+}
+
+fn six_and_one_more(sandbox: &Sandbox) {
+    oracle::finished_with(&sandbox.workspace(), &sandbox.bill(), 6, 7);
+}
+
+fn four(sandbox: &Sandbox) {
+    oracle::finished_beside_strays(&sandbox.workspace(), 4);
+}
 
 /// Longest that one life may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -68,25 +129,88 @@ fn live(mut command: Command, killed_after: Option<Duration>) -> Option<ExitStat
 
 fn ends_well(sandbox: &Sandbox, story: &str) {
     let status = live(command(sandbox), None).unwrap_or_else(|| panic!("{story}: it does not end"));
-    let words = std::fs::read_to_string(sandbox.words()).unwrap_or_default();
-    assert!(status.success(), "{story}: {status}\n{words}");
+    assert!(status.success(), "{story}: {status}\n{}", words(sandbox));
+}
+
+/// Visits of each point in one undisturbed life.
+fn visits(story: &Story) -> BTreeMap<String, u32> {
+    let sandbox = (story.prepare)();
+    let noted = sandbox.workspace().join("visits.txt");
+    let mut command = hasty(&sandbox, story);
+    command.env("BATCHSCRIBE_VISITS", &noted);
+    let status = live(command, None).unwrap_or_else(|| panic!("{}: it does not end", story.name));
+    assert!(status.success(), "{}: {status}\n{}", story.name, words(&sandbox));
+    (story.ends)(&sandbox);
+    let mut visits = BTreeMap::new();
+    for name in std::fs::read_to_string(&noted).expect("visits").lines() {
+        *visits.entry(name.to_owned()).or_default() += 1;
+    }
+    visits
+}
+
+fn hasty(sandbox: &Sandbox, story: &Story) -> Command {
+    let mut command = command(sandbox);
+    command.env("BATCHSCRIBE_HASTE", story.haste.to_string());
+    command
+}
+
+fn words(sandbox: &Sandbox) -> String {
+    std::fs::read_to_string(sandbox.words()).unwrap_or_default()
+}
+
+/// Killed at one visit of a point, then started until it ends. Tells whether the kill came.
+fn killed(story: &Story, point: &str, visit: u32) -> bool {
+    let sandbox = (story.prepare)();
+    let title = format!("{}, {point}:{visit}", story.name);
+    let mut first = hasty(&sandbox, story);
+    first.env("BATCHSCRIBE_CRASH", format!("{point}:{visit}"));
+    let came = !live(first, None).unwrap_or_else(|| panic!("{title}: it does not end")).success();
+    let status = live(hasty(&sandbox, story), None).unwrap_or_else(|| panic!("{title}: the next life does not end"));
+    assert!(status.success(), "{title}: {status}\n{}", words(&sandbox));
+    (story.ends)(&sandbox);
+    came
+}
+
+/// Names of all points, read from the source.
+fn points_of_the_source() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in oracle::all_files(&source).into_iter().filter(|name| name.ends_with(".rs")) {
+        let text = std::fs::read_to_string(source.join(file)).expect("source");
+        let calls = text.split("crash::point(\"").skip(1);
+        names.extend(calls.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()));
+    }
+    names
 }
 
 #[test]
 fn killed_at_each_named_point_nothing_is_lost_and_nothing_paid_twice() {
-    for point in POINTS {
-        for visit in [1, 3] {
-            let sandbox = Sandbox::new(6);
-            let story = format!("{point}:{visit}");
-            let mut first = command(&sandbox);
-            first.env("BATCHSCRIBE_CRASH", &story);
-            let status = live(first, None).unwrap_or_else(|| panic!("{story}: it does not end"));
-            // Two batches: some points are visited only twice in one life. The first visit is never missed.
-            assert!(visit > 1 || !status.success(), "{story} was not reached");
-            ends_well(&sandbox, &story);
-            oracle::finished(&sandbox.workspace(), &sandbox.bill(), 6);
+    let mut kills: Vec<(usize, String, u32, bool)> = Vec::new();
+    let mut reached = BTreeSet::new();
+    for (number, story) in STORIES.iter().enumerate() {
+        for (point, visits) in visits(story) {
+            if reached.insert(point.clone()) {
+                kills.push((number, point.clone(), 1, true));
+                // How often the last ones are visited depends on threads: that kill may come to nothing.
+                kills.extend((visits > 1).then(|| (number, point, visits, false)));
+            }
         }
     }
+    let all = points_of_the_source();
+    assert_eq!(all.difference(&reached).collect::<Vec<_>>(), Vec::<&String>::new(), "points that no story reaches");
+    assert!(all.len() >= 40, "{} points", all.len());
+    println!("{} points in {} stories, {} kills", all.len(), STORIES.len(), kills.len());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((story, point, visit, surely)) = kills.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let came = killed(&STORIES[*story], point, *visit);
+                    assert!(came || !surely, "{point}:{visit} was not reached");
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -119,10 +119,11 @@ fn double_the_batch(sandbox: &Sandbox) {
     });
 }
 
-/// Four images whose only batch was created twice, worked off to the end; `scenario` for the batches.
-fn doubled(scenario: &str) -> Sandbox {
+/// Four images whose only batch was created twice, and whether it was created at all is in doubt; `scenario` for the
+/// batches.
+pub(crate) fn in_doubt(scenario: &str, line_delay: Duration) -> Sandbox {
     let lost = "[[door]]\nat = \"create_batch\"\nact = \"act_then_drop\"\nwhen = { times = 1 }\n";
-    let slow = Weather { line_delay: Duration::from_millis(500), ..weather(&format!("{lost}{scenario}")) };
+    let slow = Weather { line_delay, ..weather(&format!("{lost}{scenario}")) };
     let mut sandbox = Sandbox::with(4, slow);
     sandbox.set("provider.settle", "30s");
     let (mission, stop) = sandbox.mission(Mode::Upload);
@@ -133,6 +134,12 @@ fn doubled(scenario: &str) -> Sandbox {
     assert_eq!(outcome.standing.shards_waiting, 1, "in doubt: {:?}", outcome.standing);
     double_the_batch(&sandbox);
     sandbox.set("provider.settle", "200ms");
+    sandbox
+}
+
+/// The same worked off to the end.
+fn doubled(scenario: &str) -> Sandbox {
+    let sandbox = in_doubt(scenario, Duration::from_millis(500));
     let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(outcome.standing.done, 4, "{:?}", outcome.standing);

@@ -107,8 +107,10 @@ const EXTRACTOR: &str = "extract/extractor.rs";
 const CLEANER: &str = "clean/cleaner.rs";
 
 /// Statics, which are globals: file and name.
-pub(crate) const STATICS: [(&str, &str); 6] = [
+pub(crate) const STATICS: [(&str, &str); 8] = [
+    ("kit/clock.rs", "HASTE"),
     ("kit/crash.rs", "ORDER"),
+    ("kit/crash.rs", "VISITS"),
     // Constant tables and the weights, which are data of the program.
     ("cli/explain.rs", "PAGES"),
     ("settings/limits.rs", "KEYS"),

@@ -14,6 +14,7 @@ use super::books::Books;
 use super::fault::{Fault, Outcome};
 use super::rows::count;
 use crate::kit::clock::Clock;
+use crate::kit::crash;
 use crate::kit::{hash, random};
 use crate::ledger::machine::Machine;
 use crate::ledger::records::{Allowed, Standing};
@@ -84,12 +85,15 @@ pub(in crate::ledger) fn inspected(path: &Path) -> Outcome<Connection> {
 fn taken(connection: Connection, path: &Path, kind: Kind, clock: Clock, allowed: Allowed) -> Outcome<SqliteStore> {
     let machine = Machine::here();
     if kind == Kind::Blank {
+        crash::point("keeper.blank");
         create(&connection)?;
+        crash::point("keeper.created");
     } else if lost_power(&connection, &machine)? {
         tracing::warn!(path = %path.display(), "the ledger was not closed before the system went down: checking it");
         check(&connection)?;
     }
     let epoch = take(&connection, &machine, clock.now())?;
+    crash::point("keeper.epoch_taken");
     let books = derive(&connection)?;
     Ok(SqliteStore {
         connection,

@@ -50,7 +50,8 @@ fn behaviours() -> Vec<Row> {
              {status = 'finalizing', members = {status = 'cancelling'}}]",
         )
         .slow(),
-        Row::new("7 one faulty line refuses the file", &refused_lines()).failing(&[("provider_error", 6)]),
+        Row::new("7 one faulty line refuses the file", &refused_lines()).failing(&[("provider_error", 3)]),
+        Row::new("7 a line is blamed for a setting", &refused_settings()).stopping(3),
         Row::new("7 the whole file is refused", &refused_files()).stopping(4),
         Row::new("7 enqueued limit", "[habits]\nenqueued_tokens = 20000").slow(),
         Row::new(
@@ -72,17 +73,19 @@ fn behaviours() -> Vec<Row> {
     ]
 }
 
-/// One batch refused for each code of §4.2 that names a line.
+/// One batch refused for each code of §4.2 that names a line and means it.
 fn refused_lines() -> String {
-    let codes = [
-        "invalid_json_line",
-        "missing_required_parameter",
-        "invalid_url",
-        "duplicate_custom_id",
-        "streaming_unsupported",
-        "mismatched_model",
-    ];
-    codes.map(|code| format!("[[batch]]\nfail = {{code = '{code}', lines = [3]}}\nwhen = {{times = 1}}\n")).concat()
+    refused_at_line_3(&["invalid_json_line", "missing_required_parameter", "duplicate_custom_id"])
+}
+
+/// One batch refused for each code of §4.2 that names a line and means what all lines have in common.
+fn refused_settings() -> String {
+    refused_at_line_3(&["invalid_url", "streaming_unsupported", "mismatched_model"])
+}
+
+fn refused_at_line_3(codes: &[&str]) -> String {
+    let rule = |code| format!("[[batch]]\nfail = {{code = '{code}', lines = [3]}}\nwhen = {{times = 1}}\n");
+    codes.iter().map(rule).collect()
 }
 
 /// One batch refused for each code of §4.2 that means the whole file.

@@ -1,7 +1,9 @@
-//! Named crash points: where a test makes the process kill itself.
+//! Named crash points, where a test makes the process kill itself; and protections that a test can leave out, to see
+//! whether its checks notice.
 //!
 //! A release build contains neither the names nor the check; a debug build reads `BATCHSCRIBE_CRASH=name:visit`, and writes
-//! the name of each visited point as a line of the file `BATCHSCRIBE_VISITS`.
+//! the name of each visited point as a line of the file `BATCHSCRIBE_VISITS`. `BATCHSCRIBE_WITHOUT=name` leaves a protection
+//! out.
 
 /// Kills the process with SIGKILL at the named point, if a test asked for it.
 #[inline]
@@ -10,6 +12,19 @@ pub fn point(name: &str) {
     armed::visit(name);
     #[cfg(not(debug_assertions))]
     let _unused = name;
+}
+
+/// Whether a test wants the program without this protection; never in a release build.
+#[inline]
+#[must_use]
+pub fn without(protection: &str) -> bool {
+    #[cfg(debug_assertions)]
+    return armed::left_out(protection);
+    #[cfg(not(debug_assertions))]
+    {
+        let _unused = protection;
+        false
+    }
 }
 
 #[cfg(debug_assertions)]
@@ -31,6 +46,11 @@ mod armed {
         let text = std::env::var("BATCHSCRIBE_CRASH").ok()?;
         let (name, visit) = text.rsplit_once(':')?;
         Some(Order { name: name.to_owned(), visit: visit.parse().ok()?, seen: AtomicU32::new(0) })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an order of a test, never a setting")]
+    pub(super) fn left_out(protection: &str) -> bool {
+        std::env::var("BATCHSCRIBE_WITHOUT").is_ok_and(|name| name == protection)
     }
 
     fn visits() -> Option<std::path::PathBuf> {

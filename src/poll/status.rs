@@ -1,6 +1,7 @@
 //! What a batch object says about the end of its batch. An unknown status is a running one.
 
 use crate::domain::batch::{BatchEnd, Refusal};
+use crate::kit::crash;
 use crate::ledger::records::Ending;
 use crate::provider::policy::{Blame, blame};
 use crate::provider::wire::Batch;
@@ -22,7 +23,7 @@ pub fn read(batch: &Batch) -> Option<Ending> {
     let named = batch.refusals.iter().filter_map(|why| why.line.filter(|_| !of_all)).collect();
     Some(Ending {
         end,
-        output: batch.output_file.clone(),
+        output: batch.output_file.clone().filter(|_| end != BatchEnd::Expired || !crash::without("expired")),
         errors: batch.error_file.clone(),
         usage: batch.usage,
         model: batch.model.clone(),

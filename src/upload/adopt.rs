@@ -153,6 +153,9 @@ impl Doubt {
     /// All batches not older than the input file; a listing with any error in it did not happen.
     async fn listing(&self, intent: &Intent) -> Result<Vec<Batch>, DoubtError> {
         let mut failures = 0;
+        if crash::without("list") {
+            return Ok(Vec::new());
+        }
         loop {
             match self.pages(intent).await {
                 Ok(batches) => return Ok(batches),

@@ -97,7 +97,7 @@ fn four(sandbox: &Sandbox) {
 /// Longest that one life may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn command(sandbox: &Sandbox) -> Command {
+pub(crate) fn command(sandbox: &Sandbox) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
     command.arg("--workspace").arg(sandbox.workspace()).args(["--no-config", "--yes", "--plain"]);
     for (key, value) in sandbox.flags() {
@@ -110,7 +110,7 @@ fn command(sandbox: &Sandbox) -> Command {
 }
 
 /// Runs to the end, or to the kill; `None` if it had to be killed because time ran out.
-fn live(mut command: Command, killed_after: Option<Duration>) -> Option<ExitStatus> {
+pub(crate) fn live(mut command: Command, killed_after: Option<Duration>) -> Option<ExitStatus> {
     let mut child = command.spawn().expect("the program starts");
     let begun = Instant::now();
     loop {

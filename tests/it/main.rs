@@ -11,6 +11,7 @@ mod bodies;
 #[cfg(target_os = "linux")]
 mod canary;
 mod cli_words;
+mod controls;
 mod ends;
 mod faults;
 mod first_run;

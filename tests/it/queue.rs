@@ -85,3 +85,22 @@ fn an_upload_stops_when_the_queue_is_full_and_the_rest_stays_owed() {
     let outcome = sandbox.run();
     kept_to(&sandbox, &outcome, 200, limit);
 }
+
+#[test]
+fn status_tells_how_long_the_rest_takes() {
+    let limit = 4_000;
+    let mut sandbox = tight(200, limit);
+    sandbox.set("batch.max_enqueued_tokens", &limit.to_string());
+    let outcome = sandbox.work(Mode::Upload);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_batchscribe"));
+    command.arg("--workspace").arg(sandbox.workspace()).args([
+        "--no-config",
+        "--set",
+        "batch.max_enqueued_tokens=4000",
+    ]);
+    let told = command.arg("status").env_clear().output().expect("status");
+    let text = String::from_utf8_lossy(&told.stdout);
+    let line = text.lines().find(|line| line.starts_with(" Queue     ")).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains(" of 4000 tokens for ") && line.ends_with("days for the rest"), "{line}");
+}

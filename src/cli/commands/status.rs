@@ -12,7 +12,7 @@ use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, Reader, ReasonCount, UsageSum};
+use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, QueueRow, Reader, ReasonCount, UsageSum};
 use crate::ledger::records::Standing;
 use crate::settings::{Problem, Settings};
 
@@ -53,9 +53,31 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
         for line in screen(&open, &reasons, context.clock.now()) {
             context.out.data(&line)?;
         }
+        for queue in reader.queues().map_err(told)? {
+            if let Some(line) = queue_line(&queue, limit_of(&settings, &queue), &standing) {
+                context.out.data(&line)?;
+            }
+        }
     }
     let busy = standing.owed + standing.packed > 0;
     Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+/// The lower of the limits that are known: the provider's and the settings'.
+fn limit_of(settings: &Settings, queue: &QueueRow) -> Option<u64> {
+    [queue.limit, settings.batch.max_enqueued_tokens].into_iter().flatten().min()
+}
+
+/// What the queue lets through, while something waits for it.
+fn queue_line(queue: &QueueRow, limit: Option<u64>, standing: &Standing) -> Option<String> {
+    let limit = limit.filter(|_| standing.owed + standing.shards_waiting > 0)?;
+    let (pages, days) = queue.forecast(limit, standing.owed + standing.packed);
+    let (model, used) = (words::safe(&queue.model), queue.used);
+    Some(format!(
+        " Queue     {used} of {limit} tokens for {model}; at this limit {} in flight, about {} for the rest",
+        words::count(pages, "page is", "pages are"),
+        words::count(days, "day", "days"),
+    ))
 }
 
 fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons: &[ReasonCount]) -> String {

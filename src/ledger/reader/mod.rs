@@ -5,6 +5,7 @@
 
 mod audit;
 mod details;
+mod queues;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use rusqlite::{Connection, Row, params};
 
 pub use self::audit::AuditFindings;
 pub use self::details::{ImageDetails, LineDetails};
+pub use self::queues::QueueRow;
 use super::LedgerError;
 use super::moves::{BatchState, ImageState};
 use super::records::{RawFile, Standing};

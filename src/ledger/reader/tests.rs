@@ -54,6 +54,8 @@ fn people_are_told_what_the_keeper_did() {
     let reasons = reader.reasons().expect("reasons");
     assert_eq!(reasons.iter().map(|reason| reason.images).sum::<u64>(), 2);
     assert_eq!(reader.batch_counts().expect("counts"), [(BatchState::Fetched, 1)]);
+    let queues = reader.queues().expect("queues");
+    assert_eq!((queues.len(), queues[0].used, queues[0].limit), (1, 0, None), "{queues:?}");
     let batches = reader.batches(None, 9).expect("batches");
     assert_eq!((batches[0].end, batches[0].usage, batches[0].lines), (Some(BatchEnd::Completed), Some(USAGE), 3));
     assert_eq!(reader.batches(Some(batches[0].no), 9).expect("batches"), []);

@@ -262,7 +262,7 @@ pub struct Allowed {
     pub attempts: u32,
     /// Requests that never ran.
     pub returns: u32,
-    /// Tokens that may be enqueued for one model, if the settings say so; a limit that the provider names counts as well.
+    /// Tokens that may be enqueued for one model, if the settings say so; otherwise what the provider names counts.
     pub enqueued_tokens: Option<u64>,
 }
 

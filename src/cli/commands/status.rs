@@ -63,9 +63,9 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
 }
 
-/// The lower of the limits that are known: the provider's and the settings'.
+/// The limit of the settings, else the one that the provider named.
 fn limit_of(settings: &Settings, queue: &QueueRow) -> Option<u64> {
-    [queue.limit, settings.batch.max_enqueued_tokens].into_iter().flatten().min()
+    settings.batch.max_enqueued_tokens.or(queue.limit)
 }
 
 /// What the queue lets through, while something waits for it.

@@ -21,6 +21,8 @@ use crate::kit::crash;
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 /// A pause that ends later than this was written under another clock.
 const BELIEVED: Duration = Duration::from_secs(2 * 3600);
+/// A limit that was named longer ago is asked for again, by meeting it: accounts grow, and nobody tells.
+const LIMIT_BELIEVED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Batches whose told tokens correct the estimate.
 const LOOKED_BACK: u32 = 20;
 
@@ -29,11 +31,13 @@ struct Queue {
     account: i64,
     model: String,
     limit: Option<u64>,
+    told_at: i64,
     penalty_until: i64,
     penalty_step: u32,
 }
 
-const QUEUE: &str = "SELECT n.account_id, r.model, a.limit_tokens, coalesce(a.penalty_until, 0) AS penalty_until,
+const QUEUE: &str =
+    "SELECT n.account_id, r.model, a.limit_tokens, a.told_at, coalesce(a.penalty_until, 0) AS penalty_until,
     coalesce(a.penalty_step, 0) AS penalty_step, s.est_tokens
     FROM shard s JOIN run n ON n.id = s.run_id JOIN recipe r ON r.id = s.recipe_id
     LEFT JOIN allowance a ON a.account_id = n.account_id AND a.model = r.model WHERE s.id = ?1";
@@ -44,6 +48,7 @@ impl Queue {
             account: column(row, "account_id")?,
             model: column(row, "model")?,
             limit: column::<Option<i64>>(row, "limit_tokens")?.map(count),
+            told_at: column::<Option<i64>>(row, "told_at")?.unwrap_or(i64::MIN / 2),
             penalty_until: column(row, "penalty_until")?,
             penalty_step: column(row, "penalty_step")?,
         })
@@ -57,9 +62,8 @@ impl Queue {
 
     /// The limit in estimated tokens: what was told, by how much the estimates were wrong lately.
     fn estimated_limit(&self, store: &SqliteStore) -> Outcome<Option<u64>> {
-        let Some(limit) = [self.limit, store.allowed.enqueued_tokens].into_iter().flatten().min() else {
-            return Ok(None);
-        };
+        let believed = self.limit.filter(|_| store.clock.now() - self.told_at <= millis(LIMIT_BELIEVED));
+        let Some(limit) = store.allowed.enqueued_tokens.or(believed) else { return Ok(None) };
         Ok(Some((limit.saturating_mul(100) / told_by_estimated(store, self)?).max(1)))
     }
 
@@ -114,13 +118,14 @@ pub(super) fn refused(store: &SqliteStore, shard: ShardId) -> Outcome<Option<Adm
 pub(super) fn queue_was_full(store: &SqliteStore, shard: ShardId, limit: Option<u64>, spread: f64) -> Outcome<()> {
     const SQL: &str = "INSERT INTO allowance (account_id, model, limit_tokens, told_at, penalty_until, penalty_step)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account_id, model) DO UPDATE SET
-        limit_tokens = coalesce(excluded.limit_tokens, limit_tokens), told_at = excluded.told_at,
+        told_at = iif(excluded.limit_tokens IS NULL, told_at, excluded.told_at),
+        limit_tokens = coalesce(excluded.limit_tokens, limit_tokens),
         penalty_until = excluded.penalty_until, penalty_step = excluded.penalty_step";
     let queue = Queue::of(store, shard)?;
     let now = store.clock.now();
     let step = queue.penalty_step.saturating_add(1);
     let until = now + millis(PAUSES.pause(step, spread));
-    let values = params![queue.account, queue.model, limit.map(int), now, until, step];
+    let values = params![queue.account, queue.model, limit.map(int), limit.map(|_| now), until, step];
     store.connection.prepare_cached(SQL)?.execute(values)?;
     let limit = limit.map(|limit| format!(" of {limit} tokens")).unwrap_or_default();
     events::append(store, "queue_full", shard, &format!("{}{limit}", queue.model))
@@ -137,7 +142,7 @@ pub(super) fn queue_moves(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
 
 /// Most estimated tokens that may be enqueued for the model of a recipe, as far as known.
 pub(super) fn limit_of(store: &SqliteStore, run: RunId, recipe: RecipeId) -> Outcome<Option<u64>> {
-    const SQL: &str = "SELECT n.account_id, r.model, a.limit_tokens, 0 AS penalty_until, 0 AS penalty_step
+    const SQL: &str = "SELECT n.account_id, r.model, a.limit_tokens, a.told_at, 0 AS penalty_until, 0 AS penalty_step
         FROM run n CROSS JOIN recipe r LEFT JOIN allowance a ON a.account_id = n.account_id AND a.model = r.model
         WHERE n.id = ?1 AND r.id = ?2";
     let mut statement = store.connection.prepare_cached(SQL)?;

@@ -116,3 +116,18 @@ fn what_batches_told_corrects_the_limit() {
     let (run, recipe) = (desk.run, desk.recipe);
     assert_eq!(desk.done(|store| store.token_limit(run, recipe)), Some(500), "twice as many were told as estimated");
 }
+
+#[test]
+fn a_limit_is_asked_for_again_after_a_week() {
+    let mut desk = Desk::in_memory();
+    desk.enrol(0, 1);
+    let shard = uploaded_shard(&mut desk, 1, 1);
+    let (run, recipe) = (desk.run, desk.recipe);
+    let refused = desk.intend(shard).no;
+    desk.done(|store| store.not_created(refused, &told(""), Hold::Queue { limit: Some(9), spread: 0.5 }));
+    desk.store.clock.advance(Duration::from_secs(6 * 24 * 3600));
+    assert_eq!(desk.done(|store| store.intend(shard)), Admission::TooLarge { limit: 9 });
+    desk.store.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    assert_eq!(desk.done(|store| store.token_limit(run, recipe)), None);
+    desk.intend(shard);
+}

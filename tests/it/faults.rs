@@ -93,3 +93,13 @@ fn results_that_are_gone_for_good_end_their_images_by_that_name() {
     assert_eq!(again.standing.failed, 4, "only a person asks again: {:?}", again.standing);
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1);
 }
+
+#[test]
+fn a_provider_that_answers_nothing_but_errors_is_given_up_and_nothing_is_lost() {
+    let mut sandbox = Sandbox::with(4, weather("[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 500\n"));
+    sandbox.set("run.give_up_after", "1s");
+    let outcome = sandbox.run();
+    assert!(matches!(outcome.fault, Some(Fault::Unreachable(_))), "{:?}", outcome.fault);
+    assert_eq!(outcome.standing.packed, 4, "{:?}", outcome.standing);
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 0);
+}

@@ -60,8 +60,9 @@ fn refused() -> Sandbox {
 
 fn tight() -> Sandbox {
     let limit = 4_000;
-    let line_delay = Duration::from_millis(50);
-    let mut sandbox = Sandbox::with(60, Weather { enqueued_tokens: Some(limit), line_delay, ..Weather::default() });
+    // Each batch stays in the queue for some two seconds: long enough for a third one to meet it on a busy machine.
+    let line_delay = Duration::from_millis(300);
+    let mut sandbox = Sandbox::with(30, Weather { enqueued_tokens: Some(limit), line_delay, ..Weather::default() });
     let limit = limit.to_string();
     let settings = [
         ("batch.max_enqueued_tokens", limit.as_str()),
@@ -99,7 +100,7 @@ fn paid_once(sandbox: &Sandbox) {
 }
 
 fn none_turned_away(sandbox: &Sandbox) {
-    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 60);
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 30);
     let (_, enqueued) = oracle::most_enqueued(&sandbox.bill());
     assert_eq!(oracle::count(&sandbox.bill(), "create"), enqueued, "a batch was turned away");
 }

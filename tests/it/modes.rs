@@ -44,7 +44,7 @@ fn upload_then_download_gives_the_same_tree_as_run() {
 fn one_pass_leaves_open_what_is_open() {
     let sandbox = Sandbox::with(
         4,
-        crate::sandbox::Weather { line_delay: std::time::Duration::from_millis(300), ..Default::default() },
+        crate::sandbox::Weather { line_delay: std::time::Duration::from_millis(800), ..Default::default() },
     );
     let outcome = sandbox.work(Mode::Run { once: true });
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);

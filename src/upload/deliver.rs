@@ -195,13 +195,13 @@ impl Sender {
         *failures += 1;
         tracing::warn!(%failure, failures, "an upload failed");
         let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(*failures, random::unit()));
+        // A server that answers nothing but errors is as far away as one that does not answer.
+        if matches!(failure.kind, Kind::Unreached | Kind::Doubt) {
+            self.still_unreached(&failure)?;
+        }
         if *failures == 3 {
             let text = format!("{} takes no upload: {}", failure.host, failure.message);
             self.news.warn("E310", text, "tried again; nothing is lost");
-        }
-        // A server that answers nothing but errors is as far away as one that does not answer.
-        if matches!(failure.kind, Kind::Unreached | Kind::Doubt) {
-            self.still_unreached(failure)?;
         }
         self.pause_until(self.clock.now() + millis(pause)).await
     }

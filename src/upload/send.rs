@@ -259,7 +259,7 @@ impl Sender {
         crash::point("refused.recorded");
         journal::append(&self.layout, self.clock.now(), "refused", shard, intent, None)?;
         match failure.kind {
-            Kind::Unreached => self.still_unreached(failure),
+            Kind::Unreached => self.still_unreached(&failure),
             Kind::Busy | Kind::NoSuchFile => Ok(()),
             Kind::QueueFull => {
                 tracing::info!(%failure, "the queue is full");
@@ -382,11 +382,11 @@ impl Sender {
         *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) fn still_unreached(&self, failure: Failure) -> Result<(), SendError> {
+    pub(super) fn still_unreached(&self, failure: &Failure) -> Result<(), SendError> {
         let now = self.clock.now();
         let since = *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
         if now - since >= millis(self.options.give_up_after) {
-            return Err(SendError::Unreachable(failure));
+            return Err(SendError::Unreachable(failure.clone()));
         }
         Ok(())
     }

@@ -168,6 +168,7 @@ impl Work {
         let mut standing = self.seams.ledger.standing();
         loop {
             tokio::select! {
+                biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
                     Some(Input::Read(batch, slot)) => {

@@ -2,7 +2,7 @@
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
 use actix::{ResponseActFuture, fut::wrap_future};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::line::Framer;
 use super::pack::{self, Candidate, Limits, OpenPlan, Outside};
@@ -18,6 +18,7 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::random;
 use crate::kit::stop::StopLevel;
+use crate::kit::watch;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::Standing;
 use crate::message::{ImageFound, NoMoreImages, NoMoreShards, ShardSealed};
@@ -133,6 +134,7 @@ impl Work {
             let oldest = clock.now().saturating_add(self.options.limits.age_ms);
             let deadline = self.plan.age_deadline(&self.options.limits).map_or(i64::MAX, |due| due.min(oldest));
             tokio::select! {
+                biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Image(image)) => self.admit(&image).await?,
                     Some(Input::NoMore) => break,

@@ -149,6 +149,7 @@ impl Work {
             }
             let room = readings.len() < PLACES && !upstream_over;
             tokio::select! {
+                biased;
                 Some(ended) = readings.next(), if !readings.is_empty() => self.judge_end(ended)?,
                 input = self.intake.recv(), if room => match input {
                     Some(Input::Ended(batch, slot)) => readings.push(self.read(batch, slot)),

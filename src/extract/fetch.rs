@@ -189,8 +189,9 @@ impl Fetcher {
     async fn pause(&self, failures: u32, asked: Option<Duration>) -> Result<Duration, FetchError> {
         let pause = asked.unwrap_or_else(|| PAUSES.pause(failures, random::unit()));
         tokio::select! {
-            () = self.clock.sleep(pause) => Ok(pause),
+            biased;
             () = self.stop.reached(StopLevel::Drain) => Err(FetchError::Stopped),
+            () = self.clock.sleep(pause) => Ok(pause),
         }
     }
 

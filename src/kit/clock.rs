@@ -1,9 +1,10 @@
 //! The one source of time: a handle, so that tests can turn a day into a millisecond.
 
-use std::sync::Arc;
+mod manual;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
+use manual::Manual;
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type Millis = i64;
@@ -17,7 +18,7 @@ pub struct Clock {
 #[derive(Clone, Debug)]
 enum Source {
     Wall,
-    Manual(Arc<watch::Sender<Millis>>),
+    Manual(Manual),
 }
 
 impl Clock {
@@ -30,7 +31,7 @@ impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn manual(start: Millis) -> Self {
-        Self { source: Source::Manual(Arc::new(watch::Sender::new(start))) }
+        Self { source: Source::Manual(Manual::new(start)) }
     }
 
     /// Now, in milliseconds since the Unix epoch.
@@ -38,14 +39,41 @@ impl Clock {
     pub fn now(&self) -> Millis {
         match &self.source {
             Source::Wall => wall_millis(),
-            Source::Manual(time) => *time.borrow(),
+            Source::Manual(time) => time.now(),
         }
     }
 
     /// Moves a manual clock forward and wakes whoever is due; the machine's clock is not ours to move.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(time) = &self.source {
-            time.send_modify(|now| *now += millis(by));
+            time.advance(millis(by));
+        }
+    }
+
+    /// Moves a manual clock to the next moment that somebody sleeps for; `false` if nobody sleeps.
+    ///
+    /// Called whenever nothing else is left to do, it lets days pass in milliseconds and skips nothing in them.
+    pub fn skip(&self) -> bool {
+        match &self.source {
+            Source::Wall => false,
+            Source::Manual(time) => time.skip(),
+        }
+    }
+
+    /// A clock that shows the same time until it is put forward or back by [`Clock::put`]: another machine's.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        match &self.source {
+            Source::Wall => Self::wall(),
+            Source::Manual(time) => Self { source: Source::Manual(time.another()) },
+        }
+    }
+
+    /// Puts a manual clock forward, or back if `by` is negative, as a person or a time server does: nothing is awaited the
+    /// longer or the shorter for it.
+    pub fn put(&self, by: Millis) {
+        if let Source::Manual(time) = &self.source {
+            time.put(by);
         }
     }
 
@@ -54,11 +82,7 @@ impl Clock {
     pub async fn sleep_until(&self, deadline: Millis) {
         match &self.source {
             Source::Wall => sleep_by(wall_millis, deadline).await,
-            Source::Manual(time) => {
-                let mut seen = time.subscribe();
-                // Fails only when the sender is gone, and we hold one.
-                drop(seen.wait_for(|now| *now >= deadline).await);
-            }
+            Source::Manual(time) => time.sleep_until(deadline).await,
         }
     }
 

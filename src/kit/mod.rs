@@ -23,3 +23,4 @@ pub mod random;
 pub mod redact;
 pub mod stop;
 pub mod thread;
+pub mod watch;

@@ -14,7 +14,7 @@ pub enum PoolError {
     Panicked,
 }
 
-/// Where jobs run. Tests use [`Pool::inline`], which runs them on the spot.
+/// Where jobs run. A simulation uses [`Pool::in_step`], where nothing runs beside the caller.
 #[derive(Clone)]
 pub struct Pool {
     threads: Option<Arc<rayon::ThreadPool>>,
@@ -43,9 +43,9 @@ impl Pool {
         Ok(Self { threads: Some(Arc::new(pool)) })
     }
 
-    /// Runs each job at once on the caller's thread.
+    /// Runs each job on a thread of its own, because it may block, and goes on when it has ended.
     #[must_use]
-    pub fn inline() -> Self {
+    pub fn in_step() -> Self {
         Self { threads: None }
     }
 
@@ -73,7 +73,7 @@ impl Pool {
     pub fn start(&self, job: impl FnOnce() + Send + 'static) {
         match &self.threads {
             Some(pool) => pool.spawn(job),
-            None => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job))),
+            None => in_step(job),
         }
     }
 
@@ -95,6 +95,14 @@ impl Pool {
     }
 }
 
+/// A panic costs the job alone, and what it holds.
+fn in_step(job: impl FnOnce() + Send) {
+    let ended = std::thread::scope(|scope| scope.spawn(job).join());
+    if ended.is_err() {
+        tracing::error!("a job panicked");
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "only called inside an own pool")]
 fn parallel<I: Send, T: Send>(items: Vec<I>, job: impl Fn(I) -> T + Send + Sync) -> Vec<T> {
     items.into_par_iter().map(job).collect()
@@ -107,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_frees_its_lease() {
-        for pool in [Pool::new("test", 1).expect("threads"), Pool::inline()] {
+        for pool in [Pool::new("test", 1).expect("threads"), Pool::in_step()] {
             let budget = Budget::new(1);
             let lease = budget.lease(1).await.expect("open");
             let lost: Result<(), _> = pool
@@ -124,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_map_costs_its_own_item() {
-        for pool in [Pool::new("test", 2).expect("threads"), Pool::inline()] {
+        for pool in [Pool::new("test", 2).expect("threads"), Pool::in_step()] {
             let halves = pool.map(vec![2, 3, 4], |n| if n % 2 == 0 { n / 2 } else { panic!("expected by this test") });
             assert_eq!(halves, [Ok(1), Err(PoolError::Panicked), Ok(2)]);
         }

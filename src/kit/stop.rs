@@ -1,6 +1,6 @@
 //! Stop is no message: it is a value that everybody watches.
 
-use tokio::sync::watch;
+use super::watch;
 
 /// How strongly the program is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

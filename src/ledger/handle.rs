@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
@@ -19,6 +19,7 @@ use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::clock::Stopwatch;
 use crate::kit::hash::Short;
+use crate::kit::watch;
 
 type Result<T> = std::result::Result<T, LedgerError>;
 

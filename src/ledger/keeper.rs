@@ -9,7 +9,7 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub use super::handle::Ledger;
 use super::records::Standing;
@@ -17,7 +17,7 @@ use super::store::Store;
 use super::{LedgerError, handle};
 use crate::kit::clock::Stopwatch;
 use crate::kit::exit_guard::ExitGuard;
-use crate::kit::{crash, thread};
+use crate::kit::{crash, thread, watch};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
@@ -62,11 +62,24 @@ pub(super) struct Command {
 /// # Errors
 /// The operating system's, if it refuses a thread.
 pub fn start(store: Box<dyn Store>, guard: ExitGuard) -> io::Result<(Ledger, JoinHandle<()>)> {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    let (publisher, standing) = watch::channel(store.standing());
-    let keeper = Keeper { store, queue, publisher };
+    let (ledger, keeper) = Keeper::of(store);
     let thread = thread::spawn("keeper", guard, move |guard| keeper.serve(guard))?;
-    Ok((handle::new(sender, standing), thread))
+    Ok((ledger, thread))
+}
+
+/// A keeper without a thread: its callers' own thread runs the future beside them. For simulations, where nothing happens
+/// at the same time.
+pub fn in_step(store: Box<dyn Store>, mut guard: ExitGuard) -> (Ledger, impl Future<Output = ()>) {
+    let (ledger, mut keeper) = Keeper::of(store);
+    let serving = async move {
+        while let Some(first) = keeper.queue.recv().await {
+            if let Err(error) = keeper.transaction(first) {
+                return guard.failed(error.to_string());
+            }
+        }
+        keeper.close(&mut guard);
+    };
+    (ledger, serving)
 }
 
 struct Keeper {
@@ -76,6 +89,12 @@ struct Keeper {
 }
 
 impl Keeper {
+    fn of(store: Box<dyn Store>) -> (Ledger, Self) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let (publisher, standing) = watch::channel(store.standing());
+        (handle::new(sender, standing), Self { store, queue, publisher })
+    }
+
     fn serve(mut self, guard: &mut ExitGuard) {
         while let Some(first) = self.queue.blocking_recv() {
             if let Err(error) = self.transaction(first) {
@@ -83,6 +102,10 @@ impl Keeper {
                 return;
             }
         }
+        self.close(guard);
+    }
+
+    fn close(&mut self, guard: &mut ExitGuard) {
         match self.store.close() {
             Ok(()) => guard.drained(),
             Err(error) => guard.failed(error.to_string()),

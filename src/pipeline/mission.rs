@@ -12,6 +12,8 @@ use crate::kit::clock::Clock;
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
 use crate::ledger::records::Standing;
+use crate::ledger::store::Store;
+use crate::provider::SharedProvider;
 use crate::provider::failure::Failure;
 use crate::settings::Settings;
 
@@ -61,6 +63,20 @@ pub struct Mission {
     pub clock: Clock,
     /// Where progress is published.
     pub tally: watch::Sender<Tally>,
+}
+
+/// What a mission stands on beside its settings.
+pub enum Ground {
+    /// The service at its base URL, the ledger in its workspace, threads for whatever may take time.
+    Real,
+    /// A simulation's: this service, this ledger, and nothing that happens at the same time as anything else, so that the
+    /// same seed is the same day.
+    Simulated {
+        /// The service.
+        provider: SharedProvider,
+        /// The ledger.
+        store: Box<dyn Store>,
+    },
 }
 
 /// Progress for the screen: newest value wins.

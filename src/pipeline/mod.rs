@@ -12,4 +12,4 @@ mod runner;
 mod terminus;
 mod world;
 
-pub use runner::run;
+pub use runner::{run, work};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
+use tokio::sync::mpsc;
 
 use super::mission::{Fault, Mission, Mode};
 use super::terminus::{BatchTerminus, ShardTerminus, SpoolSeams};
@@ -11,6 +12,7 @@ use super::world::World;
 use crate::clean::cleaner::{Cleaner, CleanerSeams};
 use crate::clean::close::Sweeper;
 use crate::clean::polish::UnicodeForm;
+use crate::corpus::Walked;
 use crate::encode::encoder::{Encoder, EncoderOptions};
 use crate::encode::pack::Limits;
 use crate::extract::extractor::{Extractor, ExtractorSeams, Next};
@@ -18,6 +20,7 @@ use crate::extract::fetch::Fetcher;
 use crate::extract::write::ResultWriters;
 use crate::kit::clock::millis;
 use crate::kit::edge::{EdgeMeter, hand_over, recipient};
+use crate::kit::pool::PoolError;
 use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
 use crate::poll::options::{Looks, PollerOptions, PollerSeams};
 use crate::poll::pace::Pace;
@@ -39,18 +42,18 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             let end = if *once { FeedEnd::Opened } else { FeedEnd::Settled };
             let poller = back_half(mission, world, looks)?;
             let uploader = uploader(mission, world, (recipient(&poller), recipient(&poller)));
-            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), end)?;
+            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), end).await?;
             Ok(6)
         }
         Mode::Upload => {
             let terminus = start(BatchTerminus::new(world.guard("terminus")));
             let uploader = uploader(mission, world, (recipient(&terminus), recipient(&terminus)));
-            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), FeedEnd::Opened)?;
+            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), FeedEnd::Opened).await?;
             Ok(4)
         }
         Mode::SpoolOnly(_) => {
             let terminus = start(spool_terminus(world)?);
-            front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned)?;
+            front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned).await?;
             Ok(3)
         }
         Mode::Download { wait } => {
@@ -70,7 +73,7 @@ fn start<A: actix::Actor<Context = actix::Context<A>>>(actor: A) -> Addr<A> {
     actor.start()
 }
 
-fn front_half(
+async fn front_half(
     mission: &Mission,
     world: &World,
     next: (Recipient<ShardSealed>, Recipient<NoMoreShards>),
@@ -100,7 +103,7 @@ fn front_half(
         world.faults.clone(),
         world.guard("encoder"),
     ));
-    let walk = world.corpus.walk(world.guard("walk")).map_err(Fault::Disk)?;
+    let walk = walk(world).await?;
     let options = ScannerOptions { corpus: world.corpus_id, end, limit: settings.run.limit.unwrap_or(0) };
     start(Scanner::new(
         options,
@@ -114,6 +117,22 @@ fn front_half(
         world.guard("scanner"),
     ));
     Ok(())
+}
+
+/// The listing of the corpus, by a thread of its own; where nothing may happen beside anything else, all of it at once.
+async fn walk(world: &World) -> Result<mpsc::Receiver<Walked>, Fault> {
+    let mut walk = world.corpus.walk(world.guard("walk")).map_err(Fault::Disk)?;
+    if !world.in_step {
+        return Ok(walk);
+    }
+    let whole = move || std::iter::from_fn(|| walk.blocking_recv()).collect::<Vec<_>>();
+    let died = |cause: PoolError| Fault::Died { who: "walk", why: cause.to_string() };
+    let whole = world.work.run(whole).await.map_err(died)?;
+    let (sender, listed) = mpsc::channel(whole.len().max(1));
+    for walked in whole {
+        sender.send(walked).await.map_err(|_| died(PoolError::Panicked))?;
+    }
+    Ok(listed)
 }
 
 fn uploader(

@@ -1,12 +1,13 @@
 //! The runner: raises the actors, listens to their ends, publishes progress, and comes back with the closing balance.
 
 use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::faulted;
-use super::mission::{Fault, Mission, Mode, Outcome, Tally};
+use super::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
 use super::raise::raise;
 use super::world::World;
 use crate::kit::clock::io_pause;
@@ -28,7 +29,7 @@ const ACTORS: [&str; 8] =
 #[must_use]
 pub fn run(mission: Mission) -> Outcome {
     let system = actix::System::new();
-    let (outcome, keeper) = system.block_on(work(&mission));
+    let (outcome, keeper) = system.block_on(work(&mission, Ground::Real));
     // Dropping the system drops what is left of the actors, and with them the last handles of the ledger.
     drop(system);
     if let Some(keeper) = keeper
@@ -40,9 +41,10 @@ pub fn run(mission: Mission) -> Outcome {
     outcome
 }
 
-async fn work(mission: &Mission) -> (Outcome, Option<super::world::KeeperThread>) {
+/// The same within an actix system that runs already, on other ground. The thread of the ledger's keeper ends with the system.
+pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHandle<()>>) {
     let (notices, mut heard) = mpsc::channel(NOTICES);
-    let (world, keeper) = match World::build(mission, notices).await {
+    let (world, keeper) = match World::build(mission, ground, notices).await {
         Ok(built) => built,
         Err(fault) => return (unbegun(fault), None),
     };
@@ -67,7 +69,7 @@ async fn work(mission: &Mission) -> (Outcome, Option<super::world::KeeperThread>
         fault,
         waits: waits(&world),
     };
-    (outcome, Some(keeper))
+    (outcome, keeper)
 }
 
 fn unbegun(fault: Fault) -> Outcome {
@@ -96,8 +98,9 @@ async fn sweep(mission: &Mission, world: &World) -> Result<(), Fault> {
     let provider = Arc::clone(&world.provider);
     let eyes = Eyes { provider, ledger: world.ledger.clone(), news: world.news.clone() };
     tokio::select! {
-        swept = eyes.sweep() => swept.map_err(Fault::Ledger),
+        biased;
         () = world.stop.reached(StopLevel::Drain) => Ok(()),
+        swept = eyes.sweep() => swept.map_err(Fault::Ledger),
     }
 }
 
@@ -113,6 +116,7 @@ async fn listen(
     let mut grace = Duration::MAX;
     while left > 0 {
         tokio::select! {
+            biased;
             Some(notice) = heard.recv() => {
                 left -= usize::from(ACTORS.contains(&notice.who));
                 if notice.exit != Exit::Drained && fault.is_none() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::edges::Meters;
-use super::mission::{Fault, Mission, Mode};
+use super::mission::{Fault, Ground, Mission, Mode};
 use crate::corpus::Corpus;
 use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::domain::ids::{CorpusId, RecipeId, RunId};
@@ -63,9 +63,11 @@ pub(super) struct World {
     pub(super) framer: Framer,
     pub(super) mark: Mark,
     pub(super) makings: Makings,
+    /// Nothing happens beside anything else.
+    pub(super) in_step: bool,
 }
 
-/// The keeper's thread, to be waited for at the very end.
+/// The keeper's thread, to be waited for at the very end; a simulation has none.
 pub(super) type KeeperThread = std::thread::JoinHandle<()>;
 
 impl World {
@@ -76,24 +78,24 @@ impl World {
     /// Opens and starts everything but the actors.
     pub(super) async fn build(
         mission: &Mission,
+        ground: Ground,
         notices: mpsc::Sender<ExitNotice>,
-    ) -> Result<(Self, KeeperThread), Fault> {
+    ) -> Result<(Self, Option<KeeperThread>), Fault> {
         let died = |why: String| Fault::Died { who: "start", why };
-        let (ledger, keeper) = open_ledger(mission, &notices)?;
+        private_folder(&mission.layout.batch).map_err(Fault::Disk)?;
+        let in_step = matches!(ground, Ground::Simulated { .. });
+        let Footing { provider, ledger, keeper } = Footing::on(ground, mission, &notices)?;
         sweep_working_folders(mission).map_err(Fault::Disk)?;
         let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
         let begun = begin(mission, &ledger).await?;
         // Custom ids are made from what the ledger keeps, not from how the folder was named this time.
         let framer = Framer::new(&mission.recipe, &begun.given).map_err(|cause| died(cause.to_string()))?;
-        let corpus: Arc<dyn Corpus> =
-            Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, &framer, mark.clone())));
-        let provider: SharedProvider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);
+        let options = corpus_options(mission, &framer, mark.clone());
+        let corpus: Arc<dyn Corpus> = Arc::new(LocalCorpus::new(mission.image_root.clone(), options));
         let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
-        let work = Pool::new("work", 0).map_err(Fault::Disk)?;
-        let body_pool = Pool::new("bodies", bodies).map_err(Fault::Disk)?;
+        let (work, body_pool) = pools(in_step, bodies).map_err(Fault::Disk)?;
         let spool = spool(mission, &notices).map_err(Fault::Disk)?;
-        let body_places = Budget::new(mission.settings.shard.max_bodies);
-        let news = News::default();
+        let (body_places, news) = (Budget::new(mission.settings.shard.max_bodies), News::default());
         let makings = Makings::new(mission.settings.encode.hash_images, bodies);
         let options =
             BodyOptions { makings: makings.clone(), spool: spool.clone().filter(|_| mission.settings.shard.spool) };
@@ -128,6 +130,7 @@ impl World {
             framer,
             mark,
             makings,
+            in_step,
         };
         Ok((world, keeper))
     }
@@ -139,17 +142,55 @@ impl World {
     }
 }
 
-fn open_ledger(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<(Ledger, KeeperThread), Fault> {
+/// The service and the ledger that a mission stands on.
+struct Footing {
+    provider: SharedProvider,
+    ledger: Ledger,
+    keeper: Option<KeeperThread>,
+}
+
+impl Footing {
+    fn on(ground: Ground, mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<Self, Fault> {
+        let guard = ExitGuard::new("keeper", notices.clone());
+        match ground {
+            Ground::Real => {
+                let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed(mission));
+                let (ledger, keeper) =
+                    keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
+                let provider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);
+                Ok(Self { provider, ledger, keeper: Some(keeper) })
+            }
+            Ground::Simulated { provider, store } => {
+                let (ledger, serving) = keeper::in_step(store, guard);
+                beside(serving);
+                Ok(Self { provider, ledger, keeper: None })
+            }
+        }
+    }
+}
+
+/// For parsing, judging, writing, a thread per core; and a thread for each of so many bodies.
+fn pools(in_step: bool, bodies: usize) -> io::Result<(Pool, Pool)> {
+    if in_step {
+        return Ok((Pool::in_step(), Pool::in_step()));
+    }
+    Ok((Pool::new("work", 0)?, Pool::new("bodies", bodies)?))
+}
+
+/// What the settings allow an image and a model.
+pub(super) fn allowed(mission: &Mission) -> Allowed {
     let retry = &mission.settings.retry;
-    let allowed = Allowed {
+    Allowed {
         attempts: retry.max_attempts,
         returns: retry.max_returns,
         enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
-    };
-    private_folder(&mission.layout.batch).map_err(Fault::Disk)?;
-    let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed).map_err(Fault::Ledger)?;
-    let guard = ExitGuard::new("keeper", notices.clone());
-    keeper::start(Box::new(store), guard).map_err(Fault::Disk)
+    }
+}
+
+/// A simulation's keeper lives beside the actors, on their thread, and ends with their system.
+#[expect(clippy::disallowed_methods, reason = "it belongs to no actor, and ends with the system")]
+fn beside(serving: impl Future<Output = ()> + 'static) {
+    let _ends_with_the_system = actix::spawn(serving);
 }
 
 /// Removes what a dead process was writing; the workspace's lock says that no living one is.

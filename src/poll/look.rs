@@ -4,7 +4,7 @@
 //! that the ledger lacks is recorded, waited for and read. Preventing such a batch may rest on an assumption about the
 //! server; finding it may not.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::status;
 use crate::domain::batch::OpenBatch;
@@ -33,7 +33,7 @@ pub(super) enum LookError {
 }
 
 /// Batches that are waited for, each with its input file.
-pub(super) type Asked = HashMap<BatchId, FileId>;
+pub(super) type Asked = BTreeMap<BatchId, FileId>;
 
 /// What the provider tells of a batch.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub(super) enum Told {
 #[derive(Debug, Default)]
 pub(super) struct Round {
     /// Each batch that was asked for.
-    pub(super) told: HashMap<BatchId, Told>,
+    pub(super) told: BTreeMap<BatchId, Told>,
     /// Batches of ours that the ledger lacked until now.
     pub(super) found: Vec<OpenBatch>,
     /// Whether the provider showed any batch of this ledger: the key is one that may see them.

@@ -1,6 +1,6 @@
 //! The Poller: the actor that waits. It looks at all open batches together: one list request serves a hundred of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
@@ -70,7 +70,7 @@ struct Work {
     meter: EdgeMeter,
     watched: BTreeMap<BatchNo, Watched>,
     /// Read from the ledger at start; a message about one of them says nothing new.
-    backlog: HashSet<BatchNo>,
+    backlog: BTreeSet<BatchNo>,
     upstream_over: bool,
     failures: u32,
     failing_since: Option<Millis>,
@@ -110,7 +110,7 @@ impl Poller {
             over,
             meter,
             watched: BTreeMap::new(),
-            backlog: HashSet::new(),
+            backlog: BTreeSet::new(),
             upstream_over: false,
             failures: 0,
             failing_since: None,
@@ -174,6 +174,8 @@ impl Work {
             let due = self.next_look();
             let (clock, stop) = (self.clock.clone(), self.stop.clone());
             tokio::select! {
+                biased;
+                () = stop.reached(StopLevel::Drain) => return self.drain().await,
                 input = self.intake.recv() => match input {
                     Some(Input::Opened(batch, _)) if self.backlog.contains(&batch.no) => {}
                     Some(Input::Opened(batch, slot)) => {
@@ -192,7 +194,6 @@ impl Work {
                     }
                     looked => looked?,
                 },
-                () = stop.reached(StopLevel::Drain) => return self.drain().await,
             }
         }
         Ok(())

@@ -112,8 +112,9 @@ impl Enrolling {
     async fn run(mut self) -> Result<(), AnyFault> {
         loop {
             let walked = tokio::select! {
-                walked = self.walk.recv() => walked,
+                biased;
                 () = self.stop.reached(StopLevel::Drain) => return Ok(()),
+                walked = self.walk.recv() => walked,
             };
             match walked {
                 Some(Walked::Page(page, passed)) => {
@@ -148,8 +149,9 @@ impl Feeding {
                     break;
                 }
                 tokio::select! {
-                    changed = standing.changed() => changed.map_err(|_| "the ledger is closed")?,
+                    biased;
                     () = self.stop.reached(StopLevel::Drain) => break,
+                    changed = standing.changed() => changed.map_err(|_| "the ledger is closed")?,
                 }
                 continue;
             }

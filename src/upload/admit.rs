@@ -3,13 +3,12 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::sync::watch;
-
 use super::send::{SendError, Sender, Sent};
 use crate::domain::batch::Admission;
 use crate::domain::shard::ShardFacts;
 use crate::kit::crash;
 use crate::kit::stop::StopLevel;
+use crate::kit::watch;
 use crate::ledger::records::Standing;
 
 impl Sender {
@@ -48,9 +47,10 @@ impl Sender {
     /// Waits until a batch has left the queue since `left` of them had.
     async fn a_batch_leaves(&self, standing: &mut watch::Receiver<Standing>, left: u64) -> Result<(), SendError> {
         tokio::select! {
+            biased;
+            () = self.stop.reached(StopLevel::Drain) => Err(SendError::Stopped),
             // An error means that the ledger is closed, which the next question to it will say.
             _ = standing.wait_for(|now| now.queue_left > left) => Ok(()),
-            () = self.stop.reached(StopLevel::Drain) => Err(SendError::Stopped),
         }
     }
 

@@ -290,8 +290,9 @@ impl Sender {
         };
         // Doubt may take long; the ledger keeps it for the next start.
         let resolved = tokio::select! {
-            resolved = doubt.resolve(intent) => resolved?,
+            biased;
             () = self.stop.reached(StopLevel::Drain) => return Err(SendError::Stopped),
+            resolved = doubt.resolve(intent) => resolved?,
         };
         match resolved {
             Resolved::Adopted(batch, strays) => {
@@ -373,8 +374,9 @@ impl Sender {
 
     pub(super) async fn pause_until(&self, deadline: Millis) -> Result<(), SendError> {
         tokio::select! {
-            () = self.clock.sleep_until(deadline) => Ok(()),
+            biased;
             () = self.stop.reached(StopLevel::Drain) => Err(SendError::Stopped),
+            () = self.clock.sleep_until(deadline) => Ok(()),
         }
     }
 

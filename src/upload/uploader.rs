@@ -9,7 +9,7 @@ use actix::{ResponseActFuture, fut::wrap_future};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::send::{SendError, Sender, Sent};
 use crate::domain::ids::ShardId;
@@ -20,6 +20,7 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::news::News;
 use crate::kit::stop::{Stop, StopLevel, StopSwitch};
+use crate::kit::watch;
 use crate::ledger::records::Standing;
 use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
 
@@ -160,6 +161,9 @@ impl Work {
             let room = self.journeys.len() < PLACES && self.backlog.is_empty() && !self.upstream_over;
             let (stop, draining) = (self.seams.stop.clone(), self.seams.stop.is_stopping());
             tokio::select! {
+                biased;
+                () = stop.reached(StopLevel::Now) => return Ok(()),
+                () = stop.reached(StopLevel::Drain), if !draining => {}
                 Some((shard, ended)) = self.journeys.next(), if !self.journeys.is_empty() => {
                     self.in_hand.remove(&shard);
                     self.arrived(ended, &opened).await?;
@@ -173,8 +177,6 @@ impl Work {
                     changed.map_err(|_| "the ledger is closed")?;
                     returned = self.look_for_returned(&mut standing, returned).await?;
                 }
-                () = stop.reached(StopLevel::Drain), if !draining => {}
-                () = stop.reached(StopLevel::Now) => return Ok(()),
             }
         }
         Ok(())
@@ -275,8 +277,9 @@ async fn slot(seams: &UploaderSeams, full: &Cell<bool>) -> Result<Lease, Closed>
         return Err(Closed);
     }
     tokio::select! {
-        slot = seams.slots.lease(1) => slot,
+        biased;
         () = seams.stop.reached(StopLevel::Drain) => Err(Closed),
+        slot = seams.slots.lease(1) => slot,
     }
 }
 

@@ -11,9 +11,7 @@ use crate::ledger::store::Frame as _;
 
 /// A keeper without a thread: a test drives it transaction by transaction.
 fn by_hand(store: SqliteStore) -> (Ledger, Keeper) {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    let (publisher, standing) = watch::channel(store.standing());
-    (handle::new(sender, standing), Keeper { store: Box::new(store), queue, publisher })
+    Keeper::of(Box::new(store))
 }
 
 /// Runs one transaction over what waits; the callers were polled before, so all of it lies in the queue.
@@ -45,7 +43,7 @@ async fn who_waits_together_is_committed_together() {
     );
     assert_eq!((first.map(|told| told.owed), second.map(|told| told.owed), end), (Ok(1), Ok(1), Ok(())));
     assert_eq!(fed.map(|page| page.images.len()), Ok(2));
-    assert!(standing.has_changed().expect("a keeper"));
+    assert!(standing.has_changed());
     assert_eq!(standing.borrow_and_update().owed, 2);
     assert!(ledger.waited_micros() > 0);
 }

@@ -6,7 +6,7 @@
 //! state folder is replayed and open batches go on; answered lines are not asked again.
 //!
 //! ```text
-//!  HTTP ─► routes ─► books ─► core      what would change, without I/O and clock
+//!  HTTP ─► routes ─► desk ─► books ─► core      what would change, without I/O and clock
 //!             ▲ faults  │ └─► journal, bill, folder
 //!             ▲ habits  ▼
 //!                    runner ─► answer ─► engine      one line a worker
@@ -16,6 +16,8 @@ mod answer;
 mod bill;
 mod books;
 mod core;
+mod desk;
+pub mod direct;
 mod disguise;
 pub mod engine;
 mod faults;

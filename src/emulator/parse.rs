@@ -133,6 +133,11 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
+    /// A full page after `after`, newest first.
+    pub(crate) fn after_id(after: Option<&str>) -> Self {
+        Self { after: after.map(str::to_owned), limit: Some("100".to_owned()), order: None, purpose: None }
+    }
+
     /// The page length, 1 to `most`, `default` if none is asked.
     pub(crate) fn limit(&self, default: usize, most: usize) -> Result<usize, Refusal> {
         let Some(text) = &self.limit else { return Ok(default) };

@@ -114,10 +114,22 @@ impl Shared {
         None
     }
 
-    fn perform(&self, runtime: &Runtime, job: Job) {
+    /// Does every job that there is now, on the caller's thread and without think time.
+    pub(crate) fn perform_all(&self) {
+        loop {
+            let (mut books, now) = self.books();
+            drop(books.settle(now));
+            let Some(job) = books.next_job() else { return };
+            drop(books);
+            self.perform(job, || true);
+        }
+    }
+
+    /// Does a job; `think` spends the think time of a line, and says false if there is none left.
+    fn perform(&self, job: Job, think: impl FnOnce() -> bool) {
         let done = match job {
             Job::Read { batch, file, endpoint } => self.read(&batch, &file, &endpoint),
-            Job::Ask { batch, file, line, span } => self.ask(runtime, &batch, &file, line, span),
+            Job::Ask { batch, file, line, span } => self.ask(think, &batch, &file, line, span),
             Job::Rest { batch, file, index, answered, expired } => {
                 self.rest(&batch, &file, index.as_deref(), &answered, expired)
             }
@@ -149,12 +161,19 @@ impl Shared {
         Ok(())
     }
 
-    fn ask(&self, runtime: &Runtime, batch: &str, file: &str, line: u32, span: (u64, u64)) -> io::Result<()> {
+    fn ask(
+        &self,
+        think: impl FnOnce() -> bool,
+        batch: &str,
+        file: &str,
+        line: u32,
+        span: (u64, u64),
+    ) -> io::Result<()> {
         let bytes = self.folder.line(file, span)?;
         let question = question(&bytes).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, format!("line {} of {file} has changed", line + 1))
         })?;
-        if !self.think(runtime) {
+        if !think() {
             return Ok(());
         }
         let forced = self.faults.of_line(&question.custom_id);
@@ -221,7 +240,7 @@ pub(crate) fn hire(
             let guard = ExitGuard::new("emulator worker", notices.clone());
             thread::spawn(&format!("emulator-{number}"), guard, move |guard| {
                 while let Some(job) = shared.take() {
-                    shared.perform(&runtime, job);
+                    shared.perform(job, || shared.think(&runtime));
                 }
                 guard.drained();
             })

@@ -28,7 +28,7 @@ use super::validate::Limits;
 use crate::kit::clock::Clock;
 use crate::kit::exit_guard::{ExitGuard, ExitNotice, NOTICES};
 use crate::kit::pool::Pool;
-use crate::kit::stop::{StopLevel, StopSwitch, stop_switch};
+use crate::kit::stop::{Stop, StopLevel, StopSwitch, stop_switch};
 use crate::kit::{random, thread};
 
 /// Threads that speak HTTP; the work is done elsewhere.
@@ -190,14 +190,27 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
     let addr = listener.local_addr()?;
     let books = open_books(&options, limits.enqueued_tokens)?;
     let (stop, watcher) = stop_switch();
-    let (notices, kept) = match options.notices {
-        Some(notices) => (notices, None),
+    let (notices, kept) = match &options.notices {
+        Some(notices) => (notices.clone(), None),
         None => {
             let (sender, receiver) = mpsc::channel(NOTICES);
             (sender, Some(receiver))
         }
     };
-    let fittings = Fittings {
+    let workers = options.workers;
+    let pool = Pool::new("emulator-chat", workers.max(1))?;
+    let shared = Arc::new(Shared::new(books, fittings(options, limits, watcher, pool)));
+    let http = speak(listener, Arc::clone(&shared), keep_alive, &notices)?;
+    // Whatever fails from here on: its drop stops what runs.
+    let mut server = Server { addr, stop, http: Some(http), workers: Vec::new(), shared, _notices: kept };
+    server.workers = hire(&server.shared, workers, &notices)?;
+    tracing::info!(%addr, engine = server.shared.engine.model(), "the emulator listens");
+    Ok(server)
+}
+
+/// What a server is fitted out with beside its books.
+pub(super) fn fittings(options: ServerOptions, limits: Limits, stop: Stop, pool: Pool) -> Fittings {
+    Fittings {
         clock: options.clock,
         engine: options.engine,
         faults: Faults::new(options.scenario),
@@ -205,20 +218,13 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
         line_delay: options.pace.line_delay,
         upload_bytes_per_second: options.upload_bytes_per_second,
         require_key: options.require_key,
-        stop: watcher,
-        pool: Pool::new("emulator-chat", options.workers.max(1))?,
-    };
-    let shared = Arc::new(Shared::new(books, fittings));
-    let http = speak(listener, Arc::clone(&shared), keep_alive, &notices)?;
-    let workers = Vec::new();
-    // Whatever fails from here on: its drop stops what runs.
-    let mut server = Server { addr, stop, http: Some(http), workers, shared, _notices: kept };
-    server.workers = hire(&server.shared, options.workers, &notices)?;
-    tracing::info!(%addr, engine = server.shared.engine.model(), "the emulator listens");
-    Ok(server)
+        stop,
+        pool,
+    }
 }
 
-fn open_books(options: &ServerOptions, enqueued_tokens: Option<u64>) -> io::Result<Books> {
+/// The books as the state folder of `options` has them.
+pub(super) fn open_books(options: &ServerOptions, enqueued_tokens: Option<u64>) -> io::Result<Books> {
     let folder = Arc::new(Folder::open(&options.state)?);
     let pace = &options.pace;
     let mut service = Service::new(Rules {

@@ -12,17 +12,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{json, through};
-use crate::emulator::bill::Entry;
-use crate::emulator::core::Request;
-use crate::emulator::disguise;
+use super::{answer, through};
+use crate::emulator::desk::files::{self, Content, disk, part_of};
 use crate::emulator::multipart::{Multipart, Piece};
-use crate::emulator::parse::{ListQuery, byte_range, life};
-use crate::emulator::record::{Event, FileRecord};
+use crate::emulator::parse::{ListQuery, life};
 use crate::emulator::refusal::Refusal;
 use crate::emulator::runner::Shared;
 use crate::emulator::scenario::{Act, Door, DoorRule};
-use crate::emulator::wire::{DeletedFile, FileObject, ListObject};
 use crate::kit::atomic_file::Draft;
 use crate::kit::clock::{Stopwatch, io_pause};
 
@@ -167,128 +163,58 @@ impl Form {
 
 fn add(shared: &Shared, form: Form) -> Result<HttpResponse, Refusal> {
     let (filename, lives) = form.check()?;
-    let (mut books, now) = shared.books();
-    books.still_open()?;
-    let request = Request::AddFile { filename, bytes: form.bytes, lives };
-    // The name is given before the fact is written: a file that nobody knows of is removed at the next start.
-    let events = books.service.decide(now, request)?;
-    let Some(Event::FileAdded { file }) = events.first().cloned() else { return Err(Refusal::server_error()) };
-    shared.folder.keep(form.draft, &file.id).map_err(|cause| disk(&cause))?;
-    books.record(&events)?;
-    books.bill(now, &Entry::Upload { file: &file.id, name: &file.filename, bytes: file.bytes })?;
+    let mut added = answer(files::add(shared, form.draft, form.bytes, filename, lives)?);
     let status = shared.faults.habits().upload_status.and_then(|status| StatusCode::from_u16(status).ok());
-    let mut answer = show(shared, &file);
-    *answer.status_mut() = status.unwrap_or(StatusCode::OK);
-    Ok(answer)
-}
-
-/// A file object, as the scenario shows it if it does.
-fn show(shared: &Shared, file: &FileRecord) -> HttpResponse {
-    if shared.faults.has_habits() {
-        return json(&disguise::file(file, shared.faults.habits()));
-    }
-    json(&FileObject::from(file))
-}
-
-fn disk(cause: &io::Error) -> Refusal {
-    tracing::error!(%cause, "the emulator cannot write its state folder");
-    Refusal::server_error()
+    *added.status_mut() = status.unwrap_or(StatusCode::OK);
+    Ok(added)
 }
 
 pub(crate) async fn list(request: HttpRequest, shared: Data<Shared>, query: Query<ListQuery>) -> HttpResponse {
-    through(&shared, &request, Door::ListFiles, async |_| {
-        let habits = shared.faults.habits();
-        if habits.no_file_list {
-            return Err(Refusal::new(405, "Method Not Allowed"));
-        }
-        let (mut books, now) = shared.books();
-        books.settle(now)?;
-        let limit = query.limit(10_000, 10_000)?;
-        let after = query.after().filter(|_| !habits.lists_repeat);
-        let mut page = books.service.files(query.purpose.as_deref(), after, limit, query.newest_first()?)?;
-        page.has_more |= habits.lists_repeat;
-        let list = ListObject::<FileObject<'_>>::new(&page, |file: &FileRecord| &file.id);
-        if !shared.faults.has_habits() {
-            return Ok(json(&list));
-        }
-        let mut list = serde_json::to_value(list).unwrap_or_default();
-        list["data"] = page.records.iter().map(|file| disguise::file(file, habits)).collect();
-        Ok(json(&list))
-    })
-    .await
+    through(&shared, &request, Door::ListFiles, async |_| files::list(&shared, &query).map(answer)).await
 }
 
 pub(crate) async fn get(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> HttpResponse {
     through(&shared, &request, Door::GetFile, async |rule| {
-        let (mut books, now) = shared.books();
-        books.settle(now)?;
-        let early = shared.faults.habits().early_results;
-        let mut file = books.readable(&id, early).ok_or_else(|| Refusal::no_such_file(&id))?;
-        file.bytes = rule.map_or(file.bytes, |rule| part_of(file.bytes, rule.keep));
-        Ok(show(&shared, &file))
+        files::get(&shared, &id, rule.map(|rule| rule.keep)).map(answer)
     })
     .await
 }
 
 pub(crate) async fn delete(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> HttpResponse {
-    through(&shared, &request, Door::DeleteFile, async |_| {
-        let (mut books, now) = shared.books();
-        books.settle(now)?;
-        books.commit(now, Request::RemoveFile { id: id.to_string() })?;
-        books.bill(now, &Entry::Delete { file: &id })?;
-        Ok(json(&DeletedFile::new(&id)))
-    })
-    .await
+    through(&shared, &request, Door::DeleteFile, async |_| files::delete(&shared, &id).map(answer)).await
 }
 
 pub(crate) async fn content(request: HttpRequest, shared: Data<Shared>, id: Path<String>) -> HttpResponse {
     through(&shared, &request, Door::ReadFile, async |rule| {
         let range = request.headers().get(RANGE).and_then(|value| value.to_str().ok());
-        serve(&shared, &id, range, rule.map(|rule| rule.keep))
+        files::content(&shared, &id, range).map(|part| serve(part, &shared, rule.map(|rule| rule.keep)))
     })
     .await
 }
 
-fn serve(shared: &Shared, id: &str, range: Option<&str>, keep: Option<f64>) -> Result<HttpResponse, Refusal> {
-    let (mut books, now) = shared.books();
-    books.settle(now)?;
-    let habits = shared.faults.habits();
-    let file = books.readable(id, habits.early_results).ok_or_else(|| Refusal::no_such_file(id))?;
-    let (bytes, range) = (file.bytes, range.filter(|_| !habits.chunked));
-    let asked = match range.map_or(Ok(None), |range| byte_range(range, bytes)) {
-        Ok(asked) => asked,
-        Err(()) => {
-            return Ok(HttpResponse::RangeNotSatisfiable()
+fn serve(content: Content, shared: &Shared, keep: Option<f64>) -> HttpResponse {
+    let (file, begin, end, bytes, ranged) = match content {
+        Content::Outside(bytes) => {
+            return HttpResponse::RangeNotSatisfiable()
                 .insert_header((CONTENT_RANGE, format!("bytes */{bytes}")))
-                .finish());
+                .finish();
         }
+        Content::Part { file, begin, end, bytes, ranged } => (file, begin, end, bytes, ranged),
     };
-    let (begin, end) = asked.unwrap_or((0, bytes));
-    books.bill(now, &Entry::Fetch { file: id, offset: begin })?;
-    if bytes == 0 {
-        // An empty result file has a name and nothing else.
-        return Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/octet-stream")).finish());
-    }
-    let file = shared.folder.read(id, begin).map_err(|cause| disk(&cause))?;
-    drop(books);
-    let status = if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let status = if ranged { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
     response.insert_header((CONTENT_TYPE, "application/octet-stream"));
+    let Some(file) = file else { return response.finish() };
     let sent = keep.map_or(end - begin, |keep| part_of(end - begin, keep));
     let content = chunks(file, sent, sent < end - begin);
-    if habits.chunked {
-        return Ok(response.streaming(content));
+    if shared.faults.habits().chunked {
+        return response.streaming(content);
     }
     response.insert_header((ACCEPT_RANGES, "bytes"));
-    if asked.is_some() {
+    if ranged {
         response.insert_header((CONTENT_RANGE, format!("bytes {begin}-{}/{bytes}", end.saturating_sub(1))));
     }
-    Ok(response.body(SizedStream::new(end - begin, content)))
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a fault")]
-fn part_of(length: u64, share: f64) -> u64 {
-    (length as f64 * share.clamp(0.0, 1.0)) as u64
+    response.body(SizedStream::new(end - begin, content))
 }
 
 /// The next `length` bytes of `file`; `cut` ends them with an error, which closes the connection.

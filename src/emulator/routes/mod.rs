@@ -7,11 +7,12 @@ pub(super) mod files;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, ContentType, RETRY_AFTER};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::desk::Json;
 use super::habits::ErrorForm;
 use super::refusal::Refusal;
 use super::runner::Shared;
@@ -63,6 +64,11 @@ fn refuse(refusal: &Refusal, form: ErrorForm) -> HttpResponse {
 
 fn json(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(value)
+}
+
+/// What a desk has said, as JSON.
+fn answer(json: Json) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(json)
 }
 
 /// The connection of a request, kept so that a fault can close it without an answer.

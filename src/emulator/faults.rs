@@ -1,6 +1,6 @@
 //! A scenario at work: counts the visits of each rule and says which of them strikes.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::habits::Habits;
 use super::scenario::{Act, BatchRule, Door, DoorRule, Outcome, Scenario, When};
@@ -14,6 +14,7 @@ pub(crate) struct Faults {
     batches: Vec<AtomicU32>,
     lines: Vec<AtomicU32>,
     has_habits: bool,
+    calm: AtomicBool,
 }
 
 impl Faults {
@@ -23,7 +24,12 @@ impl Faults {
         let (doors, batches, lines) =
             (zeros(scenario.door.len()), zeros(scenario.batch.len()), zeros(scenario.line.len()));
         let has_habits = scenario.habits != Habits::default();
-        Self { scenario, doors, batches, lines, has_habits }
+        Self { scenario, doors, batches, lines, has_habits, calm: AtomicBool::new(false) }
+    }
+
+    /// No rule strikes from now on; habits stay.
+    pub(crate) fn calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
     }
 
     /// What this server always does otherwise.
@@ -66,6 +72,9 @@ impl Faults {
         visits: &[AtomicU32],
         meant: impl Fn(&R) -> Option<When>,
     ) -> Option<&'a R> {
+        if self.calm.load(Ordering::Relaxed) {
+            return None;
+        }
         rules.iter().zip(visits).enumerate().find_map(|(number, (rule, visits))| {
             let when = meant(rule)?;
             let visit = visits.fetch_add(1, Ordering::Relaxed);

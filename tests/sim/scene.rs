@@ -1,0 +1,284 @@
+//! One thread's stage: a corpus that every play uses, and a folder that each play begins anew.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use batchscribe::emulator::ServerOptions;
+use batchscribe::emulator::direct::Direct;
+use batchscribe::emulator::engine::echo::Echo;
+use batchscribe::emulator::scenario::Scenario;
+use batchscribe::kit::clock::{Clock, Millis};
+use batchscribe::kit::random;
+use batchscribe::kit::stop::stop_switch;
+use batchscribe::ledger::records::Allowed;
+use batchscribe::ledger::sqlite::SqliteStore;
+use batchscribe::pipeline::mission::{Ground, Mission, Mode, Outcome, Tally};
+use batchscribe::settings::{Environment, Flag, Settings, Sources, resolve, texts};
+use tempfile::TempDir;
+
+use crate::fate::{Doom, Fate, Log};
+use crate::oracle;
+use crate::plan::{Life, Plan};
+use crate::provider::{self, Wire};
+use crate::store;
+
+/// Images of a play.
+const IMAGES: u32 = 200;
+/// Spring of 2027.
+const START: Millis = 1_800_000_000_000;
+/// Once the faults have stopped: three windows and an hour.
+const PATIENCE: Millis = (3 * 24 + 1) * 3_600_000;
+/// Lives beyond those of the plan, each ended by a fault of the provider that needs a person, who comes after a while.
+const MORE_LIVES: u64 = 40;
+const UNTIL_A_PERSON_COMES: Duration = Duration::from_secs(2 * 3600);
+
+pub(crate) struct Scene {
+    folder: TempDir,
+    settings: Settings,
+}
+
+/// What came of a play.
+pub(crate) struct Tale {
+    pub(crate) lives: u64,
+    pub(crate) kills: u64,
+    pub(crate) stops: u64,
+    pub(crate) days: f64,
+    pub(crate) batches: usize,
+    pub(crate) billed: usize,
+    pub(crate) done: usize,
+    pub(crate) failed: usize,
+    pub(crate) log: Vec<String>,
+}
+
+/// How a life ended.
+enum End {
+    Doomed(Doom),
+    Came(Box<Outcome>),
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        // Memory where there is such a disk: thousands of small files come and go.
+        let memory = Some(PathBuf::from("/dev/shm")).filter(|memory| memory.is_dir());
+        let folder = tempfile::tempdir_in(memory.unwrap_or_else(std::env::temp_dir)).expect("temp dir");
+        for n in 0..IMAGES {
+            let target = folder.path().join(format!("corpus/tray_{}/page{n:03}.png", n % 4));
+            std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
+            std::fs::write(target, png(n)).expect("image");
+        }
+        let settings = settings(&folder.path().join("play/work"));
+        Self { folder, settings }
+    }
+
+    fn play_folder(&self) -> PathBuf {
+        self.folder.path().join("play")
+    }
+
+    fn workspace(&self) -> PathBuf {
+        self.play_folder().join("work")
+    }
+
+    /// A workspace with every image, and nothing else.
+    fn set(&self) {
+        // Not there the first time.
+        drop(std::fs::remove_dir_all(self.play_folder()));
+        for tray in 0..4 {
+            let (from, to) = (
+                self.folder.path().join(format!("corpus/tray_{tray}")),
+                self.workspace().join(format!("in/tray_{tray}")),
+            );
+            std::fs::create_dir_all(&to).expect("folder");
+            for n in (tray..IMAGES).step_by(4) {
+                let name = format!("page{n:03}.png");
+                std::fs::hard_link(from.join(&name), to.join(&name)).expect("a link");
+            }
+        }
+    }
+
+    /// Plays `plan` to its end; an error says which promise was broken.
+    pub(crate) fn play(&self, plan: &Plan) -> Result<Tale, String> {
+        self.set();
+        random::seed(Some(plan.seed));
+        let log = Log::default();
+        let played = Play::new(self, plan, log.clone())?.to_the_end();
+        random::seed(None);
+        let log = log.take();
+        if std::env::var_os("SIM_LOG").is_some() {
+            log.iter().for_each(|line| eprintln!("{line}"));
+        }
+        let mut tale = played?;
+        self.judge(plan, &mut tale)?;
+        tale.log = log;
+        Ok(tale)
+    }
+
+    /// Asks the oracle.
+    fn judge(&self, plan: &Plan, tale: &mut Tale) -> Result<(), String> {
+        let bill = self.play_folder().join("bill.jsonl");
+        let found = oracle::agreement(&self.workspace(), &bill, plan.gone);
+        let failed: usize = found.failed.values().sum();
+        let mut wrong = Vec::new();
+        if found.images != IMAGES as usize || found.done + failed != found.images {
+            wrong.push(format!("{} texts and {failed} named failures of {} images", found.done, found.images));
+        }
+        if found.paid_twice + found.lost > 0 {
+            wrong.push(format!("{} paid twice, {} paid answers lost", found.paid_twice, found.lost));
+        }
+        wrong.extend(found.odd.iter().take(3).cloned());
+        if let Some(limit) = plan.enqueued_tokens {
+            let (most, _) = oracle::most_enqueued(&bill);
+            if most > limit {
+                wrong.push(format!("{most} tokens enqueued, {limit} allowed"));
+            }
+        }
+        (tale.batches, tale.billed, tale.done, tale.failed) = (found.batches, found.billed, found.done, failed);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    }
+}
+
+/// A play under way.
+struct Play<'a> {
+    scene: &'a Scene,
+    plan: &'a Plan,
+    wire: Arc<Wire>,
+    time: Clock,
+    /// The client's own, which may go wrong.
+    clock: Clock,
+    log: Log,
+}
+
+impl<'a> Play<'a> {
+    fn new(scene: &'a Scene, plan: &'a Plan, log: Log) -> Result<Self, String> {
+        let time = Clock::manual(START);
+        let mut options = ServerOptions::new(scene.play_folder().join("server"), Arc::new(Echo::new()));
+        options.bill = Some(scene.play_folder().join("bill.jsonl"));
+        options.scenario = Scenario::read(&plan.scenario).map_err(|cause| format!("no scenario: {cause}"))?;
+        options.limits.enqueued_tokens = plan.enqueued_tokens;
+        options.pace = plan.pace.clone();
+        options.clock = time.clone();
+        let service = Direct::open(options).map_err(|cause| format!("no service: {cause}"))?;
+        let wire = Wire::new(service, time.clone(), START + plan.quiet_after, plan.late, plan.seed);
+        Ok(Self { scene, plan, wire, clock: time.another(), time, log })
+    }
+
+    fn to_the_end(&self) -> Result<Tale, String> {
+        let (mut kills, mut stops) = (0, 0);
+        let planned = self.plan.lives.len() as u64;
+        for number in 0..planned + MORE_LIVES {
+            let life = usize::try_from(number).ok().and_then(|number| self.plan.lives.get(number)).copied();
+            let life = life.unwrap_or(Life { kill_at: 0, step: (0, 0), pause: 0, once: false });
+            match self.live(&life)? {
+                End::Doomed(Doom::Killed) => {
+                    kills += 1;
+                    self.time.advance(Duration::from_millis(u64::try_from(life.pause).unwrap_or(0)));
+                }
+                End::Doomed(doom) => return Err(format!("{doom:?} in life {number}")),
+                End::Came(outcome) if outcome.fault.is_some() => {
+                    stops += 1;
+                    self.log.note(self.time.now(), &format!("stopped: {:?}", outcome.fault));
+                    self.time.advance(UNTIL_A_PERSON_COMES);
+                }
+                End::Came(outcome) => {
+                    let standing = outcome.standing;
+                    if standing.owed + standing.packed == 0 && number >= planned {
+                        let days = (self.time.now() - START) as f64 / 86_400_000.0;
+                        let lives = number + 1;
+                        let (batches, billed, done, failed, log) = (0, 0, 0, 0, Vec::new());
+                        return Ok(Tale { lives, kills, stops, days, batches, billed, done, failed, log });
+                    }
+                    self.time.advance(Duration::from_millis(u64::try_from(life.pause).unwrap_or(0)));
+                }
+            }
+        }
+        Err(format!("{stops} stops, and no end"))
+    }
+
+    /// One process, from its start to its end.
+    fn live(&self, life: &Life) -> Result<End, String> {
+        let until = self.time.now().max(START + self.plan.quiet_after) + PATIENCE;
+        let fate = Fate::new(life.kill_at, life.step, self.clock.clone(), until, self.log.clone());
+        self.log.note(self.time.now(), &format!("a life: {life:?}"));
+        let mission = self.mission(life);
+        let path = mission.layout.ledger();
+        std::fs::create_dir_all(&mission.layout.batch).map_err(|cause| cause.to_string())?;
+        let retry = &mission.settings.retry;
+        let allowed = Allowed {
+            attempts: retry.max_attempts,
+            returns: retry.max_returns,
+            enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
+        };
+        let store = SqliteStore::open(&path, self.clock.clone(), allowed).map_err(|cause| cause.to_string())?;
+        let ground = Ground::Simulated {
+            provider: Arc::new(provider::Mortal { wire: Arc::clone(&self.wire), fate: fate.clone() }),
+            store: Box::new(store::Mortal { store, fate: fate.clone() }),
+        };
+        let (idle, time) = (fate.clone(), self.time.clone());
+        let system = actix::System::with_tokio_rt(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().on_thread_park(move || idle.skip(&time)).build().expect("a runtime")
+        });
+        let end = system.block_on(async {
+            tokio::select! {
+                biased;
+                doom = fate.ended() => End::Doomed(doom),
+                (outcome, _) = batchscribe::pipeline::work(&mission, ground) => End::Came(Box::new(outcome)),
+            }
+        });
+        drop(system);
+        Ok(end)
+    }
+
+    fn mission(&self, life: &Life) -> Mission {
+        let mut settings = self.scene.settings.clone();
+        settings.max_images_per_batch = self.plan.images_per_batch.try_into().expect("small");
+        settings.batch.max_enqueued_tokens = self.plan.enqueued_tokens.filter(|_| self.plan.limit_is_known);
+        let prompt = texts::prompt(&settings).expect("a prompt").text;
+        let (stop, _) = stop_switch();
+        Mission {
+            mode: Mode::Run { once: life.once },
+            layout: settings.layout(),
+            image_root: self.scene.workspace().join("in"),
+            image_dir_given: "in".to_owned(),
+            base_url: "http://simulation/v1".to_owned(),
+            key: None,
+            key_source: String::new(),
+            recipe: texts::recipe(&settings, &prompt).expect("a recipe"),
+            stop,
+            clock: self.clock.clone(),
+            tally: tokio::sync::watch::Sender::new(Tally::default()),
+            settings,
+        }
+    }
+}
+
+fn settings(workspace: &Path) -> Settings {
+    let flags = [
+        ("provider.name", "openai"),
+        ("provider.settle", "10m"),
+        ("batch.poll_interval", "10m"),
+        ("batch.max_poll_interval", "60m"),
+        ("image_dir", "in"),
+        ("api_url", "http://127.0.0.1:9/v1/chat/completions"),
+    ];
+    let flag =
+        |(key, value): &(&str, &str)| Flag { flag: "--set".into(), key: (*key).to_owned(), value: (*value).to_owned() };
+    let sources = Sources {
+        workspace: workspace.to_owned(),
+        current_dir: workspace.to_owned(),
+        config: None,
+        no_config: true,
+        flags: flags.iter().map(flag).collect(),
+        environment: Environment::default(),
+    };
+    resolve(&sources).expect("good settings").settings
+}
+
+/// A small PNG whose pixels say which one it is.
+fn png(seed: u32) -> Vec<u8> {
+    let [a, b, ..] = seed.to_le_bytes();
+    let image = image::RgbImage::from_fn(4, 3, |x, y| image::Rgb([a ^ (x as u8), b ^ (y as u8), a.wrapping_mul(7)]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, image::ImageFormat::Png).expect("memory");
+    bytes.into_inner()
+}

@@ -1,0 +1,114 @@
+//! The ledger of a process that may die at any commit: before it, and nothing of the transaction is there; after it, and
+//! nobody has heard of it.
+
+use batchscribe::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
+use batchscribe::domain::image::{Found, Reason};
+use batchscribe::domain::recipe::Recipe;
+use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
+use batchscribe::kit::hash::Short;
+use batchscribe::ledger::LedgerError;
+use batchscribe::ledger::records::{
+    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
+    Recognised, Run, Settled, Standing, Unswept,
+};
+use batchscribe::ledger::sqlite::SqliteStore;
+use batchscribe::ledger::store::{Frame, Store};
+
+use crate::fate::Fate;
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+pub(crate) struct Mortal {
+    pub(crate) store: SqliteStore,
+    pub(crate) fate: Fate,
+}
+
+impl Frame for Mortal {
+    fn begin(&mut self) -> Result<()> {
+        self.store.begin()
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if !self.fate.lets("commit") {
+            return Err(LedgerError::Closed);
+        }
+        self.store.commit()?;
+        if self.fate.lets("committed") { Ok(()) } else { Err(LedgerError::Closed) }
+    }
+
+    fn rollback(&mut self) {
+        self.store.rollback();
+    }
+
+    fn savepoint(&mut self) -> Result<()> {
+        self.store.savepoint()
+    }
+
+    fn release(&mut self, keep: bool) -> Result<()> {
+        self.store.release(keep)
+    }
+
+    fn standing(&self) -> Standing {
+        self.store.standing()
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.store.close()
+    }
+}
+
+/// Every verb as the ledger has it.
+macro_rules! as_they_are {
+    ($(fn $verb:ident(&mut self $(, $name:ident: $kind:ty)*) -> $told:ty;)*) => {
+        impl Store for Mortal {
+            $(fn $verb(&mut self $(, $name: $kind)*) -> $told {
+                self.store.$verb($($name),*)
+            })*
+        }
+    };
+}
+
+as_they_are! {
+    fn begin_run(&mut self, new: &NewRun) -> Result<Run>;
+    fn recipe(&mut self, recipe: &Recipe) -> Result<RecipeId>;
+    fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusRow>;
+    fn walk_begins(&mut self, corpus: CorpusId) -> Result<()>;
+    fn enrol(&mut self, corpus: CorpusId, page: &[Found]) -> Result<Enrolled>;
+    fn walk_over(&mut self, corpus: CorpusId) -> Result<()>;
+    fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
+    fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
+    fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts>;
+    fn plan(&mut self, shard: ShardId) -> Result<Plan>;
+    fn shards_to_open(&mut self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>>;
+    fn shard(&mut self, shard: ShardId) -> Result<ShardFacts>;
+    fn uploaded(&mut self, shard: ShardId, input: &FileId, input_created: i64, hash: [u8; 16]) -> Result<()>;
+    fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()>;
+    fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()>;
+    fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
+    fn intend(&mut self, shard: ShardId) -> Result<Admission>;
+    fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
+    fn intent(&mut self, shard: ShardId) -> Result<Intent>;
+    fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
+    fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()>;
+    fn doubted(&mut self, batch: BatchNo) -> Result<()>;
+    fn fenced(&mut self, batch: BatchNo) -> Result<()>;
+    fn voided(&mut self, batch: BatchNo) -> Result<()>;
+    fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
+    fn recognise(&mut self, listed: &[Listed]) -> Result<Vec<Recognised>>;
+    fn any_shard(&mut self) -> Result<bool>;
+    fn open_batches(&mut self) -> Result<Vec<OpenBatch>>;
+    fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch>;
+    fn turned_away(&mut self, batch: BatchNo, hold: Hold) -> Result<()>;
+    fn ended_batches(&mut self) -> Result<Vec<EndedBatch>>;
+    fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()>;
+    fn results_gone(&mut self, batch: BatchNo) -> Result<()>;
+    fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
+    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
+    fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
+    fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
+    fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
+    fn swept(&mut self, batch: BatchNo) -> Result<()>;
+    fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;
+}

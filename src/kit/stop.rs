@@ -17,15 +17,15 @@ pub enum StopLevel {
 #[derive(Clone, Debug)]
 pub struct StopSwitch(watch::Sender<StopLevel>);
 
-/// The side that is asked.
+/// The side that is asked, by one switch or by several.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<StopLevel>);
+pub struct Stop(Vec<watch::Receiver<StopLevel>>);
 
 /// A switch and its watcher.
 #[must_use]
 pub fn stop_switch() -> (StopSwitch, Stop) {
     let (sender, receiver) = watch::channel(StopLevel::Run);
-    (StopSwitch(sender), Stop(receiver))
+    (StopSwitch(sender), Stop(vec![receiver]))
 }
 
 impl StopSwitch {
@@ -43,7 +43,7 @@ impl StopSwitch {
     /// A new watcher.
     #[must_use]
     pub fn watcher(&self) -> Stop {
-        Stop(self.0.subscribe())
+        Stop(vec![self.0.subscribe()])
     }
 }
 
@@ -51,7 +51,14 @@ impl Stop {
     /// The level now.
     #[must_use]
     pub fn level(&self) -> StopLevel {
-        *self.0.borrow()
+        self.0.iter().map(|switch| *switch.borrow()).max().unwrap_or(StopLevel::Run)
+    }
+
+    /// Whoever watches this is asked by the switches of both.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
     }
 
     /// Whether nothing new is to be taken.
@@ -62,8 +69,10 @@ impl Stop {
 
     /// Waits until the level is at least `level`; a vanished switch counts as the strongest level.
     pub async fn reached(&self, level: StopLevel) {
-        let mut receiver = self.0.clone();
-        drop(receiver.wait_for(|now| *now >= level).await);
+        let mut switches = self.0.clone();
+        let each = switches.iter_mut().map(|switch| Box::pin(switch.wait_for(|now| *now >= level)));
+        // Fails only where a switch has vanished.
+        let _whichever = futures_util::future::select_all(each).await;
     }
 }
 
@@ -79,5 +88,16 @@ mod tests {
         switch.raise(StopLevel::Drain);
         assert_eq!(stop.level(), StopLevel::Now);
         stop.reached(StopLevel::Drain).await;
+    }
+
+    #[tokio::test]
+    async fn either_switch_stops() {
+        let ((first, stop), (second, other)) = (stop_switch(), stop_switch());
+        let both = stop.clone().or(other);
+        second.raise(StopLevel::Drain);
+        both.reached(StopLevel::Drain).await;
+        assert!(both.is_stopping() && !stop.is_stopping());
+        first.raise(StopLevel::Now);
+        assert_eq!(both.level(), StopLevel::Now);
     }
 }

@@ -225,6 +225,11 @@ impl Ledger {
         self.at_once(move |store| store.stray(shard, &input, &id)).await
     }
 
+    /// The batches of a shard that the provider has named, of all its tries and strays.
+    pub async fn named_batches(&self, shard: ShardId) -> Result<Vec<BatchId>> {
+        self.gathered(move |store| store.named_batches(shard)).await
+    }
+
     /// What each batch of the provider's list is to this ledger. One of ours that is not in it is recorded: as the batch of
     /// its shard if that has none, otherwise as a stray.
     pub async fn recognise(&self, listed: Vec<Listed>) -> Result<Vec<Recognised>> {

@@ -97,6 +97,8 @@ pub trait Store: Frame + Send {
     fn voided(&mut self, batch: BatchNo) -> Result<()>;
     /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
+    /// The batches of a shard that the provider has named, of all its tries and strays.
+    fn named_batches(&mut self, shard: ShardId) -> Result<Vec<BatchId>>;
 
     /// What each batch of the provider's list is to this ledger. One of ours that is not in it is recorded: as the batch of
     /// its shard if that has none, otherwise as a stray.

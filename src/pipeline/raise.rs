@@ -109,7 +109,7 @@ async fn front_half(
         options,
         walk,
         world.ledger.clone(),
-        world.stop.clone(),
+        world.stop.clone().or(world.feed_stop.watcher()),
         (recipient(&encoder), recipient(&encoder)),
         world.meters.encode.clone(),
         Arc::clone(&world.passed_over),
@@ -169,8 +169,13 @@ fn uploader(
         sender,
         slots: world.slots.clone(),
         stop: world.stop.clone(),
-        // Nobody gives a slot back where nobody polls: then the rest waits in the ledger for the next start.
-        drain_when_full: (mission.mode == Mode::Upload).then(|| mission.stop.clone()),
+        // Nobody gives a slot back where nobody polls, and one pass waits for none: the rest waits in the ledger for the next
+        // start. One pass still looks at what is open.
+        drain_when_full: match mission.mode {
+            Mode::Upload => Some(mission.stop.clone()),
+            Mode::Run { once: true } => Some(world.feed_stop.clone()),
+            _ => None,
+        },
     };
     start(Uploader::new(seams, next, world.meters.poll.clone(), world.faults.clone(), world.guard("uploader")))
 }

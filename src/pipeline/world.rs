@@ -27,7 +27,7 @@ use crate::kit::hash;
 use crate::kit::news::News;
 use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
-use crate::kit::stop::Stop;
+use crate::kit::stop::{Stop, StopSwitch, stop_switch};
 use crate::ledger::keeper::{self, Ledger};
 use crate::ledger::records::{Allowed, NewRun};
 use crate::ledger::sqlite::SqliteStore;
@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) news: News,
     pub(super) faults: Faults,
     pub(super) stop: Stop,
+    /// Ends the feed alone, where one pass finds that nothing more can be opened.
+    pub(super) feed_stop: StopSwitch,
     pub(super) meters: Meters,
     pub(super) notices: mpsc::Sender<ExitNotice>,
     pub(super) passed_over: SharedPassedOver,
@@ -120,6 +122,7 @@ impl World {
             news,
             faults: Faults::new(mission.stop.clone()),
             stop: mission.stop.watcher(),
+            feed_stop: stop_switch().0,
             meters: Meters::default(),
             notices,
             passed_over: Arc::new(Mutex::default()),

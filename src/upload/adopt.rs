@@ -105,16 +105,24 @@ impl Doubt {
         }
         if !intent.fenced {
             self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
-            if let Some(found) = choose(self.listing(intent).await?, intent) {
+            if let Some(found) = self.find(intent).await? {
                 return Ok(found);
             }
             crash::point("doubt.listed");
             self.fence(intent).await?;
         }
         self.clock.sleep(self.settle).await;
-        let listed = self.listing(intent).await?;
+        let found = self.find(intent).await?;
         crash::point("doubt.listed_again");
-        Ok(choose(listed, intent).unwrap_or(Resolved::Void))
+        Ok(found.unwrap_or(Resolved::Void))
+    }
+
+    /// Lists, and chooses among what the ledger does not know: a batch of an earlier try, or a stray that waits to be read, is
+    /// not what this try has opened.
+    async fn find(&self, intent: &Intent) -> Result<Option<Resolved>, DoubtError> {
+        let listed = self.listing(intent).await?;
+        let known = self.ledger.named_batches(intent.shard).await?;
+        Ok(choose(listed.into_iter().filter(|batch| !known.contains(&batch.id)).collect(), intent))
     }
 
     /// Looks for the batch until the window of a create that arrived late is over; only then nothing can come of it any
@@ -123,7 +131,7 @@ impl Doubt {
         let end = self.clock.now() + millis(wait);
         self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
         loop {
-            if let Some(found) = choose(self.listing(intent).await?, intent) {
+            if let Some(found) = self.find(intent).await? {
                 return Ok(found);
             }
             if self.clock.now() >= end {

@@ -7,7 +7,7 @@ use batchscribe::kit::clock::{Clock, Millis};
 use tokio::sync::Notify;
 
 /// A process that does more than this without an end goes round in circles.
-const MOST_EFFECTS: u64 = 60_000;
+const MOST_EFFECTS: u64 = 200_000;
 
 /// Why a process has ended before its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

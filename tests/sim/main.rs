@@ -16,6 +16,7 @@ mod plan;
 mod provider;
 mod scene;
 mod store;
+mod turn;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,8 @@ use scene::{Scene, Tale};
 
 /// Seeds that are played where nobody says otherwise.
 const SEEDS: u64 = 150;
+/// Lines of what happened last that are printed of a seed that fails.
+const LAST: usize = 25;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -50,10 +53,10 @@ impl Sum {
         self.kills += tale.kills;
         self.stops += tale.stops;
         self.days += tale.days;
-        self.batches += tale.batches;
-        self.billed += tale.billed;
-        self.done += tale.done;
-        self.failed += tale.failed;
+        self.batches += tale.found.batches;
+        self.billed += tale.found.billed;
+        self.done += tale.found.done;
+        self.failed += tale.found.failed.values().sum::<usize>();
     }
 }
 
@@ -61,6 +64,10 @@ impl Sum {
 #[expect(clippy::print_stdout, reason = "the figures are what the command is for")]
 fn every_seed_keeps_the_promises() {
     let (first, seeds) = (number("SIM_FROM", 0), number("SIM_SEEDS", SEEDS));
+    let whole = std::env::var_os("SIM_LOG").is_some();
+    if whole {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().with_ansi(false).init();
+    }
     let next = AtomicU64::new(first);
     let (sum, failures) = (Mutex::new(Sum::default()), Mutex::new(Vec::new()));
     let since = Instant::now();
@@ -76,7 +83,7 @@ fn every_seed_keeps_the_promises() {
                     }
                     match scene.play(&Plan::of(seed)) {
                         Ok(tale) => sum.lock().expect("sum").add(&tale),
-                        Err(why) => failures.lock().expect("failures").push((seed, why)),
+                        Err((why, log)) => failures.lock().expect("failures").push((seed, why, log)),
                     }
                 }
             });
@@ -98,11 +105,11 @@ fn every_seed_keeps_the_promises() {
         sum.done,
         sum.failed,
     );
-    for (seed, why) in &failures {
-        println!(
-            "seed {seed}: {why}\n  again: SIM_FROM={seed} SIM_SEEDS=1 SIM_LOG=1 cargo test --test sim -- --nocapture\n{}",
-            Plan::of(*seed)
-        );
+    for (seed, why, log) in &failures {
+        println!("seed {seed}: {why}\n{}", Plan::of(*seed));
+        let last = if whole { 0 } else { log.len().saturating_sub(LAST) };
+        log[last..].iter().for_each(|line| println!("  {line}"));
+        println!("again: SIM_FROM={seed} SIM_SEEDS=1 SIM_LOG=1 cargo test --test sim every -- --nocapture");
     }
     assert!(failures.is_empty(), "{} seeds break a promise, see above", failures.len());
 }

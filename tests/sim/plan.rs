@@ -22,7 +22,7 @@ pub(crate) struct Late {
 }
 
 /// One process.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Life {
     /// It is killed instead of its effect of this number; 0 = it is not killed.
     pub(crate) kill_at: u64,
@@ -90,7 +90,7 @@ impl Plan {
             ..Pace::default()
         };
         let late = Late {
-            percent: if dice.one_in(3) { dice.of(&[10, 50, 100]) } else { 0 },
+            percent: if dice.one_in(3) { dice.of(&[10, 30, 60]) } else { 0 },
             by: 10 * SECOND + dice.span(30 * MINUTE),
         };
         let mut gone = false;

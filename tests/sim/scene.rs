@@ -18,10 +18,10 @@ use batchscribe::settings::{Environment, Flag, Settings, Sources, resolve, texts
 use tempfile::TempDir;
 
 use crate::fate::{Doom, Fate, Log};
-use crate::oracle;
+use crate::oracle::{self, Agreement};
 use crate::plan::{Life, Plan};
 use crate::provider::{self, Wire};
-use crate::store;
+use crate::{store, turn};
 
 /// Images of a play.
 const IMAGES: u32 = 200;
@@ -30,8 +30,8 @@ const START: Millis = 1_800_000_000_000;
 /// Once the faults have stopped: three windows and an hour.
 const PATIENCE: Millis = (3 * 24 + 1) * 3_600_000;
 /// Lives beyond those of the plan, each ended by a fault of the provider that needs a person, who comes after a while.
-const MORE_LIVES: u64 = 40;
-const UNTIL_A_PERSON_COMES: Duration = Duration::from_secs(2 * 3600);
+const MORE_LIVES: usize = 40;
+const UNTIL_A_PERSON_COMES: Millis = 2 * 3_600_000;
 
 pub(crate) struct Scene {
     folder: TempDir,
@@ -44,11 +44,18 @@ pub(crate) struct Tale {
     pub(crate) kills: u64,
     pub(crate) stops: u64,
     pub(crate) days: f64,
-    pub(crate) batches: usize,
-    pub(crate) billed: usize,
-    pub(crate) done: usize,
-    pub(crate) failed: usize,
+    /// What bill, ledger and disk say.
+    pub(crate) found: Agreement,
+    /// Everything that happened.
     pub(crate) log: Vec<String>,
+}
+
+/// How the processes of a play fared.
+#[derive(Default)]
+struct Course {
+    lives: u64,
+    kills: u64,
+    stops: u64,
 }
 
 /// How a life ended.
@@ -96,25 +103,25 @@ impl Scene {
         }
     }
 
-    /// Plays `plan` to its end; an error says which promise was broken.
-    pub(crate) fn play(&self, plan: &Plan) -> Result<Tale, String> {
+    /// Plays `plan` to its end.
+    ///
+    /// # Errors
+    /// Which promise was broken, and everything that happened before.
+    pub(crate) fn play(&self, plan: &Plan) -> Result<Tale, (String, Vec<String>)> {
         self.set();
         random::seed(Some(plan.seed));
         let log = Log::default();
-        let played = Play::new(self, plan, log.clone())?.to_the_end();
+        let played = Play::new(self, plan, log.clone()).and_then(|play| play.to_the_end());
         random::seed(None);
         let log = log.take();
-        if std::env::var_os("SIM_LOG").is_some() {
-            log.iter().for_each(|line| eprintln!("{line}"));
+        match played.and_then(|(course, days)| Ok((course, days, self.judge(plan)?))) {
+            Ok((Course { lives, kills, stops }, days, found)) => Ok(Tale { lives, kills, stops, days, found, log }),
+            Err(why) => Err((why, log)),
         }
-        let mut tale = played?;
-        self.judge(plan, &mut tale)?;
-        tale.log = log;
-        Ok(tale)
     }
 
     /// Asks the oracle.
-    fn judge(&self, plan: &Plan, tale: &mut Tale) -> Result<(), String> {
+    fn judge(&self, plan: &Plan) -> Result<Agreement, String> {
         let bill = self.play_folder().join("bill.jsonl");
         let found = oracle::agreement(&self.workspace(), &bill, plan.gone);
         let failed: usize = found.failed.values().sum();
@@ -132,8 +139,7 @@ impl Scene {
                 wrong.push(format!("{most} tokens enqueued, {limit} allowed"));
             }
         }
-        (tale.batches, tale.billed, tale.done, tale.failed) = (found.batches, found.billed, found.done, failed);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        if wrong.is_empty() { Ok(found) } else { Err(wrong.join("; ")) }
     }
 }
 
@@ -162,36 +168,39 @@ impl<'a> Play<'a> {
         Ok(Self { scene, plan, wire, clock: time.another(), time, log })
     }
 
-    fn to_the_end(&self) -> Result<Tale, String> {
-        let (mut kills, mut stops) = (0, 0);
-        let planned = self.plan.lives.len() as u64;
-        for number in 0..planned + MORE_LIVES {
-            let life = usize::try_from(number).ok().and_then(|number| self.plan.lives.get(number)).copied();
-            let life = life.unwrap_or(Life { kill_at: 0, step: (0, 0), pause: 0, once: false });
+    /// One process after the other, until one ends with nothing left to do; and how many days that took.
+    fn to_the_end(&self) -> Result<(Course, f64), String> {
+        let mut course = Course::default();
+        let planned = self.plan.lives.iter().copied().map(Some).chain(std::iter::repeat_n(None, MORE_LIVES));
+        for life in planned {
+            course.lives += 1;
+            let last = life.is_none();
+            let life = life.unwrap_or_default();
             match self.live(&life)? {
                 End::Doomed(Doom::Killed) => {
-                    kills += 1;
-                    self.time.advance(Duration::from_millis(u64::try_from(life.pause).unwrap_or(0)));
+                    course.kills += 1;
+                    self.pass(life.pause);
                 }
-                End::Doomed(doom) => return Err(format!("{doom:?} in life {number}")),
-                End::Came(outcome) if outcome.fault.is_some() => {
-                    stops += 1;
-                    self.log.note(self.time.now(), &format!("stopped: {:?}", outcome.fault));
-                    self.time.advance(UNTIL_A_PERSON_COMES);
-                }
+                End::Doomed(doom) => return Err(format!("{doom:?} in life {}", course.lives)),
                 End::Came(outcome) => {
-                    let standing = outcome.standing;
-                    if standing.owed + standing.packed == 0 && number >= planned {
-                        let days = (self.time.now() - START) as f64 / 86_400_000.0;
-                        let lives = number + 1;
-                        let (batches, billed, done, failed, log) = (0, 0, 0, 0, Vec::new());
-                        return Ok(Tale { lives, kills, stops, days, batches, billed, done, failed, log });
+                    let left = outcome.standing.owed + outcome.standing.packed;
+                    if let Some(fault) = outcome.fault {
+                        course.stops += 1;
+                        self.log.note(self.time.now(), &format!("stopped: {fault:?}"));
+                        self.pass(UNTIL_A_PERSON_COMES);
+                    } else if last && left == 0 {
+                        return Ok((course, (self.time.now() - START) as f64 / 86_400_000.0));
+                    } else {
+                        self.pass(life.pause);
                     }
-                    self.time.advance(Duration::from_millis(u64::try_from(life.pause).unwrap_or(0)));
                 }
             }
         }
-        Err(format!("{stops} stops, and no end"))
+        Err(format!("{} stops, and no end", course.stops))
+    }
+
+    fn pass(&self, pause: Millis) {
+        self.time.advance(Duration::from_millis(u64::try_from(pause).unwrap_or(0)));
     }
 
     /// One process, from its start to its end.
@@ -213,20 +222,14 @@ impl<'a> Play<'a> {
             provider: Arc::new(provider::Mortal { wire: Arc::clone(&self.wire), fate: fate.clone() }),
             store: Box::new(store::Mortal { store, fate: fate.clone() }),
         };
-        let (idle, time) = (fate.clone(), self.time.clone());
-        let system = actix::System::with_tokio_rt(move || {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            runtime.enable_all().on_thread_park(move || idle.skip(&time)).build().expect("a runtime")
-        });
-        let end = system.block_on(async {
+        let life = async {
             tokio::select! {
                 biased;
                 doom = fate.ended() => End::Doomed(doom),
                 (outcome, _) = batchscribe::pipeline::work(&mission, ground) => End::Came(Box::new(outcome)),
             }
-        });
-        drop(system);
-        Ok(end)
+        };
+        Ok(turn::to_the_end(life, || fate.skip(&self.time)))
     }
 
     fn mission(&self, life: &Life) -> Mission {

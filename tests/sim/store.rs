@@ -95,6 +95,7 @@ as_they_are! {
     fn fenced(&mut self, batch: BatchNo) -> Result<()>;
     fn voided(&mut self, batch: BatchNo) -> Result<()>;
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
+    fn named_batches(&mut self, shard: ShardId) -> Result<Vec<BatchId>>;
     fn recognise(&mut self, listed: &[Listed]) -> Result<Vec<Recognised>>;
     fn any_shard(&mut self) -> Result<bool>;
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>>;

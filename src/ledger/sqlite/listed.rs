@@ -9,13 +9,21 @@ use super::paying::{move_shard, opened, stray};
 use super::rows::word;
 use super::shards::moved;
 use crate::domain::batch::OpenBatch;
-use crate::domain::ids::{BatchNo, FileId, ShardId};
+use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::{Listed, Recognised};
 
 /// Whether anything was ever planned.
 pub(super) fn any_shard(store: &SqliteStore) -> Outcome<bool> {
     Ok(store.connection.prepare_cached("SELECT 1 FROM shard")?.exists([])?)
+}
+
+/// The batches of a shard that the provider has named.
+pub(super) fn named_batches(store: &SqliteStore, shard: ShardId) -> Outcome<Vec<BatchId>> {
+    let sql = "SELECT batch_id FROM batch WHERE shard_id = ?1 AND batch_id IS NOT NULL";
+    let mut statement = store.connection.prepare_cached(sql)?;
+    let ids = statement.query_map([shard.0], |row| row.get(0).map(BatchId))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Tells each listed batch apart, and records those of ours that are missing here.

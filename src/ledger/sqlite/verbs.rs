@@ -152,6 +152,11 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn named_batches(&mut self, shard: ShardId) -> Result<Vec<BatchId>> {
+        let outcome = listed::named_batches(self, shard);
+        self.named(outcome)
+    }
+
     fn recognise(&mut self, batches: &[Listed]) -> Result<Vec<Recognised>> {
         let outcome = listed::recognise(self, batches);
         self.named(outcome)

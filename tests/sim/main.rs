@@ -8,6 +8,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene themselves")]
 
+#[cfg(debug_assertions)]
+mod controls;
 mod fate;
 #[path = "../oracle/mod.rs"]
 #[expect(dead_code, reason = "the stories of other tests ask for more")]
@@ -26,7 +28,7 @@ use plan::Plan;
 use scene::{Scene, Tale};
 
 /// Seeds that are played where nobody says otherwise.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 100;
 /// Lines of what happened last that are printed of a seed that fails.
 const LAST: usize = 25;
 
@@ -68,6 +70,7 @@ fn every_seed_keeps_the_promises() {
     if whole {
         tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().with_ansi(false).init();
     }
+    let most_failures = number("SIM_FAILURES", 5);
     let next = AtomicU64::new(first);
     let (sum, failures) = (Mutex::new(Sum::default()), Mutex::new(Vec::new()));
     let since = Instant::now();
@@ -78,7 +81,7 @@ fn every_seed_keeps_the_promises() {
                 let scene = Scene::new();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds || failures.lock().expect("failures").len() >= 5 {
+                    if seed >= first + seeds || failures.lock().expect("failures").len() as u64 >= most_failures {
                         return;
                     }
                     match scene.play(&Plan::of(seed)) {

@@ -87,6 +87,21 @@ fn an_upload_stops_when_the_queue_is_full_and_the_rest_stays_owed() {
 }
 
 #[test]
+fn one_pass_waits_for_no_room_in_the_queue() {
+    let limit = 4_000;
+    let mut sandbox = tight(200, limit);
+    sandbox.set("batch.max_enqueued_tokens", &limit.to_string());
+    let (mission, _) = sandbox.mission(Mode::Run { once: true });
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(batchscribe::pipeline::run(mission))));
+    let outcome = ended.recv_timeout(Duration::from_secs(120)).expect("one pass ends by itself");
+    assert!(outcome.fault.is_none() && !outcome.stopped, "{:?}", outcome.fault);
+    assert!(outcome.standing.packed > 0, "the queue was never full: {:?}", outcome.standing);
+    let outcome = sandbox.run();
+    kept_to(&sandbox, &outcome, 200, limit);
+}
+
+#[test]
 fn status_tells_how_long_the_rest_takes() {
     let limit = 4_000;
     let mut sandbox = tight(200, limit);

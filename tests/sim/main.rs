@@ -18,6 +18,7 @@ mod plan;
 mod provider;
 mod scene;
 mod store;
+mod stories;
 mod turn;
 
 use std::sync::Mutex;

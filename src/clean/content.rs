@@ -1,8 +1,7 @@
 //! The text of an answer: chosen, and where JSON was asked for, parsed strictly. No repair: a guess would be invention.
 
-use serde::de::IgnoredAny;
-
 use super::polish::{Polished, UnicodeForm, polish, strip_fence};
+use crate::kit::json::check_strictly;
 
 /// The mark that an empty page is asked to be answered with.
 pub const BLANK_PAGE: &str = "[blank page]";
@@ -47,8 +46,8 @@ fn read_json(raw: &str) -> Content {
     if inner.is_empty() {
         return Content::Empty;
     }
-    match serde_json::from_str::<IgnoredAny>(inner) {
-        Ok(_) => {
+    match check_strictly(inner) {
+        Ok(()) => {
             Content::Text(Polished { text: format!("{inner}\n"), fenced, replacement: inner.contains('\u{fffd}') })
         }
         Err(cause) => Content::InvalidJson(cause.to_string()),

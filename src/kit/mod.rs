@@ -16,6 +16,7 @@ pub mod edge;
 pub mod exit_guard;
 pub mod faults;
 pub mod hash;
+pub mod json;
 pub mod news;
 pub mod path_bytes;
 pub mod pool;

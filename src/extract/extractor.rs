@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::fetch::{FetchError, Fetcher};
+use super::parse::Line;
 use super::write::ResultWriters;
 use super::{lines, parse};
 use crate::domain::answer::Answer;
@@ -355,7 +356,7 @@ impl Book {
                 break;
             };
             bytes += line.len();
-            let read = if cut { None } else { parse::read(&line) };
+            let read = if cut { None } else { guarded(parse::read, &line) };
             let Some((read, planned)) =
                 read.and_then(|read| Some((self.lines.get(&read.custom_id)?, read))).map(|(p, r)| (r, p))
             else {
@@ -373,6 +374,26 @@ impl Book {
     }
 }
 
+/// Reads a line; a panic costs this line and no other. It lies in the raw file, and reading it again would panic again.
+fn guarded(read: fn(&[u8]) -> Option<Line>, line: &[u8]) -> Option<Line> {
+    std::panic::catch_unwind(|| read(line)).unwrap_or_else(|_| {
+        tracing::error!(bytes = line.len(), "reading a result line panicked; it is kept raw");
+        None
+    })
+}
+
 fn full_hash(bytes: &[u8]) -> String {
     hash::hex_digits(bytes, 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_at_one_line_costs_this_line() {
+        let touchy = |line: &[u8]| if line == b"{}" { panic!("expected by this test") } else { parse::read(line) };
+        assert_eq!(guarded(touchy, b"{}"), None);
+        assert_eq!(guarded(touchy, b"{\"custom_id\":\"a\"}").map(|line| line.custom_id).as_deref(), Some("a"));
+    }
 }

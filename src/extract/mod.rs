@@ -8,5 +8,6 @@
 pub mod extractor;
 pub mod fetch;
 pub mod lines;
+pub mod mend;
 pub mod parse;
 pub mod write;

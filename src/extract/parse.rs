@@ -1,11 +1,18 @@
 //! One result line: bytes in, a reading out. Lenient about what may be absent, strict about what it concludes.
 //! Source of the cases: `batch-api` reference §2.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::mend::mended;
 use crate::domain::answer::{Finish, Outcome};
 use crate::domain::batch::Usage;
+use crate::kit::json::is_too_deep;
 use crate::kit::redact::redacted;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A line as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,29 +25,86 @@ pub struct Line {
     pub usage: Option<Usage>,
 }
 
-/// Reads a line; `None` if it is no JSON object with a `custom_id`.
+/// Reads a line; `None` if it is no JSON object with a `custom_id`, names two, or is nested too deep.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Line> {
-    let line: Value = serde_json::from_slice(bytes).ok()?;
-    let custom_id = line.get("custom_id")?.as_str()?.to_owned();
-    let body = line.get("response").and_then(|response| response.get("body")).map(opened);
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    if is_too_deep(bytes) {
+        return None;
+    }
+    let told: Told = serde_json::from_slice(bytes).or_else(|_| serde_json::from_str(&mended(bytes))).ok()?;
+    let Told { custom_id, mut response, error } = told;
+    let body = response.get_mut("body").map(|body| opened(body.take()));
     let usage = body.as_ref().and_then(|body| usage(body.get("usage")?));
-    Some(Line { custom_id, outcome: outcome(&line, body), usage })
+    Some(Line { custom_id: custom_id?, outcome: outcome(&error, response.get("status_code"), body), usage })
+}
+
+/// The members of a line that say something.
+#[derive(Default)]
+struct Told {
+    custom_id: Option<String>,
+    response: Value,
+    error: Value,
+}
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Told;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a result line")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Told, A::Error> {
+        let mut told = Told::default();
+        while let Some(name) = members.next_key::<String>()? {
+            match name.as_str() {
+                "custom_id" => {
+                    let id = Some(members.next_value()?);
+                    // Whose answer it is would be a guess, and a text beside the wrong image.
+                    if told.custom_id.is_some() && told.custom_id != id {
+                        return Err(A::Error::custom("two ids"));
+                    }
+                    told.custom_id = id;
+                }
+                "response" => told.response = members.next_value()?,
+                "error" => told.error = members.next_value()?,
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(told)
+    }
 }
 
 /// Some servers send the body as a string of JSON.
-fn opened(body: &Value) -> Value {
+fn opened(body: Value) -> Value {
     match body {
-        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| body.clone()),
-        other => other.clone(),
+        Value::String(text) if is_too_deep(text.as_bytes()) => Value::Null,
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        other => other,
     }
 }
 
-fn outcome(line: &Value, body: Option<Value>) -> Outcome {
-    if let Some(error) = line.get("error").filter(|error| error.is_object()) {
+/// A status: a number, whole or with a fraction of nothing, or its text.
+fn status(told: Option<&Value>) -> Option<u64> {
+    let told = told?;
+    let text = told.as_str().map_or_else(|| told.to_string(), str::to_owned);
+    let text = text.trim();
+    text.strip_suffix(".0").unwrap_or(text).parse().ok()
+}
+
+fn outcome(error: &Value, told: Option<&Value>, body: Option<Value>) -> Outcome {
+    if error.is_object() {
         return Outcome::NeverRan { code: text(error, "code") };
     }
-    let status = line.get("response").and_then(|response| response.get("status_code")).and_then(Value::as_u64);
+    let status = status(told);
     let Some(body) = body.filter(says_something) else {
         return Outcome::NeverRan { code: format!("status_{}", status.unwrap_or(0)) };
     };
@@ -65,9 +129,15 @@ fn outcome(line: &Value, body: Option<Value>) -> Outcome {
 fn says_something(body: &Value) -> bool {
     match body {
         Value::Object(members) => !members.is_empty(),
-        Value::String(words) => !words.trim().is_empty(),
+        Value::String(words) => !words.trim().is_empty() && !is_page(words),
         _ => false,
     }
+}
+
+/// A page of HTML, which some proxy has made.
+fn is_page(words: &str) -> bool {
+    let begin: String = words.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
+    begin.starts_with("<html") || begin == "<!doctype html"
 }
 
 fn plain(value: &Value) -> String {
@@ -83,6 +153,10 @@ fn answered(body: &Value) -> Outcome {
             refusal: None,
             finish: Finish::Other(String::new()),
         };
+    }
+    // What was chosen was answered, whatever stands beside it.
+    if let Some(error) = body.get("error").filter(|error| error.is_object() && body.get("choices").is_none()) {
+        return failed(error);
     }
     match body.get("output").and_then(Value::as_array) {
         Some(items) => response(body, items),
@@ -103,17 +177,19 @@ fn completion(body: &Value) -> Outcome {
     Outcome::Answered { content: content(message), refusal: refusal.map(str::to_owned), finish }
 }
 
+/// An error under 200: the request failed all the same.
+fn failed(error: &Value) -> Outcome {
+    let code = code(error);
+    let status = match code.as_str() {
+        "server_error" => 500,
+        "rate_limit_exceeded" => 429,
+        _ => 400,
+    };
+    Outcome::Error { status, code, param: text(error, "param"), message: words(error) }
+}
+
 /// Here 200 says nothing yet: the status of the object does, and the text is in any of its message items.
 fn response(body: &Value, items: &[Value]) -> Outcome {
-    if let Some(error) = body.get("error").filter(|error| error.is_object()) {
-        let code = code(error);
-        let status = match code.as_str() {
-            "server_error" => 500,
-            "rate_limit_exceeded" => 429,
-            _ => 400,
-        };
-        return Outcome::Error { status, code, param: text(error, "param"), message: words(error) };
-    }
     let stopped_by = body.get("incomplete_details").and_then(|details| details.get("reason")).and_then(Value::as_str);
     let finish = match (stopped_by, body.get("status").and_then(Value::as_str)) {
         (Some("max_output_tokens"), _) => Finish::Length,

@@ -1,0 +1,146 @@
+//! A scripted account at a batch service: files, batches and lists as they should be, result files as a case wants them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::server::{self, Request, send};
+
+/// A stretch of a result file; long ones are made while they are sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// One byte, so many times.
+    Fill(u8, u64),
+}
+
+/// A result file.
+pub(crate) type Content = Vec<Part>;
+
+/// Output and error file of a batch, from the ids of its lines.
+pub(crate) type Script = Box<dyn Fn(&[String]) -> [Content; 2] + Send + Sync>;
+
+#[derive(Default)]
+struct Books {
+    /// Lines' ids of each input file, and its length.
+    inputs: BTreeMap<String, (Vec<String>, usize)>,
+    /// Batch objects, oldest first.
+    batches: Vec<Value>,
+    results: BTreeMap<String, Arc<Content>>,
+}
+
+/// Opens an account; its base URL.
+pub(crate) fn open(script: Script) -> String {
+    let books = Mutex::new(Books::default());
+    server::serve(move |request, stream| answer(&books, &script, &request, stream))
+}
+
+fn length(content: &Content) -> u64 {
+    let lengths = content.iter().map(|part| match part {
+        Part::Bytes(bytes) => bytes.len() as u64,
+        Part::Fill(_, count) => *count,
+    });
+    lengths.sum()
+}
+
+fn stream_out(content: &Content, out: &mut impl Write) -> io::Result<()> {
+    for part in content {
+        match part {
+            Part::Bytes(bytes) => out.write_all(bytes)?,
+            Part::Fill(byte, count) => {
+                let block = [*byte; 64 * 1024];
+                let mut left = *count;
+                while left > 0 {
+                    let now = left.min(block.len() as u64);
+                    out.write_all(&block[..usize::try_from(now).expect("a block")])?;
+                    left -= now;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn answer(books: &Mutex<Books>, script: &Script, request: &Request, stream: &mut TcpStream) -> io::Result<()> {
+    let parts = request.parts();
+    if let ("GET", ["files", id, "content"]) = (request.method.as_str(), parts.as_slice()) {
+        let content = books.lock().expect("books").results.get(*id).cloned();
+        let Some(content) = content else { return send(stream, "404 Not Found", "", b"{\"error\":{}}") };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", length(&content));
+        stream.write_all(head.as_bytes())?;
+        return stream_out(&content, stream);
+    }
+    let told = books.lock().expect("books").told(script, request, &parts);
+    match told {
+        Some(value) => send(stream, "200 OK", "", value.to_string().as_bytes()),
+        None => send(stream, "404 Not Found", "", b"{\"error\":{\"message\":\"no such thing\"}}"),
+    }
+}
+
+impl Books {
+    fn told(&mut self, script: &Script, request: &Request, parts: &[&str]) -> Option<Value> {
+        match (request.method.as_str(), parts) {
+            ("POST", ["files"]) => Some(self.take_file(&request.body)),
+            ("GET", ["files"]) => Some(json!({"object": "list", "data": [], "has_more": false})),
+            ("GET", ["files", id]) => self.file(id),
+            ("DELETE", ["files", id]) => Some(json!({"id": id, "object": "file", "deleted": true})),
+            ("POST", ["batches"]) => self.create(script, &request.body),
+            ("GET", ["batches"]) => Some(self.list(request.query("after"))),
+            ("GET", ["batches", id]) => self.batches.iter().find(|batch| batch["id"] == **id).cloned(),
+            _ => None,
+        }
+    }
+
+    fn take_file(&mut self, form: &[u8]) -> Value {
+        let begin = form.windows(2).position(|window| window == b"{\"").expect("a line of JSON");
+        let end = form.windows(4).rposition(|window| window == b"\r\n--").expect("the end of the form");
+        let lines = &form[begin..end];
+        let id_of = |line: &[u8]| -> Option<String> {
+            let line: Value = serde_json::from_slice(line).ok()?;
+            Some(line["custom_id"].as_str()?.to_owned())
+        };
+        let ids: Vec<String> = lines.split(|byte| *byte == b'\n').filter_map(id_of).collect();
+        assert!(!ids.is_empty(), "a body without lines");
+        let id = format!("file-in{}", self.inputs.len());
+        self.inputs.insert(id.clone(), (ids, lines.len()));
+        self.file(&id).expect("just taken")
+    }
+
+    fn file(&self, id: &str) -> Option<Value> {
+        let input = self.inputs.get(id).map(|(_, length)| *length as u64);
+        let bytes = input.or_else(|| self.results.get(id).map(|content| length(content)))?;
+        let created_at = 1_800_000_000;
+        Some(json!({"id": id, "object": "file", "bytes": bytes, "created_at": created_at, "filename": "x.jsonl",
+            "purpose": "batch", "status": "processed"}))
+    }
+
+    fn create(&mut self, script: &Script, body: &[u8]) -> Option<Value> {
+        let asked: Value = serde_json::from_slice(body).ok()?;
+        let input = asked["input_file_id"].as_str()?;
+        let ids = &self.inputs.get(input)?.0;
+        let no = self.batches.len();
+        let (output, errors) = (format!("file-out{no}"), format!("file-err{no}"));
+        let [good, bad] = script(ids);
+        self.results.insert(output.clone(), Arc::new(good));
+        self.results.insert(errors.clone(), Arc::new(bad));
+        let batch = json!({"id": format!("batch_{no}"), "object": "batch", "endpoint": asked["endpoint"],
+            "input_file_id": input, "completion_window": "24h", "created_at": 1_800_000_000, "status": "completed",
+            "output_file_id": output, "error_file_id": errors, "metadata": asked["metadata"]});
+        self.batches.push(batch.clone());
+        Some(batch)
+    }
+
+    fn list(&self, after: Option<&str>) -> Value {
+        let newest = self.batches.iter().rev();
+        let page: Vec<Value> = match after {
+            None => newest.cloned().collect(),
+            Some(id) => newest.skip_while(|batch| batch["id"] != *id).skip(1).cloned().collect(),
+        };
+        let has_more = page.len() > 100;
+        json!({"object": "list", "data": page.into_iter().take(100).collect::<Vec<_>>(), "has_more": has_more})
+    }
+}

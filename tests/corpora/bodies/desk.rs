@@ -1,0 +1,154 @@
+//! A workspace of its own for one run of the real program, and what is found there afterwards.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The folder of one run: `work/` is the workspace, everything else must stay as it is.
+pub(crate) struct Desk {
+    folder: TempDir,
+}
+
+/// How a run went.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) said: String,
+    /// The most memory that it held, in MiB.
+    pub(crate) most_mib: u64,
+}
+
+impl Ran {
+    /// Panics that it logged.
+    pub(crate) fn panics(&self) -> usize {
+        self.said.matches("panicked").count()
+    }
+}
+
+/// An image of an ended ledger.
+#[derive(Debug)]
+pub(crate) struct Image {
+    /// Path below the root.
+    pub(crate) path: String,
+    pub(crate) state: String,
+    pub(crate) reason: String,
+}
+
+impl Desk {
+    /// A desk with these images below `work/in`, all of the same few pixels.
+    pub(crate) fn new(images: impl IntoIterator<Item = String>) -> Self {
+        let desk = Self { folder: tempfile::tempdir().expect("temp dir") };
+        let mut png = std::io::Cursor::new(Vec::new());
+        image::RgbImage::new(4, 4).write_to(&mut png, image::ImageFormat::Png).expect("memory");
+        for image in images {
+            let target = desk.corpus().join(image);
+            std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
+            std::fs::write(target, png.get_ref()).expect("image");
+        }
+        for folder in ["home", "tmp"] {
+            std::fs::create_dir(desk.folder.path().join(folder)).expect("folder");
+        }
+        desk
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    pub(crate) fn corpus(&self) -> PathBuf {
+        self.workspace().join("in")
+    }
+
+    /// Every file of the desk, relative to it.
+    pub(crate) fn all_files(&self) -> Vec<String> {
+        let mut files = BTreeSet::new();
+        list(self.folder.path(), self.folder.path(), &mut files);
+        files.into_iter().collect()
+    }
+
+    /// Runs the real program to its end against `base`.
+    pub(crate) fn run(&self, base: &str, more: &[(&str, &str)]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("OPENAI_API_KEY", "a-key-that-is-long-enough");
+        command.env("HOME", self.folder.path().join("home")).env("TMPDIR", self.folder.path().join("tmp"));
+        command.current_dir(self.workspace()).stdin(Stdio::null()).args(["run", "--no-config", "--yes"]);
+        let url = format!("{base}/chat/completions");
+        let always = [
+            ("api_url", url.as_str()),
+            ("provider.name", "openai"),
+            ("provider.settle", "200ms"),
+            ("batch.poll_interval", "50ms"),
+            ("batch.max_poll_interval", "100ms"),
+            ("image_dir", "in"),
+        ];
+        for (key, value) in always.iter().chain(more) {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        watch(command)
+    }
+
+    /// All images with how they ended.
+    pub(crate) fn images(&self) -> Vec<Image> {
+        let ledger = rusqlite::Connection::open(self.workspace().join("batch/ledger.sqlite")).expect("ledger");
+        let sql = "SELECT d.path, i.name, i.state, coalesce(i.reason, '') FROM image i
+            JOIN directory d ON d.id = i.directory_id";
+        let mut rows = ledger.prepare(sql).expect("query");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let images = rows.query_map([], |row| {
+            let path = format!("{}/{}", text(row.get(0)?), text(row.get(1)?));
+            Ok(Image { path, state: row.get(2)?, reason: row.get(3)? })
+        });
+        images.expect("rows").map(|row| row.expect("a row")).collect()
+    }
+
+    /// Batches that have an event of the kind, by the provider's id.
+    pub(crate) fn batches_with(&self, what: &str) -> BTreeSet<String> {
+        let ledger = rusqlite::Connection::open(self.workspace().join("batch/ledger.sqlite")).expect("ledger");
+        let sql = "SELECT b.batch_id FROM event e JOIN batch b ON b.id = e.batch WHERE e.what = ?1";
+        let mut rows = ledger.prepare(sql).expect("query");
+        let ids = rows.query_map([what], |row| row.get(0)).expect("rows");
+        ids.map(|row| row.expect("a row")).collect()
+    }
+}
+
+fn list(root: &Path, folder: &Path, files: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            list(root, &path, files);
+        } else {
+            files.insert(path.strip_prefix(root).expect("below").to_string_lossy().into_owned());
+        }
+    }
+}
+
+/// Waits for the program's end and looks at its memory meanwhile.
+fn watch(mut command: Command) -> Ran {
+    let mut said = tempfile::tempfile().expect("a file");
+    command.stdout(Stdio::null()).stderr(said.try_clone().expect("a handle"));
+    let mut child = command.spawn().expect("it starts");
+    let (begun, mut most_mib) = (Instant::now(), 0);
+    let status = loop {
+        most_mib = most_mib.max(high_water(child.id()));
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        if begun.elapsed() > Duration::from_secs(120) {
+            child.kill().expect("killed");
+            panic!("the program does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    std::io::Seek::rewind(&mut said).expect("a file");
+    let said = std::io::read_to_string(said).expect("text");
+    Ran { code: status.code(), said, most_mib }
+}
+
+/// `VmHWM`: the most memory that a process has held, in MiB; 0 where nobody tells.
+fn high_water(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) / 1024
+}

@@ -1,0 +1,11 @@
+//! B1: hostile bodies of an API. Tables of cases, each with its generator and what has to come of it.
+
+#![expect(clippy::disallowed_methods, reason = "tests set the scene themselves")]
+#![expect(clippy::print_stdout, reason = "the counts are what these tests are run for")]
+
+mod account;
+mod desk;
+mod line_cases;
+mod lines;
+mod report;
+mod server;

@@ -93,12 +93,21 @@ impl Layout {
     }
 }
 
-/// A provider's id as one path component: whatever it sends, it names a file in our folder and nothing else.
+/// A provider's id as one path component: whatever it sends, it names a file in our folder and nothing else. Signs beside
+/// letters, digits, `-` and `_` become `=` and two hex digits a byte, so that no two ids share a file; of a long one both
+/// ends are kept, because such ids tell at their beginning what they have in common.
 #[must_use]
 pub fn safe_component(id: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let cleaned: String = id.chars().take(200).map(|c| if plain(c) { c } else { '_' }).collect();
-    if cleaned.trim_matches('.').is_empty() { "_".repeat(cleaned.len().max(1)) } else { cleaned }
+    const LONGEST: usize = 200;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let code = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("={byte:02X}") };
+    let cleaned: String = id.bytes().map(code).collect();
+    match cleaned.len() {
+        0 => "=".to_owned(),
+        1..=LONGEST => cleaned,
+        // All of it is ASCII.
+        length => format!("{}=={}", &cleaned[..LONGEST / 2 - 1], &cleaned[length - LONGEST / 2 + 1..]),
+    }
 }
 
 /// The `custom_id` of an image: `given` (the corpus as the user wrote it) joined with the path below it.
@@ -260,8 +269,10 @@ mod tests {
     #[test]
     fn a_provider_id_never_leaves_its_folder() {
         assert_eq!(safe_component("batch_6a5f"), "batch_6a5f");
-        assert_eq!(safe_component("../../etc/passwd"), ".._.._etc_passwd");
-        assert_eq!(safe_component(".."), "__");
-        assert_eq!(safe_component(""), "_");
+        assert_eq!(safe_component("../etc/passwd"), "=2E=2E=2Fetc=2Fpasswd");
+        assert_eq!(safe_component(".."), "=2E=2E");
+        assert_eq!(safe_component(""), "=");
+        let long = |end: &str| safe_component(&format!("{}{end}", "é".repeat(300)));
+        assert!(long("1").len() <= 200 && long("1") != long("2"));
     }
 }

@@ -95,8 +95,14 @@ impl RelPath {
 /// Any bytes of a name as safe text for people.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> String {
-    let bidi = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() || bidi(c) { '\u{fffd}' } else { c }).collect()
+    String::from_utf8_lossy(bytes).chars().map(|c| if commands(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a sign is no sign but an order: to a terminal (C0, C1), or to turn or break the line (bidi, separators).
+#[must_use]
+pub fn commands(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Why an image failed or was skipped: the words of the ledger, the reports and the metrics.

@@ -1,6 +1,7 @@
 //! What a batch object says about the end of its batch. An unknown status is a running one.
 
 use crate::domain::batch::{BatchEnd, Refusal};
+use crate::domain::ids::FileId;
 use crate::kit::crash;
 use crate::ledger::records::Ending;
 use crate::provider::policy::{Blame, blame};
@@ -21,10 +22,12 @@ pub fn read(batch: &Batch) -> Option<Ending> {
     // One reason of many that speaks of the settings, or of no line at all, makes all lines blameless.
     let of_all = batch.refusals.iter().any(|why| why.line.is_none() || blame(why) == Blame::Run);
     let named = batch.refusals.iter().filter_map(|why| why.line.filter(|_| !of_all)).collect();
+    // Requests are no answers.
+    let result = |file: &Option<FileId>| file.clone().filter(|file| batch.input_file.as_ref() != Some(file));
     Some(Ending {
         end,
-        output: batch.output_file.clone().filter(|_| end != BatchEnd::Expired || !crash::without("expired")),
-        errors: batch.error_file.clone(),
+        output: result(&batch.output_file).filter(|_| end != BatchEnd::Expired || !crash::without("expired")),
+        errors: result(&batch.error_file),
         usage: batch.usage,
         model: batch.model.clone(),
         refusal,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::policy::{ANSWERS, Answer, Body};
 use crate::domain::batch::Refusal;
+use crate::domain::image::commands;
 use crate::kit::redact::redacted;
 
 /// Longest pause that a server may ask for.
@@ -203,7 +204,7 @@ fn looks_like_html(body: &[u8]) -> bool {
 
 /// The server's words for people: one line, bounded, without anything like a key.
 fn clip(text: &str, most: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    let line: String = text.chars().map(|c| if commands(c) { ' ' } else { c }).take(most).collect();
     redacted(&line)
 }
 

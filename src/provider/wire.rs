@@ -201,8 +201,9 @@ fn number(value: &Value, key: &str) -> Option<u64> {
         .or_else(|| whole(member.as_f64()?)?.try_into().ok())
 }
 
-/// Unix seconds: a number (milliseconds are recognised), its text, or an ISO time.
+/// Unix seconds: a number (milliseconds are recognised), its text, or an ISO time; between 1970 and the year 9999.
 fn time(value: &Value, key: &str) -> Option<i64> {
+    const LATEST: i64 = 253_402_300_799;
     /// As seconds the year 33,658; as milliseconds September 2001.
     const FIRST_MILLIS: i64 = 1_000_000_000_000;
     let member = value.get(key)?;
@@ -210,7 +211,8 @@ fn time(value: &Value, key: &str) -> Option<i64> {
         Value::String(text) => text.trim().parse().ok().or_else(|| iso(text.trim()))?,
         other => other.as_i64().or_else(|| whole(other.as_f64()?))?,
     };
-    Some(if told >= FIRST_MILLIS { told / 1_000 } else { told })
+    let seconds = if told >= FIRST_MILLIS { told / 1_000 } else { told };
+    (0..=LATEST).contains(&seconds).then_some(seconds)
 }
 
 fn iso(text: &str) -> Option<i64> {

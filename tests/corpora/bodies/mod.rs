@@ -4,7 +4,9 @@
 #![expect(clippy::print_stdout, reason = "the counts are what these tests are run for")]
 
 mod account;
+mod batches;
 mod desk;
+mod errors;
 mod line_cases;
 mod lines;
 mod report;

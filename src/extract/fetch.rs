@@ -24,6 +24,8 @@ use crate::provider::{Download, SharedProvider};
 const WRITE: usize = 1024 * 1024;
 /// A file whose length does not fit so often, which is about ten minutes, is taken as it is.
 const MOST_MISFITS: u32 = 10;
+/// Bytes after which a stream that goes on is measured against the length that the file object tells: it might have no end.
+const MEASURED_EVERY: u64 = 64 * 1024 * 1024;
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(120) };
 
 /// Why a result file could not be fetched.
@@ -113,13 +115,19 @@ impl Fetcher {
             Err(failure) => return Ok((part, Err(failure))),
         };
         let mut part = self.align(part, &download).await?;
-        let mut gathered: Vec<u8> = Vec::new();
+        let (mut gathered, mut measured): (Vec<u8>, u64) = (Vec::new(), part.bytes);
         loop {
             match download.bytes.next().await {
                 Some(Ok(chunk)) => {
                     gathered.extend_from_slice(&chunk);
                     if gathered.len() >= WRITE {
                         part = self.append(part, std::mem::take(&mut gathered)).await?;
+                    }
+                    if part.bytes - measured >= MEASURED_EVERY {
+                        measured = part.bytes;
+                        if self.is_endless(id, part.bytes).await {
+                            return Ok((part, Ok(())));
+                        }
                     }
                 }
                 Some(Err(failure)) => return Ok((self.append(part, gathered).await?, Err(failure))),
@@ -151,9 +159,18 @@ impl Fetcher {
             match self.provider.file(id).await {
                 Ok(file) => return Ok(file.bytes.is_none_or(|told| told == bytes)),
                 Err(failure) if failure.is_passing() => self.patience(failure, &mut trouble).await?,
+                Err(failure) if failure.stops_the_run() => return Err(failure.into()),
                 Err(_) => return Ok(true),
             }
         }
+    }
+
+    /// Whether so much came that the file cannot be meant: a stream without an end would fill the disk. A length that is told
+    /// a little wrong is no reason to stop.
+    async fn is_endless(&self, id: &FileId, bytes: u64) -> bool {
+        let file = self.provider.file(id).await;
+        let told = file.ok().and_then(|file| file.bytes);
+        told.is_some_and(|told| bytes > told.saturating_mul(2).saturating_add(MEASURED_EVERY))
     }
 
     async fn publish(&self, part: Part, target: PathBuf, folder: PathBuf) -> Result<RawFile, FetchError> {

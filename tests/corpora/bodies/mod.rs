@@ -11,3 +11,5 @@ mod line_cases;
 mod lines;
 mod report;
 mod server;
+mod transfer_cases;
+mod transfers;

@@ -37,46 +37,72 @@ impl Request {
 
 /// Serves for the rest of the process; the base URL.
 pub(crate) fn serve(answer: impl Fn(Request, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> String {
+    serve_connections(move |stream| {
+        let (head, mut body) = read_head(stream)?;
+        let length = content_length(&head);
+        let rest = length.saturating_sub(body.len() as u64);
+        stream.take(rest).read_to_end(&mut body)?;
+        if (body.len() as u64) < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut words = head.split(' ').map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        answer(Request { method, path, head, body }, stream)
+    })
+}
+
+/// The same for those who answer before they have read the body.
+pub(crate) fn serve_heads(answer: impl Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> String {
+    serve_connections(move |stream| {
+        let (head, _begin) = read_head(stream)?;
+        answer(&head, stream)
+    })
+}
+
+fn serve_connections(serve: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}/v1", listener.local_addr().expect("an address"));
-    let answer = Arc::new(answer);
+    let serve = Arc::new(serve);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let (Ok(mut stream), answer) = (stream, Arc::clone(&answer)) else { return };
+            let (Ok(mut stream), serve) = (stream, Arc::clone(&serve)) else { return };
             // A client that has gone away is part of the game.
-            std::thread::spawn(move || {
-                drop(read(&mut stream).and_then(|request| answer(request, &mut stream)));
-            });
+            std::thread::spawn(move || drop(serve(&mut stream)));
         }
     });
     base
 }
 
-fn read(stream: &mut TcpStream) -> io::Result<Request> {
+/// The head of a request, and what came of its body.
+fn read_head(stream: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let (mut bytes, mut buffer) = (Vec::new(), [0; 16 * 1024]);
-    let end = loop {
+    loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
+            let body = bytes.split_off(at + 4);
+            return Ok((String::from_utf8_lossy(&bytes).into_owned(), body));
         }
         match stream.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => bytes.extend_from_slice(&buffer[..count]),
         }
-    };
-    let body = bytes.split_off(end);
-    let head = String::from_utf8_lossy(&bytes).into_owned();
-    let mut words = head.split(' ').map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut request = Request { method, path, head, body };
-    let length: usize = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    while request.body.len() < length {
-        match stream.read(&mut buffer)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => request.body.extend_from_slice(&buffer[..count]),
-        }
     }
-    Ok(request)
+}
+
+/// The length of a body, from its head.
+pub(crate) fn content_length(head: &str) -> u64 {
+    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+    let length = lines.find(|(key, _)| key.eq_ignore_ascii_case("content-length"));
+    length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Reads up to so many bytes into nothing, until no more come.
+pub(crate) fn swallow(stream: &mut TcpStream, most: u64) -> io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+    match io::copy(&mut stream.take(most), &mut io::sink()) {
+        Err(cause) if !matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Err(cause),
+        _ => Ok(()),
+    }
 }
 
 /// Sends a whole answer; `more` are further header lines, each with its line end.

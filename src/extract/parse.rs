@@ -10,7 +10,7 @@ use super::mend::mended;
 use crate::domain::answer::{Finish, Outcome};
 use crate::domain::batch::Usage;
 use crate::kit::json::is_too_deep;
-use crate::kit::redact::redacted;
+use crate::provider::failure::{LONGEST_CODE, LONGEST_MESSAGE, clip};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -102,7 +102,7 @@ fn status(told: Option<&Value>) -> Option<u64> {
 
 fn outcome(error: &Value, told: Option<&Value>, body: Option<Value>) -> Outcome {
     if error.is_object() {
-        return Outcome::NeverRan { code: text(error, "code") };
+        return Outcome::NeverRan { code: clip(&text(error, "code"), LONGEST_CODE) };
     }
     let status = status(told);
     let Some(body) = body.filter(says_something) else {
@@ -115,13 +115,19 @@ fn outcome(error: &Value, told: Option<&Value>, body: Option<Value>) -> Outcome 
             let error = body.get("error").unwrap_or(&Value::Null);
             let words =
                 [text(error, "message"), plain(error), text(&body, "message"), text(&body, "detail"), plain(&body)];
-            Outcome::Error {
-                status: u16::try_from(status).unwrap_or(u16::MAX),
-                code: code(error),
-                param: text(error, "param"),
-                message: words.into_iter().find(|words| !words.is_empty()).unwrap_or_default(),
-            }
+            let words = words.into_iter().find(|words| !words.is_empty()).unwrap_or_default();
+            refused(u16::try_from(status).unwrap_or(u16::MAX), error, &words)
         }
+    }
+}
+
+/// An error with what may be kept of its words: servers repeat keys in them, and may write as much as they like.
+fn refused(status: u16, error: &Value, words: &str) -> Outcome {
+    Outcome::Error {
+        status,
+        code: clip(&code(error), LONGEST_CODE),
+        param: clip(&text(error, "param"), LONGEST_CODE),
+        message: clip(words, LONGEST_MESSAGE),
     }
 }
 
@@ -179,13 +185,12 @@ fn completion(body: &Value) -> Outcome {
 
 /// An error under 200: the request failed all the same.
 fn failed(error: &Value) -> Outcome {
-    let code = code(error);
-    let status = match code.as_str() {
+    let status = match code(error).as_str() {
         "server_error" => 500,
         "rate_limit_exceeded" => 429,
         _ => 400,
     };
-    Outcome::Error { status, code, param: text(error, "param"), message: words(error) }
+    refused(status, error, &text(error, "message"))
 }
 
 /// Here 200 says nothing yet: the status of the object does, and the text is in any of its message items.
@@ -229,11 +234,6 @@ fn usage(told: &Value) -> Option<Usage> {
         output: either("completion_tokens", "output_tokens")?,
         reasoning: detail(["completion_tokens_details", "output_tokens_details"], "reasoning_tokens"),
     })
-}
-
-/// Servers repeat keys in their messages.
-fn words(error: &Value) -> String {
-    redacted(&text(error, "message"))
 }
 
 /// Some servers say `insufficient_quota` only as the type.

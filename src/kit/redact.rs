@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::domain::image::commands;
+
 const MARK: &str = "sk-";
 /// Letters and digits in a row, of all three kinds, that no name has and every key has.
 const RANDOM: usize = 12;
@@ -42,15 +44,22 @@ fn cut(text: &str, is_key: impl Fn(&str) -> bool) -> String {
     out
 }
 
-/// A writer for lines of a log, each given whole: the last net under what other packages log, too.
+/// A writer for lines of a log, each given whole: the last net under what other packages log, too. No key comes through,
+/// and no order to a terminal or line of its own from the words of a server or the name of a file.
 #[derive(Debug)]
 pub struct Net<W>(pub W);
 
 impl<W: io::Write> io::Write for Net<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match std::str::from_utf8(line) {
-            Ok(text) if text.contains(MARK) => self.0.write_all(without_sure_keys(text).as_bytes())?,
-            _ => self.0.write_all(line)?,
+        let text = std::str::from_utf8(line).unwrap_or_default();
+        let body = text.strip_suffix('\n').unwrap_or(text);
+        if body.contains(MARK) || body.contains(commands) {
+            // In one piece, so that no other thread's line comes between.
+            let end = &text[body.len()..];
+            let text = without_sure_keys(body).replace(commands, " ") + end;
+            self.0.write_all(text.as_bytes())?;
+        } else {
+            self.0.write_all(line)?;
         }
         Ok(line.len())
     }
@@ -79,5 +88,14 @@ mod tests {
         let mut net = Net(Vec::new());
         net.write_all(b"key=sk-proj-aB3dE5gH7jK9mN_x \"sk-0001.png\"").expect("memory");
         assert_eq!(String::from_utf8(net.0).expect("text"), "key=sk-… \"sk-0001.png\"");
+    }
+
+    #[test]
+    fn a_log_gives_no_orders_to_a_terminal() {
+        let mut net = Net(Vec::new());
+        for line in ["plain é\n", "told \u{1b}]0;x\u{7}\nERROR faked\u{202e}\n", "\n"] {
+            net.write_all(line.as_bytes()).expect("memory");
+        }
+        assert_eq!(String::from_utf8(net.0).expect("text"), "plain é\ntold  ]0;x  ERROR faked \n\n");
     }
 }

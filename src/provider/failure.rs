@@ -14,9 +14,9 @@ use crate::kit::redact::redacted;
 /// Longest pause that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Longest message kept, in characters.
-const LONGEST_MESSAGE: usize = 500;
+pub const LONGEST_MESSAGE: usize = 500;
 /// Longest code or parameter kept, in characters.
-const LONGEST_CODE: usize = 100;
+pub const LONGEST_CODE: usize = 100;
 
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,8 +202,9 @@ fn looks_like_html(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// The server's words for people: one line, bounded, without anything like a key.
-fn clip(text: &str, most: usize) -> String {
+/// The server's words for people: one line, at most so many characters, without anything like a key.
+#[must_use]
+pub fn clip(text: &str, most: usize) -> String {
     let line: String = text.chars().map(|c| if commands(c) { ' ' } else { c }).take(most).collect();
     redacted(&line)
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::failure::{LONGEST_CODE, LONGEST_MESSAGE, clip};
 use crate::domain::batch::{Refusal, Usage};
 use crate::domain::ids::{BatchId, FileId};
-use crate::kit::redact::redacted;
 
 /// A file object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,8 +242,8 @@ fn refusals(batch: &Value) -> Vec<Refusal> {
 fn refusal(entry: &Value) -> Refusal {
     let message = text(entry, "message").or_else(|| entry.as_str().map(str::to_owned));
     Refusal {
-        code: text(entry, "code").unwrap_or_default(),
-        message: redacted(&message.unwrap_or_default()),
+        code: clip(&text(entry, "code").unwrap_or_default(), LONGEST_CODE),
+        message: clip(&message.unwrap_or_default(), LONGEST_MESSAGE),
         line: number(entry, "line").and_then(|line| line.try_into().ok()).filter(|line| *line > 0),
     }
 }

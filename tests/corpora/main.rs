@@ -2,3 +2,4 @@
 //! case: no panic, no file outside the roots, bounded memory, the reason of the table, and good neighbours still done.
 
 mod bodies;
+mod texts;

@@ -15,6 +15,7 @@ pub(crate) struct Desk {
 /// How a run went.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
+    /// On stdout and stderr.
     pub(crate) said: String,
     /// The most memory that it held, in MiB.
     pub(crate) most_mib: u64,
@@ -68,12 +69,18 @@ impl Desk {
         files.into_iter().collect()
     }
 
-    /// Runs the real program to its end against `base`.
-    pub(crate) fn run(&self, base: &str, more: &[(&str, &str)]) -> Ran {
+    fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
         command.env_clear().env("PATH", "/usr/bin:/bin").env("OPENAI_API_KEY", "a-key-that-is-long-enough");
         command.env("HOME", self.folder.path().join("home")).env("TMPDIR", self.folder.path().join("tmp"));
-        command.current_dir(self.workspace()).stdin(Stdio::null()).args(["run", "--no-config", "--yes"]);
+        command.current_dir(self.workspace()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the real program to its end against `base`.
+    pub(crate) fn run(&self, base: &str, more: &[(&str, &str)]) -> Ran {
+        let mut command = self.command();
+        command.args(["run", "--no-config", "--yes", "-v"]);
         let url = format!("{base}/chat/completions");
         let always = [
             ("api_url", url.as_str()),
@@ -86,6 +93,13 @@ impl Desk {
         for (key, value) in always.iter().chain(more) {
             command.arg("--set").arg(format!("{key}={value}"));
         }
+        watch(command)
+    }
+
+    /// Runs another verb.
+    pub(crate) fn call(&self, words: &[&str]) -> Ran {
+        let mut command = self.command();
+        command.args(words).args(["--no-config"]);
         watch(command)
     }
 
@@ -127,7 +141,8 @@ fn list(root: &Path, folder: &Path, files: &mut BTreeSet<String>) {
 /// Waits for the program's end and looks at its memory meanwhile.
 fn watch(mut command: Command) -> Ran {
     let mut said = tempfile::tempfile().expect("a file");
-    command.stdout(Stdio::null()).stderr(said.try_clone().expect("a handle"));
+    let handle = || said.try_clone().expect("a handle");
+    command.stdout(handle()).stderr(handle());
     let mut child = command.spawn().expect("it starts");
     let (begun, mut most_mib) = (Instant::now(), 0);
     let status = loop {

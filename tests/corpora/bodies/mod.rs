@@ -3,13 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the scene themselves")]
 #![expect(clippy::print_stdout, reason = "the counts are what these tests are run for")]
 
-mod account;
+pub(crate) mod account;
 mod batches;
-mod desk;
+pub(crate) mod desk;
 mod errors;
 mod line_cases;
 mod lines;
-mod report;
-mod server;
+pub(crate) mod report;
+pub(crate) mod server;
 mod transfer_cases;
 mod transfers;

@@ -84,7 +84,13 @@ impl Eyes {
     pub(super) async fn look(&self, asked: &Asked, sweep: bool) -> Result<Round, LookError> {
         let mut round = Round::default();
         if asked.len() > 1 {
-            self.list(asked, 1, &mut round).await?;
+            match self.list(asked, 1, &mut round).await {
+                // Some servers keep no list; each batch can be asked for all the same.
+                Err(LookError::Provider(failure)) if !failure.is_passing() && !failure.stops_the_run() => {
+                    tracing::debug!(%failure, "there is no list of batches; they are asked for one by one");
+                }
+                listed => listed?,
+            }
         } else if sweep {
             self.try_list(asked, 1, &mut round).await?;
         }

@@ -76,7 +76,7 @@ impl Provider for OpenAi {
             let last = page.files.last().map(|file| file.id.clone());
             found.extend(page.files.into_iter().filter(|file| file.filename == name));
             // A server that ignores the cursor gives the same page for ever.
-            if !page.has_more || last == after {
+            if !page.has_more || last.is_none() || last == after {
                 break;
             }
             after = last;

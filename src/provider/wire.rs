@@ -65,7 +65,7 @@ pub struct Batch {
 pub struct BatchPage {
     /// Batches, newest first as far as anybody has seen.
     pub batches: Vec<Batch>,
-    /// Whether more follow.
+    /// Whether more follow. An empty page may claim it; it names no batch to go on from, so such a list proves no absence.
     pub has_more: bool,
 }
 
@@ -177,10 +177,10 @@ fn entries<'a>(value: &'a Value, object: &str) -> Option<Vec<&'a Value>> {
     Some(value.get("data")?.as_array()?.iter().filter(is_ours).collect())
 }
 
-/// An empty page is the end whatever it claims: it has no entry to go on from.
+/// Whether more follows: as told, else if the page is full.
 fn has_more(value: &Value) -> bool {
     let length = value.get("data").and_then(Value::as_array).map_or(0, Vec::len);
-    length > 0 && value.get("has_more").and_then(Value::as_bool).unwrap_or(length >= FULL_PAGE)
+    value.get("has_more").and_then(Value::as_bool).unwrap_or(length >= FULL_PAGE)
 }
 
 /// A member that is text and not empty.
@@ -351,8 +351,9 @@ mod tests {
         assert_eq!(BatchPage::from_json(&json!({"data": {}})), None);
         let mixed = json!({"data": [{"id": "f", "object": "file"}, {"id": "b", "object": "batch"}], "has_more": true});
         assert_eq!(BatchPage::from_json(&mixed).map(|page| (page.batches.len(), page.has_more)), Some((1, true)));
-        let claims_more = BatchPage::from_json(&json!({"data": [], "has_more": true}));
-        assert_eq!(claims_more.map(|page| page.has_more), Some(false));
+        let more = |page: Value| BatchPage::from_json(&page).map(|page| page.has_more);
+        assert_eq!(more(json!({"data": [], "has_more": true})), Some(true));
+        assert_eq!(more(json!({"data": [], "has_more": "yes"})), Some(false));
     }
 
     #[test]

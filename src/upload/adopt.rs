@@ -3,6 +3,7 @@
 //!
 //! Never send again before that: the API has no idempotency key.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::domain::batch::Intent;
@@ -57,9 +58,32 @@ fn is_living(batch: &Batch) -> bool {
     batch.status != "failed"
 }
 
-/// The cursor of the next page, if it leads on.
-fn onward(after: Option<&BatchId>, last: Option<BatchId>) -> Option<BatchId> {
-    last.filter(|last| after != Some(last))
+/// The cursor of the next page, if it leads on and not back to where this listing was.
+fn onward(passed: &mut HashSet<BatchId>, last: Option<BatchId>) -> Option<BatchId> {
+    last.filter(|last| passed.insert(last.clone()))
+}
+
+/// In which order a list has shown its batches so far, as far as it tells their times.
+#[derive(Debug, Default)]
+struct Order {
+    latest: Option<i64>,
+    falls: bool,
+    rises: bool,
+}
+
+impl Order {
+    fn see(&mut self, batches: &[Batch]) {
+        for time in batches.iter().map(|batch| batch.created_at).filter(|time| *time > 0) {
+            let before = self.latest.replace(time).unwrap_or(time);
+            (self.falls, self.rises) = (self.falls || time < before, self.rises || time > before);
+        }
+    }
+
+    /// Whether what follows is older. No document promises it; a list that begins with its oldest batches would hide the one
+    /// that is looked for behind them, and it would be paid for a second time.
+    fn is_newest_first(&self) -> bool {
+        self.falls && !self.rises
+    }
 }
 
 /// Chooses among all batches of a listing: the oldest living match is adopted, others are strays.
@@ -175,16 +199,18 @@ impl Doubt {
     async fn pages(&self, intent: &Intent) -> Result<Vec<Batch>, Failure> {
         let mut found: Vec<Batch> = Vec::new();
         let mut after: Option<BatchId> = None;
+        let (mut passed, mut order) = (HashSet::new(), Order::default());
         for _ in 0..MOST_PAGES {
             let page = self.provider.list_batches(after.as_ref()).await?;
             let last = page.batches.last().map(|batch| batch.id.clone());
+            order.see(&page.batches);
             let too_old = |batch: &Batch| batch.created_at > 0 && batch.created_at < intent.input_created - MARGIN_S;
-            let all_old = page.batches.iter().all(too_old);
+            let all_old = !page.batches.is_empty() && page.batches.iter().all(too_old);
             found.extend(page.batches.into_iter().filter(|batch| is_match(batch, intent)));
-            if all_old || !page.has_more {
+            if !page.has_more || (all_old && order.is_newest_first()) {
                 return Ok(found);
             }
-            match onward(after.as_ref(), last) {
+            match onward(&mut passed, last) {
                 Some(next) => after = Some(next),
                 // A list that repeats itself proves no absence, but what it shows is there.
                 None if found.iter().any(is_living) => return Ok(found),
@@ -272,10 +298,27 @@ mod tests {
     #[test]
     fn a_cursor_that_leads_nowhere_ends_no_listing() {
         let id = |name: &str| Some(BatchId(name.into()));
-        assert_eq!(onward(None, id("a")), id("a"));
-        assert_eq!(onward(id("a").as_ref(), id("b")), id("b"));
-        assert_eq!(onward(id("a").as_ref(), id("a")), None);
-        assert_eq!(onward(id("a").as_ref(), None), None);
+        let mut passed = HashSet::new();
+        assert_eq!(onward(&mut passed, id("a")), id("a"));
+        assert_eq!(onward(&mut passed, id("b")), id("b"));
+        assert_eq!(onward(&mut passed, id("a")), None, "a ring");
+        assert_eq!(onward(&mut passed, None), None);
+    }
+
+    #[test]
+    fn only_a_list_that_shows_it_is_newest_first() {
+        let shown = |pages: &[&[i64]]| {
+            let mut order = Order::default();
+            for times in pages {
+                let batches: Vec<Batch> = times.iter().map(|time| batch("a", "completed", "f", "1", *time)).collect();
+                order.see(&batches);
+            }
+            order.is_newest_first()
+        };
+        assert!(shown(&[&[9, 9, 0, 7], &[7, 3]]));
+        for pages in [&[&[9_i64][..]][..], &[&[9, 9]], &[&[0, 0]], &[&[1, 2]], &[&[9, 7], &[8]], &[&[1], &[2], &[1]]] {
+            assert!(!shown(pages), "{pages:?}");
+        }
     }
 
     #[test]

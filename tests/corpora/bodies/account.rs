@@ -24,8 +24,34 @@ pub(crate) type Content = Vec<Part>;
 /// Output and error file of a batch, from the ids of its lines.
 pub(crate) type Script = Box<dyn Fn(&[String]) -> [Content; 2] + Send + Sync>;
 
+/// What becomes of the first create.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstCreate {
+    /// It is answered.
+    Answered,
+    /// It is done, and answered with 500.
+    Lost,
+    /// It is not done, and answered with 500.
+    Refused,
+}
+
+/// A page of the list of batches: from the number of the request, all batches (newest first) and the cursor, a status and
+/// a body.
+pub(crate) type ListScript = Box<dyn Fn(usize, &[Value], Option<&str>) -> (&'static str, String) + Send + Sync>;
+
+/// How an account behaves, and what was asked of it.
+pub(crate) struct Account {
+    script: Script,
+    list: ListScript,
+    first: FirstCreate,
+    books: Mutex<Books>,
+}
+
 #[derive(Default)]
 struct Books {
+    /// Method and last part of the path of every request that changes something.
+    asked: Vec<String>,
+    listed: usize,
     /// Lines' ids of each input file, and its length.
     inputs: BTreeMap<String, (Vec<String>, usize)>,
     /// Batch objects, oldest first.
@@ -35,8 +61,64 @@ struct Books {
 
 /// Opens an account; its base URL.
 pub(crate) fn open(script: Script) -> String {
-    let books = Mutex::new(Books::default());
-    server::serve(move |request, stream| answer(&books, &script, &request, stream))
+    Account::new(script, Box::new(|_, all, after| honest(all, after)), FirstCreate::Answered).1
+}
+
+/// A page of at most a hundred batches, as it should be.
+pub(crate) fn honest(all: &[Value], after: Option<&str>) -> (&'static str, String) {
+    let begin = after.map_or(0, |id| all.iter().position(|batch| batch["id"] == *id).map_or(all.len(), |at| at + 1));
+    let rest = &all[begin..];
+    let page = &rest[..rest.len().min(100)];
+    ("200 OK", json!({"object": "list", "data": page, "has_more": rest.len() > page.len()}).to_string())
+}
+
+impl Account {
+    /// An account and its base URL.
+    pub(crate) fn new(script: Script, list: ListScript, first: FirstCreate) -> (Arc<Self>, String) {
+        let account = Arc::new(Self { script, list, first, books: Mutex::default() });
+        let behind = Arc::clone(&account);
+        let base = server::serve(move |request, stream| behind.answer(&request, stream));
+        (account, base)
+    }
+
+    /// Creates and deletions in their order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.books.lock().expect("books").asked.clone()
+    }
+
+    /// Pages of the list that were read.
+    pub(crate) fn listed(&self) -> usize {
+        self.books.lock().expect("books").listed
+    }
+
+    fn answer(&self, request: &Request, stream: &mut TcpStream) -> io::Result<()> {
+        let parts = request.parts();
+        let method = request.method.as_str();
+        if let ("GET", ["files", id, "content"]) = (method, parts.as_slice()) {
+            let content = self.books.lock().expect("books").results.get(*id).cloned();
+            let Some(content) = content else { return send(stream, "404 Not Found", "", b"{\"error\":{}}") };
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", length(&content));
+            stream.write_all(head.as_bytes())?;
+            return stream_out(&content, stream);
+        }
+        if let ("GET", ["batches"]) = (method, parts.as_slice()) {
+            let (nth, newest) = self.books.lock().expect("books").look();
+            let (status, body) = (self.list)(nth, &newest, request.query("after"));
+            return send(stream, status, "", body.as_bytes());
+        }
+        let is_create = method == "POST" && parts == ["batches"];
+        let is_first = is_create && self.books.lock().expect("books").is_untouched();
+        let told = match self.first {
+            FirstCreate::Refused if is_first => None,
+            _ => self.books.lock().expect("books").told(&self.script, request, &parts),
+        };
+        self.books.lock().expect("books").note(request, &parts);
+        match told {
+            _ if is_first && self.first != FirstCreate::Answered => send(stream, "500 Oops", "", b""),
+            Some(value) => send(stream, "200 OK", "", value.to_string().as_bytes()),
+            None => send(stream, "404 Not Found", "", b"{\"error\":{\"message\":\"no such thing\"}}"),
+        }
+    }
 }
 
 fn length(content: &Content) -> u64 {
@@ -65,23 +147,27 @@ fn stream_out(content: &Content, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(books: &Mutex<Books>, script: &Script, request: &Request, stream: &mut TcpStream) -> io::Result<()> {
-    let parts = request.parts();
-    if let ("GET", ["files", id, "content"]) = (request.method.as_str(), parts.as_slice()) {
-        let content = books.lock().expect("books").results.get(*id).cloned();
-        let Some(content) = content else { return send(stream, "404 Not Found", "", b"{\"error\":{}}") };
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", length(&content));
-        stream.write_all(head.as_bytes())?;
-        return stream_out(&content, stream);
-    }
-    let told = books.lock().expect("books").told(script, request, &parts);
-    match told {
-        Some(value) => send(stream, "200 OK", "", value.to_string().as_bytes()),
-        None => send(stream, "404 Not Found", "", b"{\"error\":{\"message\":\"no such thing\"}}"),
-    }
-}
-
 impl Books {
+    fn look(&mut self) -> (usize, Vec<Value>) {
+        self.listed += 1;
+        (self.listed - 1, self.batches.iter().rev().cloned().collect())
+    }
+
+    fn is_untouched(&self) -> bool {
+        !self.asked.iter().any(|asked| asked.starts_with("create"))
+    }
+
+    fn note(&mut self, request: &Request, parts: &[&str]) {
+        match (request.method.as_str(), parts) {
+            ("POST", ["batches"]) => {
+                let asked: Value = serde_json::from_slice(&request.body).expect("JSON");
+                self.asked.push(format!("create {}", asked["input_file_id"].as_str().expect("an input file")));
+            }
+            ("DELETE", ["files", id]) => self.asked.push(format!("delete {id}")),
+            _ => {}
+        }
+    }
+
     fn told(&mut self, script: &Script, request: &Request, parts: &[&str]) -> Option<Value> {
         match (request.method.as_str(), parts) {
             ("POST", ["files"]) => Some(self.take_file(&request.body)),
@@ -89,8 +175,9 @@ impl Books {
             ("GET", ["files", id]) => self.file(id),
             ("DELETE", ["files", id]) => Some(json!({"id": id, "object": "file", "deleted": true})),
             ("POST", ["batches"]) => self.create(script, &request.body),
-            ("GET", ["batches"]) => Some(self.list(request.query("after"))),
-            ("GET", ["batches", id]) => self.batches.iter().find(|batch| batch["id"] == **id).cloned(),
+            ("POST", ["batches", id, "cancel"]) | ("GET", ["batches", id]) => {
+                self.batches.iter().find(|batch| batch["id"] == **id).cloned()
+            }
             _ => None,
         }
     }
@@ -132,15 +219,5 @@ impl Books {
             "output_file_id": output, "error_file_id": errors, "metadata": asked["metadata"]});
         self.batches.push(batch.clone());
         Some(batch)
-    }
-
-    fn list(&self, after: Option<&str>) -> Value {
-        let newest = self.batches.iter().rev();
-        let page: Vec<Value> = match after {
-            None => newest.cloned().collect(),
-            Some(id) => newest.skip_while(|batch| batch["id"] != *id).skip(1).cloned().collect(),
-        };
-        let has_more = page.len() > 100;
-        json!({"object": "list", "data": page.into_iter().take(100).collect::<Vec<_>>(), "has_more": has_more})
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod desk;
 mod errors;
 mod line_cases;
 mod lines;
+mod lists;
 pub(crate) mod report;
 pub(crate) mod server;
 mod transfer_cases;

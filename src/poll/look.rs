@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::status;
 use crate::domain::batch::OpenBatch;
 use crate::domain::ids::{BatchId, FileId, Tag};
+use crate::domain::image::shown;
 use crate::kit::hash;
 use crate::kit::news::{News, Notice};
 use crate::ledger::LedgerError;
@@ -100,6 +101,10 @@ impl Eyes {
                 continue;
             }
             match self.provider.batch(id).await {
+                // Its end would be taken for the end of ours, whose answers are paid for.
+                Ok(batch) if batch.id != *id && batch.input_file.as_ref() != Some(input) => {
+                    return Err(self.another(&batch).into());
+                }
                 Ok(batch) => {
                     round.ours_seen = true;
                     round.told.insert(id.clone(), Told::Known(Box::new(batch)));
@@ -117,6 +122,12 @@ impl Eyes {
             round.told.entry(id.clone()).or_insert(told);
         }
         Ok(round)
+    }
+
+    /// Some proxies have ids of their own; one that names our input file is ours.
+    fn another(&self, batch: &Batch) -> Failure {
+        let words = format!("asked for one batch, it told of another one, {}", shown(batch.id.as_str().as_bytes()));
+        Failure::new(Kind::Doubt, self.provider.host(), words)
     }
 
     /// What it means that a batch is not known. Its answers may be paid for, and giving it up ends its images, so it counts

@@ -22,12 +22,13 @@ pub fn read(batch: &Batch) -> Option<Ending> {
     // One reason of many that speaks of the settings, or of no line at all, makes all lines blameless.
     let of_all = batch.refusals.iter().any(|why| why.line.is_none() || blame(why) == Blame::Run);
     let named = batch.refusals.iter().filter_map(|why| why.line.filter(|_| !of_all)).collect();
-    // Requests are no answers.
+    // Requests are no answers, and one file is not two.
     let result = |file: &Option<FileId>| file.clone().filter(|file| batch.input_file.as_ref() != Some(file));
+    let errors = result(&batch.error_file).filter(|file| batch.output_file.as_ref() != Some(file));
     Some(Ending {
         end,
         output: result(&batch.output_file).filter(|_| end != BatchEnd::Expired || !crash::without("expired")),
-        errors: result(&batch.error_file),
+        errors,
         usage: batch.usage,
         model: batch.model.clone(),
         refusal,

@@ -39,10 +39,14 @@ pub(crate) enum FirstCreate {
 /// a body.
 pub(crate) type ListScript = Box<dyn Fn(usize, &[Value], Option<&str>) -> (&'static str, String) + Send + Sync>;
 
+/// One batch, from the number of the request and the batch as it should be: a status and a body.
+pub(crate) type OneScript = Box<dyn Fn(usize, &Value) -> (&'static str, String) + Send + Sync>;
+
 /// How an account behaves, and what was asked of it.
 pub(crate) struct Account {
     script: Script,
     list: ListScript,
+    one: OneScript,
     first: FirstCreate,
     books: Mutex<Books>,
 }
@@ -52,6 +56,7 @@ struct Books {
     /// Method and last part of the path of every request that changes something.
     asked: Vec<String>,
     listed: usize,
+    looked: usize,
     /// Lines' ids of each input file, and its length.
     inputs: BTreeMap<String, (Vec<String>, usize)>,
     /// Batch objects, oldest first.
@@ -61,7 +66,7 @@ struct Books {
 
 /// Opens an account; its base URL.
 pub(crate) fn open(script: Script) -> String {
-    Account::new(script, Box::new(|_, all, after| honest(all, after)), FirstCreate::Answered).1
+    Account::listing(script, Box::new(|_, all, after| honest(all, after)), FirstCreate::Answered).1
 }
 
 /// A page of at most a hundred batches, as it should be.
@@ -73,9 +78,14 @@ pub(crate) fn honest(all: &[Value], after: Option<&str>) -> (&'static str, Strin
 }
 
 impl Account {
+    /// An account whose list is scripted, and its base URL.
+    pub(crate) fn listing(script: Script, list: ListScript, first: FirstCreate) -> (Arc<Self>, String) {
+        Self::new(script, list, Box::new(|_, batch| ("200 OK", batch.to_string())), first)
+    }
+
     /// An account and its base URL.
-    pub(crate) fn new(script: Script, list: ListScript, first: FirstCreate) -> (Arc<Self>, String) {
-        let account = Arc::new(Self { script, list, first, books: Mutex::default() });
+    pub(crate) fn new(script: Script, list: ListScript, one: OneScript, first: FirstCreate) -> (Arc<Self>, String) {
+        let account = Arc::new(Self { script, list, one, first, books: Mutex::default() });
         let behind = Arc::clone(&account);
         let base = server::serve(move |request, stream| behind.answer(&request, stream));
         (account, base)
@@ -104,6 +114,11 @@ impl Account {
         if let ("GET", ["batches"]) = (method, parts.as_slice()) {
             let (nth, newest) = self.books.lock().expect("books").look();
             let (status, body) = (self.list)(nth, &newest, request.query("after"));
+            return send(stream, status, "", body.as_bytes());
+        }
+        if let ("GET", ["batches", id]) = (method, parts.as_slice()) {
+            let told = self.books.lock().expect("books").look_at(id);
+            let (status, body) = told.map_or(("404 Not Found", String::new()), |(nth, batch)| (self.one)(nth, &batch));
             return send(stream, status, "", body.as_bytes());
         }
         let is_create = method == "POST" && parts == ["batches"];
@@ -151,6 +166,12 @@ impl Books {
     fn look(&mut self) -> (usize, Vec<Value>) {
         self.listed += 1;
         (self.listed - 1, self.batches.iter().rev().cloned().collect())
+    }
+
+    fn look_at(&mut self, id: &str) -> Option<(usize, Value)> {
+        self.looked += 1;
+        let batch = self.batches.iter().find(|batch| batch["id"] == *id)?;
+        Some((self.looked - 1, batch.clone()))
     }
 
     fn is_untouched(&self) -> bool {

@@ -110,7 +110,7 @@ fn files() -> Vec<Row> {
         ("both empty", json!({"output_file_id": "", "error_file_id": ""}), "- -"),
         ("both absent", json!({"output_file_id": "-", "error_file_id": "-"}), "- -"),
         ("no texts", json!({"output_file_id": 7, "error_file_id": ["x"]}), "- -"),
-        ("equal", json!({"output_file_id": "file-x", "error_file_id": "file-x"}), "file-x file-x"),
+        ("equal", json!({"output_file_id": "file-x", "error_file_id": "file-x"}), "file-x -"),
         ("the input", json!({"output_file_id": "file-in", "error_file_id": "file-in"}), "- -"),
         ("only errors", json!({"output_file_id": null}), "- file-err"),
         ("odd signs", json!({"output_file_id": "a/../b?c", "error_file_id": "../.."}), "a/../b?c ../.."),

@@ -2,15 +2,8 @@
 //! are waited for. Whatever a list says, nothing is created a second time before the first create surely failed, and
 //! everything ends once the list is as it should be.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
-
-use batchscribe::kit::clock::Clock;
-use batchscribe::kit::stop::stop_switch;
-use batchscribe::pipeline::mission::{Mission, Mode, Outcome, Tally};
-use batchscribe::settings::{Environment, Flag, Sources, resolve, texts};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::account::{Account, FirstCreate, ListScript, Part, honest};
 use super::desk::Desk;
@@ -18,7 +11,7 @@ use super::line_cases::answer;
 use super::report::Report;
 
 /// Cases at a time.
-const AT_A_TIME: usize = 4;
+const AT_A_TIME: usize = 8;
 const NOW: i64 = 1_800_000_000;
 /// Listings that are hostile before the list becomes honest, where a case says nothing else.
 const HOSTILE: usize = 3;
@@ -167,8 +160,8 @@ fn cursors() -> Vec<Case> {
             let news: Vec<Value> = (0..150).map(|n| foreign(n + nth % 2 * 500, NOW + 60)).collect();
             if nth < 2 { honest(&[&news[..], all].concat(), after) } else { honest(all, after) }
         }),
-        case("500 pages", |_, all, after| {
-            let all = [&foreigners(500, NOW + 60)[..], all].concat();
+        case("150 pages", |_, all, after| {
+            let all = [&foreigners(150, NOW + 60)[..], all].concat();
             let begin =
                 after.map_or(0, |id| all.iter().position(|batch| batch["id"] == *id).map_or(all.len(), |at| at + 1));
             let rest = &all[begin..];
@@ -229,60 +222,6 @@ fn members() -> Vec<Case> {
     ]
 }
 
-/// What the program does at `base`, on a clock of its own that runs much faster.
-fn mission(desk: &Desk, base: &str, clock: &Clock) -> Mission {
-    let url = format!("{base}/chat/completions");
-    let flags = [
-        ("api_url", url.as_str()),
-        ("provider.name", "openai"),
-        ("provider.settle", "60s"),
-        ("batch.poll_interval", "1s"),
-        ("batch.max_poll_interval", "2s"),
-        ("max_images_per_batch", "2"),
-        ("image_dir", "in"),
-    ];
-    let flag = |(key, value): (&str, &str)| Flag { flag: "--set".into(), key: key.into(), value: value.into() };
-    let sources = Sources {
-        workspace: desk.workspace(),
-        current_dir: desk.workspace(),
-        config: None,
-        no_config: true,
-        flags: flags.into_iter().map(flag).collect(),
-        environment: Environment::default(),
-    };
-    let settings = resolve(&sources).expect("good settings").settings;
-    let prompt = texts::prompt(&settings).expect("a prompt").text;
-    Mission {
-        mode: Mode::Run { once: false },
-        layout: settings.layout(),
-        image_root: desk.corpus(),
-        image_dir_given: "in".to_owned(),
-        base_url: base.to_owned(),
-        key: None,
-        key_source: String::new(),
-        recipe: texts::recipe(&settings, &prompt).expect("a recipe"),
-        stop: stop_switch().0,
-        clock: clock.clone(),
-        tally: tokio::sync::watch::Sender::new(Tally::default()),
-        settings,
-    }
-}
-
-fn run(desk: &Desk, base: &str) -> Result<Outcome, String> {
-    let clock = Clock::manual(Clock::wall().now());
-    let mission = mission(desk, base, &clock);
-    let (sender, outcome) = mpsc::channel();
-    std::thread::spawn(move || drop(sender.send(batchscribe::pipeline::run(mission))));
-    for _ in 0..6_000 {
-        match outcome.recv_timeout(Duration::from_millis(5)) {
-            Ok(outcome) => return Ok(outcome),
-            Err(mpsc::RecvTimeoutError::Timeout) => clock.advance(Duration::from_secs(10)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err("it panicked".to_owned()),
-        }
-    }
-    Err("it does not end".to_owned())
-}
-
 /// How a run ended: images done, creates, and whether one was sent again while the first might still have come through.
 #[derive(Debug, PartialEq, Eq)]
 struct Ended {
@@ -295,8 +234,8 @@ fn ended(case: &Case, first: FirstCreate, images: usize) -> (Result<Ended, Strin
     let desk = Desk::new((0..images).map(|n| format!("page{n}.png")));
     let lines = |ids: &[String]| ids.iter().flat_map(|id| (answer(id, "read") + "\n").into_bytes()).collect();
     let script = Box::new(move |ids: &[String]| [vec![Part::Bytes(lines(ids))], Vec::new()]);
-    let (account, base) = Account::new(script, (case.list)(), first);
-    let outcome = run(&desk, &base);
+    let (account, base) = Account::listing(script, (case.list)(), first);
+    let outcome = desk.run_fast(&base, 2);
     let asked = account.asked();
     let creates: Vec<(usize, &String)> =
         asked.iter().enumerate().filter(|(_, what)| what.starts_with("create")).collect();
@@ -314,9 +253,8 @@ fn ended(case: &Case, first: FirstCreate, images: usize) -> (Result<Ended, Strin
     (ended, account.listed())
 }
 
-/// All cases in one situation; `creates` of them are right.
-fn all(report: &mut Report, first: FirstCreate, images: usize, creates: usize) {
-    let cases = cases();
+/// Cases in one situation; so many creates are right.
+fn all(report: &mut Report, cases: &[Case], first: FirstCreate, images: usize, creates: usize) {
     for some in cases.chunks(AT_A_TIME) {
         let ended: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = some.iter().map(|case| scope.spawn(move || ended(case, first, images))).collect();
@@ -333,20 +271,21 @@ fn all(report: &mut Report, first: FirstCreate, images: usize, creates: usize) {
 #[test]
 fn hostile_lists_in_doubt() {
     let mut report = Report::new("B1 lists in doubt");
-    all(&mut report, FirstCreate::Lost, 2, 1);
+    all(&mut report, &cases(), FirstCreate::Lost, 2, 1);
     report.close(50);
 }
 
 #[test]
 fn hostile_lists_while_batches_are_waited_for() {
     let mut report = Report::new("B1 lists while waiting");
-    all(&mut report, FirstCreate::Answered, 6, 3);
+    all(&mut report, &cases(), FirstCreate::Answered, 6, 3);
     report.close(50);
 }
 
 #[test]
 fn hostile_lists_where_nothing_was_created() {
     let mut report = Report::new("B1 lists of nothing");
-    all(&mut report, FirstCreate::Refused, 2, 2);
-    report.close(50);
+    let cases: Vec<Case> = [cursors(), orders()].into_iter().flatten().collect();
+    all(&mut report, &cases, FirstCreate::Refused, 2, 2);
+    report.close(16);
 }

@@ -12,5 +12,6 @@ mod lines;
 mod lists;
 pub(crate) mod report;
 pub(crate) mod server;
+mod singles;
 mod transfer_cases;
 mod transfers;

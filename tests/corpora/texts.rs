@@ -1,6 +1,7 @@
 //! B4: hostile texts. What a model writes is data: the file holds its words, and a terminal gets no order from them.
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene themselves")]
+#![expect(clippy::print_stdout, reason = "the counts are what these tests are run for")]
 
 use batchscribe::clean::judge::judge;
 use batchscribe::clean::polish::UnicodeForm;
@@ -193,12 +194,23 @@ fn shortened(text: Result<String, &'static str>) -> Result<(String, usize), &'st
     text.map(|text| (text.chars().take(200).collect(), text.len()))
 }
 
+/// Each with whether JSON was asked for.
+fn texts() -> Vec<(Row, bool)> {
+    let plain = [formulas(), sequences(), orders(), wrappers(), sizes()].concat();
+    plain.into_iter().map(|row| (row, false)).chain(structured().into_iter().map(|row| (row, true))).collect()
+}
+
+#[test]
+fn the_corpus_of_texts_is_large_enough() {
+    let (texts, words) = (texts().len(), commands().len() * 2);
+    println!("B4: {} cases in all: {texts} texts, {words} words on a terminal", texts + words);
+    assert!(texts >= 95 && words >= 32, "a corpus has shrunk");
+}
+
 #[test]
 fn hostile_texts() {
     let mut report = Report::new("B4 texts");
-    let plain = [formulas(), sequences(), orders(), wrappers(), sizes()].concat();
-    let all = plain.into_iter().map(|row| (row, false)).chain(structured().into_iter().map(|row| (row, true)));
-    for ((name, raw, expected, flags), is_json) in all {
+    for ((name, raw, expected, flags), is_json) in texts() {
         let (came, flagged) = written(&raw, is_json);
         let is_whole = came == expected;
         report.case(name, &(shortened(came.clone()), flagged), &(shortened(expected), flags.to_vec()));

@@ -245,10 +245,19 @@ fn names() -> Vec<(String, String)> {
     .collect()
 }
 
+fn objects() -> Vec<Row> {
+    [documented(), statuses(), files(), members(), refusals()].concat()
+}
+
+/// How many there are.
+pub(crate) fn size() -> usize {
+    objects().len() + times().len() + names().len()
+}
+
 #[test]
 fn hostile_batch_objects() {
     let mut report = Report::new("B1 batch objects");
-    for (name, object, expected) in [documented(), statuses(), files(), members(), refusals()].concat() {
+    for (name, object, expected) in objects() {
         report.case(&name, &read(&object), &expected);
     }
     report.close(90);

@@ -130,6 +130,11 @@ fn is_harmless(failure: &Failure) -> bool {
     })
 }
 
+/// How many there are.
+pub(crate) fn size() -> usize {
+    documented().len() + odd().len() + pauses().len()
+}
+
 #[test]
 fn hostile_errors() {
     let mut report = Report::new("B1 errors");

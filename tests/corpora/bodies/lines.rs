@@ -136,6 +136,11 @@ fn run(first: usize, cases: Vec<Planned>, report: &mut Report) -> u64 {
     ran.most_mib
 }
 
+/// How many there are, with the huge ones.
+pub(crate) fn size() -> usize {
+    cases().len() * [OUTPUT, LAST, ERROR].len() + huge().iter().map(|(.., hostile, _)| hostile.len()).sum::<usize>()
+}
+
 #[test]
 fn hostile_lines() {
     let mut report = Report::new("B1 lines");
@@ -155,18 +160,21 @@ fn padded(ids: &Ids, size: u64, in_text: bool) -> Content {
     vec![Part::Bytes(before.into()), Part::Fill(b'x', size), Part::Bytes(behind.into())]
 }
 
-#[test]
-fn huge_lines_cost_no_memory() {
-    const MIB: u64 = 1024 * 1024;
-    let mut report = Report::new("B1 huge lines");
+/// Lines by their size: whether it is the text that is long, where they stand, and what has to come of them.
+fn huge() -> Vec<(&'static str, u64, bool, Vec<Place>, Expect)> {
     let everywhere = vec![OUTPUT, LAST, ERROR];
-    let table: Vec<(&str, u64, bool, Vec<Place>, Expect)> = vec![
-        ("33 MiB", 33 * MIB, false, everywhere.clone(), Expect::SetAside),
+    vec![
+        ("33 MiB", 33 * 1024 * 1024, false, everywhere.clone(), Expect::SetAside),
         ("a text of 30 MB", 30_000_000, true, everywhere, Expect::Text("x".repeat(30_000_000) + "\n")),
         ("200 MB", 200_000_000, false, vec![OUTPUT], Expect::SetAside),
         ("1 GB without newline", 1_000_000_000, true, vec![LAST], Expect::SetAside),
-    ];
-    let cases = table.into_iter().enumerate().map(|(case, (name, size, in_text, hostile, expect))| {
+    ]
+}
+
+#[test]
+fn huge_lines_cost_no_memory() {
+    let mut report = Report::new("B1 huge lines");
+    let cases = huge().into_iter().enumerate().map(|(case, (name, size, in_text, hostile, expect))| {
         let files = files(case, &hostile, |ids| padded(ids, size, in_text));
         Planned { name: name.to_owned(), files, hostile, expect }
     });

@@ -268,6 +268,16 @@ fn all(report: &mut Report, cases: &[Case], first: FirstCreate, images: usize, c
     }
 }
 
+/// Where nothing was created, the order and the cursors of a list matter.
+fn of_nothing() -> Vec<Case> {
+    [cursors(), orders()].into_iter().flatten().collect()
+}
+
+/// How many there are, in all situations.
+pub(crate) fn size() -> usize {
+    2 * cases().len() + of_nothing().len()
+}
+
 #[test]
 fn hostile_lists_in_doubt() {
     let mut report = Report::new("B1 lists in doubt");
@@ -285,7 +295,6 @@ fn hostile_lists_while_batches_are_waited_for() {
 #[test]
 fn hostile_lists_where_nothing_was_created() {
     let mut report = Report::new("B1 lists of nothing");
-    let cases: Vec<Case> = [cursors(), orders()].into_iter().flatten().collect();
-    all(&mut report, &cases, FirstCreate::Refused, 2, 2);
+    all(&mut report, &of_nothing(), FirstCreate::Refused, 2, 2);
     report.close(16);
 }

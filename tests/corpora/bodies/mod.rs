@@ -15,3 +15,19 @@ pub(crate) mod server;
 mod singles;
 mod transfer_cases;
 mod transfers;
+
+#[test]
+fn the_corpus_of_bodies_is_large_enough() {
+    let groups = [
+        ("lines", lines::size(), 500),
+        ("batch objects", batches::size() + singles::size(), 175),
+        ("lists", lists::size(), 120),
+        ("transfers", transfers::size(), 100),
+        ("errors", errors::size(), 70),
+    ];
+    let counts: Vec<String> = groups.iter().map(|(name, size, _)| format!("{size} {name}")).collect();
+    println!("B1: {} cases in all: {}", groups.iter().map(|group| group.1).sum::<usize>(), counts.join(", "));
+    for (name, size, at_least) in groups {
+        assert!(size >= at_least, "{name}: {size} cases, at least {at_least} belong there");
+    }
+}

@@ -180,10 +180,19 @@ fn upload(early: bool, status: &'static str, body: &'static str) -> Result<Strin
 #[test]
 fn hostile_answers_to_uploads() {
     let mut report = Report::new("B1 uploads");
+    for (name, early, status, body, expected) in uploads() {
+        report.case(name, &upload(early, status, body), &expected);
+    }
+    report.close(12);
+}
+
+type Upload = (&'static str, bool, &'static str, &'static str, Result<String, Kind>);
+
+fn uploads() -> Vec<Upload> {
     let good = r#"{"id":"file-1","object":"file","bytes":20000000}"#;
     let explained = r#"{"error":{"message":"no"}}"#;
     let id = || Ok("file-1".to_owned());
-    let table = [
+    vec![
         ("good", false, "200 OK", good, id()),
         ("no JSON", false, "200 OK", "<html>", Err(Kind::Doubt)),
         ("no file", false, "200 OK", "{}", Err(Kind::Doubt)),
@@ -196,9 +205,10 @@ fn hostile_answers_to_uploads() {
         ("no key, early", true, "401 No", "", Err(Kind::Key)),
         ("busy, early", true, "429 Slow", "", Err(Kind::Busy)),
         ("broken, early", true, "500 Oops", "", Err(Kind::Doubt)),
-    ];
-    for (name, early, status, body, expected) in table {
-        report.case(name, &upload(early, status, body), &expected);
-    }
-    report.close(12);
+    ]
+}
+
+/// How many there are.
+pub(crate) fn size() -> usize {
+    cases().len() + uploads().len()
 }

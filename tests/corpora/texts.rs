@@ -269,6 +269,7 @@ fn hostile_words_on_a_terminal() {
         let ran = desk.run(&base, &[]);
         report.holds(&format!("{name}: the server was heard: {}", ran.said), ran.said.contains("before"));
         report.panicked(ran.panics());
+        report.escaped(&desk.outside());
         let listed = desk.call(&["status", "--list", "failed"]);
         report
             .holds(&format!("{name}: the empty file is listed: {}", listed.said), listed.said.contains("empty_before"));
@@ -295,6 +296,7 @@ fn hostile_words_of_answers_on_a_terminal() {
         let ran = desk.run(&base, &[]);
         report.holds(&format!("{name}: the line was heard: {}", ran.said), ran.said.contains("before"));
         report.panicked(ran.panics());
+        report.escaped(&desk.outside());
         let harmful: Vec<&str> = ran.said.lines().filter(|line| !is_harmless(line)).collect();
         report.case(name, &harmful, &vec![]);
     }

@@ -67,6 +67,11 @@ impl Desk {
         self.workspace().join("in")
     }
 
+    /// Files beside the workspace: there must never be one.
+    pub(crate) fn outside(&self) -> Vec<String> {
+        self.all_files().into_iter().filter(|path| !path.starts_with("work/")).collect()
+    }
+
     /// Every file of the desk, relative to it.
     pub(crate) fn all_files(&self) -> Vec<String> {
         let mut files = BTreeSet::new();

@@ -247,6 +247,7 @@ fn ended(case: &Case, first: FirstCreate, images: usize) -> (Result<Ended, Strin
         _ => asked.clone(),
     };
     let ended = outcome.and_then(|outcome| match outcome.fault {
+        None if !desk.outside().is_empty() => Err(format!("outside: {:?}", desk.outside())),
         None => Ok(Ended { done: outcome.standing.done, creates: creates.len(), unfenced }),
         Some(fault) => Err(format!("{fault:?}")),
     });

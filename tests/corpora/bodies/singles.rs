@@ -131,6 +131,7 @@ fn came(one: OneScript) -> Result<Ended, String> {
     let outcome = desk.run_fast(&base, 3)?;
     let creates = account.asked().iter().filter(|what| what.starts_with("create")).count();
     match outcome.fault {
+        None if !desk.outside().is_empty() => Err(format!("outside: {:?}", desk.outside())),
         None => Ok((outcome.standing.done, outcome.standing.failed, creates)),
         Some(fault) => Err(format!("{fault:?}")),
     }

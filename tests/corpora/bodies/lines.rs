@@ -184,3 +184,27 @@ fn huge_lines_cost_no_memory() {
     report.holds("the memory was seen", most > 0 || !cfg!(target_os = "linux"));
     report.close(8);
 }
+
+#[test]
+fn a_file_of_another_name_would_be_seen() {
+    let images = HashSet::from(["c000/1-good-é.png".to_owned()]);
+    let ours = [
+        "work/in/c000/1-good-é.png",
+        "work/in/c000/1-good-é.png.txt",
+        "work/batch_json_results/batch_0/in|c000|1-good-é.png.json",
+        "work/batch_return/batch_0.errors.jsonl",
+        "work/batch/ledger.sqlite",
+    ];
+    let others = [
+        "x",
+        "home/x",
+        "work/x.json",
+        "work/in/x.txt",
+        "work/batch_return/x.jsonl",
+        "work/batch_json_results/x.json",
+        "work/batch_json_results/batch_0/.._.._x.json",
+        "work/batch_json_results/batch_0/in|c001|1-good-é.png.json",
+    ];
+    assert!(ours.iter().all(|path| is_ours(path, &images)));
+    assert!(!others.iter().any(|path| is_ours(path, &images)));
+}

@@ -86,7 +86,7 @@ fn fetched(case: &Case, base: &str, folder: &Path) -> (Came, Vec<String>) {
     let (_switch, stop) = stop_switch();
     let fetcher = Fetcher {
         provider: Arc::new(OpenAi::new(&options(base)).expect("a client")),
-        pool: Pool::inline(),
+        pool: Pool::new("fetch", 1).expect("a thread"),
         clock: fast_clock(case),
         stop,
         give_up_after: Duration::from_secs(3 * 3600),

@@ -85,6 +85,12 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// Whether its lines are requests to the Responses API; all others are chat completions.
+    #[must_use]
+    pub fn speaks_responses(&self) -> bool {
+        self.endpoint.ends_with("/responses")
+    }
+
     /// The canonical text whose hash names this recipe; changes with anything that changes a request.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {

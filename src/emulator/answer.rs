@@ -6,10 +6,12 @@ use serde_json::value::RawValue;
 
 use super::bill::print_of;
 use super::disguise;
+use super::endpoint::Endpoint;
 use super::engine::{Answered, ChatRequest, Engine, Said};
 use super::habits::Habits;
 use super::record::Tokens;
 use super::refusal::Refusal;
+use super::response::ResponseObject;
 use super::scenario::Outcome;
 use super::validate::Question;
 use super::wire::{ChatCompletion, ErrorObject, LineFault, LineResponse, ResultLine};
@@ -42,6 +44,14 @@ pub(crate) fn ask(engine: &dyn Engine, request: &ChatRequest<'_>) -> Answered {
     })
 }
 
+/// Answers a request that was made directly, with the outcome that the scenario has for every line.
+pub(crate) fn directly(engine: &dyn Engine, forced: Option<Outcome>, request: &ChatRequest<'_>) -> Answered {
+    match outcome(engine, forced, request) {
+        Ended::Answered(answered) => answered,
+        Ended::StatusZero | Ended::NeverRan(..) => Err(Refusal::server_error().code("server_error")),
+    }
+}
+
 /// Answers `question`; `(tag, created)`: what names it uniquely, and when in unix seconds.
 pub(crate) fn answer(
     engine: &dyn Engine,
@@ -50,7 +60,7 @@ pub(crate) fn answer(
     (tag, created): (&str, i64),
     habits: &Habits,
 ) -> Written {
-    let request = ChatRequest::read(question.body);
+    let request = ChatRequest::read(question.endpoint, question.body);
     let prints = || match &request {
         Ok(request) => request.images.iter().map(|image| print_of(&image.bytes)).collect(),
         Err(_) => Vec::new(),
@@ -59,12 +69,15 @@ pub(crate) fn answer(
         Ok(request) => outcome(engine, forced, request),
         Err(refusal) => Ended::Answered(Err(refusal.clone())),
     };
-    let billed = match &ended {
+    let ended = &ended;
+    let billed = match ended {
         Ended::Answered(Ok(said)) => Some((said.tokens(), prints())),
         Ended::Answered(Err(_)) | Ended::StatusZero | Ended::NeverRan(..) => None,
     };
-    let line = |custom_id: &str, ended: &Ended| disguise::line(result_line(custom_id, tag, created, ended), habits);
-    let mut bytes = line(&question.custom_id, &ended);
+    let asked = request.as_ref().ok();
+    let line =
+        |custom_id: &str, ended: &Ended| disguise::line(result_line(custom_id, (tag, created), asked, ended), habits);
+    let mut bytes = line(&question.custom_id, ended);
     match forced {
         Some(Outcome::Missing) => bytes.clear(),
         Some(Outcome::Twice) => bytes.extend_from_within(..),
@@ -72,7 +85,7 @@ pub(crate) fn answer(
             let error = Ended::Answered(Err(Refusal::server_error().code("server_error")));
             bytes.splice(..0, line(&question.custom_id, &error));
         }
-        Some(Outcome::UnknownId) => bytes.extend(line("somebody-else-1", &ended)),
+        Some(Outcome::UnknownId) => bytes.extend(line("somebody-else-1", ended)),
         Some(Outcome::BrokenLine) => {
             bytes.truncate(bytes.len() / 2);
             bytes.push(b'\n');
@@ -174,12 +187,28 @@ fn refused(outcome: Outcome) -> Option<Refusal> {
     }
 }
 
-fn result_line(custom_id: &str, tag: &str, created: i64, ended: &Ended) -> Vec<u8> {
+/// The answer of the endpoint that was asked.
+pub(crate) fn spoken(request: &ChatRequest<'_>, (tag, created): (&str, i64), said: &Said) -> Box<RawValue> {
+    match request.endpoint {
+        Endpoint::Chat => raw(&ChatCompletion::new(tag, created, said)),
+        Endpoint::Responses => raw(&ResponseObject::new(tag, created, request, said)),
+    }
+}
+
+fn result_line(
+    custom_id: &str,
+    (tag, created): (&str, i64),
+    asked: Option<&ChatRequest<'_>>,
+    ended: &Ended,
+) -> Vec<u8> {
     let print = hash::hex_digits(tag.as_bytes(), 32);
     let (status_code, request_id, body) = match ended {
         Ended::NeverRan(code, message) => return never_ran(custom_id, tag, *code, message),
         Ended::StatusZero => (0, String::new(), raw(&serde_json::Map::new())),
-        Ended::Answered(Ok(said)) => (200, print.clone(), raw(&ChatCompletion::new(&print[..29], created, said))),
+        Ended::Answered(Ok(said)) => {
+            let spoken = asked.map(|request| spoken(request, (&print[..29], created), said));
+            (200, print.clone(), spoken.unwrap_or_else(|| raw(&serde_json::Map::new())))
+        }
         Ended::Answered(Err(refusal)) => (refusal.status, print.clone(), raw(&ErrorObject::from(refusal))),
     };
     let response = Some(LineResponse { status_code, request_id, body: &body });

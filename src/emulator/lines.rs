@@ -56,7 +56,7 @@ pub(crate) fn scan(reader: &mut impl BufRead, limits: &Limits, endpoint: &str) -
 
 fn prompt_tokens(line: &[u8]) -> u64 {
     let Some(question) = question(line) else { return 0 };
-    ChatRequest::read(question.body).map_or(0, |request| request.prompt_tokens())
+    ChatRequest::read(question.endpoint, question.body).map_or(0, |request| request.prompt_tokens())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A Batch API server that really reads pages: the provider where there is no key and no network, and the stand-in of tests.
 //!
-//! *Job*: Files, Batches and chat completions as the real service answers them. *In*: HTTP. *Out*: answers of an engine;
+//! *Job*: Files, Batches, chat completions and responses as the real service answers them. *In*: HTTP. *Out*: answers of an engine;
 //! a bill of what would be charged. *Owns*: its state folder. *Bound*: file bytes lie on disk; a worker holds one line
 //! (≤ 64 MiB), an upload one chunk; engine jobs are as many as its workers. *If it crashes here*: the journal in its
 //! state folder is replayed and open batches go on; answered lines are not asked again.
@@ -19,6 +19,7 @@ mod core;
 mod desk;
 pub mod direct;
 mod disguise;
+pub mod endpoint;
 pub mod engine;
 mod faults;
 mod folder;
@@ -29,6 +30,7 @@ mod multipart;
 mod parse;
 mod record;
 mod refusal;
+mod response;
 mod routes;
 mod runner;
 pub mod scenario;

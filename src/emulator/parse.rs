@@ -7,10 +7,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::core::NewBatch;
+use super::endpoint::Endpoint;
 use super::refusal::Refusal;
 
-/// The endpoint whose lines an engine can answer.
-pub(crate) const ENDPOINT: &str = "/v1/chat/completions";
 /// Limits of `metadata`: pairs, characters of a key, characters of a value.
 const METADATA: (usize, usize, usize) = (16, 64, 512);
 /// Life of a file in seconds that `expires_after` may ask for: an hour to thirty days.
@@ -29,8 +28,9 @@ pub(crate) fn new_batch(body: &[u8], strict: bool) -> Result<NewBatch, Refusal> 
     }
     let input_file_id = text(&members, "input_file_id")?;
     let endpoint = text(&members, "endpoint")?;
-    if endpoint != ENDPOINT {
-        return Err(Refusal::invalid_value("endpoint", &endpoint, &format!("'{ENDPOINT}'")));
+    if Endpoint::of_path(&endpoint).is_none() {
+        let known = Endpoint::ALL.map(|endpoint| format!("'{}'", endpoint.path()));
+        return Err(Refusal::invalid_value("endpoint", &endpoint, &known.join(" and ")));
     }
     let window = text(&members, "completion_window")?;
     if window != "24h" {

@@ -51,6 +51,21 @@ impl Refusal {
         Self::new(400, format!("Unknown parameter: '{param}'.")).param(param).code("unknown_parameter")
     }
 
+    /// A parameter of chat completions in a request to the Responses API.
+    pub(crate) fn moved(param: &str, to: &str) -> Self {
+        let message = format!(
+            "Unsupported parameter: '{param}'. In the Responses API, this parameter has moved to '{to}'. Try again with \
+             the new parameter."
+        );
+        Self::new(400, message).param(param).code("unsupported_parameter")
+    }
+
+    /// No such model.
+    pub(crate) fn no_such_model(model: &str) -> Self {
+        let message = format!("The model '{model}' does not exist or you do not have access to it.");
+        Self::new(404, message).param("model").code("model_not_found")
+    }
+
     pub(crate) fn invalid_type(param: &str, expected: &str, got: &str) -> Self {
         let message = format!("Invalid type for '{param}': expected {expected}, but got {got} instead.");
         Self::new(400, message).param(param).code("invalid_type")
@@ -170,6 +185,10 @@ impl LineError {
 
     pub(crate) fn messages_required() -> Self {
         Self::new("invalid_request", "Messages parameter is required.", Some("body.messages"))
+    }
+
+    pub(crate) fn input_required() -> Self {
+        Self::new("invalid_request", "Input parameter is required.", Some("body.input"))
     }
 
     pub(crate) fn streaming() -> Self {

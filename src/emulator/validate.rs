@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::endpoint::Endpoint;
 use super::record::Verdict;
 use super::refusal::LineError;
 use crate::kit::hash::{self, Short};
@@ -68,19 +69,23 @@ struct Body<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
     stream: Option<serde_json::Value>,
 }
 
-/// The two members of a line that a worker needs.
+/// The members of a line that a worker needs.
 pub(crate) struct Question<'a> {
     pub(crate) custom_id: Cow<'a, str>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) body: &'a RawValue,
 }
 
 /// Reads a line that has passed validation.
 pub(crate) fn question(line: &[u8]) -> Option<Question<'_>> {
     let line: InputLine<'_> = serde_json::from_slice(line).ok()?;
-    Some(Question { custom_id: string(line.custom_id?)?, body: line.body? })
+    let endpoint = Endpoint::of_path(&string(line.url?)?)?;
+    Some(Question { custom_id: string(line.custom_id?)?, endpoint, body: line.body? })
 }
 
 fn string(value: &RawValue) -> Option<Cow<'_, str>> {
@@ -147,9 +152,7 @@ impl<'a> Checker<'a> {
         if !models.is_empty() && !models.iter().any(|known| *known == model) {
             return Err(LineError::model_not_found(&model));
         }
-        if !body.messages.is_some_and(|messages| messages.get().starts_with('[')) {
-            return Err(LineError::messages_required());
-        }
+        self.judge_question(&body)?;
         if body.stream == Some(serde_json::Value::Bool(true)) && !self.limits.takes_anything {
             return Err(LineError::streaming());
         }
@@ -160,6 +163,19 @@ impl<'a> Checker<'a> {
                 self.verdict.model = Some(model.into_owned());
                 Ok(())
             }
+        }
+    }
+
+    /// Whether the body asks anything, in the words of its endpoint.
+    fn judge_question(&self, body: &Body<'_>) -> Result<(), LineError> {
+        let starts =
+            |value: Option<&RawValue>, signs: &[char]| value.is_some_and(|value| value.get().starts_with(signs));
+        match Endpoint::of_path(self.endpoint) {
+            // A text alone is a question there, too.
+            Some(Endpoint::Responses) if !starts(body.input, &['[', '"']) => Err(LineError::input_required()),
+            Some(Endpoint::Responses) => Ok(()),
+            _ if !starts(body.messages, &['[']) => Err(LineError::messages_required()),
+            _ => Ok(()),
         }
     }
 

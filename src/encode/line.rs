@@ -3,8 +3,13 @@
 use crate::domain::image::{Format, RelPath};
 use crate::domain::layout;
 use crate::domain::recipe::{AnswerFormat, Recipe};
-use crate::kit::base64::encoded_len;
+use crate::kit::base64::{Encoder, encoded_len};
 use crate::kit::hash;
+
+/// 64 × 64 white pixels: the smallest picture that no service is known to find too small.
+const BLANK_PAGE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00@\x00\x00\x00@\x01\x00\x00\x00\x00\x82\x12Ls\x00\x00\x00\x12IDATx\xdac\xf8\x0f\x05\x0c\xa3\x8cQ\x06\xe9\x0c\x00\xe3\xd3\xfe\x10\x02\xdal\xe3\x00\x00\x00\x00IEND\xaeB`\x82";
+/// Name of the schema of an answer.
+const SCHEMA_NAME: &str = "page";
 
 /// What stands before and after the base64 of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +66,24 @@ impl Framer {
         Frame { prefix: prefix.into_bytes(), suffix: self.suffix.clone() }
     }
 
+    /// What a line of this recipe asks, around a blank page of our own: every setting, none of the user's pictures. Cut out of a
+    /// whole line, so that it is the request that a batch would make.
+    ///
+    /// # Errors
+    /// As [`Framer::new`].
+    pub fn specimen(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(serde::Deserialize)]
+        struct Line<'a> {
+            #[serde(borrow)]
+            body: &'a serde_json::value::RawValue,
+        }
+        let frame = self.frame(&RelPath { folder: Vec::new(), name: Vec::new() }, Format::Png);
+        let mut line = frame.prefix;
+        Encoder::new().append(BLANK_PAGE, &mut line);
+        line.extend_from_slice(&frame.suffix);
+        serde_json::from_slice::<Line<'_>>(&line).map(|line| line.body.get().as_bytes().to_vec())
+    }
+
     /// Bytes of prompt text that each line carries, for the estimate of its tokens.
     #[must_use]
     pub fn prompt_bytes(&self) -> u64 {
@@ -75,42 +98,92 @@ pub fn full_hash(bytes: &[u8]) -> String {
     hash::hex_digits(bytes, 64)
 }
 
+/// The two shapes that a request may have, with the words in which they differ.
+struct Shape {
+    /// The member that holds the messages.
+    messages: &'static str,
+    /// Before the prompt's text.
+    text: &'static str,
+    /// Between the prompt's text and the data URL.
+    image: &'static str,
+    /// Between the detail and the members of the settings: closes image, message and list.
+    image_end: &'static str,
+    /// The member of the token limit.
+    tokens: &'static str,
+    /// Around the effort.
+    effort: (&'static str, &'static str),
+}
+
+const CHAT: Shape = Shape {
+    messages: r#""messages":["#,
+    text: r#"{"type":"text","text":"#,
+    image: r#"},{"type":"image_url","image_url":{"url":""#,
+    image_end: "}}]}]",
+    tokens: "max_completion_tokens",
+    effort: (r#""reasoning_effort":"#, ""),
+};
+
+const RESPONSES: Shape = Shape {
+    messages: r#""input":["#,
+    text: r#"{"type":"input_text","text":"#,
+    image: r#"},{"type":"input_image","image_url":""#,
+    image_end: "}]}]",
+    tokens: "max_output_tokens",
+    effort: (r#""reasoning":{"effort":"#, "}"),
+};
+
+fn shape(recipe: &Recipe) -> &'static Shape {
+    if recipe.speaks_responses() { &RESPONSES } else { &CHAT }
+}
+
 fn middle(recipe: &Recipe) -> serde_json::Result<String> {
-    let parameters = &recipe.parameters;
+    let shape = shape(recipe);
     let mut text = String::new();
     text.push_str(r#","method":"POST","url":"#);
     text.push_str(&serde_json::to_string(&recipe.endpoint)?);
     text.push_str(r#","body":{"model":"#);
     text.push_str(&serde_json::to_string(&recipe.model)?);
-    text.push_str(r#","messages":["#);
-    if let Some(system) = &parameters.system {
+    text.push(',');
+    text.push_str(shape.messages);
+    if let Some(system) = &recipe.parameters.system {
         text.push_str(r#"{"role":"system","content":"#);
         text.push_str(&serde_json::to_string(system)?);
         text.push_str("},");
     }
-    text.push_str(r#"{"role":"user","content":[{"type":"text","text":"#);
+    text.push_str(r#"{"role":"user","content":["#);
+    text.push_str(shape.text);
     text.push_str(&serde_json::to_string(&recipe.prompt)?);
-    text.push_str(r#"},{"type":"image_url","image_url":{"url":""#);
+    text.push_str(shape.image);
     Ok(text)
 }
 
 fn suffix(recipe: &Recipe) -> serde_json::Result<String> {
-    let parameters = &recipe.parameters;
+    let (shape, parameters) = (shape(recipe), &recipe.parameters);
     let mut text = String::from(r#"","detail":"#);
     text.push_str(&serde_json::to_string(&parameters.detail)?);
-    text.push_str("}}]}]");
+    text.push_str(shape.image_end);
     if let Some(tokens) = parameters.max_output_tokens {
-        text.push_str(&format!(r#","max_completion_tokens":{tokens}"#));
+        text.push_str(&format!(r#","{}":{tokens}"#, shape.tokens));
     }
     if let Some(effort) = &parameters.reasoning_effort {
-        text.push_str(r#","reasoning_effort":"#);
+        text.push(',');
+        text.push_str(shape.effort.0);
         text.push_str(&serde_json::to_string(effort)?);
+        text.push_str(shape.effort.1);
     }
     if let Some(temperature) = parameters.temperature {
         text.push_str(r#","temperature":"#);
         text.push_str(&serde_json::to_string(&temperature)?);
     }
-    if let Some(format) = response_format(&parameters.answer_format) {
+    if recipe.speaks_responses() {
+        if let Some(format) = text_format(&parameters.answer_format) {
+            text.push_str(r#","text":{"format":"#);
+            text.push_str(&serde_json::to_string(&format)?);
+            text.push('}');
+        }
+        // Unasked, the service keeps every answer, and the page with it, for thirty days.
+        text.push_str(r#","store":false"#);
+    } else if let Some(format) = response_format(&parameters.answer_format) {
         text.push_str(r#","response_format":"#);
         text.push_str(&serde_json::to_string(&format)?);
     }
@@ -125,8 +198,18 @@ fn response_format(format: &AnswerFormat) -> Option<serde_json::Value> {
         AnswerFormat::JsonObject => Some(serde_json::json!({"type": "json_object"})),
         AnswerFormat::JsonSchema { schema } => Some(serde_json::json!({
             "type": "json_schema",
-            "json_schema": {"name": "page", "schema": schema, "strict": true},
+            "json_schema": {"name": SCHEMA_NAME, "schema": schema, "strict": true},
         })),
+    }
+}
+
+/// `text.format` as the Responses API takes it: the same, without the inner object.
+fn text_format(format: &AnswerFormat) -> Option<serde_json::Value> {
+    match format {
+        AnswerFormat::JsonSchema { schema } => {
+            Some(serde_json::json!({"type": "json_schema", "name": SCHEMA_NAME, "schema": schema, "strict": true}))
+        }
+        other => response_format(other),
     }
 }
 
@@ -134,7 +217,6 @@ fn response_format(format: &AnswerFormat) -> Option<serde_json::Value> {
 pub(crate) mod tests {
     use super::*;
     use crate::domain::recipe::{IdStyle, Parameters};
-    use crate::kit::base64::Encoder;
     use proptest::prelude::*;
 
     pub(crate) fn recipe(prompt: &str) -> Recipe {
@@ -191,17 +273,76 @@ pub(crate) mod tests {
         assert_eq!(value, expected);
     }
 
+    fn responses(prompt: &str) -> Recipe {
+        Recipe { endpoint: "/v1/responses".into(), ..recipe(prompt) }
+    }
+
+    #[test]
+    fn a_line_of_the_responses_api_is_the_request_of_the_reference() {
+        let framer = Framer::new(&responses("Transcribe\nthe \"page\"."), b"rolls").expect("json");
+        let path = RelPath { folder: b"tray_1".to_vec(), name: b"page3986.png".to_vec() };
+        let value: serde_json::Value =
+            serde_json::from_slice(&line(&framer, &path, b"image")).expect("one JSON object");
+        let expected = serde_json::json!({
+            "custom_id": "rolls|tray_1|page3986.png", "method": "POST", "url": "/v1/responses",
+            "body": {
+                "model": "gpt-5.6-luna",
+                "input": [
+                    {"role": "system", "content": "You are \"careful\"."},
+                    {"role": "user", "content": [
+                        {"type": "input_text", "text": "Transcribe\nthe \"page\"."},
+                        {"type": "input_image", "image_url": "data:image/png;base64,aW1hZ2U=", "detail": "high"},
+                    ]},
+                ],
+                "max_output_tokens": 4000, "reasoning": {"effort": "none"}, "temperature": 0.2,
+                "text": {"format":
+                    {"type": "json_schema", "name": "page", "schema": {"type": "object"}, "strict": true}},
+                "store": false,
+            },
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn a_specimen_is_what_a_line_asks_around_a_page_that_is_nobodys() {
+        for recipe in [recipe("Transcribe."), responses("Transcribe.")] {
+            let framer = Framer::new(&recipe, b".").expect("json");
+            let path = RelPath { folder: Vec::new(), name: b"a.png".to_vec() };
+            let whole: serde_json::Value = serde_json::from_slice(&line(&framer, &path, BLANK_PAGE)).expect("JSON");
+            let specimen = framer.specimen().expect("JSON");
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&specimen).expect("JSON"), whole["body"]);
+        }
+        let page = image::load_from_memory(BLANK_PAGE).expect("a picture").to_luma8();
+        assert_eq!(page.dimensions(), (64, 64));
+        assert!(page.pixels().all(|pixel| pixel.0 == [255]), "it is blank");
+    }
+
     proptest! {
         #[test]
         fn announced_length_is_written_length(
-            prompt in ".{0,200}", name in proptest::collection::vec(any::<u8>(), 1..60),
+            prompt in ".{0,200}", system in proptest::option::of(".{0,50}"), temperature in proptest::option::of(0.0f64..2.0),
+            tokens in proptest::option::of(16u32..100_000), effort in proptest::option::of("[a-z]{1,8}"),
+            format in 0usize..3, is_chat in any::<bool>(), name in proptest::collection::vec(any::<u8>(), 1..60),
             image in proptest::collection::vec(any::<u8>(), 0..2000),
         ) {
-            let framer = Framer::new(&recipe(&prompt), b".").expect("json");
+            let schema = serde_json::json!({"type": "object", "description": prompt});
+            let formats = [AnswerFormat::Text, AnswerFormat::JsonObject, AnswerFormat::JsonSchema { schema }];
+            let mut recipe = if is_chat { recipe(&prompt) } else { responses(&prompt) };
+            recipe.parameters = Parameters {
+                system,
+                detail: "high".into(),
+                max_output_tokens: tokens,
+                reasoning_effort: effort,
+                temperature,
+                answer_format: formats[format].clone(),
+            };
+            let framer = Framer::new(&recipe, b".").expect("json");
             let path = RelPath { folder: Vec::new(), name };
             let bytes = line(&framer, &path, &image);
             prop_assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1);
-            prop_assert!(serde_json::from_slice::<serde_json::Value>(&bytes).is_ok());
+            let value = serde_json::from_slice::<serde_json::Value>(&bytes).expect("one JSON object");
+            let asked = if is_chat { "messages" } else { "input" };
+            prop_assert!(value["body"][asked].is_array());
         }
     }
 }

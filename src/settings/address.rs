@@ -1,11 +1,17 @@
 //! `api_url` taken apart: the base of the API, the endpoint of every line, the host for people.
 
-/// An API's address, known to end in `/chat/completions`.
+/// An API's address, known to end in `/chat/completions` or `/responses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(String);
 
-/// The one endpoint of this version.
-const ENDPOINT: &str = "/chat/completions";
+/// The endpoints of this version; the first one where nobody says which.
+const ENDPOINTS: [&str; 2] = ["/chat/completions", "/responses"];
+
+/// The endpoint that an address or a path ends in.
+#[must_use]
+pub(super) fn endpoint_of(text: &str) -> Option<&'static str> {
+    ENDPOINTS.into_iter().find(|endpoint| text.ends_with(endpoint))
+}
 
 impl Address {
     /// `text` as an address, whatever its path; `settings::rules` refuses the wrong ones.
@@ -17,7 +23,7 @@ impl Address {
     /// The address of the endpoint below an API's base, such as `http://127.0.0.1:7050/v1`.
     #[must_use]
     pub fn below(base: &str) -> Self {
-        Self(format!("{}{ENDPOINT}", base.trim_end_matches('/')))
+        Self(format!("{}{}", base.trim_end_matches('/'), ENDPOINTS[0]))
     }
 
     /// As it was written.
@@ -29,7 +35,7 @@ impl Address {
     /// Base of the API: `https://api.openai.com/v1`.
     #[must_use]
     pub fn base(&self) -> &str {
-        self.0.strip_suffix(ENDPOINT).unwrap_or(&self.0)
+        endpoint_of(&self.0).and_then(|endpoint| self.0.strip_suffix(endpoint)).unwrap_or(&self.0)
     }
 
     /// Path of the endpoint: `/v1/chat/completions`. It is the url of every line.
@@ -37,6 +43,17 @@ impl Address {
     pub fn endpoint(&self) -> &str {
         let rest = self.after_scheme();
         rest.find('/').map_or("/", |at| &rest[at..])
+    }
+
+    /// The url of every line where the service calls it `named`; a service that has a name for the one endpoint names the other
+    /// one alike.
+    #[must_use]
+    pub(super) fn endpoint_named(&self, named: Option<&str>) -> String {
+        let Some(named) = named else { return self.endpoint().to_owned() };
+        match (endpoint_of(named), endpoint_of(&self.0)) {
+            (Some(other), Some(ours)) => format!("{}{ours}", named.strip_suffix(other).unwrap_or_default()),
+            _ => named.to_owned(),
+        }
     }
 
     /// Host and port as written: `api.openai.com`.
@@ -68,7 +85,7 @@ impl Address {
     }
 
     pub(super) fn has_endpoint(&self) -> bool {
-        self.0.ends_with(ENDPOINT)
+        endpoint_of(&self.0).is_some()
     }
 
     fn after_scheme(&self) -> &str {
@@ -85,6 +102,11 @@ mod tests {
         let address = Address::new("https://api.openai.com/v1/chat/completions");
         assert_eq!(address.base(), "https://api.openai.com/v1");
         assert_eq!(address.endpoint(), "/v1/chat/completions");
+        let responses = Address::new("https://api.openai.com/v1/responses");
+        assert_eq!((responses.base(), responses.endpoint()), (address.base(), "/v1/responses"));
+        assert_eq!(responses.endpoint_named(Some("/v4/chat/completions")), "/v4/responses");
+        assert_eq!(address.endpoint_named(Some("/v4/chat/completions")), "/v4/chat/completions");
+        assert_eq!(responses.endpoint_named(None), "/v1/responses");
         assert_eq!(address.host(), "api.openai.com");
         assert!(address.is_openai() && !address.is_loopback() && address.has_endpoint());
         assert_eq!(

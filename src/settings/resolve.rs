@@ -326,10 +326,20 @@ mod tests {
                         rule that keys and images travel encrypted\nhint: use https://; http:// is for this computer \
                         (127.0.0.1, localhost) only";
         assert_eq!(room.messages(&[("api_url", "http://api.example.org/v1/chat/completions")]), [expected]);
-        let expected = "error[E103]: `api_url` = \"https://api.openai.com/v1/responses\" (--set) contradicts the one \
-                        endpoint of this version, /chat/completions\nhint: end it in /chat/completions, such as \
+        let expected = "error[E103]: `api_url` = \"https://api.openai.com/v1/embeddings\" (--set) contradicts the \
+                        endpoints of this version, /chat/completions and /responses\nhint: end it in one of them, such as \
                         https://api.openai.com/v1/chat/completions";
-        assert_eq!(room.messages(&[("api_url", "https://api.openai.com/v1/responses")]), [expected]);
+        assert_eq!(room.messages(&[("api_url", "https://api.openai.com/v1/embeddings")]), [expected]);
+        let both = [("api_url", "https://host.example/v1/responses"), ("provider.endpoint", "/v4/chat/completions")];
+        assert!(room.messages(&both)[0].contains("both name the same endpoint"), "{:?}", room.messages(&both));
+        let azure = [
+            ("provider.name", "azure"),
+            ("request.model", "m"),
+            ("api_url", "https://res.openai.azure.com/openai/v1/responses"),
+        ];
+        let azure = resolve(&room.sources(Environment::default(), &azure));
+        let azure = azure.expect("a profile's name of the endpoint is no choice").settings;
+        assert_eq!(azure.api_url.endpoint_named(azure.provider.endpoint.as_deref()), "/v1/responses");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Settings that are right one by one and wrong together (E103).
 
 use super::Address;
+use super::address::endpoint_of;
 use super::problem::Problem;
+use super::raw::Origin;
 use super::resolve::Book;
 use super::value::Value;
 
@@ -36,6 +38,17 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
         b,
         "a schema is sent with json_schema or auto only",
     );
+    let (a, b) = ("api_url", "provider.endpoint");
+    let (ours, named) = (endpoint_of(text(book, a).trim_end_matches('/')), endpoint_of(text(book, b)));
+    // A profile knows how its service names the endpoints, and does not choose between them.
+    let said_both =
+        matches!(book.get(b).map(|entry| &entry.origin), Some(origin) if !matches!(origin, Origin::Profile(_)));
+    pair(
+        said_both && named.is_some() && ours != named,
+        a,
+        b,
+        "both name the same endpoint, chat completions or responses",
+    );
     for (a, b) in FOLDERS {
         pair(text(book, a) == text(book, b), a, b, "each working folder is a folder of its own");
     }
@@ -60,8 +73,8 @@ fn address(book: &Book) -> Option<Contradiction> {
     };
     if !address.has_endpoint() {
         return told(
-            "the one endpoint of this version, /chat/completions",
-            "end it in /chat/completions, such as https://api.openai.com/v1/chat/completions",
+            "the endpoints of this version, /chat/completions and /responses",
+            "end it in one of them, such as https://api.openai.com/v1/chat/completions",
         );
     }
     if !address.is_encrypted() && !address.is_loopback() {

@@ -72,7 +72,7 @@ pub fn recipe(settings: &Settings, prompt: &str) -> Result<Recipe, Problem> {
         id_style: settings.text.custom_id,
         step: 1,
         model: request.model.clone(),
-        endpoint: settings.provider.endpoint.clone().unwrap_or_else(|| settings.api_url.endpoint().to_owned()),
+        endpoint: settings.api_url.endpoint_named(settings.provider.endpoint.as_deref()),
         prompt: prompt.to_owned(),
         parameters,
     })

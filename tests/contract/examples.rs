@@ -17,7 +17,7 @@ use batchscribe::provider::wire::{Batch, BatchPage, FilePage, RemoteFile};
 use serde_json::{Value, json};
 
 use crate::samples::{bytes, json, lines, manifest, on_disk};
-use crate::site::Site;
+use crate::site::{ENDPOINT, RESPONSES, Site};
 
 /// A batch: its status, how it ended, which result files it names, the codes of its refusals and their lines.
 struct BatchRow {
@@ -260,16 +260,18 @@ fn only_a_completed_upload_holds_a_file() {
 
 #[test]
 fn input_lines_are_accepted_at_their_own_endpoint_only() {
-    for (file, status, refusal) in [
-        ("input-lines/chat_vision_base64.jsonl", "completed", None),
-        ("input-lines/chat_vision_reasoning_model.jsonl", "completed", None),
-        ("input-lines/chat_json_schema.jsonl", "completed", None),
-        ("input-lines/responses_vision.jsonl", "failed", Some("invalid_url")),
+    for (file, endpoint, status, refusal) in [
+        ("input-lines/chat_vision_base64.jsonl", ENDPOINT, "completed", None),
+        ("input-lines/chat_vision_reasoning_model.jsonl", ENDPOINT, "completed", None),
+        ("input-lines/chat_json_schema.jsonl", ENDPOINT, "completed", None),
+        ("input-lines/responses_vision.jsonl", RESPONSES, "completed", None),
+        ("input-lines/responses_vision.jsonl", ENDPOINT, "failed", Some("invalid_url")),
+        ("input-lines/chat_json_schema.jsonl", RESPONSES, "failed", Some("invalid_url")),
     ] {
         let site = Site::start(|_| ());
         let batch = site.run(async |site| {
             let file = site.upload(&bytes(file)).await;
-            let batch = site.create(&file).await;
+            let batch = site.create_at(endpoint, &file).await;
             site.until(&batch, status).await
         });
         let batch = Batch::from_json(batch).expect("a batch");

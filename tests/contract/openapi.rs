@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::samples::{bytes, json as sample, lines, manifest};
 use crate::schema::Schemas;
-use crate::site::{ENDPOINT, Site};
+use crate::site::{ENDPOINT, RESPONSES, Site};
 
 fn fits(schemas: &Schemas, name: &str, value: &Value) {
     let faults = schemas.faults(name, value);
@@ -34,7 +34,12 @@ fn the_examples_fit_their_schemas() {
         let Some(name) = row.schema else { continue };
         if row.file.ends_with(".jsonl") {
             for line in lines(&row.file) {
-                fits(&schemas, &name, &serde_json::from_slice(&line).expect("JSON"));
+                let line: Value = serde_json::from_slice(&line).expect("JSON");
+                fits(&schemas, &name, &line);
+                if let Some(name) = row.body_schema.as_ref().filter(|name| name.ends_with("Response")) {
+                    let body = if line["body"].is_object() { &line["body"] } else { &line["response"]["body"] };
+                    fits(&schemas, name, body);
+                }
             }
         } else {
             fits(&schemas, &name, &sample(&row.file));
@@ -126,6 +131,53 @@ fn the_emulator_answers_files_batches_and_lists_as_the_service_does() {
         let (status, said) = site.post("/chat/completions", &line["body"]).await;
         assert_eq!(status, 200, "{said}");
         fits(&schemas, "CreateChatCompletionResponse", &said);
+    });
+}
+
+/// Every way in which an answer ends, in the shape of the other endpoint.
+#[test]
+fn the_emulator_answers_requests_of_the_responses_api_as_the_service_does() {
+    let schemas = Schemas::read();
+    let scenario = ["refusal", "length_cut", "length_empty", "content_filter", "empty", "unsupported_value"]
+        .map(|outcome| format!("[[line]]\ncustom_id_contains = \"{outcome}\"\noutcome = \"{outcome}\"\n"))
+        .concat();
+    let site = Site::start(|options| weather(options, &scenario));
+    let example = String::from_utf8(bytes("input-lines/responses_vision.jsonl")).expect("text");
+    let ids = ["plain", "refusal", "length_cut", "length_empty", "content_filter", "empty", "unsupported_value"];
+    let input = ids.map(|id| format!("{}\n", example.trim_end().replace("img-000001", id))).concat();
+    site.run(async |site| {
+        let file = site.upload(input.as_bytes()).await;
+        let batch = site.create_at(RESPONSES, &file).await;
+        let batch = site.until(&batch, "completed").await;
+        fits(&schemas, "Batch", &batch);
+        let lines = site.content(&batch["output_file_id"]).await;
+        let mut ends: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                fits(&schemas, "BatchRequestOutput", line);
+                let body = &line["response"]["body"];
+                fits(&schemas, "Response", body);
+                let items = body["output"].as_array().map_or(0, Vec::len);
+                (line["custom_id"].as_str().expect("an id"), body["status"].as_str().expect("a status"), items)
+            })
+            .collect();
+        ends.sort_unstable();
+        let expected = [
+            ("content_filter", "incomplete", 0),
+            ("empty", "completed", 1),
+            ("length_cut", "incomplete", 1),
+            ("length_empty", "incomplete", 1),
+            ("plain", "completed", 1),
+            ("refusal", "completed", 1),
+        ];
+        assert_eq!(ends, expected);
+        let failed = site.content(&batch["error_file_id"]).await;
+        assert_eq!(failed.len(), 1);
+        fits(&schemas, "ErrorResponse", &failed[0]["response"]["body"]);
+        let line: Value = serde_json::from_str(example.trim_end()).expect("a line");
+        let (status, said) = site.post("/responses", &line["body"]).await;
+        assert_eq!(status, 200, "{said}");
+        fits(&schemas, "Response", &said);
     });
 }
 
@@ -285,13 +337,13 @@ fn the_body_that_creates_a_batch_is_the_one_of_the_service() {
 }
 
 /// One line of ours, whole.
-fn line(parameters: Parameters) -> Value {
+fn line(endpoint: &str, parameters: Parameters) -> Value {
     let recipe = Recipe {
         id: None,
         id_style: IdStyle::Path,
         step: 1,
         model: "gpt-5.6-luna".into(),
-        endpoint: ENDPOINT.into(),
+        endpoint: endpoint.into(),
         prompt: "Return the \"text\" only.\n".into(),
         parameters,
     };
@@ -327,12 +379,12 @@ fn the_lines_that_we_write_are_those_of_the_service() {
     for effort in ["none", "minimal", "low", "medium", "high", "xhigh", "max"] {
         all.push(Parameters { reasoning_effort: Some(effort.into()), ..plain.clone() });
     }
-    for parameters in all {
-        let line = line(parameters);
-        fits(&schemas, "BatchRequestInput", &line);
-        assert_eq!(schemas.faults_and_strangers("BatchRequestInput", &line), Vec::<String>::new());
-        let faults = schemas.faults_and_strangers("CreateChatCompletionRequest", &line["body"]);
-        assert_eq!(faults, Vec::<String>::new(), "{line:#}");
+    for (endpoint, body) in [(ENDPOINT, "CreateChatCompletionRequest"), (RESPONSES, "CreateResponse")] {
+        for parameters in &all {
+            let line = line(endpoint, parameters.clone());
+            assert_eq!(schemas.faults_and_strangers("BatchRequestInput", &line), Vec::<String>::new());
+            assert_eq!(schemas.faults_and_strangers(body, &line["body"]), Vec::<String>::new(), "{line:#}");
+        }
     }
 }
 
@@ -347,22 +399,26 @@ fn shape(value: &Value, at: &str, paths: &mut Vec<String>) {
 
 #[test]
 fn the_lines_that_we_write_have_the_members_of_the_examples() {
-    let schema: Value = serde_json::from_slice(&lines("input-lines/chat_json_schema.jsonl")[0]).expect("a line");
-    let ours = line(Parameters {
+    let example = |file: &str| -> Value { serde_json::from_slice(&lines(file)[0]).expect("a line") };
+    let chat = example("input-lines/chat_json_schema.jsonl");
+    let ours = Parameters {
         system: Some("Transcribe the page.".into()),
         detail: "high".into(),
         max_output_tokens: Some(4000),
         reasoning_effort: Some("low".into()),
         temperature: None,
         answer_format: AnswerFormat::JsonSchema {
-            schema: schema["body"]["response_format"]["json_schema"]["schema"].clone(),
+            schema: chat["body"]["response_format"]["json_schema"]["schema"].clone(),
         },
-    });
+    };
     let paths = |value: &Value| {
         let mut paths = Vec::new();
         shape(value, "", &mut paths);
         paths.sort();
         paths
     };
-    assert_eq!(paths(&ours), paths(&schema));
+    assert_eq!(paths(&line(ENDPOINT, ours.clone())), paths(&chat));
+    let responses = example("input-lines/responses_vision.jsonl");
+    let ours = Parameters { system: None, ..ours };
+    assert_eq!(paths(&line(RESPONSES, ours)), paths(&responses));
 }

@@ -12,6 +12,8 @@ pub(crate) struct Row {
     pub(crate) file: String,
     /// Its schema in the OpenAPI document, unless it fits none.
     pub(crate) schema: Option<String>,
+    /// The schema of the body within a line.
+    pub(crate) body_schema: Option<String>,
 }
 
 fn folder() -> PathBuf {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::samples::json;
 
 /// What a keyword may be without saying anything here: the shape of text is not looked at.
-const SILENT: [&str; 1] = ["format"];
+const SILENT: [&str; 2] = ["format", "pattern"];
 
 /// The schemas of the document.
 pub(crate) struct Schemas(Map<String, Value>);
@@ -143,6 +143,13 @@ fn plain(keyword: &str, rule: &Value, value: &Value) -> Result<(), String> {
         "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().expect("a bound")),
         "minItems" => length.is_none_or(|length| length >= bound()),
         "maxItems" => length.is_none_or(|length| length <= bound()),
+        "minLength" => letters.is_none_or(|letters| letters >= bound()),
+        "maxProperties" => value.as_object().is_none_or(|members| members.len() <= bound()),
+        "propertyNames" => value.as_object().is_none_or(|members| {
+            let names = members.keys().map(|name| Value::String(name.clone()));
+            let rules = rule.as_object().expect("a schema");
+            names.into_iter().all(|name| rules.iter().all(|(keyword, rule)| plain(keyword, rule, &name).is_ok()))
+        }),
         "maxLength" => letters.is_none_or(|letters| letters <= bound()),
         "nullable" => true,
         keyword if SILENT.contains(&keyword) => true,

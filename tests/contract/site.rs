@@ -10,6 +10,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 pub(crate) const ENDPOINT: &str = "/v1/chat/completions";
+pub(crate) const RESPONSES: &str = "/v1/responses";
 
 /// A server, and its folder that goes with it.
 pub(crate) struct Site {
@@ -77,7 +78,11 @@ impl Site {
     }
 
     pub(crate) async fn create(&self, file: &Value) -> Value {
-        let asked = json!({"input_file_id": file["id"], "endpoint": ENDPOINT, "completion_window": "24h",
+        self.create_at(ENDPOINT, file).await
+    }
+
+    pub(crate) async fn create_at(&self, endpoint: &str, file: &Value) -> Value {
+        let asked = json!({"input_file_id": file["id"], "endpoint": endpoint, "completion_window": "24h",
             "metadata": {"run": "r-1", "shard": "000001"}});
         let (status, batch) = self.post("/batches", &asked).await;
         assert_eq!(status, 200, "{batch}");

@@ -1,4 +1,4 @@
-//! Any server with an OpenAI-compatible `/v1/chat/completions` as an engine: vLLM, llama.cpp, Ollama.
+//! Any server with an OpenAI-compatible `/v1/chat/completions` or `/v1/responses` as an engine: vLLM, llama.cpp, Ollama.
 //!
 //! The request body is handed on unchanged. Each of a fixed number of lines has its own small runtime and connection
 //! pool; a worker takes a free line, asks, and gives it back, so no more requests are under way than there are lines.
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Answered, ChatRequest, Engine, Refusal, Said};
+use crate::emulator::endpoint::Endpoint;
 
 /// Longest wait for a connection, and for the next bytes of an answer: a page on a small machine takes minutes.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -19,6 +20,7 @@ const SILENCE: Duration = Duration::from_secs(900);
 /// An engine at a URL.
 #[derive(Debug)]
 pub struct Upstream {
+    /// The base, with a slash at its end.
     url: Url,
     name: String,
     free: Receiver<Line>,
@@ -51,6 +53,32 @@ struct Message {
     refusal: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Response {
+    model: Option<String>,
+    #[serde(default)]
+    output: Vec<Item>,
+    incomplete_details: Option<Incomplete>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    content: Option<Vec<Part>>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    text: Option<String>,
+    refusal: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Incomplete {
+    reason: Option<String>,
+}
+
+/// In the words of either endpoint.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Usage {
@@ -58,6 +86,10 @@ struct Usage {
     completion_tokens: u64,
     prompt_tokens_details: Option<Details>,
     completion_tokens_details: Option<Details>,
+    input_tokens: u64,
+    output_tokens: u64,
+    input_tokens_details: Option<Details>,
+    output_tokens_details: Option<Details>,
 }
 
 #[derive(Default, Deserialize)]
@@ -73,7 +105,7 @@ impl Upstream {
     /// # Errors
     /// A URL that is none, a key that no header can carry, or the system's refusal of a runtime.
     pub fn new(url: &str, key: Option<&str>, lines: usize) -> std::io::Result<Self> {
-        let url = endpoint(url)?;
+        let url = base(url)?;
         // Fails if somebody has installed one already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut headers = header::HeaderMap::new();
@@ -98,16 +130,22 @@ impl Upstream {
         Ok(Self { url, name, free, give_back })
     }
 
-    async fn ask(&self, client: &Client, body: String) -> Answered {
-        let request = client.post(self.url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);
+    async fn ask(&self, client: &Client, endpoint: Endpoint, body: String) -> Answered {
+        let odd = |_| Refusal::server_error().code("server_error");
+        let url = self.url.join(endpoint.path().trim_start_matches('/')).map_err(odd)?;
+        let request = client.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
         let answer = request.send().await.map_err(|cause| unreachable_upstream(&cause))?;
         let status = answer.status().as_u16();
         let bytes = answer.bytes().await.map_err(|cause| unreachable_upstream(&cause))?;
-        if status == 200 { self.read(&bytes) } else { Err(refused(status, &bytes)) }
+        match (status, endpoint) {
+            (200, Endpoint::Chat) => self.read(&bytes),
+            (200, Endpoint::Responses) => self.read_response(&bytes),
+            _ => Err(refused(status, &bytes)),
+        }
     }
 
     fn read(&self, bytes: &[u8]) -> Answered {
-        let odd = || Refusal::new(502, "The upstream server's answer is not a chat completion.").code("bad_gateway");
+        let odd = || not_readable("chat completion");
         let completion: Completion = serde_json::from_slice(bytes).map_err(|_| odd())?;
         let choice = completion.choices.into_iter().next().ok_or_else(odd)?;
         let message = choice.message.ok_or_else(odd)?;
@@ -123,6 +161,29 @@ impl Upstream {
             reasoning_tokens: usage.completion_tokens_details.map_or(0, |details| details.reasoning_tokens),
         })
     }
+
+    fn read_response(&self, bytes: &[u8]) -> Answered {
+        let response: Response = serde_json::from_slice(bytes).map_err(|_| not_readable("response"))?;
+        let mut said = Said::text(response.model.as_deref().unwrap_or(&self.name), String::new(), 0);
+        (said.content, said.refusal) = (None, None);
+        for part in response.output.into_iter().flat_map(|item| item.content.unwrap_or_default()) {
+            for (told, heard) in [(part.text, &mut said.content), (part.refusal, &mut said.refusal)] {
+                if let Some(told) = told {
+                    heard.get_or_insert_default().push_str(&told);
+                }
+            }
+        }
+        match response.incomplete_details.and_then(|details| details.reason).as_deref() {
+            Some("max_output_tokens") => "length".clone_into(&mut said.finish_reason),
+            Some(reason) => reason.clone_into(&mut said.finish_reason),
+            None => {}
+        }
+        let usage = response.usage.unwrap_or_default();
+        (said.prompt_tokens, said.completion_tokens) = (usage.input_tokens, usage.output_tokens);
+        said.cached_tokens = usage.input_tokens_details.map_or(0, |details| details.cached_tokens);
+        said.reasoning_tokens = usage.output_tokens_details.map_or(0, |details| details.reasoning_tokens);
+        Ok(said)
+    }
 }
 
 impl Engine for Upstream {
@@ -133,7 +194,7 @@ impl Engine for Upstream {
     fn answer(&self, request: &ChatRequest<'_>) -> Answered {
         let gone = || Refusal::new(500, "The upstream engine is closed.").code("server_error");
         let line = self.free.recv().map_err(|_| gone())?;
-        let answered = line.runtime.block_on(self.ask(&line.client, request.body.get().to_owned()));
+        let answered = line.runtime.block_on(self.ask(&line.client, request.endpoint, request.body.get().to_owned()));
         // Cannot fail: the place it came from is still empty.
         drop(self.give_back.send(line));
         answered
@@ -149,12 +210,16 @@ impl Drop for Upstream {
     }
 }
 
-fn endpoint(url: &str) -> std::io::Result<Url> {
+fn base(url: &str) -> std::io::Result<Url> {
     let base = url.trim_end_matches('/');
-    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
+    let base = ["/chat/completions", "/responses"].into_iter().find_map(|path| base.strip_suffix(path)).unwrap_or(base);
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let invalid = |cause| std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("{url}: {cause}"));
-    Url::parse(&format!("{base}/v1/chat/completions")).map_err(invalid)
+    Url::parse(&format!("{base}/")).map_err(invalid)
+}
+
+fn not_readable(what: &str) -> Refusal {
+    Refusal::new(502, format!("The upstream server's answer is not a {what}.")).code("bad_gateway")
 }
 
 fn unreachable_upstream(cause: &reqwest::Error) -> Refusal {

@@ -37,6 +37,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/batches/{id}", web::get().to(batches::get))
         .route("/v1/batches/{id}/cancel", web::post().to(batches::cancel))
         .route("/v1/chat/completions", web::post().to(chat::complete))
+        .route("/v1/responses", web::post().to(chat::respond))
         .route("/v1/models", web::get().to(chat::models))
         .default_service(web::route().to(nowhere));
 }

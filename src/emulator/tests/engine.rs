@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::echo::Echo;
 use super::*;
+use crate::emulator::endpoint::Endpoint;
 use crate::kit::base64::Encoder;
 
 /// A chat request with one picture.
@@ -30,14 +31,14 @@ pub(in crate::emulator) fn png(shade: u8) -> Vec<u8> {
 
 fn answered(body: &str) -> Answered {
     let raw: &RawValue = serde_json::from_str(body).expect("JSON");
-    ChatRequest::read(raw).and_then(|request| Echo::new().answer(&request))
+    ChatRequest::read(Endpoint::Chat, raw).and_then(|request| Echo::new().answer(&request))
 }
 
 #[test]
 fn a_request_is_taken_apart() {
     let body = body(&png(1), r#","max_completion_tokens":50,"response_format":{"type":"json_object"}"#);
     let raw: &RawValue = serde_json::from_str(&body).expect("JSON");
-    let request = ChatRequest::read(raw).expect("a request");
+    let request = ChatRequest::read(Endpoint::Chat, raw).expect("a request");
     assert_eq!(
         (request.model.as_str(), request.system.as_str(), request.user.as_str()),
         ("m", "Transcribe.", "The page.")
@@ -80,7 +81,8 @@ fn what_is_no_picture_is_refused_by_its_code() {
     ];
     for (body, code) in cases {
         let Ok(raw) = serde_json::from_str::<&RawValue>(&body) else { continue };
-        let refusal = ChatRequest::read(raw).and_then(|request| Echo::new().answer(&request)).expect_err(code);
+        let refusal =
+            ChatRequest::read(Endpoint::Chat, raw).and_then(|request| Echo::new().answer(&request)).expect_err(code);
         assert_eq!((refusal.status, refusal.code.as_deref().unwrap_or_default()), (400, code), "{}", refusal.message);
     }
 }
@@ -93,14 +95,80 @@ fn an_upstream_is_asked_with_the_body_as_it_came() {
     let engine = upstream::Upstream::new(&server.base_url(), Some("key"), 1).expect("upstream");
     let ask = |body: &str| {
         let raw: &RawValue = serde_json::from_str(body).expect("JSON");
-        engine.answer(&ChatRequest::read(raw).expect("a request"))
+        engine.answer(&ChatRequest::read(Endpoint::Chat, raw).expect("a request"))
     };
     let said = ask(&body(&png(7), "")).expect("an answer");
     assert_eq!((said.content, said.model.as_str()), (Some(Echo::text_of(&png(7))), "batchscribe-echo"));
+    let response = input(&png(7), "");
+    let raw: &RawValue = serde_json::from_str(&response).expect("JSON");
+    let said = engine.answer(&ChatRequest::read(Endpoint::Responses, raw).expect("a request")).expect("an answer");
+    assert_eq!((said.content, said.finish_reason.as_str()), (Some(Echo::text_of(&png(7))), "stop"));
+    assert!(said.prompt_tokens > 0 && said.completion_tokens > 0);
     let refusal = ask(&body(b"not a picture", "")).expect_err("refused");
     assert_eq!((refusal.status, refusal.code.as_deref()), (400, Some("invalid_image_format")));
     server.stop();
     assert_eq!(ask(&body(&png(7), "")).expect_err("gone").status, 503);
+}
+
+/// A request to the Responses API with one picture.
+fn input(bytes: &[u8], more: &str) -> String {
+    let chat: serde_json::Value = serde_json::from_str(&body(bytes, "")).expect("JSON");
+    let url = &chat["messages"][1]["content"][1]["image_url"]["url"];
+    format!(
+        r#"{{"model":"m","input":[{{"role":"system","content":"Transcribe."}},{{"role":"user","content":[
+        {{"type":"input_text","text":"The page."}},{{"type":"input_image","image_url":{url},"detail":"high"}}]}}]{more}}}"#
+    )
+}
+
+#[test]
+fn a_request_of_the_responses_api_is_taken_apart_by_its_own_words() {
+    let read = |endpoint, body: &str| {
+        let raw: &RawValue = serde_json::from_str(body).expect("JSON");
+        ChatRequest::read(endpoint, raw)
+            .map(|request| (request.system, request.user, request.images.len(), request.max_tokens, request.format))
+    };
+    let whole = input(&png(1), r#","max_output_tokens":50,"text":{"format":{"type":"json_object"}}"#);
+    let expected = ("Transcribe.".to_owned(), "The page.".to_owned(), 1, Some(50), Format::Json);
+    assert_eq!(read(Endpoint::Responses, &whole), Ok(expected));
+    let alone = read(Endpoint::Responses, r#"{"model":"m","instructions":"Be brief.","input":"Hello"}"#);
+    assert_eq!(alone, Ok(("Be brief.".to_owned(), "Hello".to_owned(), 0, None, Format::Text)));
+    let (good, chat) = (input(&png(1), ""), body(&png(1), ""));
+    let nested = good.replace(r#""image_url":"#, r#""image_url":{"url":"#).replace(r#","detail""#, r#"},"detail""#);
+    for (endpoint, body, param, code) in [
+        (Endpoint::Responses, chat.clone(), "messages", "unsupported_parameter"),
+        (Endpoint::Responses, input(&png(1), r#","max_tokens":5"#), "max_tokens", "unsupported_parameter"),
+        (
+            Endpoint::Responses,
+            input(&png(1), r#","response_format":{"type":"text"}"#),
+            "response_format",
+            "unsupported_parameter",
+        ),
+        (
+            Endpoint::Responses,
+            input(&png(1), r#","text":{"format":{"type":"json_schema"}}"#),
+            "text.format.name",
+            "missing_required_parameter",
+        ),
+        (
+            Endpoint::Responses,
+            input(&png(1), r#","text":{"format":{"type":"xml"}}"#),
+            "text.format.type",
+            "invalid_value",
+        ),
+        (Endpoint::Responses, good.replace("input_text", "text"), "input[1].content[0].type", "invalid_value"),
+        (Endpoint::Responses, nested, "input[1].content[1].image_url", "invalid_type"),
+        (Endpoint::Responses, r#"{"model":"m"}"#.to_owned(), "input", "missing_required_parameter"),
+        (Endpoint::Chat, good, "input", "unknown_parameter"),
+        (
+            Endpoint::Chat,
+            chat.replace("image_url\":{\"url\":", "image_url\":").replace(",\"detail\":\"high\"}", ""),
+            "messages[1].content[1].image_url",
+            "invalid_type",
+        ),
+    ] {
+        let refusal = read(endpoint, &body).expect_err(&body);
+        assert_eq!((refusal.param.as_deref(), refusal.code.as_deref()), (Some(param), Some(code)), "{body}");
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ import yaml
 
 NAMED = [
     "Batch", "BatchRequestInput", "BatchRequestOutput", "CreateBatchRequest", "CreateChatCompletionRequest",
-    "CreateChatCompletionResponse", "DeleteFileResponse", "ErrorResponse", "ListBatchesResponse", "ListFilesResponse",
-    "OpenAIFile", "Upload", "UploadPart",
+    "CreateChatCompletionResponse", "CreateResponse", "DeleteFileResponse", "ErrorResponse", "ListBatchesResponse", "ListFilesResponse",
+    "OpenAIFile", "Response", "Upload", "UploadPart",
 ]
 PROSE = {"description", "example", "title", "default", "deprecated", "discriminator"}
 

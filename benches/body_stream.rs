@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use batchscribe::corpus::Corpus;
 use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
-use batchscribe::domain::ids::{ImageId, ShardId, Tag};
+use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
 use batchscribe::domain::image::{Format, RelPath};
 use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
@@ -218,6 +218,7 @@ fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
         lines: images as u32,
         bytes: lines.iter().map(|line| line.bytes).sum(),
         est_tokens: 1,
+        recipe: RecipeId(1),
         endpoint: "/v1/chat/completions".into(),
         input: None,
         body_hash: None,

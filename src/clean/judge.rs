@@ -4,12 +4,12 @@
 //! same again would buy the same, so it ends with its reason.
 
 use super::content::{self, Content};
-use super::errors::{self, Then};
 use super::polish::UnicodeForm;
 use crate::domain::answer::{Answer, Finish, Outcome};
 use crate::domain::batch::Refusal;
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
+use crate::provider::errors::{self, Then};
 use crate::provider::policy::{self, Blame, MONEY};
 
 /// An error that every further line would meet, too.

@@ -9,7 +9,6 @@ mod chunk;
 pub mod cleaner;
 pub mod close;
 pub mod content;
-pub mod errors;
 pub mod judge;
 pub mod polish;
 pub mod text_file;

@@ -85,6 +85,7 @@ impl Events {
             Notice::Batch { id, to, lines, detail } => {
                 self.event("batch", json!({"id": id, "to": to, "lines": lines, "detail": detail}))
             }
+            Notice::Canary { text } => self.event("canary", json!({"text": text})),
             Notice::Warning { code, text, hint } => {
                 self.event("warning", json!({"code": code, "text": text, "hint": hint}))
             }

@@ -93,7 +93,12 @@ const PAGES: &[Page] = &[
     ),
     page_of("E304", "", "Others can read the key file.", "chmod 600 on it."),
     page_of("E305", "", "The provider wants money.", "Add credit, then the same command; nothing is asked twice."),
-    page_of("E307", "", "The model refuses a setting.", "Remove or change it: every page would be refused."),
+    page_of(
+        "E307",
+        "",
+        "The model refuses a setting.",
+        "Remove or change it: every page would be refused. If it refuses only to be asked directly, run.canary = \"batch\".",
+    ),
     page_of(
         "E308",
         "",
@@ -131,6 +136,12 @@ const PAGES: &[Page] = &[
         "",
         "A result file is incomplete.",
         "It is fetched again; after ten times its whole lines are read, and the file is kept as *.incomplete.",
+    ),
+    page_of(
+        "E317",
+        "",
+        "The provider could not be asked directly whether its model takes the settings.",
+        "The first batch goes alone, the others follow once its answers are judged; run.canary = \"batch\" spares the question.",
     ),
     page_of("E401", "", "Another batchscribe works in this workspace.", "Wait, or look with `batchscribe status`."),
     page_of("E402", "", "The ledger was written by a newer version.", "Update batchscribe; nothing was changed."),

@@ -127,7 +127,7 @@ fn emit(out: &Out, line: &str) {
 fn warning(notice: &Notice) -> Option<String> {
     match notice {
         Notice::Warning { code, text, .. } => Some(format!("{code}: {}", words::safe(text))),
-        Notice::Batch { .. } => None,
+        Notice::Batch { .. } | Notice::Canary { .. } => None,
     }
 }
 
@@ -138,6 +138,7 @@ fn notice_line(notice: &Notice) -> String {
             let detail = if detail.is_empty() { String::new() } else { format!(": {}", words::safe(detail)) };
             format!("batch {} {to}, {lines}{detail}", words::safe(id))
         }
+        Notice::Canary { text } => format!("canary: {}", words::safe(text)),
         Notice::Warning { code, text, hint } => {
             let hint = if hint.is_empty() { String::new() } else { format!(" ({})", words::safe(hint)) };
             format!("warning[{code}]: {}{hint}", words::safe(text))

@@ -127,6 +127,8 @@ pub struct ShardFacts {
     pub bytes: u64,
     /// Estimated prompt tokens.
     pub est_tokens: u64,
+    /// How its lines are asked.
+    pub recipe: RecipeId,
     /// Endpoint of its lines, such as `/v1/chat/completions`.
     pub endpoint: String,
     /// Input file at the provider and the server's time of its creation (unix seconds), once uploaded.

@@ -13,7 +13,8 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use super::desk::files::{Content, part_of};
-use super::desk::{Json, batches, files};
+use super::desk::{Json, batches, chat, files};
+use super::endpoint::Endpoint;
 use super::parse::ListQuery;
 use super::refusal::Refusal;
 use super::runner::Shared;
@@ -245,5 +246,11 @@ impl Provider for Direct {
             Err(failure) if failure.status == Some(409) => Ok(()),
             Err(failure) => Err(failure),
         }
+    }
+
+    async fn ask(&self, endpoint: &str, body: Bytes) -> Result<Value> {
+        let endpoint =
+            Endpoint::of_path(endpoint).ok_or_else(|| failure(&Refusal::no_route("POST", endpoint), None))?;
+        self.through(Door::Chat, |_| told(chat::ask(&self.shared, endpoint, &body))).await
     }
 }

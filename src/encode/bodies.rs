@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::body::{self, Lane, Makings};
+use super::line::Framer;
 use super::spool::{self, Spooler};
 use crate::corpus::Corpus;
 use crate::domain::ids::ShardId;
@@ -85,6 +86,12 @@ impl ShardBodies for Bodies {
             drop(done.send(ended));
         });
         Ok(Body { length, lane, end })
+    }
+
+    async fn specimen(&self, shard: ShardId) -> Result<Bytes, BodyError> {
+        let plan = self.ledger.plan(shard).await.map_err(|cause| BodyError::Broken(cause.to_string()))?;
+        let request = Framer::new(&plan.recipe, &plan.given).and_then(|framer| framer.specimen());
+        request.map(Bytes::from).map_err(|cause| BodyError::Broken(cause.to_string()))
     }
 
     async fn sent(&self, shard: ShardId) {

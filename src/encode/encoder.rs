@@ -40,6 +40,8 @@ pub struct EncoderOptions {
     pub framer: Framer,
     /// Whether second tries are sealed without waiting for what is in flight.
     pub eager: bool,
+    /// Most lines of the first plan of a recipe that never brought an answer, where its batch goes ahead alone.
+    pub ahead: Option<usize>,
 }
 
 /// The actor: two handlers in, one loop out.
@@ -166,12 +168,24 @@ impl Work {
             // Refusals teach the limit while plans are made: each new one knows the newest.
             self.queue_limit = self.ledger.token_limit(self.options.run, self.options.recipe).await?;
             self.limits.tokens = pack::token_limit(self.options.limits.tokens, self.queue_limit);
+            self.limits.lines = self.lines_of_next().await?;
         }
         if self.queue_limit.is_some_and(|limit| next.tokens > limit) {
             return Ok(self.ledger.cannot_ask(image.id, Reason::OverAllowance).await?);
         }
         self.plan.push(&next, self.clock.now());
         Ok(())
+    }
+
+    /// The first plan of a process is small if its batch goes ahead alone; all others are whole.
+    async fn lines_of_next(&mut self) -> Result<usize, AnyFault> {
+        let (whole, recipe) = (self.options.limits.lines, self.options.recipe);
+        match self.options.ahead.take() {
+            Some(few) if !self.ledger.is_on_its_way(recipe).await? && !self.ledger.is_proven(recipe).await? => {
+                Ok(few.min(whole))
+            }
+            _ => Ok(whole),
+        }
     }
 
     async fn seal_if_due(&mut self, standing: &mut watch::Receiver<Standing>) -> Result<(), AnyFault> {

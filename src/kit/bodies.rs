@@ -82,6 +82,13 @@ pub trait ShardBodies: Send + Sync {
     /// [`BodyError::GivenUp`] if the program stops, [`BodyError::Broken`] if the plan cannot be read.
     async fn open(&self, shard: ShardId) -> Result<Body, BodyError>;
 
+    /// The request of a line of `shard`, around a picture that is not the user's: what may be asked to find out whether such
+    /// lines are answered at all.
+    ///
+    /// # Errors
+    /// [`BodyError::Broken`] if the plan cannot be read.
+    async fn specimen(&self, shard: ShardId) -> Result<Bytes, BodyError>;
+
     /// The batch of `shard` is open: a spooled copy of its bytes is not needed any more.
     async fn sent(&self, shard: ShardId);
 

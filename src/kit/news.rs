@@ -21,6 +21,11 @@ pub enum Notice {
         /// More, in words.
         detail: String,
     },
+    /// What was found out about the settings before the first batch.
+    Canary {
+        /// One sentence.
+        text: String,
+    },
     /// A warning.
     Warning {
         /// Code of the contracts, such as `E310`.

@@ -297,6 +297,11 @@ impl Ledger {
         self.gathered(move |store| store.is_proven(recipe)).await
     }
 
+    /// Whether a batch of a recipe is on its way: opening, open, or ended and not settled.
+    pub async fn is_on_its_way(&self, recipe: RecipeId) -> Result<bool> {
+        self.gathered(move |store| store.is_on_its_way(recipe)).await
+    }
+
     /// Settled batches whose leftovers may still lie around, at most `limit`.
     pub async fn unswept(&self, limit: u32) -> Result<Vec<Unswept>> {
         self.gathered(move |store| store.unswept(limit)).await

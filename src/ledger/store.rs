@@ -130,6 +130,8 @@ pub trait Store: Frame + Send {
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
     /// Whether a recipe ever brought an accepted answer.
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
+    /// Whether a batch of a recipe is on its way: opening, open, or ended and not settled.
+    fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool>;
     /// Settled batches whose leftovers may still lie around, at most `limit`.
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     /// Notes that nothing of a settled batch is left.

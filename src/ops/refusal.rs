@@ -34,6 +34,9 @@ fn setting_of(param: &str) -> Option<&'static str> {
         ("temperature", "request.temperature"),
         ("max_completion_tokens", "request.max_output_tokens"),
         ("max_tokens", "request.max_output_tokens"),
+        ("max_output_tokens", "request.max_output_tokens"),
+        ("reasoning", "request.reasoning_effort"),
+        ("text", "request.answer_format or request.schema_file"),
         ("reasoning_effort", "request.reasoning_effort"),
         ("response_format", "request.answer_format or request.schema_file"),
     ];
@@ -49,7 +52,7 @@ fn setting_of(param: &str) -> Option<&'static str> {
 pub fn of_a_setting(code: &str, param: &str, message: &str, model: &str, host: &str) -> Problem {
     let words = shown(message.as_bytes());
     let goes_on = "every page would be refused; all of them are still owed, and the same command goes on";
-    if code == "model_not_found" {
+    if code == "model_not_found" || matches!(param, "model" | "body.model") {
         return Problem::new("E308", format!("{model} is not available for Batch at {host}"))
             .detail(words)
             .hint("choose another (request.model); some models answer so for a while: then try again later")
@@ -96,6 +99,8 @@ mod tests {
             ("messages[1].content[0].image_url.detail", Some("request.detail")),
             ("response_format.json_schema.schema", Some("request.answer_format or request.schema_file")),
             ("body.model", Some("request.model")),
+            ("reasoning.effort", Some("request.reasoning_effort")),
+            ("text.format.schema", Some("request.answer_format or request.schema_file")),
             ("messages", None),
         ] {
             assert_eq!(setting_of(param), setting, "{param}");

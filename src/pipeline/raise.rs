@@ -27,7 +27,8 @@ use crate::poll::pace::Pace;
 use crate::poll::poller::Poller;
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Scanner, ScannerOptions};
-use crate::settings::{Fence, Unicode, models};
+use crate::settings::{self, Fence, Settings, Unicode, models};
+use crate::upload::canary::{self, Canary, Way};
 use crate::upload::send::{SendOptions, Sender};
 use crate::upload::uploader::{Uploader, UploaderSeams};
 
@@ -93,6 +94,8 @@ async fn front_half(
         recipe: world.recipe,
         framer: world.framer.clone(),
         eager: end != FeedEnd::Settled,
+        ahead: (way(settings) == Way::ByBatch && !matches!(mission.mode, Mode::SpoolOnly(_)))
+            .then_some(canary::BATCH_LINES),
     };
     let encoder = start(Encoder::new(
         options,
@@ -152,7 +155,8 @@ fn uploader(
             wait_for_file: settings.provider.wait_for_file,
             wait_out: (settings.provider.fence == Fence::Wait)
                 .then(|| settings.provider.window_length() + LATEST_START),
-            queue_drains: mission.mode == Mode::Run { once: false },
+            recipe: world.recipe,
+            answers_come: mission.mode == Mode::Run { once: false },
         },
         provider: Arc::clone(&world.provider),
         ledger: world.ledger.clone(),
@@ -164,6 +168,7 @@ fn uploader(
         unreached_since: Arc::default(),
         queue_told: Arc::default(),
         ceiling: world.ceiling.clone(),
+        canary: Arc::new(Canary::new(way(settings))),
     };
     let seams = UploaderSeams {
         sender,
@@ -178,6 +183,14 @@ fn uploader(
         },
     };
     start(Uploader::new(seams, next, world.meters.poll.clone(), world.faults.clone(), world.guard("uploader")))
+}
+
+fn way(settings: &Settings) -> Way {
+    match settings.run.canary {
+        settings::Canary::Sync => Way::Directly,
+        settings::Canary::Batch => Way::ByBatch,
+        settings::Canary::Off => Way::Not,
+    }
 }
 
 fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poller>, Fault> {

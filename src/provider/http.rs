@@ -10,7 +10,8 @@ use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -30,6 +31,8 @@ const REFUSAL_MAX: usize = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a request whose question and answer are both small.
 const SMALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for a question to a model.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// Many servers close idle connections after 5 s without a word; a request on such a one is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -146,6 +149,17 @@ impl Http {
     pub async fn post(&self, path: &[&str], body: &(impl Serialize + Sync)) -> Result<Value> {
         let url = self.url(path, &[])?;
         self.judge(self.ask(self.small.request(Method::POST, url).json(body), ANSWER_MAX).await?)
+    }
+
+    /// `POST` of a model's question as it stands, answered by JSON; a model may think for longer than a file list.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub async fn question(&self, path: &[&str], body: Bytes) -> Result<Value> {
+        let url = self.url(path, &[])?;
+        let request = self.small.request(Method::POST, url).timeout(QUESTION_TIMEOUT);
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        self.judge(self.ask(request, ANSWER_MAX).await?)
     }
 
     /// `DELETE`; an answer without content is null.

@@ -1,9 +1,10 @@
-//! The batch service behind ten verbs, lenient in what it reads.
+//! The batch service behind eleven verbs, lenient in what it reads.
 //!
 //! *Job*: HTTP to a Batch API, refusals sorted by what to do about them. *In*: names, ids, bodies. *Out*: objects of
 //! [`wire`], byte streams, [`failure::Failure`]. *Owns*: connections. *Bound*: one answer in memory, 1 MiB (a list 4 MiB,
 //! a refusal 64 KiB); bodies and result files stream. *If it crashes here*: a request's effect is unknown, which callers treat as doubt.
 
+pub mod errors;
 pub mod failure;
 pub mod http;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use serde_json::Value;
 
 use crate::domain::ids::{BatchId, FileId};
 use crate::kit::bodies::{Body, BodyEnd};
@@ -63,6 +65,8 @@ pub trait Provider: Send + Sync {
     async fn list_batches(&self, after: Option<&BatchId>) -> Result<BatchPage>;
     /// Asks to cancel a batch; one that has ended counts as cancelled.
     async fn cancel_batch(&self, id: &BatchId) -> Result<()>;
+    /// Asks one line directly: the `body` of a line whose url is `endpoint`. Costs what the answer costs.
+    async fn ask(&self, endpoint: &str, body: Bytes) -> Result<Value>;
 }
 
 /// The bytes of an upload: the lane of a [`Body`] and its exact length.

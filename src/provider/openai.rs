@@ -1,5 +1,6 @@
 //! The provider that speaks the Batch API at any base URL.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::failure::{Failure, Kind};
@@ -130,6 +131,12 @@ impl Provider for OpenAi {
             Err(failure) if failure.kind == Kind::Refused && failure.message.contains("annot cancel") => Ok(()),
             Err(failure) => Err(failure),
         }
+    }
+
+    async fn ask(&self, endpoint: &str, body: Bytes) -> Result<Value> {
+        // What stands before these parts in a line's url is the base, which some services write otherwise there.
+        let path: &[&str] = if endpoint.ends_with("/responses") { &["responses"] } else { &["chat", "completions"] };
+        self.http.question(path, body).await
     }
 }
 

@@ -9,8 +9,8 @@ use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Clean, Encode, Engine, Fence, KeyHeader, Provider, ProviderKind, Request, Retry, Run,
-    Settings, Shard, Show, Sourced, Text, Unicode, limits, models,
+    Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, KeyHeader, Provider, ProviderKind, Request,
+    Retry, Run, Settings, Shard, Show, Sourced, Text, Unicode, limits, models,
 };
 
 /// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
@@ -36,12 +36,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
         batch_dir,
         output_dir: get.folder("output_dir"),
         extraction_base_dir: get.folder("extraction_base_dir"),
-        run: Run {
-            max_duration: get.optional_span("run.max_duration"),
-            limit: Some(get.count("run.limit")).filter(|limit| *limit > 0),
-            give_up_after: get.span("run.give_up_after"),
-            keep_remote: get.switch("run.keep_remote"),
-        },
+        run: run(&get),
         provider: provider(&get, kind),
         request,
         encode: Encode { hash_images: get.switch("encode.hash_images") },
@@ -84,6 +79,20 @@ fn completed_dir(get: &Getter<'_>, batch_dir: &Path) -> PathBuf {
     let given = get.text("completed_dir");
     let bare = !given.contains(['/', '\\']);
     if bare { batch_dir.join(given) } else { get.folder("completed_dir") }
+}
+
+fn run(get: &Getter<'_>) -> Run {
+    Run {
+        max_duration: get.optional_span("run.max_duration"),
+        limit: Some(get.count("run.limit")).filter(|limit| *limit > 0),
+        give_up_after: get.span("run.give_up_after"),
+        canary: match get.text("run.canary").as_str() {
+            "batch" => Canary::Batch,
+            "off" => Canary::Off,
+            _ => Canary::Sync,
+        },
+        keep_remote: get.switch("run.keep_remote"),
+    }
 }
 
 fn provider(get: &Getter<'_>, kind: ProviderKind) -> Provider {

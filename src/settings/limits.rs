@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::address::endpoint_of;
 use super::units;
 use super::value::Value;
 
@@ -71,11 +72,15 @@ pub(super) const KEYS: &[Key] = &[
     key("run.max_duration", Kind::OptionalSpan),
     key("run.limit", Kind::Count(0, u64::MAX)),
     key("run.give_up_after", Kind::Span(SECOND, 30 * DAY)),
+    key("run.canary", Kind::Word(&["sync", "batch", "off"])),
     key("run.keep_remote", Kind::Switch),
     key("provider.name", Kind::Word(&PROVIDERS)),
     key("provider.key_header", Kind::Checked(is_key_header, "`Name: Scheme` or `name:`")),
     key("provider.query", Kind::Checked(is_query, "pairs such as \"api-version=2024-10-21\", or \"\"")),
-    key("provider.endpoint", Kind::Checked(is_endpoint, "a path that ends in /chat/completions, or \"\"")),
+    key(
+        "provider.endpoint",
+        Kind::Checked(is_endpoint, "a path that ends in /chat/completions or /responses, or \"\""),
+    ),
     key("provider.organization", Kind::Checked(is_header_value, "letters, digits and signs without spaces")),
     key("provider.project", Kind::Checked(is_header_value, "letters, digits and signs without spaces")),
     key("provider.window", Kind::Checked(is_window, "a window such as \"24h\"")),
@@ -254,7 +259,7 @@ fn is_query(text: &str) -> bool {
 
 fn is_endpoint(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
-    text.is_empty() || (text.starts_with('/') && text.ends_with("/chat/completions") && text.chars().all(plain))
+    text.is_empty() || (text.starts_with('/') && endpoint_of(text).is_some() && text.chars().all(plain))
 }
 
 fn is_header_value(text: &str) -> bool {

@@ -109,8 +109,21 @@ pub struct Run {
     pub limit: Option<u64>,
     /// How long an unreachable provider is waited for.
     pub give_up_after: Duration,
+    /// How it is found out whether the model takes the settings, before money goes into batches.
+    pub canary: Canary,
     /// Keep our files at the provider.
     pub keep_remote: bool,
+}
+
+/// What is sent before the first batch of settings that never brought an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// One request, asked directly.
+    Sync,
+    /// A small batch, alone until its answers are judged.
+    Batch,
+    /// Nothing.
+    Off,
 }
 
 /// Who reads the pages.

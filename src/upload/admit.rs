@@ -23,7 +23,9 @@ impl Sender {
                 self.too_large(shard, limit).await?;
                 Ok(None)
             }
-            Admission::Full { until: None, .. } if !self.options.queue_drains => Ok(Some(Sent::NoRoom)),
+            Admission::Full { until: None, .. } if !self.options.answers_come => {
+                Ok(Some(Sent::NotNow("the provider's queue of tokens is full")))
+            }
             Admission::Full { used, limit, until } => {
                 tracing::info!(shard = shard.id.0, used, limit, until, "the provider's queue is full");
                 self.tell_queue_full(limit);
@@ -54,10 +56,14 @@ impl Sender {
         }
     }
 
-    /// A plan made before the limit was known: its images are planned anew, in smaller shards. Nothing was paid; the file
-    /// is deleted first, so that nothing ever can be.
+    /// A plan made before the limit was known: its images are planned anew, in smaller shards.
     async fn too_large(&self, shard: &ShardFacts, limit: u64) -> Result<(), SendError> {
         tracing::info!(shard = shard.id.0, tokens = shard.est_tokens, limit, "above the queue's limit; planned anew");
+        self.plan_anew(shard).await
+    }
+
+    /// Nothing was paid for `shard`; its input file is deleted first, so that nothing ever can be.
+    pub(super) async fn plan_anew(&self, shard: &ShardFacts) -> Result<(), SendError> {
         if let Some((input, _)) = &shard.input
             && let Err(failure) = self.provider.delete_file(input).await
         {

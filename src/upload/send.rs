@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::adopt::{Doubt, DoubtError, Resolved};
+use super::adopt::DoubtError;
+use super::canary::{Canary, Leave};
 use super::journal;
-use crate::domain::batch::{Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, ShardId};
+use crate::domain::batch::{Intent, OpenBatch};
+use crate::domain::ids::{RecipeId, ShardId};
 use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
@@ -30,6 +31,9 @@ use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
 /// No shard is held back for longer: the longest pause with its spread.
 const LONGEST_HOLD: Duration = Duration::from_secs(72 * 60);
 pub(super) const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+
+/// Why a shard waits for the answers of another.
+const FIRST_ALONE: &str = "these settings are new: their first batch has to be answered before there are others";
 
 /// A time from the ledger before which a shard is not opened again, as far as it may be believed: no pause is longer than
 /// the longest, whatever was done to the clock since it was written.
@@ -56,8 +60,10 @@ pub struct SendOptions {
     pub wait_for_file: bool,
     /// Where a deletion is no fence: how long a lost create is looked for before a second one.
     pub wait_out: Option<Duration>,
-    /// Whether this program waits for batches to end, so that a full queue drains.
-    pub queue_drains: bool,
+    /// How this run asks.
+    pub recipe: RecipeId,
+    /// Whether this program waits for batches to end: then a full queue drains, and answers come.
+    pub answers_come: bool,
 }
 
 /// Why a shard cannot go on now; what it had reached is in the ledger.
@@ -99,8 +105,8 @@ pub enum Sent {
     Open(Vec<OpenBatch>),
     /// Nothing is left to send: dissolved, or somebody else's by now.
     Nothing,
-    /// The provider's queue has no room, and nobody here waits for a batch to end.
-    NoRoom,
+    /// It has to wait for a batch to end, for this reason, and nobody here does.
+    NotNow(&'static str),
 }
 
 /// Everything a shard's journey needs.
@@ -128,6 +134,8 @@ pub struct Sender {
     pub queue_told: Arc<AtomicBool>,
     /// Learns what the provider finds too large, in bytes of a shard.
     pub ceiling: Ceiling,
+    /// Finds out whether the model takes the settings.
+    pub canary: Arc<Canary>,
 }
 
 impl Sender {
@@ -137,7 +145,24 @@ impl Sender {
     /// [`SendError`]; the shard stays where it is, and the next start takes it up.
     pub async fn drive(&self, mut shard: ShardFacts, resumed: bool) -> Result<Sent, SendError> {
         let mut look_first = resumed;
+        // Kept to the end of the journey: whoever goes ahead has an open batch by then, or has given up.
+        let mut leave = None;
         loop {
+            let unpaid = matches!(shard.state, ShardState::Sealed | ShardState::Uploaded);
+            if unpaid && leave.is_none() && !self.stop.is_stopping() {
+                match self.leave(&shard).await? {
+                    Leave::NotNow if shard.state == ShardState::Uploaded => return Ok(Sent::NotNow(FIRST_ALONE)),
+                    // Its bytes may go ahead; only paying waits.
+                    Leave::NotNow => {}
+                    Leave::GiveUp => {
+                        self.plan_anew(&shard).await?;
+                        return Ok(Sent::Nothing);
+                    }
+                    go @ Leave::Go(_) => leave = Some(go),
+                }
+                // It may have waited for long.
+                shard = self.ledger.shard(shard.id).await?;
+            }
             if shard.state == ShardState::Uploaded {
                 self.pause_until(believed(shard.not_before, self.clock.now())).await?;
             }
@@ -217,7 +242,7 @@ impl Sender {
         }
     }
 
-    async fn opened(
+    pub(super) async fn opened(
         &self,
         shard: &ShardFacts,
         intent: &Intent,
@@ -277,78 +302,6 @@ impl Sender {
             Err(failure) if failure.stops_the_run() => Err(failure.into()),
             Err(_) => Ok(false),
         }
-    }
-
-    /// opening → open, sealed or uploaded, once it is known what became of the create.
-    async fn resolve(&self, shard: &ShardFacts, intent: &Intent) -> Result<Option<Vec<OpenBatch>>, SendError> {
-        let doubt = Doubt {
-            provider: Arc::clone(&self.provider),
-            ledger: self.ledger.clone(),
-            clock: self.clock.clone(),
-            settle: self.options.settle,
-            wait_out: self.options.wait_out,
-        };
-        // Doubt may take long; the ledger keeps it for the next start.
-        let resolved = tokio::select! {
-            biased;
-            () = self.stop.reached(StopLevel::Drain) => return Err(SendError::Stopped),
-            resolved = doubt.resolve(intent) => resolved?,
-        };
-        match resolved {
-            Resolved::Adopted(batch, strays) => {
-                crash::point("doubt.found");
-                // Strays first: while the shard is opening, a crash leads back here; afterwards nobody would look for them.
-                let mut open = Vec::new();
-                for stray in strays {
-                    open.extend(self.stray(intent, stray).await?);
-                }
-                open.insert(0, self.opened(shard, intent, &batch, true).await?);
-                Ok(Some(open))
-            }
-            Resolved::Void => {
-                self.voided(shard, intent).await?;
-                Ok(None)
-            }
-            Resolved::Failed(batch) => {
-                let refusal = batch.refusals.first().cloned().unwrap_or(Refusal {
-                    code: String::new(),
-                    message: "the batch failed".to_owned(),
-                    line: None,
-                });
-                let hold = if refusal.is_queue_full() {
-                    Hold::Queue { limit: refusal.queue_limit(), spread: random::unit() }
-                } else {
-                    Hold::Until(self.clock.now() + millis(PAUSES.pause(intent.attempt, random::unit())))
-                };
-                self.ledger.not_created(intent.no, refusal, hold).await?;
-                Ok(None)
-            }
-        }
-    }
-
-    async fn voided(&self, shard: &ShardFacts, intent: &Intent) -> Result<(), SendError> {
-        self.ledger.voided(intent.no).await?;
-        crash::point("doubt.voided");
-        Ok(journal::append(&self.layout, self.clock.now(), "void", shard, intent, None)?)
-    }
-
-    /// A second batch of one shard: cancelled, and read like any other. One that an earlier life recorded is waited for
-    /// already.
-    async fn stray(&self, intent: &Intent, id: BatchId) -> Result<Option<OpenBatch>, SendError> {
-        let open = match self.ledger.stray(intent.shard, intent.input.clone(), id.clone()).await {
-            Ok(open) => Some(open),
-            Err(LedgerError::Stale(why)) => {
-                tracing::debug!(batch = %id, why, "a stray that is known");
-                None
-            }
-            Err(other) => return Err(other.into()),
-        };
-        crash::point("stray.recorded");
-        if let Err(failure) = self.provider.cancel_batch(&id).await {
-            tracing::warn!(batch = %id, %failure, "a stray batch could not be cancelled; it is read when it ends");
-        }
-        crash::point("stray.cancelled");
-        Ok(open)
     }
 
     fn new_batch(&self, shard: &ShardFacts, intent: &Intent) -> NewBatch {

@@ -306,8 +306,8 @@ async fn open(
             Ok(batches.into_iter().zip(leases).map(|(batch, slot)| BatchOpened::new(batch, slot)).collect())
         }
         Sent::Nothing => Ok(Vec::new()),
-        Sent::NoRoom => {
-            tell_full(&sender.news, full, "the provider's queue of tokens is full");
+        Sent::NotNow(why) => {
+            tell_full(&sender.news, full, why);
             Ok(Vec::new())
         }
     }

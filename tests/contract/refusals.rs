@@ -1,7 +1,7 @@
 //! `docs/refusals.md` shows the tables that the code decides by, and each documented refusal runs through them.
 
-use batchscribe::clean::errors::{ERRORS, IMAGE, SETTINGS, SLOW, Then};
 use batchscribe::domain::batch::Refusal;
+use batchscribe::provider::errors::{ERRORS, IMAGE, SETTINGS, SLOW, Then};
 use batchscribe::provider::failure::{Failure, Hints, Kind, classify};
 use batchscribe::provider::policy::{
     ANSWERS, Blame, Body, MONEY, NO_FILE, QUEUE, SETTING, TOO_LARGE, Topic, VALIDATIONS, blame,

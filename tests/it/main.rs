@@ -14,6 +14,7 @@ mod cli_words;
 mod controls;
 mod ends;
 mod faults;
+mod first_question;
 mod first_run;
 mod kill;
 mod matrix;

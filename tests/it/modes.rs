@@ -94,3 +94,17 @@ fn the_readme_shows_the_edges_that_the_code_has() {
     let shown = readme.split("by a test -->\n").nth(1).and_then(|rest| rest.split("<!-- /edges -->").next());
     assert_eq!(shown, Some(batchscribe::pipeline::edges::markdown().as_str()), "copy the table into README.md");
 }
+
+#[test]
+fn one_pass_ends_although_the_queue_is_full() {
+    let line_delay = std::time::Duration::from_secs(2);
+    let mut sandbox = Sandbox::with(60, crate::sandbox::Weather { line_delay, ..Default::default() });
+    sandbox.set("batch.max_enqueued_tokens", "4000");
+    let (mission, _stop) = sandbox.mission(Mode::Run { once: true });
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(batchscribe::pipeline::run(mission))));
+    let outcome = ended.recv_timeout(std::time::Duration::from_secs(60)).expect("the pass ends");
+    assert!(outcome.fault.is_none() && !outcome.stopped, "{:?}", outcome.fault);
+    let standing = outcome.standing;
+    assert!(standing.batches_open > 0 && standing.owed + standing.packed + standing.done == 60, "{standing:?}");
+}

@@ -79,6 +79,8 @@ impl Sandbox {
         sandbox.server = Some(emulator::start(options).expect("the emulator starts"));
         for (key, value) in [
             ("provider.name", "openai"),
+            // Stories about batches; the canary has its own.
+            ("run.canary", "off"),
             ("provider.settle", "200ms"),
             ("batch.poll_interval", "50ms"),
             ("batch.max_poll_interval", "100ms"),

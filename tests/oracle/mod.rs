@@ -28,6 +28,17 @@ pub(crate) fn count(bill: &Path, what: &str) -> usize {
     entries(bill).iter().filter(|entry| entry["what"] == what).count()
 }
 
+/// The kinds of all entries of the bill, in their order.
+pub(crate) fn order(bill: &Path) -> Vec<String> {
+    entries(bill).iter().map(|entry| entry["what"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Uncounted returns of all images.
+pub(crate) fn gaps(workspace: &Path) -> i64 {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    ledger.query_row("SELECT total(gaps) FROM image", [], |row| row.get::<_, f64>(0)).expect("query") as i64
+}
+
 /// The largest sum of enqueued tokens at any moment, and the number of batches that were enqueued.
 pub(crate) fn most_enqueued(bill: &Path) -> (u64, usize) {
     let sums: Vec<u64> = entries(bill).iter().filter_map(|entry| entry["sum"].as_u64()).collect();

@@ -70,6 +70,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 19] = [
             "encode/spool.rs",
             "extract/fetch.rs",
             "upload/admit.rs",
+            "upload/canary.rs",
             "upload/send.rs",
             // Signals, the timer of max_duration, and the watch that progress comes through.
             "cli/attend.rs",

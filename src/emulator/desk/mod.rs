@@ -2,6 +2,7 @@
 //! ask the same desks.
 
 pub(crate) mod batches;
+pub(crate) mod chat;
 pub(crate) mod files;
 
 use serde::Serialize;

@@ -125,6 +125,13 @@ pub(super) fn is_proven(store: &SqliteStore, recipe: RecipeId) -> Outcome<bool> 
     Ok(store.connection.prepare_cached(SQL)?.exists([recipe.0])?)
 }
 
+/// Whether a batch of a recipe is on its way: opening, open, or ended and not settled.
+pub(super) fn is_on_its_way(store: &SqliteStore, recipe: RecipeId) -> Outcome<bool> {
+    const SQL: &str = "SELECT 1 FROM batch b JOIN shard s ON s.id = b.shard_id
+        WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND s.recipe_id = ?1";
+    Ok(store.connection.prepare_cached(SQL)?.exists([recipe.0])?)
+}
+
 /// The row of a corpus; `given` is kept from the first time, because custom ids were made from it.
 pub(super) fn corpus(store: &SqliteStore, root: &[u8], given: &[u8]) -> Outcome<CorpusRow> {
     store

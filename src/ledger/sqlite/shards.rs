@@ -7,7 +7,7 @@ use super::fault::{Fault, Outcome};
 use super::paying::{move_shard, unanswered};
 use super::rows::{column, count, format, int, length, word};
 use super::{SqliteStore, images, runs};
-use crate::domain::ids::{FileId, ImageId, ShardId, Tag};
+use crate::domain::ids::{FileId, ImageId, RecipeId, ShardId, Tag};
 use crate::domain::image::{Fate, Reason};
 use crate::domain::shard::{NewShard, Plan, PlanLine, ShardFacts};
 use crate::ledger::moves::{ImageState, ShardState};
@@ -34,6 +34,7 @@ fn facts(row: &Row<'_>) -> Outcome<ShardFacts> {
         lines: column(row, "lines")?,
         bytes: count(column(row, "bytes")?),
         est_tokens: count(column(row, "est_tokens")?),
+        recipe: RecipeId(column(row, "recipe_id")?),
         endpoint: column(row, "endpoint")?,
         input: input.map(|file| (FileId(file), created.unwrap_or_default())),
         body_hash: column(row, "body_hash")?,

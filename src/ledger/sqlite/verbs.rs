@@ -222,6 +222,11 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool> {
+        let outcome = runs::is_on_its_way(self, recipe);
+        self.named(outcome)
+    }
+
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>> {
         let outcome = collecting::unswept(self, limit);
         self.named(outcome)

@@ -345,6 +345,20 @@ fn a_recipe_is_proven_by_an_accepted_answer() {
 }
 
 #[test]
+fn a_recipe_is_on_its_way_while_a_batch_of_it_is_not_settled() {
+    let mut desk = Desk::in_memory();
+    let recipe = desk.recipe;
+    let on_its_way = |desk: &mut Desk| desk.done(|store| store.is_on_its_way(recipe));
+    assert!(!on_its_way(&mut desk), "nothing was sent");
+    let (_, batch) = desk.open_shard(1, 2);
+    assert!(on_its_way(&mut desk), "open");
+    fetch(&mut desk, batch);
+    assert!(on_its_way(&mut desk), "read and not judged");
+    desk.done(|store| store.settle(batch));
+    assert!(!on_its_way(&mut desk), "settled");
+}
+
+#[test]
 fn an_unusable_answer_ends_no_image_while_another_batch_may_have_a_good_one() {
     let mut desk = Desk::in_memory();
     let (shard, batch) = desk.open_shard(1, 3);

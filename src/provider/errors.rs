@@ -1,8 +1,8 @@
 //! What the error of a result line means: the table that decides. `docs/refusals.md` shows it, and a test compares the two.
 //! Source: `batch-api` reference §2 and §5.4.
 
+use super::policy::{ANYTHING, MONEY, SETTING, Statuses, Topic};
 use crate::domain::image::Reason;
-use crate::provider::policy::{ANYTHING, MONEY, SETTING, Statuses, Topic};
 
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,18 @@ pub const IMAGE: Topic = Topic {
 pub const SLOW: Topic = Topic { codes: &[], words: &["timeout while downloading"] };
 
 /// Parameters that come from the run's settings; what stands behind a dot or a bracket is a part of them.
-pub const SETTINGS: [&str; 6] =
-    ["model", "temperature", "max_completion_tokens", "max_tokens", "reasoning_effort", "response_format"];
+pub const SETTINGS: [&str; 9] = [
+    "model",
+    "temperature",
+    "max_completion_tokens",
+    "max_tokens",
+    "reasoning_effort",
+    "response_format",
+    // The same in the words of the Responses API.
+    "max_output_tokens",
+    "reasoning",
+    "text",
+];
 
 const fn row(statuses: &'static [(u16, u16)], about: Topic, then: Then) -> Row {
     Row { statuses: Statuses(statuses), about, of_setting: false, then }
@@ -110,6 +120,8 @@ mod tests {
             (400, "invalid_value", "messages[0].content[1].image_url.detail", "", Then::Stop),
             (400, "invalid_value", "messages[0].content", "", ended),
             (400, "invalid_value", "body.reasoning_effort", "", Then::Stop),
+            (400, "unsupported_value", "reasoning.effort", "", Then::Stop),
+            (400, "invalid_value", "text.format.schema", "", Then::Stop),
             (400, "", "modelling", "", ended),
             (422, "", "", "", ended),
         ] {

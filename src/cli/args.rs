@@ -121,6 +121,8 @@ pub enum Verb {
         #[arg(long)]
         wait: bool,
     },
+    /// Stop batches at the provider; what ran stays billed and is still fetched
+    Cancel(Cancel),
     /// One screen; with an image or batch: what is known of it
     Status {
         /// An image's path or a batch's id
@@ -170,6 +172,21 @@ pub enum Verb {
 pub enum Listed {
     /// Images that ended without a text.
     Failed,
+}
+
+/// Flags of `cancel`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["batch", "all"]))]
+pub struct Cancel {
+    /// This batch, by its name at the provider
+    #[arg(long, value_name = "ID")]
+    pub batch: Option<String>,
+    /// Every batch of this workspace that is open; the name of the run is asked for
+    #[arg(long)]
+    pub all: bool,
+    /// Only say what would be cancelled
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
 }
 
 /// Flags of `emulate`.

@@ -173,7 +173,8 @@ fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     }
 }
 
-fn none_known(host: &str, batches: usize) -> Problem {
+/// None of our batches is known there.
+pub(super) fn none_known(host: &str, batches: usize) -> Problem {
     let batches = words::count(batches as u64, "open batch", "open batches");
     Problem::new("E410", format!("{host} knows none of the {batches} of this ledger with this key"))
         .hint("take the key of the account and project that opened them (see provider.project)")

@@ -89,12 +89,18 @@ impl Out {
 
     /// A question on stderr, its answer from stdin; anything but yes is no.
     pub(super) fn confirmed(&self, question: &str) -> io::Result<bool> {
+        let answer = self.typed(&format!("{question} [y/N]"))?;
+        Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// A question on stderr, and what was typed.
+    pub(super) fn typed(&self, question: &str) -> io::Result<String> {
         let mut stderr = io::stderr().lock();
-        write!(stderr, "{} [y/N] ", self.signs(question))?;
+        write!(stderr, "{} ", self.signs(question))?;
         stderr.flush()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+        Ok(answer.trim().to_owned())
     }
 
     /// Without keys, should one have come into a message; our own signs in ASCII where the locale has no others; the user's words stay as they are.

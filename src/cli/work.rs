@@ -150,7 +150,7 @@ fn prompt(settings: &Settings, job: &Job) -> Result<Prompt, Problem> {
 }
 
 /// The key, where one is needed: the built-in provider takes none, a server on this computer may go without.
-fn key(context: &Context, settings: &Settings) -> Result<Option<Key>, Problem> {
+pub(super) fn key(context: &Context, settings: &Settings) -> Result<Option<Key>, Problem> {
     if settings.provider.name == ProviderKind::Local {
         return Ok(None);
     }

@@ -26,7 +26,7 @@ use crate::kit::pool::Pool;
 use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::provider::failure::{Failure, Hints, Kind, classify};
 use crate::provider::wire::{Batch, BatchPage, FilePage, NewBatch, RemoteFile};
-use crate::provider::{Download, Provider, UploadBody};
+use crate::provider::{Cancelled, Download, Provider, UploadBody};
 
 /// What people are told.
 const HOST: &str = "simulation";
@@ -240,10 +240,10 @@ impl Provider for Direct {
         BatchPage::from_json(&page).ok_or_else(unreadable)
     }
 
-    async fn cancel_batch(&self, id: &BatchId) -> Result<()> {
+    async fn cancel_batch(&self, id: &BatchId) -> Result<Cancelled> {
         match self.through(Door::CancelBatch, |_| told(batches::cancel(&self.shared, id.as_str()))).await {
-            Ok(_) => Ok(()),
-            Err(failure) if failure.status == Some(409) => Ok(()),
+            Ok(_) => Ok(Cancelled::Asked),
+            Err(failure) if failure.status == Some(409) => Ok(Cancelled::HasEnded),
             Err(failure) => Err(failure),
         }
     }

@@ -24,4 +24,5 @@ pub mod random;
 pub mod redact;
 pub mod stop;
 pub mod thread;
+pub mod wait;
 pub mod watch;

@@ -279,14 +279,10 @@ fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
 
 fn http_options(mission: &Mission) -> HttpOptions {
     let provider = &mission.settings.provider;
-    let header = &provider.key_header;
     HttpOptions {
-        base_url: match &provider.query {
-            Some(query) => format!("{}?{query}", mission.base_url),
-            None => mission.base_url.clone(),
-        },
+        base_url: mission.settings.base_with_query(&mission.base_url),
         key: mission.key.clone(),
-        key_header: format!("{}: {}", header.name, header.scheme).trim_end().to_owned(),
+        key_header: provider.key_header.as_written(),
         organization: provider.organization.clone(),
         project: provider.project.clone(),
         stall_timeout: mission.settings.retry.stall_timeout,

@@ -63,10 +63,19 @@ pub trait Provider: Send + Sync {
     async fn batch(&self, id: &BatchId) -> Result<Batch>;
     /// One page of the batch list, newest first, at most 100 after `after`.
     async fn list_batches(&self, after: Option<&BatchId>) -> Result<BatchPage>;
-    /// Asks to cancel a batch; one that has ended counts as cancelled.
-    async fn cancel_batch(&self, id: &BatchId) -> Result<()>;
+    /// Asks to cancel a batch.
+    async fn cancel_batch(&self, id: &BatchId) -> Result<Cancelled>;
     /// Asks one line directly: the `body` of a line whose url is `endpoint`. Costs what the answer costs.
     async fn ask(&self, endpoint: &str, body: Bytes) -> Result<Value>;
+}
+
+/// What a cancel came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The batch is being stopped.
+    Asked,
+    /// It has ended before.
+    HasEnded,
 }
 
 /// The bytes of an upload: the lane of a [`Body`] and its exact length.

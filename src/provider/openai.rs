@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::failure::{Failure, Kind};
 use super::http::{ANSWER_MAX, CreateClient, Http, LIST_MAX};
 use super::wire::{Batch, BatchPage, FilePage, NewBatch, RemoteFile};
-use super::{Download, Provider, Result, UploadBody};
+use super::{Cancelled, Download, Provider, Result, UploadBody};
 use crate::domain::ids::{BatchId, FileId};
 
 pub use super::http::Options;
@@ -123,12 +123,14 @@ impl Provider for OpenAi {
         BatchPage::from_json(&page).ok_or_else(|| self.unreadable("list of batches"))
     }
 
-    async fn cancel_batch(&self, id: &BatchId) -> Result<()> {
+    async fn cancel_batch(&self, id: &BatchId) -> Result<Cancelled> {
         match self.http.post(&["batches", id.as_str(), "cancel"], &json!({})).await {
-            Ok(_) => Ok(()),
-            Err(failure) if failure.status == Some(409) => Ok(()),
+            Ok(_) => Ok(Cancelled::Asked),
+            Err(failure) if failure.status == Some(409) => Ok(Cancelled::HasEnded),
             // Some servers say so with a 400.
-            Err(failure) if failure.kind == Kind::Refused && failure.message.contains("annot cancel") => Ok(()),
+            Err(failure) if failure.kind == Kind::Refused && failure.message.contains("annot cancel") => {
+                Ok(Cancelled::HasEnded)
+            }
             Err(failure) => Err(failure),
         }
     }

@@ -186,6 +186,14 @@ pub struct KeyHeader {
     pub scheme: String,
 }
 
+impl KeyHeader {
+    /// `Authorization: Bearer`, or `api-key:`.
+    #[must_use]
+    pub fn as_written(&self) -> String {
+        format!("{}: {}", self.name, self.scheme).trim_end().to_owned()
+    }
+}
+
 /// `[provider]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
@@ -349,6 +357,15 @@ impl Provider {
 }
 
 impl Settings {
+    /// An address with what goes along with every request.
+    #[must_use]
+    pub fn base_with_query(&self, base_url: &str) -> String {
+        match &self.provider.query {
+            Some(query) => format!("{base_url}?{query}"),
+            None => base_url.to_owned(),
+        }
+    }
+
     /// Names of all working files.
     #[must_use]
     pub fn layout(&self) -> Layout {

@@ -7,6 +7,7 @@ mod oracle;
 mod sandbox;
 
 mod bodies;
+mod cancel;
 // It looks into /proc.
 #[cfg(target_os = "linux")]
 mod canary;
@@ -23,5 +24,6 @@ mod paid;
 mod providers;
 mod queue;
 mod relay;
+mod responses;
 mod resume;
 mod sweep;

@@ -140,8 +140,9 @@ impl Sandbox {
 
     /// Every key set, and where the emulator listens.
     pub(crate) fn flags(&self) -> Vec<(String, String)> {
+        // First, so that a story may name another endpoint.
         let url = ("api_url".to_owned(), format!("{}/chat/completions", self.base_url()));
-        self.flags.iter().cloned().chain(std::iter::once(url)).collect()
+        std::iter::once(url).chain(self.flags.iter().cloned()).collect()
     }
 
     /// The settings of the next run.

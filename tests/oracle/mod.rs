@@ -28,6 +28,15 @@ pub(crate) fn count(bill: &Path, what: &str) -> usize {
     entries(bill).iter().filter(|entry| entry["what"] == what).count()
 }
 
+/// Why images failed, by their names.
+pub(crate) fn reasons(workspace: &Path) -> BTreeMap<String, String> {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let mut rows =
+        ledger.prepare("SELECT CAST(name AS TEXT), reason FROM image WHERE state = 'failed'").expect("query");
+    let told = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    told.map(|row| row.expect("a row")).collect()
+}
+
 /// The kinds of all entries of the bill, in their order.
 pub(crate) fn order(bill: &Path) -> Vec<String> {
     entries(bill).iter().map(|entry| entry["what"].as_str().unwrap_or_default().to_owned()).collect()

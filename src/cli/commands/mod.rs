@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod audit;
+mod cancel;
 mod completions;
 mod config;
 mod doctor;
@@ -27,6 +28,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
             (None, Some(listed)) => status::list(context, listed),
             (None, None) => status::all(context, exit_code),
         },
+        Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Audit => audit::audit(context),
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),

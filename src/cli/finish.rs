@@ -95,6 +95,7 @@ fn tell(context: &Context, told: &Telling<'_>, outcome: &Outcome, tally: &Tally,
     if open > 0 {
         let batches = words::count(open, "batch stays", "batches stay");
         out.say(&format!("{batches} open; what is ready is fetched by: batchscribe download, or the same command"));
+        out.say("  stop paying for them: batchscribe cancel --all");
     } else if standing.owed + standing.packed > 0 {
         let images = words::count(standing.owed + standing.packed, "image is", "images are");
         out.say(&format!("{images} still to be asked; the same command goes on"));

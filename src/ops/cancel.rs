@@ -138,14 +138,14 @@ fn take(found: &mut Targets, row: BatchRow) {
 /// The refusal of the key or the account, or that the provider cannot be reached.
 pub fn cancel(
     settings: &Settings,
-    key: Option<Key>,
+    key: Option<&Key>,
     clock: &Clock,
     batches: &[Running],
     mut told: impl FnMut(&Running, &Fate),
 ) -> Result<(), Problem> {
-    let (secret, source) = key.map(|key| (key.secret, key.source)).unzip();
-    let told_of = |failure: Failure| refusal::told(&failure, source.as_deref().unwrap_or_default());
-    let provider = remote::provider(settings, secret).map_err(told_of)?;
+    let source = key.map(|key| key.source.as_str()).unwrap_or_default();
+    let told_of = |failure: Failure| refusal::told(&failure, source);
+    let provider = remote::provider(settings, key).map_err(told_of)?;
     let asking = async {
         for batch in batches {
             let fate = cancel_one(&provider, clock, &batch.id).await?;

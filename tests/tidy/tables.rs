@@ -71,6 +71,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 19] = [
             "extract/fetch.rs",
             "upload/admit.rs",
             "upload/canary.rs",
+            "upload/resolve.rs",
             "upload/send.rs",
             // Signals, the timer of max_duration, and the watch that progress comes through.
             "cli/attend.rs",

@@ -33,7 +33,7 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
     let key = work::key(context, &settings)?;
     let _server = built_in(&mut settings)?;
     let mut fates = Vec::new();
-    cancel::cancel(&settings, key, &context.clock, &targets.running, |batch, fate| {
+    cancel::cancel(&settings, key.as_ref(), &context.clock, &targets.running, |batch, fate| {
         context.out.say(&format!("{}: {}", named(batch), words_of(fate)));
         fates.push((batch.clone(), fate.clone()));
     })?;

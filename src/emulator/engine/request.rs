@@ -258,7 +258,10 @@ impl<'a> ChatRequest<'a> {
         };
         let parts = match &message.content {
             None => return Ok(()),
-            Some(Content::Text(words)) => return Ok(push(text, words)),
+            Some(Content::Text(words)) => {
+                push(text, words);
+                return Ok(());
+            }
             Some(Content::Parts(parts)) => parts,
         };
         for (number, part) in parts.iter().enumerate() {

@@ -71,6 +71,8 @@ pub fn start(store: Box<dyn Store>, guard: ExitGuard) -> io::Result<(Ledger, Joi
 /// at the same time.
 pub fn in_step(store: Box<dyn Store>, mut guard: ExitGuard) -> (Ledger, impl Future<Output = ()>) {
     let (ledger, mut keeper) = Keeper::of(store);
+    // What shares a commit must not hang on how busy the machine is.
+    keeper.together = Duration::MAX;
     let serving = async move {
         while let Some(first) = keeper.queue.recv().await {
             if let Err(error) = keeper.transaction(first) {
@@ -86,13 +88,15 @@ struct Keeper {
     store: Box<dyn Store>,
     queue: mpsc::Receiver<Command>,
     publisher: watch::Sender<Standing>,
+    /// How long commands are gathered for one commit.
+    together: Duration,
 }
 
 impl Keeper {
     fn of(store: Box<dyn Store>) -> (Ledger, Self) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (publisher, standing) = watch::channel(store.standing());
-        (handle::new(sender, standing), Self { store, queue, publisher })
+        (handle::new(sender, standing), Self { store, queue, publisher, together: LONGEST_TOGETHER })
     }
 
     fn serve(mut self, guard: &mut ExitGuard) {
@@ -136,7 +140,7 @@ impl Keeper {
         let mut next = Some(first);
         while let Some(Command { pace, job }) = next {
             self.run(job, waiting)?;
-            let enough = pace == Pace::AtOnce || waiting.len() >= MOST_TOGETHER || since.elapsed() >= LONGEST_TOGETHER;
+            let enough = pace == Pace::AtOnce || waiting.len() >= MOST_TOGETHER || since.elapsed() >= self.together;
             next = if enough { None } else { self.queue.try_recv().ok() };
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use batchscribe::emulator::Pace;
 use batchscribe::kit::clock::Millis;
 use batchscribe::kit::random::split_mix;
+use batchscribe::settings::Canary;
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;
@@ -52,6 +53,10 @@ pub(crate) struct Plan {
     pub(crate) scenario: String,
     /// Results may vanish at the provider.
     pub(crate) gone: bool,
+    /// How the settings are tried out.
+    pub(crate) canary: Canary,
+    /// Path of the lines.
+    pub(crate) endpoint: &'static str,
 }
 
 /// Choices, one after the other.
@@ -94,7 +99,7 @@ impl Plan {
             by: 10 * SECOND + dice.span(30 * MINUTE),
         };
         let mut gone = false;
-        Self {
+        let mut plan = Self {
             seed,
             images_per_batch: dice.of(&[17, 20, 25, 40, 50, 67, 100, 200, 400]),
             enqueued_tokens: dice.one_in(3).then(|| 20_000 + dice.below(60_000)),
@@ -105,7 +110,13 @@ impl Plan {
             quiet_after: DAY + dice.span(3 * DAY),
             scenario: scenario(seed, dice, &mut gone),
             gone,
+            canary: dice.of(&[Canary::Sync, Canary::Batch, Canary::Off]),
+            endpoint: dice.of(&["/v1/chat/completions", "/v1/chat/completions", "/v1/responses"]),
+        };
+        if dice.one_in(3) {
+            plan.scenario.push_str(&question(dice));
         }
+        plan
     }
 }
 
@@ -202,6 +213,21 @@ fn door(dice: &mut Dice) -> String {
     format!("[[door]]\nat = '{at}'\nact = '{act}'\n{error}keep = 0.5\ndelay_ms = {delay}\n{}", when(dice))
 }
 
+/// What becomes of the canary's question.
+fn question(dice: &mut Dice) -> String {
+    let act = dice.of(&["refuse", "act_then_refuse", "drop", "act_then_drop"]);
+    let status = dice.of(&[
+        "status = 404\nmessage = 'Invalid URL (POST /v1/chat/completions)'",
+        "status = 404\ncode = 'model_not_found'",
+        "status = 405",
+        "status = 429",
+        "status = 500",
+        "status = 400\ncode = 'image_too_small'",
+        "status = 400\ncode = 'unsupported_value'\nparam = 'temperature'",
+    ]);
+    format!("[[door]]\nat = 'chat'\nact = '{act}'\n{status}\n{}", when(dice))
+}
+
 fn batch(dice: &mut Dice, gone: &mut bool) -> String {
     let what = match dice.below(12) {
         // The first look of a doubt misses it; after `settle` a list is believed.
@@ -262,11 +288,14 @@ impl fmt::Display for Plan {
             quiet_after,
             scenario,
             gone,
+            canary,
+            endpoint,
         } = self;
         writeln!(
             f,
             "  seed {seed}: {images_per_batch} images a batch, limit {enqueued_tokens:?} (known: {limit_is_known}), {late:?}, gone: {gone}"
         )?;
+        writeln!(f, "  canary {canary:?}, {endpoint}")?;
         writeln!(f, "  {pace:?}, quiet after {} h", quiet_after / HOUR)?;
         lives.iter().try_for_each(|life| writeln!(f, "  {life:?}"))?;
         scenario.lines().try_for_each(|line| writeln!(f, "  | {line}"))

@@ -10,7 +10,9 @@ use batchscribe::kit::clock::{Clock, Millis};
 use batchscribe::kit::random::split_mix;
 use batchscribe::provider::failure::{Failure, Kind};
 use batchscribe::provider::wire::{Batch, BatchPage, NewBatch, RemoteFile};
-use batchscribe::provider::{Download, Provider, UploadBody};
+use batchscribe::provider::{Cancelled, Download, Provider, UploadBody};
+use bytes::Bytes;
+use serde_json::Value;
 
 use crate::fate::Fate;
 use crate::plan::Late;
@@ -128,7 +130,11 @@ impl Provider for Mortal {
         self.ask("list", self.wire.service.list_batches(after)).await
     }
 
-    async fn cancel_batch(&self, id: &BatchId) -> Result<()> {
+    async fn cancel_batch(&self, id: &BatchId) -> Result<Cancelled> {
         self.ask("cancel", self.wire.service.cancel_batch(id)).await
+    }
+
+    async fn ask(&self, endpoint: &str, body: Bytes) -> Result<Value> {
+        Self::ask(self, "question", self.wire.service.ask(endpoint, body)).await
     }
 }

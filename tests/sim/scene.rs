@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use batchscribe::domain::recipe::Recipe;
 use batchscribe::emulator::ServerOptions;
 use batchscribe::emulator::direct::Direct;
 use batchscribe::emulator::engine::echo::Echo;
@@ -236,6 +237,7 @@ impl<'a> Play<'a> {
         let mut settings = self.scene.settings.clone();
         settings.max_images_per_batch = self.plan.images_per_batch.try_into().expect("small");
         settings.batch.max_enqueued_tokens = self.plan.enqueued_tokens.filter(|_| self.plan.limit_is_known);
+        settings.run.canary = self.plan.canary;
         let prompt = texts::prompt(&settings).expect("a prompt").text;
         let (stop, _) = stop_switch();
         Mission {
@@ -246,7 +248,10 @@ impl<'a> Play<'a> {
             base_url: "http://simulation/v1".to_owned(),
             key: None,
             key_source: String::new(),
-            recipe: texts::recipe(&settings, &prompt).expect("a recipe"),
+            recipe: Recipe {
+                endpoint: self.plan.endpoint.to_owned(),
+                ..texts::recipe(&settings, &prompt).expect("a recipe")
+            },
             stop,
             clock: self.clock.clone(),
             tally: tokio::sync::watch::Sender::new(Tally::default()),

@@ -109,6 +109,7 @@ as_they_are! {
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
+    fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool>;
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;

@@ -166,6 +166,8 @@ fn answered(body: &Value) -> Outcome {
     }
     match body.get("output").and_then(Value::as_array) {
         Some(items) => response(body, items),
+        // One that failed need not have any output.
+        None if body.get("object").and_then(Value::as_str) == Some("response") => response(body, &[]),
         None => completion(body),
     }
 }
@@ -195,6 +197,11 @@ fn failed(error: &Value) -> Outcome {
 
 /// Here 200 says nothing yet: the status of the object does, and the text is in any of its message items.
 fn response(body: &Value, items: &[Value]) -> Outcome {
+    if let Some(status @ ("failed" | "cancelled")) = body.get("status").and_then(Value::as_str) {
+        // Without a reason it is nobody's fault.
+        let message = format!("the response is {status}");
+        return Outcome::Error { status: 500, code: "server_error".to_owned(), param: String::new(), message };
+    }
     let stopped_by = body.get("incomplete_details").and_then(|details| details.get("reason")).and_then(Value::as_str);
     let finish = match (stopped_by, body.get("status").and_then(Value::as_str)) {
         (Some("max_output_tokens"), _) => Finish::Length,
@@ -326,6 +333,19 @@ mod tests {
             }
         };
         assert_eq!(["server_error", "rate_limit_exceeded", "invalid_image"].map(failed), [500, 429, 400]);
+        for body in [
+            r#"{"object":"response","status":"failed","error":{"code":"server_error","message":"m"}}"#,
+            r#"{"object":"response","status":"failed","error":null,"output":null}"#,
+            r#"{"output":[],"status":"cancelled"}"#,
+        ] {
+            assert!(matches!(outcome(&line(body)), Outcome::Error { status: 500, .. }), "{body}");
+        }
+        let parts = r#"{"output":[{"type":"reasoning","content":[{"type":"reasoning_text","text":"hm"}]},
+            {"type":"message","content":[{"type":"output_text","text":""}]},
+            {"type":"message","content":[{"type":"output_text","text":"Dear "},{"type":"output_text","text":"Sir"}]}],
+            "status":"completed"}"#;
+        let whole = Outcome::Answered { content: Some("Dear Sir".into()), refusal: None, finish: Finish::Stop };
+        assert_eq!(outcome(&line(parts)), whole);
         let cut = r#"{"output":[{"content":[{"type":"output_text","text":"half a"}]}],"status":"incomplete",
             "incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":7,"output_tokens":5}}"#;
         let read = read(line(cut).as_bytes()).expect("an object with an id");

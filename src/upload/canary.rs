@@ -31,6 +31,8 @@ use crate::provider::failure::{Failure, Kind};
 pub const BATCH_LINES: usize = 10;
 /// How often a question without a definite answer is asked: each may have been paid for.
 const MOST_QUESTIONS: u32 = 3;
+/// Bytes kept of an answer; that to a blank page is short.
+const LONGEST_KEPT: usize = 64 << 10;
 /// Longest pause between two questions, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -212,12 +214,15 @@ impl Sender {
         Ok(false)
     }
 
-    /// The blank page is nobody's image: its answer is a cost that is told, and nothing else.
+    /// The blank page is nobody's image: its answer is kept with its cost, which is told, and goes nowhere else.
     async fn answered(&self, answer: &Value) -> Result<(), SendError> {
         self.reached();
         let tokens = tokens(answer).map_or_else(|| "at a cost unknown".to_owned(), |tokens| format!("{tokens} tokens"));
         let text = format!("{} takes these settings (a blank page was asked directly, {tokens})", self.provider.host());
-        self.ledger.note_event("canary".to_owned(), None, text.clone()).await?;
+        // Whatever was paid for is kept as it came.
+        let mut kept = answer.to_string();
+        kept.truncate(kept.floor_char_boundary(LONGEST_KEPT));
+        self.ledger.note_event("canary".to_owned(), None, kept).await?;
         self.news.tell(Notice::Canary { text });
         Ok(())
     }

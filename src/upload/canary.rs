@@ -189,7 +189,8 @@ impl Sender {
     /// Whether the model has answered a line of `shard`; false if nobody could be asked.
     async fn asked_directly(&self, shard: &ShardFacts) -> Result<bool, SendError> {
         let question = self.bodies.specimen(shard.id).await.map_err(|error| SendError::Body(error.to_string()))?;
-        for tries in 1.. {
+        let (mut failures, mut unheard) = (0, 0);
+        loop {
             let answer = tokio::select! {
                 biased;
                 () = self.stop.reached(StopLevel::Drain) => return Err(SendError::Stopped),
@@ -199,19 +200,25 @@ impl Sender {
                 Ok(answer) => return self.answered(&answer).await.map(|()| true),
                 Err(failure) => failure,
             };
+            failures += 1;
+            if failure.kind == Kind::Unreached {
+                // Nothing was asked, and nothing else could be sent either.
+                self.still_unreached(&failure)?;
+            } else {
+                unheard += 1;
+            }
             match says(&failure) {
                 Says::Stop => return Err(failure.into()),
-                Says::Again if tries < MOST_QUESTIONS => {
-                    let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(tries, random::unit()));
+                Says::Again if unheard < MOST_QUESTIONS => {
+                    let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(failures, random::unit()));
                     self.pause_until(self.clock.now() + millis(pause.min(LONGEST_PAUSE))).await?;
                 }
                 Says::Again | Says::Nothing => {
                     self.unanswered(&failure);
-                    break;
+                    return Ok(false);
                 }
             }
         }
-        Ok(false)
     }
 
     /// The blank page is nobody's image: its answer is kept with its cost, which is told, and goes nowhere else.

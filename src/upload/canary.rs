@@ -19,6 +19,7 @@ use super::send::{PAUSES, SendError, Sender};
 use crate::domain::ids::RecipeId;
 use crate::domain::shard::ShardFacts;
 use crate::kit::clock::millis;
+use crate::kit::crash;
 use crate::kit::news::Notice;
 use crate::kit::random;
 use crate::kit::stop::StopLevel;
@@ -95,7 +96,9 @@ impl Canary {
     }
 
     fn are_taken(&self, recipe: RecipeId) -> bool {
-        self.way == Way::Not || self.taken.lock().unwrap_or_else(PoisonError::into_inner).contains(&recipe)
+        self.way == Way::Not
+            || crash::without("canary")
+            || self.taken.lock().unwrap_or_else(PoisonError::into_inner).contains(&recipe)
     }
 
     fn take(&self, recipe: RecipeId) {

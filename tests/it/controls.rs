@@ -21,7 +21,7 @@ struct Control {
     holds: fn(&Sandbox),
 }
 
-const CONTROLS: [Control; 7] = [
+const CONTROLS: [Control; 8] = [
     // An intent in the ledger is doubt, and doubt is resolved before anything is paid again.
     Control { without: "intent", prepare: calm, killed_at: Some("create.answered:1"), haste: 1, holds: six },
     // The list is asked before a create that lost its answer is repeated.
@@ -36,6 +36,8 @@ const CONTROLS: [Control; 7] = [
     Control { without: "edited", prepare: edited, killed_at: None, haste: 1, holds: the_edit_stands },
     // A setting that the model refuses stops the run.
     Control { without: "breaker", prepare: refused, killed_at: None, haste: 1, holds: none_failed },
+    // It is asked whether the model takes the settings before anything is created.
+    Control { without: "canary", prepare: refused_at_once, killed_at: None, haste: 1, holds: none_created },
 ];
 
 fn weather(scenario: &str) -> Weather {
@@ -56,6 +58,12 @@ fn expiring() -> Sandbox {
 
 fn refused() -> Sandbox {
     Sandbox::with(6, weather("[[line]]\noutcome = \"unsupported_value\"\n"))
+}
+
+fn refused_at_once() -> Sandbox {
+    let mut sandbox = refused();
+    sandbox.set("run.canary", "sync");
+    sandbox
 }
 
 fn tight() -> Sandbox {
@@ -108,6 +116,11 @@ fn none_turned_away(sandbox: &Sandbox) {
 fn the_edit_stands(sandbox: &Sandbox) {
     oracle::finished_with(&sandbox.workspace(), &sandbox.bill(), 6, 7);
     assert_eq!(sandbox.text("tray_0/page0000.png").as_deref(), Some(EDIT), "a person's text was replaced");
+}
+
+fn none_created(sandbox: &Sandbox) {
+    assert!(!oracle::states(&sandbox.workspace()).contains_key("failed"), "an image failed");
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 0, "a batch was created in vain");
 }
 
 fn none_failed(sandbox: &Sandbox) {

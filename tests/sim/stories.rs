@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use batchscribe::emulator::Pace;
+use batchscribe::settings::Canary;
 
 use crate::plan::{Late, Life, Plan};
 use crate::scene::Scene;
@@ -19,6 +20,8 @@ fn calm() -> Plan {
         quiet_after: 30 * 3_600_000,
         scenario: String::new(),
         gone: false,
+        canary: Canary::Off,
+        endpoint: "/v1/chat/completions",
     }
 }
 

@@ -12,6 +12,10 @@ lint:
 test:
     cargo test --locked
 
+# Many days of the program's life, each from a seed; every promise is checked at the end of each.
+sim SEEDS="20000":
+    SIM_SEEDS={{SEEDS}} cargo test --release --locked --test sim every_seed -- --nocapture
+
 # The main job on the pages in the repo.
 demo:
     cargo run --release --locked -- --workspace target/demo run tests/data/pages --yes

@@ -46,10 +46,20 @@ struct Image {
 /// Reads bill, ledger and folders. `gone`: the scenario lets results vanish at the provider, so that the answers of images
 /// that failed for that reason may be missing.
 pub(crate) fn agreement(workspace: &Path, bill: &Path, gone: bool) -> Agreement {
+    agreement_about(&prints(workspace), workspace, bill, gone)
+}
+
+/// The same where it is known which picture is which.
+pub(crate) fn agreement_about(
+    prints: &HashMap<String, String>,
+    workspace: &Path,
+    bill: &Path,
+    gone: bool,
+) -> Agreement {
     let entries = entries(bill);
     let billed: Vec<Billed> = entries.iter().filter(|entry| entry["what"] == "line").map(charged).collect();
     let opened = entries.iter().filter(|entry| entry["what"] == "create" && entry["batch"].is_string()).count();
-    let (images, prints) = (images(workspace), prints(workspace));
+    let images = images(workspace);
     let mut found = Agreement { images: images.len(), batches: opened, billed: billed.len(), ..Agreement::default() };
     for (path, image) in &images {
         match image.state.as_str() {
@@ -108,7 +118,7 @@ fn images(workspace: &Path) -> BTreeMap<String, Image> {
 }
 
 /// The path of each picture by its SHA-256.
-fn prints(workspace: &Path) -> HashMap<String, String> {
+pub(crate) fn prints(workspace: &Path) -> HashMap<String, String> {
     let root = workspace.join("in");
     let pictures = all_files(&root).into_iter().filter(|name| !name.ends_with(".txt"));
     let print = |name: String| {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-pub(crate) use agreement::{Agreement, agreement};
+pub(crate) use agreement::*;
 
 /// Billed lines per image, by the SHA-256 of the picture.
 pub(crate) fn billed(bill: &Path) -> BTreeMap<String, u32> {

@@ -39,6 +39,8 @@ pub struct LocalOptions {
     pub excluded_folders: Vec<PathBuf>,
     /// Largest file that is sent.
     pub max_image_bytes: u64,
+    /// Largest image that is sent, in pixels: what the header claims, so that nobody has to decode a bomb to know it.
+    pub max_pixels: u64,
     /// Where texts lie.
     pub texts: TextsLocation,
     /// Tells the temporary files that an earlier life of this workspace left; they are removed where the walk finds them.
@@ -84,8 +86,9 @@ impl LocalCorpus {
         if stamp.bytes == 0 {
             return Ok(Fate::Failed(Reason::EmptyFile));
         }
-        Ok(match sniff(file)? {
+        Ok(match sniff(file, stamp.bytes)? {
             Sniffed::Image(..) if stamp.bytes > self.options.max_image_bytes => Fate::Failed(Reason::TooLarge),
+            Sniffed::Image(_, pixels) if pixels.count() > self.options.max_pixels => Fate::Failed(Reason::TooLarge),
             Sniffed::Image(format, pixels) => Fate::Owed { format, pixels },
             Sniffed::Unsupported(_) => Fate::Failed(Reason::UnsupportedFormat),
             Sniffed::Damaged => Fate::Failed(Reason::Damaged),

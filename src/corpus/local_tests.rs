@@ -9,8 +9,12 @@ use crate::domain::image::{Format, Pixels};
 use crate::kit::atomic_file::{Access, Durability, write};
 use crate::kit::exit_guard::{Exit, ExitNotice};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0";
-const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x02\xff\xc0\0\x11\x08\0\x05\0\x04\x03\0";
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0crc.\0\0\0\0IEND\xaeB\x60\x82";
+/// A frame header, one empty scan, the end.
+const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x02\xff\xc0\0\x0b\x08\0\x05\0\x04\x01\0\0\0\xff\xda\0\x02\xff\xd9";
+/// A million pixels and a thousand more.
+const BOMB: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x03\xe9\0\0\x03\xe8\x08\x02\0\0\0crc.\0\0\0\0IEND\xaeB\x60\x82";
 const TIFF: &[u8] = b"II*\0\x08\0\0\0";
 
 struct Tree(tempfile::TempDir);
@@ -32,6 +36,7 @@ impl Tree {
             valid_endings: [".jpg", ".jpeg", ".png", ".tif", ".bmp"].map(str::to_owned).to_vec(),
             excluded_folders: vec![self.0.path().join("batch")],
             max_image_bytes: 1_000,
+            max_pixels: 1_000_000,
             texts: TextsLocation::Beside,
             mark: Mark::new(Path::new("batch")).expect("randomness"),
         };
@@ -71,13 +76,17 @@ fn content_decides_and_names_only_invite() {
     let tree = Tree::new();
     tree.put(b"a.JPG", JPEG).put(b"scan.tif", JPEG).put(b"b.png", PNG).put(b"real.tif", TIFF);
     tree.put(b"error.jpg", b"<html>404</html>").put(b"empty.jpg", b"").put(b"cut.png", &PNG[..12]);
-    tree.put(b"big.png", &[PNG, &[0; 1_000]].concat()).put(b"c.heic", b"x").put(b"._a.jpg", b"x");
+    tree.put(b"big.png", &[PNG, &[0; 1_000]].concat())
+        .put(b"bomb.png", BOMB)
+        .put(b"c.heic", b"x")
+        .put(b"._a.jpg", b"x");
     let fates = fates(&tree.corpus());
     let expected = [
         ("._a.jpg", Fate::Skipped(Reason::Excluded)),
         ("a.JPG", owed(Format::Jpeg, 4, 5)),
         ("b.png", owed(Format::Png, 3, 2)),
         ("big.png", Fate::Failed(Reason::TooLarge)),
+        ("bomb.png", Fate::Failed(Reason::TooLarge)),
         ("c.heic", Fate::Failed(Reason::UnsupportedFormat)),
         ("cut.png", Fate::Failed(Reason::Damaged)),
         ("empty.jpg", Fate::Failed(Reason::EmptyFile)),
@@ -200,6 +209,7 @@ fn real_odd_files_meet_their_reasons() {
         valid_endings: [".jpg", ".png", ".gif", ".webp", ".tif", ".j2k"].map(str::to_owned).to_vec(),
         excluded_folders: Vec::new(),
         max_image_bytes: 50_000_000,
+        max_pixels: 1_000_000,
         texts: TextsLocation::Beside,
         mark: Mark::new(Path::new("batch")).expect("randomness"),
     };

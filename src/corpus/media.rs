@@ -1,14 +1,15 @@
-//! What the first bytes of a file say: format by magic alone, size in pixels from the header.
+//! What the first and the last bytes of a file say: format by magic alone, size in pixels from the header, and whether the
+//! file goes on to its end.
 //!
 //! No pixel is decoded and nothing is believed that the bytes do not say; a name's ending plays no part. Files are read in
-//! pieces of 4 KiB, one for most; a JPEG may hide its size behind a megabyte of profiles, and not further.
+//! pieces of 4 KiB, two for most; a JPEG may hide its size behind a megabyte of profiles, and not further.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 
+use super::whole;
+use super::window::Window;
 use crate::domain::image::{Format, Pixels};
 
-/// Bytes read at a time.
-const PIECE: usize = 4 << 10;
 /// How far into a file the size is looked for.
 const REACH: u64 = 1 << 20;
 
@@ -19,36 +20,40 @@ pub enum Sniffed {
     Image(Format, Pixels),
     /// An image, a page or a drawing of a format that is not sent; its name.
     Unsupported(&'static str),
-    /// Begins like an image, and its header cannot be true.
+    /// Begins like an image, and its header cannot be true or its end is missing.
     Damaged,
     /// Something else.
     NotAnImage,
 }
 
-/// Looks at a file from its beginning.
+/// Looks at a file of `bytes` bytes from its beginning.
 ///
 /// # Errors
 /// The source's own; whatever the bytes are, they are no error.
-pub fn sniff<R: Read + Seek>(source: &mut R) -> io::Result<Sniffed> {
+pub fn sniff<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Sniffed> {
     let mut window = Window::open(source)?;
     let first = window.first();
     if first.starts_with(b"\xff\xd8\xff") {
-        return jpeg(&mut window).map(|size| sized(Format::Jpeg, size));
+        let Some((size, scan)) = jpeg(&mut window)? else { return Ok(Sniffed::Damaged) };
+        return Ok(sized(Format::Jpeg, Some(size), whole::jpeg(&mut window, scan, bytes)?));
     }
-    Ok(if first.starts_with(b"\x89PNG\r\n\x1a\n") {
-        sized(Format::Png, png(first))
-    } else if first.starts_with(b"GIF87a") || first.starts_with(b"GIF89a") {
-        sized(Format::Gif, gif(first))
-    } else if is_riff(first, b"WEBP") {
-        sized(Format::Webp, webp(first))
-    } else {
-        unsupported(first).map_or(Sniffed::NotAnImage, Sniffed::Unsupported)
-    })
+    if first.starts_with(b"\x89PNG\r\n\x1a\n") {
+        let size = png(first);
+        return Ok(sized(Format::Png, size, whole::png(&mut window, bytes)?));
+    }
+    if first.starts_with(b"GIF87a") || first.starts_with(b"GIF89a") {
+        let size = gif(first);
+        return Ok(sized(Format::Gif, size, whole::gif(&mut window, bytes)?));
+    }
+    if is_riff(first, b"WEBP") {
+        return Ok(sized(Format::Webp, webp(first), whole::webp(first, bytes)));
+    }
+    Ok(unsupported(first).map_or(Sniffed::NotAnImage, Sniffed::Unsupported))
 }
 
-fn sized(format: Format, size: Option<(u32, u32)>) -> Sniffed {
+fn sized(format: Format, size: Option<(u32, u32)>, whole: bool) -> Sniffed {
     match size {
-        Some((width, height)) if width > 0 && height > 0 => Sniffed::Image(format, Pixels { width, height }),
+        Some((width, height)) if whole && width > 0 && height > 0 => Sniffed::Image(format, Pixels { width, height }),
         _ => Sniffed::Damaged,
     }
 }
@@ -85,8 +90,10 @@ fn webp(first: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// Walks the segments up to the frame header. Bytes between segments are skipped, as decoders do.
-fn jpeg<R: Read + Seek>(window: &mut Window<'_, R>) -> io::Result<Option<(u32, u32)>> {
+/// Walks the segments up to the first scan: the size of the frame, and where the scan begins. Bytes between segments are
+/// skipped, as decoders do.
+fn jpeg<R: Read + Seek>(window: &mut Window<'_, R>) -> io::Result<Option<((u32, u32), u64)>> {
+    let mut size = None;
     let mut at = 2;
     while at < REACH {
         let Some([ff, marker]) = window.bytes::<2>(at)? else { return Ok(None) };
@@ -95,19 +102,20 @@ fn jpeg<R: Read + Seek>(window: &mut Window<'_, R>) -> io::Result<Option<(u32, u
             // Fill bytes before a marker; a stuffed or stand-alone one.
             0xff => at += 1,
             0x00 | 0x01 | 0xd0..=0xd8 => at += 2,
-            // Frame headers, but not the tables that share their range.
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                let Some(frame) = window.bytes::<9>(at)? else { return Ok(None) };
-                let pair = |n: usize| u32::from(frame[n]) << 8 | u32::from(frame[n + 1]);
-                return Ok(Some((pair(7), pair(5))));
-            }
-            // The scan or the end, and no frame header before it.
-            0xd9 | 0xda => return Ok(None),
+            0xda => return Ok(size.map(|size| (size, at))),
+            // The end, and no scan before it.
+            0xd9 => return Ok(None),
             _ => {
                 let Some([_, _, high, low]) = window.bytes::<4>(at)? else { return Ok(None) };
                 let length = u64::from(high) << 8 | u64::from(low);
                 if length < 2 {
                     return Ok(None);
+                }
+                // Frame headers, but not the tables that share their range.
+                if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) && size.is_none() {
+                    let Some(frame) = window.bytes::<9>(at)? else { return Ok(None) };
+                    let pair = |n: usize| u32::from(frame[n]) << 8 | u32::from(frame[n + 1]);
+                    size = Some((pair(7), pair(5)));
                 }
                 at += 2 + length;
             }
@@ -176,55 +184,6 @@ fn le16(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes).map(u32::from)
 }
 
-/// A piece of a file, moved on demand.
-struct Window<'a, R> {
-    source: &'a mut R,
-    piece: Vec<u8>,
-    start: u64,
-}
-
-impl<'a, R: Read + Seek> Window<'a, R> {
-    fn open(source: &'a mut R) -> io::Result<Self> {
-        let mut window = Self { source, piece: Vec::with_capacity(PIECE), start: 0 };
-        window.fill()?;
-        Ok(window)
-    }
-
-    /// The piece that lies there; called before any other is asked for.
-    fn first(&self) -> &[u8] {
-        &self.piece
-    }
-
-    /// `N` bytes at `at`, `None` if the file ends before.
-    fn bytes<const N: usize>(&mut self, at: u64) -> io::Result<Option<[u8; N]>> {
-        if let Some(bytes) = self.lying(at) {
-            return Ok(Some(bytes));
-        }
-        self.source.seek(SeekFrom::Start(at))?;
-        self.start = at;
-        self.fill()?;
-        Ok(self.lying(at))
-    }
-
-    fn lying<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
-        let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
-        self.piece.get(from..from.checked_add(N)?)?.try_into().ok()
-    }
-
-    /// Reads once: what a short read leaves out is asked for again where it is needed.
-    fn fill(&mut self) -> io::Result<()> {
-        self.piece.resize(PIECE, 0);
-        let count = loop {
-            match self.source.read(&mut self.piece) {
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                outcome => break outcome?,
-            }
-        };
-        self.piece.truncate(count);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,7 +191,7 @@ mod tests {
     use std::io::Cursor;
 
     fn look(bytes: &[u8]) -> Sniffed {
-        sniff(&mut Cursor::new(bytes)).expect("a slice has no errors")
+        sniff(&mut Cursor::new(bytes), bytes.len() as u64).expect("a slice has no errors")
     }
 
     fn image(format: Format, width: u32, height: u32) -> Sniffed {
@@ -250,23 +209,37 @@ mod tests {
         bytes
     }
 
-    const FRAME: [u8; 11] = [0xff, 0xc2, 0, 17, 8, 0x04, 0x38, 0x07, 0x80, 3, 0];
+    const FRAME: [u8; 19] = [0xff, 0xc2, 0, 17, 8, 0x04, 0x38, 0x07, 0x80, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+
+    /// What ends a PNG.
+    const IEND: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+    /// One scan of a JPEG, and its end.
+    const SCAN: &[u8] = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\x12\x34\xff\0\x56\xff\xd9";
+
+    fn webp(riff: &[u8]) -> Vec<u8> {
+        let mut bytes = riff.to_vec();
+        let told = u32::try_from(bytes.len() - 8).expect("short");
+        bytes[4..8].copy_from_slice(&told.to_le_bytes());
+        bytes
+    }
 
     #[test]
     fn sizes_are_read_from_headers() {
-        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\0\0\0\x01\x2c\x08\x02\0\0\0".to_vec();
+        let head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\0\0\0\x01\x2c\x08\x02\0\0\0crc.";
+        let mut png = [&head[..], IEND].concat();
         assert_eq!(look(&png), image(Format::Png, 512, 300));
         png[19] = 0;
         png[18] = 0;
         assert_eq!(look(&png), Sniffed::Damaged);
-        assert_eq!(look(b"GIF89a\x20\x03\x58\x02\0\0\0"), image(Format::Gif, 800, 600));
-        assert_eq!(look(b"GIF87a\0\0\x58\x02\0\0\0"), Sniffed::Damaged);
+        assert_eq!(look(b"GIF89a\x20\x03\x58\x02\0\0\0\x3b"), image(Format::Gif, 800, 600));
+        assert_eq!(look(b"GIF87a\0\0\x58\x02\0\0\0\x3b"), Sniffed::Damaged);
         let lossy = b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0\x30\x01\0\x9d\x01\x2a\x80\x02\xe0\x41";
-        assert_eq!(look(lossy), image(Format::Webp, 640, 480));
+        assert_eq!(look(&webp(lossy)), image(Format::Webp, 640, 480));
         let lossless = b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f\x7f\xc2\x77\x00";
-        assert_eq!(look(lossless), image(Format::Webp, 640, 480));
+        assert_eq!(look(&webp(lossless)), image(Format::Webp, 640, 480));
         let extended = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x7f\x02\0\xdf\x01\0";
-        assert_eq!(look(extended), image(Format::Webp, 640, 480));
+        assert_eq!(look(&webp(extended)), image(Format::Webp, 640, 480));
+        assert_eq!(look(&webp(extended)[..29]), Sniffed::Damaged, "shorter than it says");
         assert_eq!(look(b"RIFF\0\0\0\0WEBPODD "), Sniffed::Damaged);
         assert_eq!(look(b"RIFF\0\0\0\0WAVEfmt "), Sniffed::NotAnImage);
     }
@@ -274,15 +247,45 @@ mod tests {
     #[test]
     fn a_jpeg_may_hide_its_size_behind_profiles() {
         let full = image(Format::Jpeg, 1920, 1080);
-        assert_eq!(look(&jpeg_with(&[], &FRAME)), full);
-        assert_eq!(look(&jpeg_with(&[(0xe0, 14), (0xe1, 9_000), (0xc4, 100), (0xdb, 65)], &FRAME)), full);
-        assert_eq!(look(&jpeg_with(&[(0xe2, 65_000); 15], &FRAME)), full);
-        assert_eq!(look(&jpeg_with(&[(0xe2, 65_000); 17], &FRAME)), Sniffed::Damaged);
-        assert_eq!(look(&jpeg_with(&[(0xe0, 14)], &[&[0, 0xff, 0xff], &FRAME[..]].concat())), full);
+        let framed = |segments: &[(u8, usize)]| jpeg_with(segments, &[&FRAME[..], SCAN].concat());
+        assert_eq!(look(&framed(&[])), full);
+        assert_eq!(look(&framed(&[(0xe0, 14), (0xe1, 9_000), (0xc4, 100), (0xdb, 65)])), full);
+        assert_eq!(look(&framed(&[(0xe2, 65_000); 15])), full);
+        assert_eq!(look(&framed(&[(0xe2, 65_000); 17])), Sniffed::Damaged);
+        assert_eq!(look(&jpeg_with(&[(0xe0, 14)], &[&[0, 0xff, 0xff], &FRAME[..], SCAN].concat())), full);
         assert_eq!(look(&jpeg_with(&[], &FRAME[..8])), Sniffed::Damaged);
-        assert_eq!(look(&jpeg_with(&[], b"\xff\xda")), Sniffed::Damaged);
+        assert_eq!(look(&jpeg_with(&[], &FRAME)), Sniffed::Damaged, "no scan");
+        assert_eq!(look(&jpeg_with(&[], SCAN)), Sniffed::Damaged, "a scan of nothing");
         assert_eq!(look(&jpeg_with(&[], b"\xff\xe0\0\x01")), Sniffed::Damaged);
-        assert_eq!(look(&jpeg_with(&[], &[0xff, 0xc0, 0, 17, 8, 0, 0, 0x07, 0x80])), Sniffed::Damaged);
+    }
+
+    #[test]
+    fn an_image_without_its_end_is_damaged_whatever_lies_behind_the_end_of_another() {
+        let full = image(Format::Jpeg, 1920, 1080);
+        let jpeg = jpeg_with(&[(0xe1, 300)], &[&FRAME[..], SCAN].concat());
+        let behind = |bytes: &[u8], many: usize| [bytes, &vec![0; many]].concat();
+        for many in [0, 1, 5_000, 50_000] {
+            assert_eq!(look(&behind(&jpeg, many)), full, "{many} bytes behind a JPEG");
+            assert_eq!(look(&behind(&jpeg[..jpeg.len() - 1], many)), Sniffed::Damaged, "{many} bytes behind a cut one");
+        }
+        // The profile holds a thumbnail, which has an end of its own.
+        let mut cut = jpeg_with(&[(0xe1, 300)], &FRAME);
+        cut[100..102].copy_from_slice(b"\xff\xd9");
+        assert_eq!(look(&[&cut[..], &SCAN[..12]].concat()), Sniffed::Damaged);
+        let head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\0\0\0\x01\x2c\x08\x02\0\0\0crc.";
+        let data = [&9_000u32.to_be_bytes()[..], b"IDAT", &[7; 9_000], b"crc."].concat();
+        let png = [&head[..], &data, IEND].concat();
+        for many in [0, 1, 5_000, 50_000] {
+            assert_eq!(look(&behind(&png, many)), image(Format::Png, 512, 300), "{many} bytes behind a PNG");
+        }
+        for cut in [1, 4, 12, 13, 5_000] {
+            assert_eq!(look(&png[..png.len() - cut]), Sniffed::Damaged, "{cut} bytes fewer");
+        }
+        let gif = b"GIF89a\x02\0\x02\0\x80\0\0rgbrgb\x21\xf9\x04aaaa\0\x2c\0\0\0\0\x02\0\x02\0\0\x02\x03abc\0\x3b";
+        assert_eq!(look(&behind(gif, 5_000)), image(Format::Gif, 2, 2));
+        for cut in 2..gif.len() - 13 {
+            assert_eq!(look(&gif[..gif.len() - cut]), Sniffed::Damaged, "{cut} bytes fewer");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The user's files behind one trait: walk, measure, open; never written, renamed or removed.
 //!
-//! *Job*: tell what lies in a tree and what its first bytes say. *In*: a root. *Out*: pages of [`Found`], open files.
+//! *Job*: tell what lies in a tree and what its first and last bytes say. *In*: a root. *Out*: pages of [`Found`], open files.
 //! *Owns*: one walk thread. *Bound*: pages of 256 files, two of them waiting; 10,000 names of open folders in all.
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
@@ -9,6 +9,8 @@ pub mod local;
 pub mod media;
 pub mod names;
 mod walk;
+mod whole;
+mod window;
 
 use std::fs::File;
 use std::io;

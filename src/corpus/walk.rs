@@ -4,6 +4,7 @@
 //! in sorted runs. A folder's handle is closed as soon as its names are known, so depth costs no open files.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -144,15 +145,10 @@ impl<'a> Walk<'a> {
     }
 
     fn measure(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
-        match self.corpus.measure_below(root, &path) {
-            Ok(found) => self.push(found),
-            // Gone between listing and looking: as if it had never been listed.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
-            // No file any more.
-            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
-                self.found(path, Fate::Skipped(Reason::Excluded))
-            }
-            Err(_) => self.found(path, Fate::Failed(Reason::Unreadable)),
+        match look(|| self.corpus.measure_below(root, &path)) {
+            Looked::Found(found) => self.push(found),
+            Looked::Gone => Ok(()),
+            Looked::Ended(fate) => self.found(path, fate),
         }
     }
 
@@ -178,6 +174,32 @@ impl<'a> Walk<'a> {
 
     fn send(&self, walked: Walked) -> Result<(), Gone> {
         self.lane.blocking_send(walked).map_err(|_| Gone)
+    }
+}
+
+/// What came of looking at one file.
+#[derive(Debug, PartialEq, Eq)]
+enum Looked {
+    Found(Found),
+    /// Gone between listing and looking: as if it had never been listed.
+    Gone,
+    Ended(Fate),
+}
+
+/// Looks at one file; a panic costs that file, by name, and no other.
+fn look(measure: impl FnOnce() -> io::Result<Found>) -> Looked {
+    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound};
+    // Looking changes nothing that could be left half done.
+    match catch_unwind(AssertUnwindSafe(measure)) {
+        Ok(Ok(found)) => Looked::Found(found),
+        Ok(Err(cause)) if matches!(cause.kind(), NotFound | NotADirectory) => Looked::Gone,
+        // No file any more.
+        Ok(Err(cause)) if cause.kind() == InvalidInput => Looked::Ended(Fate::Skipped(Reason::Excluded)),
+        Ok(Err(_)) => Looked::Ended(Fate::Failed(Reason::Unreadable)),
+        Err(_) => {
+            tracing::error!("looking at a file panicked");
+            Looked::Ended(Fate::Failed(Reason::ProgramError))
+        }
     }
 }
 
@@ -225,4 +247,19 @@ impl Entry {
 
 fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_ends_alone() {
+        let failing = |kind: io::ErrorKind| look(|| Err(kind.into()));
+        assert_eq!(look(|| panic!("expected by this test")), Looked::Ended(Fate::Failed(Reason::ProgramError)));
+        assert_eq!(failing(io::ErrorKind::PermissionDenied), Looked::Ended(Fate::Failed(Reason::Unreadable)));
+        assert_eq!(failing(io::ErrorKind::InvalidInput), Looked::Ended(Fate::Skipped(Reason::Excluded)));
+        assert_eq!(failing(io::ErrorKind::NotFound), Looked::Gone);
+        assert_eq!(failing(io::ErrorKind::NotADirectory), Looked::Gone);
+    }
 }

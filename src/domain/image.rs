@@ -22,6 +22,14 @@ pub struct Pixels {
     pub height: u32,
 }
 
+impl Pixels {
+    /// All of them.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
 /// A format that the API takes as it is. Source: `batch-api` reference, images: PNG, JPEG, WebP, still GIF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

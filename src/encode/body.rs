@@ -226,7 +226,7 @@ fn spoiled(line: &PlanLine, cause: &io::Error, corpus: &dyn Corpus) -> BodyError
         _ => format!("cannot be read: {cause}"),
     };
     let now = corpus.measure(&line.path).map_err(|again| match again.kind() {
-        ErrorKind::NotFound => Reason::Missing,
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Reason::Missing,
         _ => Reason::Unreadable,
     });
     BodyError::Spoiled(Box::new(Spoiler { image: line.image, path: line.path.shown(), what, now }))

@@ -260,6 +260,7 @@ fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOption
         valid_endings: mission.settings.valid_image_types.clone(),
         excluded_folders: excluded,
         max_image_bytes: max_image_bytes(mission, framer),
+        max_pixels: mission.settings.encode.max_pixels,
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         mark,
     }

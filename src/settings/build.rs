@@ -39,7 +39,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
         run: run(&get),
         provider: provider(&get, kind),
         request,
-        encode: Encode { hash_images: get.switch("encode.hash_images") },
+        encode: Encode { hash_images: get.switch("encode.hash_images"), max_pixels: get.count("encode.max_pixels") },
         shard: shard(&get),
         batch: Batch {
             max_open_batches: get.small("batch.max_open_batches"),

@@ -100,6 +100,7 @@ pub(super) const KEYS: &[Key] = &[
     key("request.schema_file", Kind::Path),
     key("request.system_file", Kind::Path),
     key("encode.hash_images", Kind::Switch),
+    key("encode.max_pixels", Kind::Count(1, u64::MAX)),
     key("shard.max_shard_bytes", Kind::Bytes(64_000, 2_000 * MEGABYTE)),
     key("shard.max_shard_tokens", Kind::Count(0, u64::MAX)),
     key("shard.seal_age", Kind::Span(SECOND, DAY)),

@@ -268,6 +268,8 @@ pub struct Request {
 pub struct Encode {
     /// BLAKE3 of each image while it streams.
     pub hash_images: bool,
+    /// Most pixels of an image, as its header tells them.
+    pub max_pixels: u64,
 }
 
 /// `[shard]`

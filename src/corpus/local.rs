@@ -74,8 +74,9 @@ impl LocalCorpus {
     pub(super) fn measure_below(&self, root: &Root, path: &RelPath) -> io::Result<Found> {
         let (mut file, stamp) = root.file(path)?;
         let fate = match names::promise(&path.name, &self.options.valid_endings) {
-            Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
             Promise::Excluded => Fate::Skipped(Reason::Excluded),
+            _ if stamp.bytes == 0 => Fate::Failed(Reason::EmptyFile),
+            Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
             Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
         };
         let text_present = matches!(fate, Fate::Owed { .. }) && self.has_text(path);
@@ -83,9 +84,6 @@ impl LocalCorpus {
     }
 
     fn fate(&self, file: &mut File, stamp: Stamp) -> io::Result<Fate> {
-        if stamp.bytes == 0 {
-            return Ok(Fate::Failed(Reason::EmptyFile));
-        }
         Ok(match sniff(file, stamp.bytes)? {
             Sniffed::Image(..) if stamp.bytes > self.options.max_image_bytes => Fate::Failed(Reason::TooLarge),
             Sniffed::Image(_, pixels) if pixels.count() > self.options.max_pixels => Fate::Failed(Reason::TooLarge),

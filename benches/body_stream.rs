@@ -175,6 +175,7 @@ fn corpus(root: &Path) -> LocalCorpus {
         valid_endings: vec![".png".into()],
         excluded_folders: Vec::new(),
         max_image_bytes: u64::MAX,
+        max_pixels: u64::MAX,
         texts: TextsLocation::Beside,
         mark: Mark::new(root).expect("randomness"),
     };

@@ -1,9 +1,8 @@
 //! One chunk of answers on the pool: every answer judged, every text written, each folder synced once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::judge::{Judgement, judge};
 use super::polish::UnicodeForm;
@@ -14,8 +13,9 @@ use crate::domain::batch::Usage;
 use crate::domain::ids::ImageId;
 use crate::domain::image::{Reason, RelPath};
 use crate::domain::verdict::Verdict;
-use crate::kit::atomic_file::{Mark, folder_of, sync_folder};
+use crate::kit::atomic_file::Mark;
 use crate::kit::faults::AnyFault;
+use crate::kit::folder::Folder;
 use crate::kit::hash::Short;
 use crate::kit::pool::{Pool, PoolError};
 use crate::ledger::records::{ImageVerdict, TextOwner};
@@ -40,25 +40,53 @@ pub(super) struct Hands {
     pub(super) mark: Mark,
 }
 
+/// Folders that are held open at once; an answer of one more waits until these are synced and closed.
+const MOST_FOLDERS: usize = 64;
+
+/// An answer, and the hash of the text that we wrote for its image last.
+type Work = (Answer, Option<Short>);
+
 /// On the pool: judges every answer, writes the texts, syncs each folder once. A panic at one answer ends its image by name
 /// and no other: the answer stays in the raw file, and judging it again would panic again.
-pub(super) fn judge_and_write(
-    hands: &Hands,
-    json: bool,
-    work: Vec<(Answer, Option<Short>)>,
-) -> Result<Judged, AnyFault> {
+pub(super) fn judge_and_write(hands: &Hands, json: bool, work: Vec<Work>) -> Result<Judged, AnyFault> {
+    let mut judged = Judged { verdicts: Vec::with_capacity(work.len()), disk: None };
+    for stretch in stretches(work) {
+        judge_stretch(hands, json, stretch, &mut judged)?;
+    }
+    Ok(judged)
+}
+
+/// Cuts the work so that no part of it has texts in more than [`MOST_FOLDERS`] folders.
+fn stretches(work: Vec<Work>) -> Vec<Vec<Work>> {
+    let mut stretches = vec![Vec::new()];
+    let mut folders: BTreeSet<Vec<u8>> = BTreeSet::new();
+    for one in work {
+        let folder = &one.0.path.folder;
+        if !folders.contains(folder) {
+            if folders.len() == MOST_FOLDERS {
+                folders.clear();
+                stretches.push(Vec::new());
+            }
+            folders.insert(folder.clone());
+        }
+        if let Some(last) = stretches.last_mut() {
+            last.push(one);
+        }
+    }
+    stretches
+}
+
+fn judge_stretch(hands: &Hands, json: bool, work: Vec<Work>, judged: &mut Judged) -> Result<(), AnyFault> {
     let asked: Vec<(ImageId, Option<Usage>)> = work.iter().map(|(answer, _)| (answer.image, answer.usage)).collect();
+    let folders = Folders { corpus: &*hands.corpus, open: Mutex::default() };
     let done = hands.pool.map(work, |(answer, known)| {
         let judgement = judge(&answer, json, hands.form);
-        let target = hands.corpus.text_path(&answer.path);
-        let placed = judgement.text.as_ref().map(|text| put(hands, &answer.path, &target, text.as_bytes(), known));
-        (answer, judgement, target, placed)
+        let placed = judgement.text.as_ref().map(|text| put(hands, &folders, &answer.path, text.as_bytes(), known));
+        (answer, judgement, placed)
     });
-    let mut judged = Judged { verdicts: Vec::with_capacity(done.len()), disk: None };
-    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
     for (one, (image, usage)) in done.into_iter().zip(asked) {
         match one {
-            Ok((answer, judgement, target, placed)) => judged.add(answer, judgement, &target, placed, &mut folders),
+            Ok((answer, judgement, placed)) => judged.add(answer, judgement, placed),
             Err(PoolError::Panicked) => {
                 tracing::error!(image = image.0, "judging an answer panicked");
                 let verdict = Verdict::Reject(Reason::ProgramError);
@@ -66,42 +94,59 @@ pub(super) fn judge_and_write(
             }
         }
     }
-    for folder in folders {
-        sync_folder(&folder)?;
+    Ok(folders.sync()?)
+}
+
+/// The folders that texts are written into, each opened once.
+struct Folders<'a> {
+    corpus: &'a dyn Corpus,
+    open: Mutex<BTreeMap<Vec<u8>, Arc<Folder>>>,
+}
+
+impl Folders<'_> {
+    /// The folder of an image's text; `None` if the image's own folder is gone.
+    fn of(&self, image: &RelPath) -> io::Result<Option<Arc<Folder>>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = open.get(&image.folder) {
+            return Ok(Some(Arc::clone(folder)));
+        }
+        let Some(folder) = self.corpus.text_folder(image)?.map(Arc::new) else { return Ok(None) };
+        open.insert(image.folder.clone(), Arc::clone(&folder));
+        Ok(Some(folder))
     }
-    Ok(judged)
+
+    fn forget(&self, image: &RelPath) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&image.folder);
+    }
+
+    fn sync(self) -> io::Result<()> {
+        let open = self.open.into_inner().unwrap_or_else(PoisonError::into_inner);
+        open.values().try_for_each(|folder| folder.sync())
+    }
 }
 
 /// Puts a text into its place; `None` if the image's own folder is gone. A root that is away is a fault of the disk.
 fn put(
     hands: &Hands,
+    folders: &Folders<'_>,
     image: &RelPath,
-    target: &Path,
     text: &[u8],
     known: Option<Short>,
 ) -> io::Result<Option<(TextOwner, Short)>> {
-    let gone = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
-    match text_file::place(target, text, known, &hands.mark) {
-        Err(cause) if gone(&cause) => {
-            hands.corpus.make_text_folder(image)?;
-            match text_file::place(target, text, known, &hands.mark) {
-                Err(cause) if gone(&cause) => Ok(None),
-                placed => placed.map(Some),
-            }
+    let name = hands.corpus.text_name(image);
+    for _ in 0..2 {
+        let Some(folder) = folders.of(image)? else { return Ok(None) };
+        match text_file::place(&folder, &name, text, known, &hands.mark) {
+            // Removed while it was open: in the mirror tree it is made again.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => folders.forget(image),
+            placed => return placed.map(Some),
         }
-        placed => placed.map(Some),
     }
+    Ok(None)
 }
 
 impl Judged {
-    fn add(
-        &mut self,
-        answer: Answer,
-        judgement: Judgement,
-        target: &Path,
-        placed: Option<io::Result<Option<(TextOwner, Short)>>>,
-        folders: &mut BTreeSet<PathBuf>,
-    ) {
+    fn add(&mut self, answer: Answer, judgement: Judgement, placed: Option<io::Result<Option<(TextOwner, Short)>>>) {
         let Judgement { mut verdict, mut flags, .. } = judgement;
         if matches!(verdict, Verdict::AskAgain { counted: false, .. }) {
             // No answer yet: a stray of the same shard may bring one. What still lacks it is owed again when the books close.
@@ -110,7 +155,6 @@ impl Judged {
         let text = match placed {
             None => None,
             Some(Ok(Some(placed))) => {
-                folders.insert(folder_of(target).to_path_buf());
                 if placed.0 == TextOwner::Kept {
                     flags.push("edited");
                 }
@@ -133,6 +177,7 @@ impl Judged {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::path::PathBuf;
 
     use tokio::sync::mpsc;
 
@@ -158,17 +203,13 @@ mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
 
-        fn absolute(&self, path: &RelPath) -> PathBuf {
-            self.0.join(path.shown())
-        }
-
-        fn text_path(&self, path: &RelPath) -> PathBuf {
+        fn text_name(&self, path: &RelPath) -> Vec<u8> {
             assert_ne!(path.name, b"touchy.png", "expected by this test");
-            self.0.join(format!("{}.txt", path.shown()))
+            [&path.name, &b".txt"[..]].concat()
         }
 
-        fn make_text_folder(&self, _: &RelPath) -> io::Result<()> {
-            Ok(())
+        fn text_folder(&self, path: &RelPath) -> io::Result<Option<Folder>> {
+            Folder::open(&self.0.join(String::from_utf8_lossy(&path.folder).as_ref())).map(Some)
         }
     }
 
@@ -192,5 +233,19 @@ mod tests {
         let failed = Verdict::Reject(Reason::ProgramError);
         assert_eq!(verdicts, [(1, Verdict::Accept), (2, failed), (3, Verdict::Accept)]);
         assert!(folder.path().join("c.png.txt").is_file());
+    }
+
+    #[test]
+    fn no_more_folders_are_open_at_once_than_a_process_may_have() {
+        let folders = 2 * MOST_FOLDERS + 3;
+        let outcome = Outcome::Answered { content: None, refusal: None, finish: Finish::Stop };
+        let answer = |n: usize| {
+            let path = RelPath { folder: (n % folders).to_string().into_bytes(), name: b"a.png".to_vec() };
+            (Answer { image: ImageId(n as i64), path, attempt: 1, outcome: outcome.clone(), usage: None }, None)
+        };
+        let stretches = stretches((0..folders + 1).map(answer).collect());
+        assert_eq!(stretches.iter().map(Vec::len).collect::<Vec<_>>(), [MOST_FOLDERS, MOST_FOLDERS, 4]);
+        let images: Vec<i64> = stretches.iter().flatten().map(|(answer, _)| answer.image.0).collect();
+        assert!(images.iter().is_sorted(), "in their order");
     }
 }

@@ -1,53 +1,99 @@
 //! The only writer of texts. It knows whether a person was there: what is neither ours by hash nor equal to what we would
 //! write is a person's, and is never overwritten.
 
-use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read as _};
 
-use fs_err as fs;
-
-use crate::kit::atomic_file::{Access, Draft, Durability, Mark, folder_of};
+use crate::kit::atomic_file::Mark;
 use crate::kit::crash;
-use crate::kit::hash::{Short, short};
+use crate::kit::folder::{Folder, NewFile, Sort};
+use crate::kit::hash::{Short, ShortHasher, short};
 use crate::ledger::records::TextOwner;
 
 /// How often a race with somebody who writes the same file is run before giving up.
 const ROUNDS: usize = 3;
+/// Bytes read at a time of a text that stands there.
+const CHUNK: usize = 64 << 10;
 
-/// Puts `text` beside its image. `known` is the hash of what we wrote there last. Tells whose text stands there afterwards,
-/// and its hash. The folder is not synced: the caller does that once for many texts.
+/// Puts `text` into its folder under `name`. `known` is the hash of what we wrote there last. Tells whose text stands there
+/// afterwards, and its hash. The folder is not synced: the caller does that once for many texts.
 ///
 /// # Errors
 /// The operating system's, with the path.
-pub fn place(target: &Path, text: &[u8], known: Option<Short>, mark: &Mark) -> io::Result<(TextOwner, Short)> {
+pub fn place(
+    folder: &Folder,
+    name: &[u8],
+    text: &[u8],
+    known: Option<Short>,
+    mark: &Mark,
+) -> io::Result<(TextOwner, Short)> {
     let ours = short(text);
     for _ in 0..ROUNDS {
-        match fs::read(target) {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => {
-                match draft(target, text, mark)?.publish_new(target, Durability::Synced) {
-                    // Somebody was faster: look at what he wrote.
-                    Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
-                    written => {
-                        crash::point("text.renamed");
-                        return written.map(|()| (TextOwner::Ours, ours));
-                    }
+        match standing(folder, name)? {
+            Standing::Nothing => match draft(folder, text, mark)?.publish_new(name) {
+                // Somebody was faster: look at what he wrote.
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
+                written => {
+                    crash::point("text.renamed");
+                    return written.map(|()| (TextOwner::Ours, ours));
                 }
-            }
-            Err(cause) => return Err(cause),
-            Ok(standing) if standing == text => return Ok((TextOwner::Ours, ours)),
-            Ok(standing) if known == Some(short(&standing)) || crash::without("edited") => {
-                draft(target, text, mark)?.publish(target, Durability::Synced)?;
+            },
+            Standing::Text(hash) if hash == ours => return Ok((TextOwner::Ours, ours)),
+            Standing::Text(hash) if known == Some(hash) || crash::without("edited") => {
+                draft(folder, text, mark)?.publish(name)?;
                 crash::point("text.replaced");
                 return Ok((TextOwner::Ours, ours));
             }
-            Ok(standing) => return Ok((TextOwner::Kept, short(&standing))),
+            Standing::Text(hash) => return Ok((TextOwner::Kept, hash)),
+            Standing::Other => return Ok((TextOwner::Kept, short(b""))),
         }
     }
-    Err(io::Error::new(ErrorKind::AlreadyExists, format!("{}: appears and vanishes", target.display())))
+    let path = folder.path_of(&[name]);
+    Err(io::Error::new(ErrorKind::AlreadyExists, format!("{}: appears and vanishes", path.display())))
 }
 
-fn draft(target: &Path, text: &[u8], mark: &Mark) -> io::Result<Draft> {
-    let mut draft = Draft::create_marked(folder_of(target), Access::Umask, mark)?;
+/// What bears the name of a text.
+enum Standing {
+    Nothing,
+    /// A file, by its hash: however long it is, it is read in pieces.
+    Text(Short),
+    /// A folder, a link, a pipe, or a file that we may not read: not ours, whatever it is.
+    Other,
+}
+
+fn standing(folder: &Folder, name: &[u8]) -> io::Result<Standing> {
+    // Looked at before it is opened: a device may do something when it is opened.
+    match folder.facts(name) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Standing::Nothing),
+        Ok(facts) if facts.sort == Sort::File => {}
+        Ok(_) => return Ok(Standing::Other),
+        Err(cause) => return Err(told(&cause, folder, name)),
+    }
+    let mut file = match folder.file(&[name]) {
+        Ok(file) if file.metadata()?.is_file() => file,
+        Ok(_) => return Ok(Standing::Other),
+        Err(cause) => match cause.kind() {
+            ErrorKind::NotFound => return Ok(Standing::Nothing),
+            ErrorKind::InvalidInput | ErrorKind::PermissionDenied => return Ok(Standing::Other),
+            _ => return Err(told(&cause, folder, name)),
+        },
+    };
+    let mut hasher = ShortHasher::default();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk).map_err(|cause| told(&cause, folder, name))? {
+            0 => return Ok(Standing::Text(hasher.finish())),
+            read => hasher.update(&chunk[..read]),
+        }
+    }
+}
+
+/// The same kind of error, with the path in its words.
+fn told(cause: &io::Error, folder: &Folder, name: &[u8]) -> io::Error {
+    io::Error::new(cause.kind(), format!("{}: {cause}", folder.path_of(&[name]).display()))
+}
+
+fn draft<'a>(folder: &'a Folder, text: &[u8], mark: &Mark) -> io::Result<NewFile<'a>> {
+    let mut draft = folder.draft(mark)?;
     draft.fill(text)?;
     crash::point("text.half");
     Ok(draft)
@@ -56,9 +102,12 @@ fn draft(target: &Path, text: &[u8], mark: &Mark) -> io::Result<Draft> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn place(target: &Path, text: &[u8], known: Option<Short>) -> io::Result<(TextOwner, Short)> {
-        super::place(target, text, known, &Mark::new(target).expect("randomness"))
+        let folder = Folder::open(target.parent().expect("a folder")).expect("a folder");
+        let name = target.file_name().expect("a name").as_encoded_bytes();
+        super::place(&folder, name, text, known, &Mark::new(target).expect("randomness"))
     }
 
     #[test]
@@ -89,12 +138,22 @@ mod tests {
         assert_eq!(std::fs::metadata(&target).expect("file").len(), 0);
     }
 
+    #[cfg(unix)]
     #[test]
-    fn a_folder_in_the_texts_place_is_told_by_name() {
+    fn whatever_else_bears_the_name_is_not_ours_and_is_not_waited_for() {
+        use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().expect("temp dir");
-        let target = folder.path().join("page.jpg.txt");
-        std::fs::create_dir(&target).expect("folder");
-        let error = place(&target, b"text", None).expect_err("a folder");
-        assert!(error.to_string().contains("page.jpg.txt"), "{error}");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("folder.txt")).expect("folder");
+        symlink("/etc/hostname", path("link.txt")).expect("link");
+        symlink("nowhere", path("broken.txt")).expect("link");
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe.txt"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("pipe");
+        for name in ["folder.txt", "link.txt", "broken.txt", "pipe.txt"] {
+            let before = std::fs::symlink_metadata(path(name)).expect("there").file_type();
+            assert_eq!(place(&path(name), b"", None).expect(name), (TextOwner::Kept, short(b"")), "{name}");
+            assert_eq!(std::fs::symlink_metadata(path(name)).expect("there").file_type(), before, "{name}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 4);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
-use super::beneath::Root;
+use super::beneath::{self, Root};
 use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
 use super::walk::{Gone, Walk};
@@ -15,7 +15,7 @@ use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp};
 use crate::domain::layout;
 use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
-use crate::kit::path_bytes;
+use crate::kit::folder::Folder;
 use crate::kit::{atomic_file, hash, thread};
 
 /// Pages waiting for the Scanner.
@@ -70,16 +70,30 @@ impl LocalCorpus {
         &self.options
     }
 
-    /// Measures a file below the root, which a walk keeps open.
-    pub(super) fn measure_below(&self, root: &Root, path: &RelPath) -> io::Result<Found> {
-        let (mut file, stamp) = root.file(path)?;
+    /// Opens what a folder of images needs; a walk keeps it until it comes to the next one.
+    pub(super) fn place(&self, root: &Root, folder: &[u8]) -> io::Result<Place> {
+        let images = root.folder(folder)?;
+        let texts = match &self.options.texts {
+            TextsLocation::Beside => Texts::Beside,
+            TextsLocation::Mirror(root) => match Root::open(root).and_then(|root| root.folder(folder)) {
+                Ok(folder) => Texts::Apart(folder),
+                Err(cause) if is_gone(&cause) => Texts::Nowhere,
+                Err(_) => Texts::Unknown,
+            },
+        };
+        Ok(Place { images, texts })
+    }
+
+    /// Measures a file of an open folder.
+    pub(super) fn measure_in(&self, place: &Place, path: &RelPath) -> io::Result<Found> {
+        let (mut file, stamp) = beneath::regular(place.images.file(&[&path.name])?)?;
         let fate = match names::promise(&path.name, &self.options.valid_endings) {
             Promise::Excluded => Fate::Skipped(Reason::Excluded),
             _ if stamp.bytes == 0 => Fate::Failed(Reason::EmptyFile),
             Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
             Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
         };
-        let text_present = matches!(fate, Fate::Owed { .. }) && self.has_text(path);
+        let text_present = matches!(fate, Fate::Owed { .. }) && place.has(&text_name(path));
         Ok(Found { path: path.clone(), stamp, fate, text_present })
     }
 
@@ -93,16 +107,45 @@ impl LocalCorpus {
             Sniffed::NotAnImage => Fate::Failed(Reason::NotAnImage),
         })
     }
+}
 
-    /// Whether something bears the name of this image's text already: then an image that the ledger does not know is not
-    /// asked for.
-    pub(super) fn has_text(&self, path: &RelPath) -> bool {
+/// An open folder of images, and where their texts lie.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) images: Folder,
+    texts: Texts,
+}
+
+#[derive(Debug)]
+enum Texts {
+    Beside,
+    Apart(Folder),
+    /// The mirror tree has no such folder yet.
+    Nowhere,
+    /// The mirror tree cannot be looked at.
+    Unknown,
+}
+
+impl Place {
+    /// Whether something bears the name of a text already: then an image that the ledger does not know is not asked for.
+    fn has(&self, text: &[u8]) -> bool {
+        let folder = match &self.texts {
+            Texts::Beside => &self.images,
+            Texts::Apart(folder) => folder,
+            Texts::Nowhere => return false,
+            Texts::Unknown => return true,
+        };
         // What cannot be looked at counts as there: an image is rather not asked for than paid for and then not written.
-        match std::fs::symlink_metadata(self.text_path(path)) {
-            Ok(_) => true,
-            Err(cause) => !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-        }
+        folder.facts(text).map_or_else(|cause| !is_gone(&cause), |_| true)
     }
+}
+
+fn text_name(path: &RelPath) -> Vec<u8> {
+    layout::text_name(&path.name, |bytes| hash::hex_digits(bytes, 64))
+}
+
+fn is_gone(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 impl Corpus for LocalCorpus {
@@ -122,26 +165,25 @@ impl Corpus for LocalCorpus {
     }
 
     fn measure(&self, path: &RelPath) -> io::Result<Found> {
-        self.measure_below(&Root::open(&self.root)?, path)
+        let place = self.place(&Root::open(&self.root)?, &path.folder)?;
+        self.measure_in(&place, path)
     }
 
-    fn absolute(&self, path: &RelPath) -> PathBuf {
-        self.root.join(path_bytes::to_path(&path.joined()))
+    fn text_name(&self, path: &RelPath) -> Vec<u8> {
+        text_name(path)
     }
 
-    fn text_path(&self, path: &RelPath) -> PathBuf {
-        let root = match &self.options.texts {
-            TextsLocation::Beside => &self.root,
-            TextsLocation::Mirror(root) => root,
-        };
-        let name = layout::text_name(&path.name, |bytes| hash::hex_digits(bytes, 64));
-        root.join(path_bytes::to_path(&path.folder)).join(path_bytes::to_path(&name))
-    }
-
-    fn make_text_folder(&self, path: &RelPath) -> io::Result<()> {
+    fn text_folder(&self, path: &RelPath) -> io::Result<Option<Folder>> {
         match &self.options.texts {
-            TextsLocation::Beside => Root::open(&self.root).map(drop),
-            TextsLocation::Mirror(_) => atomic_file::open_folder(atomic_file::folder_of(&self.text_path(path))),
+            TextsLocation::Beside => match Root::open(&self.root)?.folder(&path.folder) {
+                // A link in its place is not followed: whatever it leads to is not the folder that the image lay in.
+                Err(cause) if is_gone(&cause) || cause.kind() == io::ErrorKind::InvalidInput => Ok(None),
+                folder => folder.map(Some),
+            },
+            TextsLocation::Mirror(root) => {
+                atomic_file::open_folder(root)?;
+                Root::open(root)?.make_folder(&path.folder).map(Some)
+            }
         }
     }
 }

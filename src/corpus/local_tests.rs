@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::image::{Format, Pixels};
 use crate::kit::atomic_file::{Access, Durability, write};
 use crate::kit::exit_guard::{Exit, ExitNotice};
+use crate::kit::path_bytes;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0crc.\0\0\0\0IEND\xaeB\x60\x82";
 /// A frame header, one empty scan, the end.
@@ -192,13 +193,14 @@ fn a_text_is_whatever_bears_its_name() {
     tree.put(b"x/a.jpg", JPEG).put(b"x/a.jpg.txt", b"text").put(b"x/b.jpg", JPEG).put(b"x/c.jpg", JPEG);
     symlink("/nowhere", tree.0.path().join("x/c.jpg.txt")).expect("link");
     let corpus = tree.corpus();
-    let has = |name: &str| corpus.has_text(&RelPath { folder: b"x".to_vec(), name: name.into() });
+    let at = |name: &str| RelPath { folder: b"x".to_vec(), name: name.into() };
+    let has = |name: &str| corpus.measure(&at(name)).expect("an image").text_present;
     assert_eq!((has("a.jpg"), has("b.jpg"), has("c.jpg")), (true, false, true));
     let mirror = Tree::new();
     mirror.put(b"x/b.jpg.txt", b"text");
     let texts = TextsLocation::Mirror(mirror.0.path().to_path_buf());
     let mirrored = LocalCorpus::new(tree.0.path().to_path_buf(), LocalOptions { texts, ..corpus.options().clone() });
-    let has = |name: &str| mirrored.has_text(&RelPath { folder: b"x".to_vec(), name: name.into() });
+    let has = |name: &str| mirrored.measure(&at(name)).expect("an image").text_present;
     assert_eq!((has("a.jpg"), has("b.jpg")), (false, true));
 }
 

@@ -14,10 +14,10 @@ mod window;
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
 use crate::domain::image::{Found, RelPath, Stamp};
 use crate::kit::exit_guard::ExitGuard;
+use crate::kit::folder::Folder;
 use tokio::sync::mpsc;
 
 /// Files in one page of the walk.
@@ -104,15 +104,13 @@ pub trait Corpus: Send + Sync {
     /// The operating system's.
     fn measure(&self, path: &RelPath) -> io::Result<Found>;
 
-    /// The absolute path of an image.
-    fn absolute(&self, path: &RelPath) -> PathBuf;
+    /// The name of an image's text.
+    fn text_name(&self, path: &RelPath) -> Vec<u8>;
 
-    /// Where the image's text belongs: beside it, or in the mirror tree.
-    fn text_path(&self, path: &RelPath) -> PathBuf;
-
-    /// Makes the folder of an image's text in the mirror tree; beside the image no folder is ours to make.
+    /// Opens the folder that an image's text belongs in: beside it, where no folder is ours to make, or in the mirror tree,
+    /// where it is made if need be. `None` if the image's own folder is gone.
     ///
     /// # Errors
     /// The operating system's; `NotFound` if the whole tree of images is away.
-    fn make_text_folder(&self, path: &RelPath) -> io::Result<()>;
+    fn text_folder(&self, path: &RelPath) -> io::Result<Option<Folder>>;
 }

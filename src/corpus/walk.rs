@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use tokio::sync::mpsc;
 
-use super::beneath::{self, Root};
-use super::local::LocalCorpus;
+use super::beneath::Root;
+use super::local::{LocalCorpus, Place};
 use super::names::{self, Promise};
-use super::{Corpus as _, PAGE, PassedOver, Walked};
+use super::{PAGE, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
+use crate::kit::folder::{Entries, Entry, Sort};
 use crate::kit::path_bytes;
 
 /// Names held in memory, over all folders that are open.
@@ -35,27 +36,15 @@ pub(super) struct Walk<'a> {
     page: Vec<Found>,
     passed_over: PassedOver,
     names_held: usize,
+    /// The folder whose files are being looked at.
+    place: Option<(Vec<u8>, Place)>,
 }
 
 /// A folder under way.
 struct Level {
     folder: Vec<u8>,
-    entries: Option<fs::ReadDir>,
+    entries: Option<Entries>,
     run: std::vec::IntoIter<Entry>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sort {
-    Folder,
-    File,
-    Link,
-    /// Pipe, socket, device, or nobody knows.
-    Odd,
-}
-
-struct Entry {
-    name: Vec<u8>,
-    sort: Sort,
 }
 
 impl<'a> Walk<'a> {
@@ -70,14 +59,16 @@ impl<'a> Walk<'a> {
             page: Vec::with_capacity(PAGE),
             passed_over: PassedOver::default(),
             names_held: 0,
+            place: None,
         }
     }
 
     /// Lists everything.
     pub(super) fn run(mut self) -> Result<(), Gone> {
-        let (root, entries) = match (Root::open(&self.root), fs::read_dir(&self.root)) {
-            (Ok(root), Ok(entries)) => (root, entries),
-            (_, Err(cause)) | (Err(cause), _) => return self.send(Walked::Broken(cause)),
+        let opened = Root::open(&self.root).and_then(|root| Ok((root.folder(b"")?.entries()?, root)));
+        let (entries, root) = match opened {
+            Ok(opened) => opened,
+            Err(cause) => return self.send(Walked::Broken(cause)),
         };
         let mut levels = vec![Level::new(Vec::new(), entries)];
         while let Some(level) = levels.last_mut() {
@@ -87,7 +78,7 @@ impl<'a> Walk<'a> {
             };
             if entry.sort == Sort::Folder {
                 let folder = below(&level.folder, &entry.name);
-                levels.extend(self.enter(folder));
+                levels.extend(self.enter(&root, folder));
             } else {
                 let path = RelPath { folder: level.folder.clone(), name: entry.name };
                 self.consider(&root, path, entry.sort)?;
@@ -111,14 +102,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The level of a folder, unless it is left out or cannot be read.
-    fn enter(&mut self, folder: Vec<u8>) -> Option<Level> {
-        let path = self.root.join(path_bytes::to_path(&folder));
+    fn enter(&mut self, root: &Root, folder: Vec<u8>) -> Option<Level> {
         let name = folder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        if names::is_left_out(name) || self.excluded.contains(&path) {
+        if names::is_left_out(name) || self.is_excluded(&folder) {
             self.passed_over.folders += 1;
             return None;
         }
-        match fs::read_dir(&path) {
+        match root.folder(&folder).and_then(|folder| folder.entries()) {
             Ok(entries) => Some(Level::new(folder, entries)),
             Err(cause) => {
                 self.passed_over.add_unreadable(shown(cause.to_string().as_bytes()));
@@ -127,34 +117,51 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn is_excluded(&self, folder: &[u8]) -> bool {
+        !self.excluded.is_empty() && self.excluded.contains(&self.root.join(path_bytes::to_path(folder)))
+    }
+
     /// Finds what becomes of one entry that is no folder.
     fn consider(&mut self, root: &Root, path: RelPath, sort: Sort) -> Result<(), Gone> {
         if sort == Sort::File && self.corpus.options().mark.is_left_over(&path.name) {
             // An earlier life of this workspace was killed while it wrote a text. What cannot be removed does no harm.
-            drop(fs::remove_file(self.corpus.absolute(&path)));
+            drop(self.place(root, &path.folder).and_then(|place| place.images.remove(&path.name)));
             return Ok(());
         }
         let promise = names::promise(&path.name, &self.corpus.options().valid_endings);
         match (sort, promise) {
             (Sort::Link, _) | (Sort::Odd, Promise::Other) => self.passed_over.links += 1,
             (_, Promise::Other) => self.passed_over.add_files(names::ending(&path.name), 1),
-            (Sort::Odd, _) | (_, Promise::Excluded) => return self.found(path, Fate::Skipped(Reason::Excluded)),
+            (Sort::Odd, _) | (_, Promise::Excluded) => {
+                return self.ended(root, path, Fate::Skipped(Reason::Excluded));
+            }
             (_, Promise::Image | Promise::Unsendable) => return self.measure(root, path),
         }
         Ok(())
     }
 
     fn measure(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
-        match look(|| self.corpus.measure_below(root, &path)) {
+        let corpus = self.corpus;
+        match look(|| corpus.measure_in(self.place(root, &path.folder)?, &path)) {
             Looked::Found(found) => self.push(found),
             Looked::Gone => Ok(()),
-            Looked::Ended(fate) => self.found(path, fate),
+            Looked::Ended(fate) => self.ended(root, path, fate),
         }
     }
 
-    fn found(&mut self, path: RelPath, fate: Fate) -> Result<(), Gone> {
-        let facts = fs::symlink_metadata(self.corpus.absolute(&path));
-        let stamp = facts.map_or(Stamp { bytes: 0, mtime_ms: 0 }, |facts| beneath::stamp(&facts));
+    /// The folder that is being listed, opened when its first file asks for it.
+    fn place(&mut self, root: &Root, folder: &[u8]) -> io::Result<&Place> {
+        let place = match self.place.take() {
+            Some((open, place)) if open == folder => place,
+            _ => self.corpus.place(root, folder)?,
+        };
+        Ok(&self.place.insert((folder.to_vec(), place)).1)
+    }
+
+    fn ended(&mut self, root: &Root, path: RelPath, fate: Fate) -> Result<(), Gone> {
+        let facts = self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name));
+        let stamp = facts
+            .map_or(Stamp { bytes: 0, mtime_ms: 0 }, |facts| Stamp { bytes: facts.bytes, mtime_ms: facts.mtime_ms });
         self.push(Found { path, stamp, fate, text_present: false })
     }
 
@@ -204,7 +211,7 @@ fn look(measure: impl FnOnce() -> io::Result<Found>) -> Looked {
 }
 
 impl Level {
-    fn new(folder: Vec<u8>, entries: fs::ReadDir) -> Self {
+    fn new(folder: Vec<u8>, entries: Entries) -> Self {
         Self { folder, entries: Some(entries), run: Vec::new().into_iter() }
     }
 
@@ -215,7 +222,7 @@ impl Level {
         let mut outcome = Ok(());
         while run.len() < room {
             match entries.next() {
-                Some(Ok(entry)) => run.push(Entry::new(&entry)),
+                Some(Ok(entry)) => run.push(entry),
                 Some(Err(cause)) => {
                     outcome = Err(cause);
                     self.entries = None;
@@ -230,18 +237,6 @@ impl Level {
         run.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         self.run = run.into_iter();
         outcome
-    }
-}
-
-impl Entry {
-    fn new(entry: &fs::DirEntry) -> Self {
-        let sort = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => Sort::Folder,
-            Ok(kind) if kind.is_file() => Sort::File,
-            Ok(kind) if kind.is_symlink() => Sort::Link,
-            Ok(_) | Err(_) => Sort::Odd,
-        };
-        Self { name: path_bytes::from_name(&entry.file_name()), sort }
     }
 }
 

@@ -37,6 +37,11 @@ impl Mark {
         Ok(Self { workspace, life: random::letters(4)? })
     }
 
+    /// What the name of a temporary file is made of: whose it is, and letters that tell it from others.
+    pub(super) fn stem(&self, letters: &str) -> String {
+        format!("{}{}{letters}", self.workspace, self.life)
+    }
+
     /// Whether `name` is a temporary file that an earlier life of this workspace left.
     #[must_use]
     pub fn is_left_over(&self, name: &[u8]) -> bool {
@@ -96,18 +101,7 @@ impl Draft {
     /// # Errors
     /// The operating system's, with the path.
     pub fn create(folder: &Path, access: Access) -> io::Result<Self> {
-        Self::named(folder, access, &random::letters(8)?)
-    }
-
-    /// The same in a folder that others write into, too: `mark` says whose it is.
-    ///
-    /// # Errors
-    /// The operating system's, with the path.
-    pub fn create_marked(folder: &Path, access: Access, mark: &Mark) -> io::Result<Self> {
-        Self::named(folder, access, &format!("{}{}{}", mark.workspace, mark.life, random::letters(8)?))
-    }
-
-    fn named(folder: &Path, access: Access, stem: &str) -> io::Result<Self> {
+        let stem = random::letters(8)?;
         let temporary = folder.join(format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}"));
         let file = create_new(&temporary, access)?;
         Ok(Self { file: Some(file), temporary })
@@ -295,9 +289,8 @@ mod tests {
     fn a_new_file_replaces_nothing_and_leaves_no_temporary() {
         let folder = tempfile::tempdir().expect("temp dir");
         let target = folder.path().join("page.txt");
-        let mark = Mark::new(folder.path()).expect("randomness");
         let write_new = |text: &[u8]| {
-            let mut draft = Draft::create_marked(folder.path(), Access::Umask, &mark)?;
+            let mut draft = Draft::create(folder.path(), Access::Umask)?;
             draft.fill(text)?;
             draft.publish_new(&target, Durability::Synced)
         };

@@ -15,6 +15,7 @@ pub mod crash;
 pub mod edge;
 pub mod exit_guard;
 pub mod faults;
+pub mod folder;
 pub mod hash;
 pub mod json;
 pub mod news;

@@ -41,10 +41,23 @@ pub fn from_name(name: &OsStr) -> Vec<u8> {
 /// The parts of a path below the root, `None` if one of them would leave it: a ledger may be foreign or damaged.
 #[must_use]
 pub fn parts(path: &RelPath) -> Option<Vec<&[u8]>> {
-    let folders = path.folder.split(|byte| *byte == b'/').filter(|_| !path.folder.is_empty());
-    let parts: Vec<&[u8]> = folders.chain([&path.name[..]]).collect();
-    let climbs = |part: &&[u8]| matches!(*part, b"" | b"." | b"..") || part.contains(&0) || part.contains(&b'/');
-    (!parts.iter().any(climbs)).then_some(parts)
+    let mut parts = folder_parts(&path.folder)?;
+    parts.push(&path.name);
+    (!climbs(&path.name)).then_some(parts)
+}
+
+/// The parts of a folder below the root, none for the root itself; `None` if one of them would leave it.
+#[must_use]
+pub fn folder_parts(folder: &[u8]) -> Option<Vec<&[u8]>> {
+    if folder.is_empty() {
+        return Some(Vec::new());
+    }
+    let parts: Vec<&[u8]> = folder.split(|byte| *byte == b'/').collect();
+    (!parts.iter().any(|part| climbs(part))).then_some(parts)
+}
+
+fn climbs(part: &[u8]) -> bool {
+    matches!(part, b"" | b"." | b"..") || part.contains(&0) || part.contains(&b'/')
 }
 
 #[cfg(test)]

@@ -16,5 +16,8 @@ mod sandbox;
 mod images;
 #[cfg(unix)]
 mod scene;
+// It swaps with a call that only Linux has.
+#[cfg(target_os = "linux")]
+mod swaps;
 mod bodies;
 mod texts;

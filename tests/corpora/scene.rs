@@ -289,6 +289,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Everything below a folder, as it is: kind and mode, and for files length, time and content.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Disk(BTreeMap<PathBuf, Facts>);
 
 #[derive(Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use batchscribe::encode::line::Framer;
 use batchscribe::kit::atomic_file::Mark;
 use batchscribe::kit::bodies::{BodyDone, BodyError};
 use batchscribe::kit::exit_guard::ExitGuard;
+use batchscribe::kit::folder::Folder;
 use batchscribe::pipeline::mission::Mode;
 use batchscribe::settings::texts;
 use bytes::Bytes;
@@ -284,15 +285,11 @@ impl Corpus for Broken {
         self.0.measure(path)
     }
 
-    fn absolute(&self, path: &RelPath) -> PathBuf {
-        self.0.absolute(path)
+    fn text_name(&self, path: &RelPath) -> Vec<u8> {
+        self.0.text_name(path)
     }
 
-    fn text_path(&self, path: &RelPath) -> PathBuf {
-        self.0.text_path(path)
-    }
-
-    fn make_text_folder(&self, path: &RelPath) -> io::Result<()> {
-        self.0.make_text_folder(path)
+    fn text_folder(&self, path: &RelPath) -> io::Result<Option<Folder>> {
+        self.0.text_folder(path)
     }
 }

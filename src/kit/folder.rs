@@ -1,0 +1,283 @@
+//! An open folder of the user's. Files in it, and folders below it, are reached by their names from the open handle, so that
+//! nobody can swap a folder on the way for a link and lead a reader or a writer somewhere else.
+//!
+//! No link is followed between the handle and what is opened, wherever it leads. Where the kernel can be asked to look at
+//! the whole way at once, it is; elsewhere each part is opened by itself.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::atomic_file::{Mark, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
+use super::{path_bytes, random};
+
+#[cfg(not(unix))]
+#[path = "folder/elsewhere.rs"]
+mod system;
+#[cfg(unix)]
+#[path = "folder/unix.rs"]
+mod system;
+
+pub use system::Entries;
+
+/// What a name in a folder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// Pipe, socket, device, or nobody knows.
+    Odd,
+}
+
+/// A name in a folder, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: Vec<u8>,
+    /// What it stands for.
+    pub sort: Sort,
+}
+
+/// What the system knows of a file without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What it is.
+    pub sort: Sort,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Modification time, milliseconds since the Unix epoch, rounded down.
+    pub mtime_ms: i64,
+}
+
+/// A folder that is held open.
+#[derive(Debug)]
+pub struct Folder {
+    handle: system::Handle,
+    /// For messages only.
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens the folder at `path`, which the user named.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let handle = system::Handle::open(path).map_err(|cause| named(&cause, path))?;
+        Ok(Self { handle, path: path.to_path_buf() })
+    }
+
+    /// Opens the folder below this one that `parts` lead to.
+    ///
+    /// # Errors
+    /// The operating system's, with the path; `InvalidInput` for a link or behind one.
+    pub fn below(&self, parts: &[&[u8]]) -> io::Result<Self> {
+        if parts.is_empty() {
+            return Ok(Self { handle: self.handle.again()?, path: self.path.clone() });
+        }
+        let path = self.path_of(parts);
+        let handle = self.handle.below(parts).map_err(|cause| named(&cause, &path))?;
+        Ok(Self { handle, path })
+    }
+
+    /// The same, each part made where it is not there yet.
+    ///
+    /// # Errors
+    /// The operating system's, with the path; `InvalidInput` for a link or behind one.
+    pub fn make_below(&self, parts: &[&[u8]]) -> io::Result<Self> {
+        let mut folder = self.below(&[])?;
+        for part in parts {
+            let path = folder.path_of(&[part]);
+            folder.handle.make(part).map_err(|cause| named(&cause, &path))?;
+            folder = folder.below(&[part])?;
+        }
+        Ok(folder)
+    }
+
+    /// Opens for reading whatever lies below this folder where `parts` lead to; a pipe does not wait for its writer.
+    ///
+    /// # Errors
+    /// The operating system's; `InvalidInput` for a link, behind one, and for what cannot be opened as a file.
+    pub fn file(&self, parts: &[&[u8]]) -> io::Result<File> {
+        self.handle.file(parts)
+    }
+
+    /// Its names, in the order of the system.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn entries(&self) -> io::Result<Entries> {
+        self.handle.entries().map_err(|cause| named(&cause, &self.path))
+    }
+
+    /// What bears `name`, without opening it or following a link.
+    ///
+    /// # Errors
+    /// The operating system's; `NotFound` if nothing bears it.
+    pub fn facts(&self, name: &[u8]) -> io::Result<Facts> {
+        self.handle.facts(name)
+    }
+
+    /// Removes the file `name`.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn remove(&self, name: &[u8]) -> io::Result<()> {
+        self.handle.remove(name).map_err(|cause| named(&cause, &self.path_of(&[name])))
+    }
+
+    /// Begins a file under a temporary name that bears `mark`; its permissions follow the umask.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn draft(&self, mark: &Mark) -> io::Result<NewFile<'_>> {
+        let stem = mark.stem(&random::letters(8)?);
+        let temporary = format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}").into_bytes();
+        let file = self.handle.create(&temporary).map_err(|cause| named(&cause, &self.path_of(&[&temporary])))?;
+        Ok(NewFile { folder: self, file: Some(file), temporary })
+    }
+
+    /// Makes the names in this folder survive a power cut.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn sync(&self) -> io::Result<()> {
+        self.handle.sync().map_err(|cause| named(&cause, &self.path))
+    }
+
+    /// Where something below this folder lies, for messages.
+    #[must_use]
+    pub fn path_of(&self, parts: &[&[u8]]) -> PathBuf {
+        parts.iter().fold(self.path.clone(), |path, part| path.join(path_bytes::to_path(part)))
+    }
+}
+
+/// A file of an open folder that is being written; gone when dropped before it got its name.
+#[derive(Debug)]
+pub struct NewFile<'a> {
+    folder: &'a Folder,
+    file: Option<File>,
+    temporary: Vec<u8>,
+}
+
+impl NewFile<'_> {
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes));
+        written.map_err(|cause| named(&cause, &self.folder.path_of(&[&self.temporary])))
+    }
+
+    /// Puts it on disk and gives it its name, replacing what bears that.
+    ///
+    /// # Errors
+    /// The operating system's, with the path; the temporary file is gone then.
+    pub fn publish(self, name: &[u8]) -> io::Result<()> {
+        self.named(name, system::Handle::rename)
+    }
+
+    /// The same unless something bears that name already: then `AlreadyExists`.
+    ///
+    /// # Errors
+    /// The operating system's, with the path; the temporary file is gone then.
+    pub fn publish_new(self, name: &[u8]) -> io::Result<()> {
+        self.named(name, system::Handle::rename_new)
+    }
+
+    fn named(mut self, name: &[u8], rename: fn(&system::Handle, &[u8], &[u8]) -> io::Result<()>) -> io::Result<()> {
+        // Its bytes are on disk before anybody sees its name.
+        let synced = self.file.take().map_or(Ok(()), |file| file.sync_all());
+        let renamed = synced.and_then(|()| rename(&self.folder.handle, &self.temporary, name));
+        renamed.map_err(|cause| named(&cause, &self.folder.path_of(&[name])))
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        // Once it has its name nothing bears the temporary one; the error is the expected case.
+        drop(self.folder.handle.remove(&self.temporary));
+    }
+}
+
+/// The same kind of error, with the path in its words.
+fn named(cause: &io::Error, path: &Path) -> io::Error {
+    io::Error::new(cause.kind(), format!("{}: {cause}", path.display()))
+}
+
+fn odd(words: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, words)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::kit::atomic_file::{Access, Durability, write};
+    use std::io::Read as _;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_lead_nowhere_and_both_ways_agree() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let root = place.path().join("corpus");
+        std::fs::create_dir_all(root.join("x/y")).expect("folders");
+        let file = |path: PathBuf| write(&path, b"x", Access::Umask, Durability::Derived).expect("file");
+        file(place.path().join("outside.jpg"));
+        file(root.join("x/a.jpg"));
+        symlink("../../outside.jpg", root.join("x/link.jpg")).expect("link");
+        symlink(place.path(), root.join("out")).expect("link");
+        symlink("a.jpg", root.join("x/near.jpg")).expect("link");
+        symlink("x", root.join("inside")).expect("link");
+        let folder = Folder::open(&root).expect("root");
+        for (path, kind) in [
+            ("x/a.jpg", None),
+            ("x/link.jpg", Some(io::ErrorKind::InvalidInput)),
+            ("x/near.jpg", Some(io::ErrorKind::InvalidInput)),
+            ("out/outside.jpg", Some(io::ErrorKind::InvalidInput)),
+            ("inside/a.jpg", Some(io::ErrorKind::InvalidInput)),
+            ("x/none.jpg", Some(io::ErrorKind::NotFound)),
+            ("x/a.jpg/b.jpg", Some(io::ErrorKind::NotADirectory)),
+        ] {
+            let parts: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').collect();
+            assert_eq!(folder.file(&parts).err().map(|cause| cause.kind()), kind, "{path}");
+            assert_eq!(system::slowly(&folder, &parts).is_err(), kind.is_some(), "{path}");
+        }
+        for (path, good) in [("x", true), ("out", false), ("inside", false), ("inside/y", false), ("x/y", true)] {
+            let parts: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').collect();
+            assert_eq!(folder.below(&parts).is_ok(), good, "{path}");
+            assert_eq!(folder.make_below(&parts).is_ok(), good, "{path}");
+        }
+        assert!(folder.make_below(&[b"inside", b"new"]).is_err() && !root.join("x/new").is_dir());
+        folder.make_below(&[b"new", b"newer"]).expect("made");
+        assert!(root.join("new/newer").is_dir());
+    }
+
+    #[test]
+    fn a_file_goes_where_its_folder_went() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let mark = Mark::new(place.path()).expect("randomness");
+        std::fs::create_dir_all(place.path().join("a")).expect("folder");
+        std::fs::create_dir_all(place.path().join("outside")).expect("folder");
+        let folder = Folder::open(place.path()).expect("root").below(&[b"a"]).expect("folder");
+        crate::kit::atomic_file::move_file(&place.path().join("a"), &place.path().join("b")).expect("moved");
+        symlink("outside", place.path().join("a")).expect("link");
+        let write = |bytes: &[u8]| {
+            let mut file = folder.draft(&mark)?;
+            file.fill(bytes)?;
+            file.publish_new(b"page.txt")
+        };
+        write(b"one").expect("written");
+        assert_eq!(write(b"two").map_err(|cause| cause.kind()), Err(io::ErrorKind::AlreadyExists));
+        let mut text = String::new();
+        folder.file(&[b"page.txt"]).and_then(|mut file| file.read_to_string(&mut text)).expect("read");
+        assert_eq!(text, "one");
+        drop(folder.draft(&mark).expect("begun"));
+        let names = |folder: &str| std::fs::read_dir(place.path().join(folder)).expect("list").count();
+        assert_eq!((names("b"), names("outside")), (1, 0), "nothing else, and nothing outside");
+    }
+}

@@ -1,0 +1,185 @@
+//! Handles of Unix: everything is done relative to an open folder.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::{Entry, Facts, Sort, odd};
+
+/// `NONBLOCK` keeps a pipe from waiting for a writer; it changes nothing for files.
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const INNER: OFlags = FOLDER.union(OFlags::NOFOLLOW);
+const NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+#[derive(Debug)]
+pub(super) struct Handle(OwnedFd);
+
+/// The names of an open folder, `.` and `..` left out.
+#[derive(Debug)]
+pub struct Entries(Dir);
+
+impl Iterator for Entries {
+    type Item = io::Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match self.0.read()? {
+                Ok(entry) => entry,
+                Err(cause) => return Some(Err(cause.into())),
+            };
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let sort = match entry.file_type() {
+                // Some file systems tell it only when they are asked for each.
+                FileType::Unknown => self
+                    .0
+                    .fd()
+                    .and_then(|folder| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW))
+                    .map_or(Sort::Odd, |facts| sort(FileType::from_raw_mode(facts.st_mode))),
+                known => sort(known),
+            };
+            return Some(Ok(Entry { name: name.to_vec(), sort }));
+        }
+    }
+}
+
+fn sort(kind: FileType) -> Sort {
+    match kind {
+        FileType::Directory => Sort::Folder,
+        FileType::RegularFile => Sort::File,
+        FileType::Symlink => Sort::Link,
+        _ => Sort::Odd,
+    }
+}
+
+impl Handle {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(openat(CWD, path, FOLDER, Mode::empty())?))
+    }
+
+    pub(super) fn again(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    pub(super) fn below(&self, parts: &[&[u8]]) -> io::Result<Self> {
+        resolve(&self.0, parts, INNER).map(Self)
+    }
+
+    pub(super) fn file(&self, parts: &[&[u8]]) -> io::Result<File> {
+        resolve(&self.0, parts, READ).map(File::from)
+    }
+
+    pub(super) fn entries(&self) -> io::Result<Entries> {
+        Ok(Entries(Dir::read_from(&self.0)?))
+    }
+
+    pub(super) fn facts(&self, name: &[u8]) -> io::Result<Facts> {
+        let facts = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let sort = sort(FileType::from_raw_mode(facts.st_mode));
+        let mtime_ms =
+            i64::from(facts.st_mtime).saturating_mul(1_000).saturating_add(facts.st_mtime_nsec as i64 / 1_000_000);
+        Ok(Facts { sort, bytes: u64::try_from(facts.st_size).unwrap_or_default(), mtime_ms })
+    }
+
+    pub(super) fn make(&self, name: &[u8]) -> io::Result<()> {
+        match mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    pub(super) fn create(&self, name: &[u8]) -> io::Result<File> {
+        Ok(File::from(openat(&self.0, name, NEW, Mode::from_raw_mode(0o666))?))
+    }
+
+    pub(super) fn remove(&self, name: &[u8]) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn rename_new(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        use rustix::fs::{RenameFlags, renameat_with};
+        match renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
+            // Some network file systems know no such rename.
+            Err(Errno::INVAL | Errno::NOSYS) => self.link_new(from, to),
+            renamed => Ok(renamed?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn rename_new(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        self.link_new(from, to)
+    }
+
+    /// A hard link refuses to replace, too.
+    fn link_new(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
+        self.remove(from)
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(fsync(&self.0)?)
+    }
+}
+
+fn resolve(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> io::Result<OwnedFd> {
+    let opened = match at_once(root, parts, flags) {
+        // An old kernel, a sandbox that forbids what it does not know, or a way that is longer than one path may be.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::AGAIN | Errno::NAMETOOLONG) => {
+            part_by_part(root, parts, flags)
+        }
+        other => other,
+    };
+    opened.map_err(|cause| match cause {
+        Errno::LOOP | Errno::XDEV => odd("a link, or behind one"),
+        Errno::NXIO => odd("no regular file"),
+        other => other.into(),
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn at_once(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    use rustix::fs::{ResolveFlags, openat2};
+    const WAY: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+    openat2(root, parts.join(&b'/'), flags, Mode::empty(), WAY)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn at_once(_: &OwnedFd, _: &[&[u8]], _: OFlags) -> rustix::io::Result<OwnedFd> {
+    Err(Errno::NOSYS)
+}
+
+fn part_by_part(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let Some((name, folders)) = parts.split_last() else { return Err(Errno::INVAL) };
+    let mut folder: Option<OwnedFd> = None;
+    for part in folders {
+        folder = Some(enter(folder.as_ref().unwrap_or(root), part, INNER)?);
+    }
+    enter(folder.as_ref().unwrap_or(root), name, flags)
+}
+
+fn enter(folder: &OwnedFd, part: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    openat(folder, part, flags, Mode::empty()).map_err(|cause| match cause {
+        // A link in the place of a folder is told like any other thing that is no folder.
+        Errno::NOTDIR if rustix::fs::readlinkat(folder, part, Vec::new()).is_ok() => Errno::LOOP,
+        other => other,
+    })
+}
+
+#[cfg(test)]
+pub(super) fn slowly(folder: &super::Folder, parts: &[&[u8]]) -> rustix::io::Result<()> {
+    part_by_part(&folder.handle.0, parts, READ).map(drop)
+}

@@ -32,7 +32,7 @@ impl Root {
     /// Opens a folder below the root; empty for the root itself.
     ///
     /// # Errors
-    /// The operating system's; `InvalidInput` for a link, behind one, or a path that climbs.
+    /// The operating system's; `NotADirectory` for a link or behind one, `InvalidInput` for a path that climbs.
     pub fn folder(&self, folder: &[u8]) -> io::Result<Folder> {
         self.0.below(&path_bytes::folder_parts(folder).ok_or_else(climbs)?)
     }
@@ -40,7 +40,7 @@ impl Root {
     /// The same, made where it is not there yet.
     ///
     /// # Errors
-    /// The operating system's; `InvalidInput` for a link, behind one, or a path that climbs.
+    /// The operating system's; `NotADirectory` for a link or behind one, `InvalidInput` for a path that climbs.
     pub fn make_folder(&self, folder: &[u8]) -> io::Result<Folder> {
         self.0.make_below(&path_bytes::folder_parts(folder).ok_or_else(climbs)?)
     }

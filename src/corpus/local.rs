@@ -177,7 +177,7 @@ impl Corpus for LocalCorpus {
         match &self.options.texts {
             TextsLocation::Beside => match Root::open(&self.root)?.folder(&path.folder) {
                 // A link in its place is not followed: whatever it leads to is not the folder that the image lay in.
-                Err(cause) if is_gone(&cause) || cause.kind() == io::ErrorKind::InvalidInput => Ok(None),
+                Err(cause) if is_gone(&cause) => Ok(None),
                 folder => folder.map(Some),
             },
             TextsLocation::Mirror(root) => {

@@ -74,7 +74,7 @@ impl Folder {
     /// Opens the folder below this one that `parts` lead to.
     ///
     /// # Errors
-    /// The operating system's, with the path; `InvalidInput` for a link or behind one.
+    /// The operating system's, with the path; `NotADirectory` for a link or behind one.
     pub fn below(&self, parts: &[&[u8]]) -> io::Result<Self> {
         if parts.is_empty() {
             return Ok(Self { handle: self.handle.again()?, path: self.path.clone() });
@@ -87,7 +87,7 @@ impl Folder {
     /// The same, each part made where it is not there yet.
     ///
     /// # Errors
-    /// The operating system's, with the path; `InvalidInput` for a link or behind one.
+    /// The operating system's, with the path; `NotADirectory` for a link or behind one.
     pub fn make_below(&self, parts: &[&[u8]]) -> io::Result<Self> {
         let mut folder = self.below(&[])?;
         for part in parts {

@@ -49,7 +49,10 @@ impl Handle {
     }
 
     pub(super) fn below(&self, parts: &[&[u8]]) -> io::Result<Self> {
-        Self::open(&self.looked_at(parts)?)
+        match self.looked_at(parts) {
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => Err(io::ErrorKind::NotADirectory.into()),
+            path => Self::open(&path?),
+        }
     }
 
     pub(super) fn file(&self, parts: &[&[u8]]) -> io::Result<File> {

@@ -52,6 +52,11 @@ impl Iterator for Entries {
     }
 }
 
+/// Seconds, which are narrower on some systems.
+fn wide(seconds: impl Into<i64>) -> i64 {
+    seconds.into()
+}
+
 fn sort(kind: FileType) -> Sort {
     match kind {
         FileType::Directory => Sort::Folder,
@@ -71,11 +76,20 @@ impl Handle {
     }
 
     pub(super) fn below(&self, parts: &[&[u8]]) -> io::Result<Self> {
-        resolve(&self.0, parts, INNER).map(Self)
+        match resolve(&self.0, parts, INNER) {
+            // The kernel says the one of a link in the last place, the other of one before.
+            Err(Errno::LOOP | Errno::XDEV) => Err(io::ErrorKind::NotADirectory.into()),
+            opened => Ok(Self(opened?)),
+        }
     }
 
     pub(super) fn file(&self, parts: &[&[u8]]) -> io::Result<File> {
-        resolve(&self.0, parts, READ).map(File::from)
+        match resolve(&self.0, parts, READ) {
+            Ok(file) => Ok(File::from(file)),
+            Err(Errno::LOOP | Errno::XDEV) => Err(odd("a link, or behind one")),
+            Err(Errno::NXIO) => Err(odd("no regular file")),
+            Err(other) => Err(other.into()),
+        }
     }
 
     pub(super) fn entries(&self) -> io::Result<Entries> {
@@ -86,7 +100,7 @@ impl Handle {
         let facts = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let sort = sort(FileType::from_raw_mode(facts.st_mode));
         let mtime_ms =
-            i64::from(facts.st_mtime).saturating_mul(1_000).saturating_add(facts.st_mtime_nsec as i64 / 1_000_000);
+            wide(facts.st_mtime).saturating_mul(1_000).saturating_add(facts.st_mtime_nsec as i64 / 1_000_000);
         Ok(Facts { sort, bytes: u64::try_from(facts.st_size).unwrap_or_default(), mtime_ms })
     }
 
@@ -135,19 +149,14 @@ impl Handle {
     }
 }
 
-fn resolve(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> io::Result<OwnedFd> {
-    let opened = match at_once(root, parts, flags) {
+fn resolve(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    match at_once(root, parts, flags) {
         // An old kernel, a sandbox that forbids what it does not know, or a way that is longer than one path may be.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::AGAIN | Errno::NAMETOOLONG) => {
             part_by_part(root, parts, flags)
         }
-        other => other,
-    };
-    opened.map_err(|cause| match cause {
-        Errno::LOOP | Errno::XDEV => odd("a link, or behind one"),
-        Errno::NXIO => odd("no regular file"),
-        other => other.into(),
-    })
+        opened => opened,
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -166,17 +175,9 @@ fn part_by_part(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::R
     let Some((name, folders)) = parts.split_last() else { return Err(Errno::INVAL) };
     let mut folder: Option<OwnedFd> = None;
     for part in folders {
-        folder = Some(enter(folder.as_ref().unwrap_or(root), part, INNER)?);
+        folder = Some(openat(folder.as_ref().unwrap_or(root), *part, INNER, Mode::empty())?);
     }
-    enter(folder.as_ref().unwrap_or(root), name, flags)
-}
-
-fn enter(folder: &OwnedFd, part: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    openat(folder, part, flags, Mode::empty()).map_err(|cause| match cause {
-        // A link in the place of a folder is told like any other thing that is no folder.
-        Errno::NOTDIR if rustix::fs::readlinkat(folder, part, Vec::new()).is_ok() => Errno::LOOP,
-        other => other,
-    })
+    openat(folder.as_ref().unwrap_or(root), *name, flags, Mode::empty())
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ const PLANNED: [(&str, Change, End); 14] = [
     ("becomes-a-folder", becomes_a_folder, Failed("unreadable")),
     ("becomes-a-link", |path| replaced(path, |path| symlink("/etc/hostname", path)), Failed("unreadable")),
     ("becomes-a-pipe", |path| replaced(path, pipe), Failed("unreadable")),
-    ("has-its-folder-swapped", swap_the_folder, Failed("unreadable")),
+    ("has-its-folder-swapped", swap_the_folder, Failed("missing_file")),
 ];
 
 pub(super) fn planned(tally: &mut Tally) {

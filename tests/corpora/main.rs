@@ -15,6 +15,8 @@ mod sandbox;
 #[cfg(unix)]
 mod images;
 #[cfg(unix)]
+mod names;
+#[cfg(unix)]
 mod scene;
 // It swaps with a call that only Linux has.
 #[cfg(target_os = "linux")]

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 
 use super::made::{chunk, noise, plain, png, png_of};
 use crate::scene::End::{Done, Failed};
-use crate::scene::{self, Case, End, Tally, path_of, put, top};
+use crate::scene::{self, Case, End, Tally, put, top};
 
 type Change = fn(&Path);
 
@@ -56,11 +56,7 @@ pub(super) fn planned(tally: &mut Tally) {
         cases.push(Case::file("changed", format!("{name}/page.png"), png(seed), *end));
         cases.push(Case::file("changed", format!("good/{name}.png"), png(seed + 100), Done));
     }
-    for case in &cases {
-        let target = sandbox.corpus().join(path_of(&case.path));
-        std::fs::create_dir_all(folder(&target)).expect("folder");
-        (case.make)(&target);
-    }
+    scene::lay_out(&sandbox, &cases);
     let spooled = scene::watched(&sandbox, Mode::SpoolOnly(top(&sandbox).join("jsonl")), tally);
     assert_eq!(spooled.standing.packed, cases.len() as u64, "{:?}", spooled.standing);
     // What lies outside, with a picture of the same name.

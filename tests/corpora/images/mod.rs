@@ -16,7 +16,7 @@ const MOST_MIB: u64 = 128;
 #[test]
 fn hostile_images() {
     let mut tally = Tally::default();
-    scene::run(&table::cases(), &mut tally);
+    scene::run(&table::cases(), 0, &mut tally);
     changing::planned(&mut tally);
     changing::while_read(&mut tally);
     tally.close("B2", LEAST);
@@ -28,11 +28,7 @@ fn hostile_images() {
 fn bombs_explode_nowhere() {
     let sandbox = scene::sandbox();
     let bombs: Vec<scene::Case> = table::cases().into_iter().filter(|case| case.group == "bombs").collect();
-    for case in &bombs {
-        let target = sandbox.corpus().join(scene::path_of(&case.path));
-        std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
-        (case.make)(&target);
-    }
+    scene::lay_out(&sandbox, &bombs);
     let endless = [&made::jpeg(4_000)[..], &made::noise(4_001, 20_000_000)].concat();
     for n in 0..4 {
         std::fs::write(sandbox.corpus().join(format!("{n}.jpg")), &endless[..endless.len() - n]).expect("a file");

@@ -60,8 +60,7 @@ fn keep_memory_private() {
 
 /// Help, version, or a mistake in the command line.
 fn parsed(answer: &clap::Error) -> Exit {
-    // A closed pipe leaves nobody to tell.
-    drop(answer.print());
+    out::answer(answer);
     if answer.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 

@@ -7,6 +7,7 @@ use crate::settings::{Environment, Problem};
 
 use super::args::{Color, Global};
 use super::exit::Fail;
+use super::words;
 
 /// How the terminal is spoken to.
 #[derive(Clone, Debug)]
@@ -61,30 +62,33 @@ impl Out {
         writeln!(stdout, "{}", self.signs(text)).and_then(|()| stdout.flush()).map_err(told)
     }
 
-    /// A line on stderr, unless `--quiet`.
+    /// A line on stderr, unless `--quiet`. Whatever comes from a path or a server in it is harmless there.
     pub(super) fn say(&self, text: &str) {
         if !self.quiet {
-            self.urgent(text);
+            self.print(&words::harmless(text));
         }
     }
 
-    /// A line on stderr, always.
-    pub(super) fn urgent(&self, text: &str) {
+    /// A line on stderr, with colours of ours.
+    fn print(&self, text: &str) {
         // A closed stderr leaves nobody to tell.
         drop(writeln!(io::stderr().lock(), "{}", self.signs(text)));
     }
 
     /// A warning on stderr.
     pub(super) fn warn(&self, text: &str) {
-        self.say(&format!("{}: {text}", console::style("warning").yellow().bold().for_stderr()));
+        if !self.quiet {
+            let head = console::style("warning").yellow().bold().for_stderr();
+            self.print(&format!("{head}: {}", words::harmless(text)));
+        }
     }
 
     /// A mistake on stderr: the form of the contracts, its first words coloured.
     pub(super) fn error(&self, problem: &Problem) {
-        let text = problem.to_string();
+        let text = words::harmless(&problem.to_string());
         let (head, rest) = text.split_once(": ").unwrap_or((&text, ""));
         let head = console::style(head).red().bold().for_stderr();
-        self.urgent(&format!("{head}: {rest}"));
+        self.print(&format!("{head}: {rest}"));
     }
 
     /// A question on stderr, its answer from stdin; anything but yes is no.
@@ -96,7 +100,7 @@ impl Out {
     /// A question on stderr, and what was typed.
     pub(super) fn typed(&self, question: &str) -> io::Result<String> {
         let mut stderr = io::stderr().lock();
-        write!(stderr, "{} ", self.signs(question))?;
+        write!(stderr, "{} ", self.signs(&words::harmless(question)))?;
         stderr.flush()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
@@ -112,6 +116,14 @@ impl Out {
         let plain = [("·", "-"), ("█", "#"), ("░", "."), ("…", "..."), ("✓", "ok"), ("✗", "x"), ("–", "-")];
         plain.into_iter().fold(text, |text, (sign, ascii)| text.replace(sign, ascii))
     }
+}
+
+/// Help, version, or a mistake in the command line, which repeats what was typed.
+pub(super) fn answer(answer: &clap::Error) {
+    let plain = answer.render().to_string();
+    let harmless = words::harmless(&plain);
+    // A closed pipe leaves nobody to tell.
+    drop(if harmless == plain { answer.print() } else { write!(io::stderr().lock(), "{harmless}") });
 }
 
 /// Whether the locale is a UTF-8 one; the first variable that is set decides, as in the C library.

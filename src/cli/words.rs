@@ -51,6 +51,12 @@ pub(super) fn safe(text: &str) -> String {
     crate::domain::image::shown(text.replace(['\n', '\t'], " ").as_bytes())
 }
 
+/// The same of a text that may have several lines.
+pub(super) fn harmless(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| crate::domain::image::shown(line.as_bytes())).collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -106,11 +106,11 @@ impl Folder {
         self.handle.file(parts)
     }
 
-    /// Its names, in the order of the system.
+    /// Its names, in the order of the system, until it is closed with them.
     ///
     /// # Errors
     /// The operating system's, with the path.
-    pub fn entries(&self) -> io::Result<Entries> {
+    pub fn entries(self) -> io::Result<Entries> {
         self.handle.entries().map_err(|cause| named(&cause, &self.path))
     }
 

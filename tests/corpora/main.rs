@@ -15,6 +15,8 @@ mod sandbox;
 #[cfg(unix)]
 mod images;
 #[cfg(unix)]
+mod modes;
+#[cfg(unix)]
 mod names;
 #[cfg(unix)]
 mod scene;

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -114,6 +115,15 @@ impl Tally {
     }
 }
 
+/// Tells another thread to come to its end, whatever becomes of this one.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A sandbox with nothing in it, whose shards are as long as a corpus.
 pub(crate) fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::with(0, Weather::default());
@@ -165,9 +175,9 @@ pub(crate) fn watched(sandbox: &Sandbox, mode: Mode, tally: &mut Tally) -> Outco
     outcome
 }
 
-/// The program itself at work on a sandbox, with `limits` of the shell in front; what it said, and the most memory that it
-/// held at once, in MiB.
-pub(crate) fn binary(sandbox: &Sandbox, limits: &str, arguments: &[&str]) -> (std::process::Output, u64) {
+/// The program itself at work on a sandbox, with `limits` of the shell in front, perhaps as another user; what it said, and
+/// the most memory that it held at once, in MiB.
+pub(crate) fn binary(sandbox: &Sandbox, limits: &str, user: Option<u32>, arguments: &[&str]) -> (Output, u64) {
     let mut command = Command::new("sh");
     let script = format!("{limits} exec \"$0\" \"$@\"");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_batchscribe"), "--workspace"]).arg(sandbox.workspace());
@@ -178,6 +188,9 @@ pub(crate) fn binary(sandbox: &Sandbox, limits: &str, arguments: &[&str]) -> (st
         .current_dir(sandbox.workspace());
     for (key, value) in sandbox.flags() {
         command.arg("--set").arg(format!("{key}={value}"));
+    }
+    if let Some(user) = user {
+        command.uid(user).gid(user);
     }
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program starts");
@@ -249,7 +262,11 @@ pub(crate) fn audited(sandbox: &Sandbox, tally: &mut Tally) {
 
 /// State and reason of every image in the ledger, by its path below the folder of images.
 pub(crate) fn ends(workspace: &Path) -> BTreeMap<Vec<u8>, (String, Option<String>)> {
-    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let path = workspace.join("batch/ledger.sqlite");
+    if !path.is_file() {
+        return BTreeMap::new();
+    }
+    let ledger = rusqlite::Connection::open(path).expect("ledger");
     let sql = "SELECT d.path, i.name, i.state, i.reason FROM image i JOIN directory d ON d.id = i.directory_id";
     let mut rows = ledger.prepare(sql).expect("query");
     let read = rows.query_map([], |row| {
@@ -324,6 +341,11 @@ struct Facts {
 }
 
 impl Disk {
+    /// What is not as it was before.
+    pub(crate) fn beside(&self, before: &Self) -> Vec<PathBuf> {
+        self.0.iter().filter(|(path, facts)| before.0.get(*path) != Some(facts)).map(|(path, _)| path.clone()).collect()
+    }
+
     /// The content of every file.
     fn files(&self) -> impl Iterator<Item = Vec<u8>> {
         self.0.iter().filter(|(_, facts)| facts.file.is_some()).filter_map(|(path, _)| std::fs::read(path).ok())

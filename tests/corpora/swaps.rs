@@ -41,18 +41,10 @@ fn swapping<T>(inside: &Path, outside: &Path, work: impl FnOnce() -> T) -> (T, u
             }
         });
         // Whatever becomes of the work, the other thread comes to its end.
-        let _end = End(&over);
+        let _end = scene::Over(&over);
         work()
     });
     (done, swaps.into_inner())
-}
-
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 struct Scene {

@@ -59,7 +59,7 @@ impl Handle {
         File::open(self.looked_at(parts)?)
     }
 
-    pub(super) fn entries(&self) -> io::Result<Entries> {
+    pub(super) fn entries(self) -> io::Result<Entries> {
         std::fs::read_dir(&self.0).map(Entries)
     }
 

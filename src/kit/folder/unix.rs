@@ -92,8 +92,9 @@ impl Handle {
         }
     }
 
-    pub(super) fn entries(&self) -> io::Result<Entries> {
-        Ok(Entries(Dir::read_from(&self.0)?))
+    pub(super) fn entries(self) -> io::Result<Entries> {
+        // Not opened anew through itself: a folder may be listed without leave to reach into it.
+        Ok(Entries(Dir::new(self.0)?))
     }
 
     pub(super) fn facts(&self, name: &[u8]) -> io::Result<Facts> {

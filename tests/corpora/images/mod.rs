@@ -35,7 +35,7 @@ fn bombs_explode_nowhere() {
     }
     // The allocator reserves address space for each thread that it never uses; here only what is used shall count.
     let limits = format!("export MALLOC_ARENA_MAX=1; ulimit -v {};", CAP_MIB << 10);
-    let (ended, most) = scene::binary(&sandbox, &limits, &["run"]);
+    let (ended, most) = scene::binary(&sandbox, &limits, None, &["run"]);
     println!("B2: {} bombs, at most {most} MiB held under a cap of {CAP_MIB} MiB", bombs.len());
     assert_eq!(ended.status.code(), Some(3), "{}", String::from_utf8_lossy(&ended.stderr));
     assert!(most > 0 && most < MOST_MIB, "{most} MiB");

@@ -26,8 +26,10 @@ use crate::kit::budget::{Budget, Lease};
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::folder::Folder;
 use crate::kit::hash;
 use crate::kit::news::News;
+use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
 use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
@@ -323,7 +325,7 @@ impl BatchReader {
 /// Custom ids of one batch, and where its per-line files go.
 struct Book {
     lines: HashMap<String, PlanLine>,
-    folder: PathBuf,
+    folder: Arc<Folder>,
 }
 
 #[derive(Default)]
@@ -338,10 +340,13 @@ impl Book {
         let style = plan.recipe.id_style;
         let id = |line: &PlanLine| layout::custom_id(style, &plan.given, &line.path, full_hash);
         let lines = plan.lines.iter().map(|line| (id(line), line.clone())).collect();
-        let folder = layout.results(batch.id.as_str());
-        private_folder(&folder)?;
-        sweep(&folder)?;
-        Ok(Self { lines, folder })
+        let path = layout.results(batch.id.as_str());
+        private_folder(&path)?;
+        // A link in its place is not followed.
+        let name = path_bytes::from_name(path.file_name().unwrap_or_default());
+        let folder = Folder::open(&layout.extraction)?.below(&[&name])?;
+        sweep(&path)?;
+        Ok(Self { lines, folder: Arc::new(folder) })
     }
 
     /// Reads up to a chunk of lines, writes their files, ties them to their images. The way back from an id to an image
@@ -363,8 +368,8 @@ impl Book {
                 chunk.unknown += 1;
                 continue;
             };
-            let target = self.folder.join(layout::result_name(&read.custom_id, full_hash));
-            writers.write(&mut pending, target, std::mem::take(&mut line))?;
+            let name = layout::result_name(&read.custom_id, full_hash).into_bytes();
+            writers.write(&mut pending, &self.folder, name, std::mem::take(&mut line))?;
             let (outcome, usage) = (read.outcome, read.usage);
             let (image, path, attempt) = (planned.image, planned.path.clone(), planned.attempt);
             chunk.answers.push(Answer { image, path, attempt, outcome, usage });

@@ -1,20 +1,21 @@
 //! One JSON file a line, written by threads of their own: the processor's pool parses, these two wait for the disk.
 
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::kit::atomic_file::{Access, Durability, write};
 use crate::kit::crash;
 use crate::kit::exit_guard::ExitGuard;
+use crate::kit::folder::Folder;
 use crate::kit::thread;
 
 /// Threads that write.
 pub const THREADS: usize = 2;
 
 struct Order {
-    target: PathBuf,
+    folder: Arc<Folder>,
+    name: Vec<u8>,
     bytes: Vec<u8>,
     done: Sender<io::Result<()>>,
 }
@@ -45,7 +46,7 @@ impl ResultWriters {
             let _detached = thread::spawn("results", guard(), move |guard| {
                 for order in taken {
                     crash::point("answer.before");
-                    let written = write(&order.target, &order.bytes, Access::Private, Durability::Derived);
+                    let written = order.folder.write_private(&order.name, &order.bytes);
                     crash::point("answer.written");
                     // Whoever waited may have been stopped.
                     drop(order.done.send(written));
@@ -63,12 +64,12 @@ impl ResultWriters {
         Pending { count: 0, sender, done }
     }
 
-    /// Hands a file over; waits while the threads are busy.
+    /// Hands a file of `folder` over; waits while the threads are busy.
     ///
     /// # Errors
     /// If the threads are gone.
-    pub fn write(&self, pending: &mut Pending, target: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
-        let order = Order { target, bytes, done: pending.sender.clone() };
+    pub fn write(&self, pending: &mut Pending, folder: &Arc<Folder>, name: Vec<u8>, bytes: Vec<u8>) -> io::Result<()> {
+        let order = Order { folder: Arc::clone(folder), name, bytes, done: pending.sender.clone() };
         self.orders.send(order).map_err(|_| io::Error::other("the result-writing threads are gone"))?;
         pending.count += 1;
         Ok(())

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::atomic_file::{Mark, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
+use super::atomic_file::{Access, Durability, Mark, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 use super::{path_bytes, random};
 
 #[cfg(not(unix))]
@@ -135,10 +135,24 @@ impl Folder {
     /// # Errors
     /// The operating system's, with the path.
     pub fn draft(&self, mark: &Mark) -> io::Result<NewFile<'_>> {
-        let stem = mark.stem(&random::letters(8)?);
+        self.begin(&mark.stem(&random::letters(8)?), Access::Umask, Durability::Synced)
+    }
+
+    /// Writes a file for its user alone that can be made again: absent or complete, and not synced.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn write_private(&self, name: &[u8], bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.begin(&random::letters(8)?, Access::Private, Durability::Derived)?;
+        file.fill(bytes)?;
+        file.publish(name)
+    }
+
+    fn begin(&self, stem: &str, access: Access, durability: Durability) -> io::Result<NewFile<'_>> {
         let temporary = format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}").into_bytes();
-        let file = self.handle.create(&temporary).map_err(|cause| named(&cause, &self.path_of(&[&temporary])))?;
-        Ok(NewFile { folder: self, file: Some(file), temporary })
+        let created = self.handle.create(&temporary, access);
+        let file = created.map_err(|cause| named(&cause, &self.path_of(&[&temporary])))?;
+        Ok(NewFile { folder: self, file: Some(file), temporary, durability })
     }
 
     /// Makes the names in this folder survive a power cut.
@@ -162,6 +176,7 @@ pub struct NewFile<'a> {
     folder: &'a Folder,
     file: Option<File>,
     temporary: Vec<u8>,
+    durability: Durability,
 }
 
 impl NewFile<'_> {
@@ -174,7 +189,7 @@ impl NewFile<'_> {
         written.map_err(|cause| named(&cause, &self.folder.path_of(&[&self.temporary])))
     }
 
-    /// Puts it on disk and gives it its name, replacing what bears that.
+    /// Gives it its name, replacing what bears that.
     ///
     /// # Errors
     /// The operating system's, with the path; the temporary file is gone then.
@@ -192,7 +207,10 @@ impl NewFile<'_> {
 
     fn named(mut self, name: &[u8], rename: fn(&system::Handle, &[u8], &[u8]) -> io::Result<()>) -> io::Result<()> {
         // Its bytes are on disk before anybody sees its name.
-        let synced = self.file.take().map_or(Ok(()), |file| file.sync_all());
+        let synced = match self.file.take() {
+            Some(file) if self.durability == Durability::Synced => file.sync_all(),
+            _ => Ok(()),
+        };
         let renamed = synced.and_then(|()| rename(&self.folder.handle, &self.temporary, name));
         renamed.map_err(|cause| named(&cause, &self.folder.path_of(&[name])))
     }
@@ -217,7 +235,7 @@ fn odd(words: &str) -> io::Error {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::kit::atomic_file::{Access, Durability, write};
+    use crate::kit::atomic_file::write;
     use std::io::Read as _;
     use std::os::unix::fs::symlink;
 

@@ -14,7 +14,7 @@ use batchscribe::domain::image::RelPath;
 use batchscribe::kit::atomic_file::Mark;
 use batchscribe::kit::hash::short;
 use batchscribe::ledger::records::TextOwner;
-use batchscribe::pipeline::mission::Mode;
+use batchscribe::pipeline::mission::{Fault, Mode};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::oracle;
@@ -202,6 +202,29 @@ fn a_whole_run_beside_a_swapped_folder_stays_inside() {
     // Left in peace, everything that was not paid for yet gets its text.
     let outcome = scene::watched(&sandbox, Mode::Run { once: false }, &mut tally);
     assert!(outcome.fault.is_none() && outcome.standing.closes(), "{outcome:?}");
+}
+
+#[test]
+fn a_link_in_the_place_of_a_batchs_results_is_not_followed() {
+    let mut tally = Tally::default();
+    let sandbox = scene::sandbox();
+    (0..3).for_each(|n| sandbox.image(&format!("{n}.png"), 300 + n));
+    scene::watched(&sandbox, Mode::Upload, &mut tally);
+    let notices = std::fs::read_dir(sandbox.workspace().join("batch")).expect("list").flatten();
+    let notice = notices.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|ending| ending == "txt"));
+    let results = sandbox.workspace().join("batch_json_results");
+    let planted = results.join(notice.as_deref().and_then(Path::file_stem).expect("an open batch"));
+    let outside = top(&sandbox).join("outside");
+    std::fs::create_dir_all(&outside).expect("folder");
+    std::fs::create_dir_all(&results).expect("folder");
+    symlink(&outside, &planted).expect("a link");
+    let outcome = scene::watched(&sandbox, Mode::Run { once: false }, &mut tally);
+    assert!(matches!(outcome.fault, Some(Fault::Disk(_))), "{outcome:?}");
+    assert_eq!(std::fs::read_dir(&outside).expect("list").count(), 0);
+    std::fs::remove_file(&planted).expect("removed");
+    let outcome = scene::watched(&sandbox, Mode::Run { once: false }, &mut tally);
+    assert!(outcome.fault.is_none(), "{outcome:?}");
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 3);
 }
 
 fn print_of(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Facts, Sort, odd};
+use super::{Access, Entry, Facts, Sort, odd};
 use crate::kit::{atomic_file, path_bytes};
 
 /// Looks before it opens: whoever can swap a folder in between can read and write the file anyway.
@@ -77,7 +77,7 @@ impl Handle {
         }
     }
 
-    pub(super) fn create(&self, name: &[u8]) -> io::Result<File> {
+    pub(super) fn create(&self, name: &[u8], _: Access) -> io::Result<File> {
         std::fs::OpenOptions::new().write(true).create_new(true).open(self.of(name))
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::{Entry, Facts, Sort, odd};
+use super::{Access, Entry, Facts, Sort, odd};
 
 /// `NONBLOCK` keeps a pipe from waiting for a writer; it changes nothing for files.
 const READ: OFlags =
@@ -112,8 +112,9 @@ impl Handle {
         }
     }
 
-    pub(super) fn create(&self, name: &[u8]) -> io::Result<File> {
-        Ok(File::from(openat(&self.0, name, NEW, Mode::from_raw_mode(0o666))?))
+    pub(super) fn create(&self, name: &[u8], access: Access) -> io::Result<File> {
+        let mode = if access == Access::Private { 0o600 } else { 0o666 };
+        Ok(File::from(openat(&self.0, name, NEW, Mode::from_raw_mode(mode))?))
     }
 
     pub(super) fn remove(&self, name: &[u8]) -> io::Result<()> {

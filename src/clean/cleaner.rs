@@ -1,6 +1,7 @@
 //! The Cleaner: the actor that ends images. Texts first, then their verdicts in one commit, then the books.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler};
@@ -86,6 +87,8 @@ struct Work {
     deferred: Vec<Waiting>,
     /// What the lines of batches that are being read say against the run.
     hearings: HashMap<BatchNo, Hearing>,
+    /// Batches with a text that could not be written.
+    unwritten: HashSet<BatchNo>,
     /// Lines refused for the run's sake since the last batch with an answer.
     refused_in_a_row: u64,
 }
@@ -110,6 +113,7 @@ impl Cleaner {
             faults: faults.clone(),
             deferred: Vec::new(),
             hearings: HashMap::new(),
+            unwritten: HashSet::new(),
             refused_in_a_row: 0,
         };
         Self { intake, work: Some(work), faults, guard }
@@ -171,6 +175,8 @@ impl Work {
                 biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
+                    // Its books stay open until every text is written.
+                    Some(Input::Read(batch, _)) if self.unwritten.contains(&batch.no) => {}
                     Some(Input::Read(batch, slot)) => {
                         let uncounted = self.is_run_refused(&batch).await?;
                         self.deferred.push(Waiting { batch, _slot: slot, uncounted });
@@ -202,6 +208,11 @@ impl Work {
         self.seams.news.judged(count);
         match disk {
             // Its answer is safe in the raw file, its image still packed: the next start writes the text.
+            Some(cause) if is_of_one_folder(&cause) => {
+                self.unwritten.insert(chunk.batch.no);
+                self.faults.report("cleaner", cause, StopLevel::Drain);
+                Ok(())
+            }
             Some(cause) => Err(cause.into()),
             None => Ok(()),
         }
@@ -319,6 +330,12 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// Whether a text was not written because of its folder alone, so that the others can be: nothing new is begun, but what is
+/// on its way is finished.
+fn is_of_one_folder(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
 }
 
 /// Sweeps what earlier lives left, then whatever is settled now.

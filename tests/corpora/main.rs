@@ -11,16 +11,15 @@ mod oracle;
 #[expect(dead_code, reason = "other tests ask for more")]
 mod sandbox;
 
-// Their names and links are those of Unix.
-#[cfg(unix)]
+// Names that are no text, pipes and devices, and the memory of a process are those of Linux.
+#[cfg(target_os = "linux")]
 mod images;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod modes;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod names;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod scene;
-// It swaps with a call that only Linux has.
 #[cfg(target_os = "linux")]
 mod swaps;
 mod bodies;

@@ -177,6 +177,16 @@ fn texts_written_by_their_paths_do_go_astray() {
 
 #[test]
 fn a_whole_run_beside_a_swapped_folder_stays_inside() {
+    run_beside(None);
+}
+
+/// Here every image was found and paid for while the folder was in its place.
+#[test]
+fn texts_of_a_run_beside_a_swapped_folder_stay_inside() {
+    run_beside(Some(Mode::Upload));
+}
+
+fn run_beside(before: Option<Mode>) {
     let mut tally = Tally::default();
     let sandbox = scene::sandbox();
     let outside = top(&sandbox).join("outside");
@@ -186,22 +196,28 @@ fn a_whole_run_beside_a_swapped_folder_stays_inside() {
         sandbox.image(&format!("quiet/{n:02}.png"), n + 100);
         std::fs::write(outside.join(format!("{n:02}.png")), png(n + 200)).expect("a file");
     }
-    let before = scene::Disk::look(outside.clone());
+    before.map(|mode| scene::watched(&sandbox, mode, &mut tally));
+    let untouched = scene::Disk::look(outside.clone());
     let (outcome, swaps) = swapping(&sandbox.corpus().join("swapped"), &outside, || {
         scene::watched(&sandbox, Mode::Run { once: false }, &mut tally)
     });
     assert!(outcome.fault.is_none() && outcome.standing.closes(), "{outcome:?}");
-    assert!(scene::Disk::look(outside.clone()) == before, "nothing outside was touched");
+    assert!(scene::Disk::look(outside.clone()) == untouched, "nothing outside was touched");
     let theirs: BTreeSet<String> = (0..60).map(|n| print_of(&png(n + 200))).collect();
     let billed = oracle::billed(&sandbox.bill());
     assert!(billed.keys().all(|picture| !theirs.contains(picture)), "nothing outside was sent");
-    let quiet = scene::ends(&sandbox.workspace());
-    let quiet = quiet.iter().filter(|(path, (state, _))| path.starts_with(b"quiet/") && state == "done").count();
-    println!("T3 run: {swaps} swaps, {:?}", outcome.standing);
-    assert_eq!(quiet, 60, "the neighbours are done");
-    // Left in peace, everything that was not paid for yet gets its text.
+    let ends = scene::ends(&sandbox.workspace());
+    let done = |folder: &str| {
+        ends.iter().filter(|(path, (state, _))| path.starts_with(folder.as_bytes()) && state == "done").count()
+    };
+    println!("T3 run: {swaps} swaps, {} of 60 done in the swapped folder, 60 beside", done("swapped/"));
+    assert_eq!(done("quiet/"), 60, "the neighbours are done");
+    let named = ends.values().all(|(state, reason)| state == "done" || reason.is_some());
+    assert!(named, "each other one ends by name: {ends:?}");
+    // Left in peace, nothing is in its way.
     let outcome = scene::watched(&sandbox, Mode::Run { once: false }, &mut tally);
     assert!(outcome.fault.is_none() && outcome.standing.closes(), "{outcome:?}");
+    assert!(oracle::billed(&sandbox.bill()).values().all(|times| *times == 1), "nothing is paid for twice");
 }
 
 #[test]

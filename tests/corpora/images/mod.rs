@@ -23,7 +23,6 @@ fn hostile_images() {
 }
 
 /// Bombs, and pictures of many megabytes that lost their end, under a cap of address space, code and stacks included.
-#[cfg(target_os = "linux")]
 #[test]
 fn bombs_explode_nowhere() {
     let sandbox = scene::sandbox();

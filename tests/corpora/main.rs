@@ -11,6 +11,9 @@ mod oracle;
 #[expect(dead_code, reason = "other tests ask for more")]
 mod sandbox;
 
+mod bodies;
+mod texts;
+
 // Names that are no text, pipes and devices, and the memory of a process are those of Linux.
 #[cfg(target_os = "linux")]
 mod images;
@@ -22,5 +25,3 @@ mod names;
 mod scene;
 #[cfg(target_os = "linux")]
 mod swaps;
-mod bodies;
-mod texts;

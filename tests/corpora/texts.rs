@@ -11,6 +11,7 @@ use batchscribe::domain::ids::ImageId;
 use batchscribe::domain::image::RelPath;
 use batchscribe::domain::verdict::Verdict;
 use batchscribe::kit::atomic_file::Mark;
+use batchscribe::kit::folder::Folder;
 use serde_json::json;
 
 use crate::bodies::account::{self, Part};
@@ -180,7 +181,8 @@ fn written(content: &str, is_json: bool) -> (Result<String, &'static str>, Vec<&
     let text = match (judgement.verdict, judgement.text) {
         (Verdict::Accept | Verdict::Blank, Some(text)) => {
             let mark = Mark::new(folder.path()).expect("a mark");
-            text_file::place(&target, text.as_bytes(), None, &mark).expect("written");
+            let beside = Folder::open(folder.path()).expect("a folder");
+            text_file::place(&beside, b"page.png.txt", text.as_bytes(), None, &mark).expect("written");
             Ok(std::fs::read_to_string(&target).expect("the text"))
         }
         (Verdict::Reject(reason), None) => Err(reason.word()),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use batchscribe::corpus::{Corpus, Walked};
-use batchscribe::domain::ids::{ImageId, ShardId, Tag};
+use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
 use batchscribe::domain::image::{Fate, Found, Reason, RelPath, Stamp};
 use batchscribe::domain::recipe::Recipe;
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
@@ -230,6 +230,7 @@ fn plan(corpus: &LocalCorpus, recipe: &Recipe) -> Plan {
         id: ShardId(1),
         tag: Tag("bcdfgh".to_owned()),
         run: Tag("bcdfgh".to_owned()),
+        recipe: RecipeId(1),
         state: ShardState::Sealed,
         lines: 1,
         bytes,

@@ -318,13 +318,14 @@ impl Work {
         let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
         let id = batch.id.to_string();
         self.seams.news.tell(Notice::Batch { id, to: "settled", lines: batch.lines, detail: again });
-        self.hand_to_sweep(batch.no, settled).await?;
+        self.hand_to_sweep(batch.shard, settled).await?;
         Ok(true)
     }
 
-    async fn hand_to_sweep(&self, no: BatchNo, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
+    /// A stray is swept with the batch of its shard, whichever is settled last.
+    async fn hand_to_sweep(&self, shard: ShardId, settled: &mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
         let waiting = self.seams.ledger.unswept(SWEEPABLE).await?;
-        if let Some(batch) = waiting.into_iter().find(|batch| batch.no == no) {
+        for batch in waiting.into_iter().filter(|batch| batch.shard == shard) {
             // The sweeping loop ends early only when the program drains; the ledger keeps the list.
             drop(settled.send(batch).await);
         }

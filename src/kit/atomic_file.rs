@@ -1,7 +1,7 @@
 //! Files that are absent or complete: temporary name in the same folder, fsync, rename.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -238,6 +238,36 @@ pub fn append_private(path: &Path) -> io::Result<File> {
     options.open(path).map_err(|cause| named(&cause, path))
 }
 
+/// Cuts what stands behind the last newline of a file of lines: a crash tore it. Tells whether there was anything to cut.
+///
+/// # Errors
+/// The operating system's, with the path. A file that is not there has nothing to cut.
+pub fn cut_torn_line(path: &Path) -> io::Result<bool> {
+    const STEP: u64 = 64 * 1024;
+    let mut file = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(|cause| named(&cause, path))?,
+    };
+    let length = file.metadata()?.len();
+    let mut end = length;
+    while end > 0 {
+        let begin = end.saturating_sub(STEP);
+        let mut chunk = Vec::new();
+        file.seek(SeekFrom::Start(begin))?;
+        (&mut file).take(end - begin).read_to_end(&mut chunk)?;
+        if let Some(last) = memchr::memrchr(b'\n', &chunk) {
+            end = begin + last as u64 + 1;
+            break;
+        }
+        end = begin;
+    }
+    if end == length {
+        return Ok(false);
+    }
+    file.set_len(end).and_then(|()| file.sync_data()).map_err(|cause| named(&cause, path))?;
+    Ok(true)
+}
+
 fn create_new(path: &Path, access: Access) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -325,6 +355,19 @@ mod tests {
         let left: Vec<_> =
             std::fs::read_dir(folder.path()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
         assert_eq!(left, ["kept.txt"]);
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_behind_the_last_whole_one() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("lines");
+        assert!(!cut_torn_line(&path).expect("no file"));
+        let long = "x".repeat(70_000);
+        for (text, whole) in [("", ""), ("a\n", "a\n"), ("a", ""), ("a\nb", "a\n"), (&format!("a\n{long}"), "a\n")] {
+            write(&path, text.as_bytes(), Access::Private, Durability::Derived).expect("file");
+            assert_eq!(cut_torn_line(&path).expect("cut"), text != whole, "{}", text.len());
+            assert_eq!(std::fs::read_to_string(&path).expect("text"), whole);
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! *Job*: legal moves, each one durable transaction; counts published after every commit.
 //! *In*: verbs ([`store::Store`]) behind a bounded queue. *Out*: values, after their commit, and [`records::Standing`].
-//! *Owns*: `batch/ledger.sqlite` and its one writing connection. *Bound*: 64 commands wait, then the callers do.
+//! *Owns*: `batch/ledger.sqlite` and its one writing connection; `batch/batches.jsonl`. *Bound*: 64 commands wait, then the callers do.
 //! *If it crashes here*: a commit happened or did not; the next start derives everything from the file.
 
 mod handle;
+pub mod journal;
 pub mod keeper;
 pub mod lock;
 mod machine;

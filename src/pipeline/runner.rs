@@ -14,7 +14,7 @@ use crate::kit::clock::io_pause;
 use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
 use crate::kit::stop::StopLevel;
 use crate::ledger::records::Standing;
-use crate::poll::look::Eyes;
+use crate::poll::look::{Eyes, LookError};
 
 /// How often progress is published.
 const TALLY_EVERY: Duration = Duration::from_millis(250);
@@ -96,11 +96,16 @@ async fn sweep(mission: &Mission, world: &World) -> Result<(), Fault> {
         return Ok(());
     }
     let provider = Arc::clone(&world.provider);
-    let eyes = Eyes { provider, ledger: world.ledger.clone(), news: world.news.clone() };
+    let layout = mission.layout.clone();
+    let eyes = Eyes { provider, ledger: world.ledger.clone(), news: world.news.clone(), layout };
     tokio::select! {
         biased;
         () = world.stop.reached(StopLevel::Drain) => Ok(()),
-        swept = eyes.sweep() => swept.map_err(Fault::Ledger),
+        swept = eyes.sweep() => swept.map_err(|error| match error {
+            LookError::Ledger(cause) => Fault::Ledger(cause),
+            LookError::Provider(failure) => Fault::Provider(failure),
+            LookError::Disk(cause) => Fault::Disk(cause),
+        }),
     }
 }
 

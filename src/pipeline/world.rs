@@ -28,6 +28,7 @@ use crate::kit::news::News;
 use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
+use crate::ledger::journal::Journal;
 use crate::ledger::keeper::{self, Ledger};
 use crate::ledger::records::{Allowed, NewRun};
 use crate::ledger::sqlite::SqliteStore;
@@ -157,7 +158,8 @@ impl Footing {
         let guard = ExitGuard::new("keeper", notices.clone());
         match ground {
             Ground::Real => {
-                let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed(mission));
+                let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed(mission))
+                    .and_then(|store| store.with_journal(Journal::at(&mission.layout.journal())));
                 let (ledger, keeper) =
                     keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
                 let provider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);

@@ -5,32 +5,37 @@
 //! server; finding it may not.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use super::status;
 use crate::domain::batch::OpenBatch;
 use crate::domain::ids::{BatchId, FileId, Tag};
 use crate::domain::image::shown;
+use crate::domain::layout::Layout;
 use crate::kit::hash;
 use crate::kit::news::{News, Notice};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::{Listed, Recognised};
-use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::wire::Batch;
+use crate::provider::{SharedProvider, notice};
 
 /// Pages of the list that are read where one is not enough: a thousand batches.
 const MANY_PAGES: usize = 10;
 
 /// Why a look did not happen.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LookError {
+pub enum LookError {
     /// The provider did not answer, or refused.
     #[error(transparent)]
     Provider(#[from] Failure),
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A notice cannot be written.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 /// Batches that are waited for, each with its input file.
@@ -45,6 +50,16 @@ pub(super) enum Told {
     Gone,
     /// It does not know the batch, and nothing says that this key may see it: perhaps it is another project's key.
     Hidden,
+}
+
+impl Told {
+    /// The batch, where the provider knows it.
+    pub(super) fn known(&self) -> Option<&Batch> {
+        match self {
+            Self::Known(batch) => Some(batch),
+            Self::Gone | Self::Hidden => None,
+        }
+    }
 }
 
 /// What one look told.
@@ -66,6 +81,8 @@ pub struct Eyes {
     pub ledger: Ledger,
     /// News for people.
     pub news: News,
+    /// Names of files.
+    pub layout: Layout,
 }
 
 impl Eyes {
@@ -73,8 +90,8 @@ impl Eyes {
     /// after all, or all those that were opened after the backup that this ledger was restored from.
     ///
     /// # Errors
-    /// The ledger's.
-    pub async fn sweep(&self) -> Result<(), LedgerError> {
+    /// The ledger's, or a notice that cannot be written.
+    pub async fn sweep(&self) -> Result<(), LookError> {
         if !self.ledger.any_shard().await? {
             return Ok(());
         }
@@ -146,14 +163,13 @@ impl Eyes {
 
     /// Reads the list for batches of ours that the ledger lacks. A provider that cannot list now, or at all, is asked again
     /// another time: nothing depends on this one.
-    async fn try_list(&self, asked: &Asked, pages: usize, round: &mut Round) -> Result<(), LedgerError> {
+    async fn try_list(&self, asked: &Asked, pages: usize, round: &mut Round) -> Result<(), LookError> {
         match self.list(asked, pages, round).await {
-            Ok(()) => Ok(()),
-            Err(LookError::Ledger(cause)) => Err(cause),
             Err(LookError::Provider(failure)) => {
                 tracing::debug!(%failure, "the list of batches could not be read for strays");
                 Ok(())
             }
+            listed => listed,
         }
     }
 
@@ -186,21 +202,25 @@ impl Eyes {
             round.ours_seen |= recognised != Recognised::Foreign;
             match recognised {
                 Recognised::Foreign | Recognised::Known => {}
-                Recognised::Adopted(open) => round.found.push(self.tell(open, "found in the list of batches")),
+                Recognised::Adopted(open) => {
+                    round.found.push(self.tell(open, batch, "found in the list of batches")?)
+                }
                 Recognised::Stray(open) => {
                     self.cancel(batch).await;
-                    round.found.push(self.tell(open, "a second batch of one shard, found in the list of batches"));
+                    let detail = "a second batch of one shard, found in the list of batches";
+                    round.found.push(self.tell(open, batch, detail)?);
                 }
             }
         }
         Ok(())
     }
 
-    fn tell(&self, open: OpenBatch, detail: &str) -> OpenBatch {
+    fn tell(&self, open: OpenBatch, batch: &Batch, detail: &str) -> io::Result<OpenBatch> {
         tracing::warn!(batch = %open.id, detail, "a batch that the ledger lacked");
         let (id, detail) = (open.id.to_string(), detail.to_owned());
         self.news.tell(Notice::Batch { id, to: "open", lines: open.lines, detail });
-        open
+        notice::write(&self.layout, batch)?;
+        Ok(open)
     }
 
     /// What ran of it is paid for and read; the rest need not run.

@@ -8,7 +8,7 @@ use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
 use super::away;
-use super::look::{Asked, Eyes, LookError};
+use super::look::{Asked, Eyes, LookError, Told};
 use super::options::{Looks, NoneKnown, PollerOptions, PollerSeams, Unreachable};
 use super::watch::{Watched, conclusion, is_hidden};
 use crate::domain::batch::{BatchEnd, OpenBatch};
@@ -29,6 +29,7 @@ use crate::ledger::keeper::Ledger;
 use crate::ledger::records::Ending;
 use crate::message::{BatchEnded, BatchOpened, NoMoreBatches, NoMoreEnds};
 use crate::provider::failure::Failure;
+use crate::provider::notice;
 
 /// If this key sees none of our batches for so long, it is another project's: longer than any listing lags.
 const HIDDEN_AFTER: Millis = 600 * 1000;
@@ -97,7 +98,7 @@ impl Poller {
         let (ends, over) = next;
         let work = Work {
             options,
-            eyes: Eyes { provider, ledger: ledger.clone(), news: news.clone() },
+            eyes: Eyes { provider, ledger: ledger.clone(), news: news.clone(), layout: layout.clone() },
             ledger,
             clock,
             stop,
@@ -245,6 +246,7 @@ impl Work {
             Ok(round) => round,
             Err(LookError::Provider(failure)) => return self.failed(failure),
             Err(LookError::Ledger(cause)) => return Err(cause.into()),
+            Err(LookError::Disk(cause)) => return Err(cause.into()),
         };
         (self.failures, self.failing_since) = (0, None);
         if sweep || asked.len() > 1 {
@@ -255,11 +257,17 @@ impl Work {
         let mut hidden = 0;
         for no in self.watched.keys().copied().collect::<Vec<_>>() {
             let Some(watched) = self.watched.get_mut(&no) else { continue };
-            watched.looked = true;
+            let first = !std::mem::replace(&mut watched.looked, true);
             watched.due = now + self.options.pace.pause(now - watched.batch.opened_at, random::unit());
             let told = round.told.remove(&watched.batch.id);
             hidden += usize::from(is_hidden(watched, told.as_ref(), now));
-            if let Some(ending) = conclusion(watched, told, passed, now) {
+            let notice = told.as_ref().and_then(Told::known).cloned();
+            let ending = conclusion(watched, told, passed, now);
+            // At the first look because an earlier life may have left none, at the last one because it tells the end.
+            if let Some(batch) = notice.filter(|_| first || ending.is_some()) {
+                notice::write(&self.layout, &batch)?;
+            }
+            if let Some(ending) = ending {
                 self.end(no, ending, ended).await?;
             }
         }

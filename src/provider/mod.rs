@@ -9,6 +9,7 @@ pub mod failure;
 pub mod http;
 #[cfg(test)]
 mod mock;
+pub mod notice;
 pub mod openai;
 pub mod policy;
 pub mod wire;

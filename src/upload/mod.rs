@@ -2,7 +2,7 @@
 //!
 //! *Job*: find out whether the model takes the settings, upload a body, write the intent, create the batch once, resolve doubt. *In*: `ShardSealed`, `NoMoreShards`, and
 //! the ledger's sealed, uploaded and opening shards. *Out*: `BatchOpened` with its slot, `NoMoreBatches`.
-//! *Owns*: shards in its places, their open bodies, `batch/<id>.txt`, `batches.jsonl`.
+//! *Owns*: shards in its places, their open bodies, `batch/<id>.txt`.
 //! *Bound*: 8 shards in hand; slots, then bodies. *If it crashes here*: an intent without an answer is doubt, and doubt is
 //! resolved before anything is paid again.
 
@@ -10,7 +10,6 @@ mod admit;
 pub mod adopt;
 pub mod canary;
 mod deliver;
-pub mod journal;
 mod resolve;
 pub mod send;
 pub mod uploader;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::adopt::{Doubt, Resolved};
-use super::journal;
 use super::send::{PAUSES, SendError, Sender};
 use crate::domain::batch::{Intent, OpenBatch, Refusal};
 use crate::domain::ids::BatchId;
@@ -46,7 +45,7 @@ impl Sender {
                 Ok(Some(open))
             }
             Resolved::Void => {
-                self.voided(shard, intent).await?;
+                self.voided(intent).await?;
                 Ok(None)
             }
             Resolved::Failed(batch) => {
@@ -66,10 +65,10 @@ impl Sender {
         }
     }
 
-    pub(super) async fn voided(&self, shard: &ShardFacts, intent: &Intent) -> Result<(), SendError> {
+    pub(super) async fn voided(&self, intent: &Intent) -> Result<(), SendError> {
         self.ledger.voided(intent.no).await?;
         crash::point("doubt.voided");
-        Ok(journal::append(&self.layout, self.clock.now(), "void", shard, intent, None)?)
+        Ok(())
     }
 
     /// A second batch of one shard: cancelled, and read like any other. One that an earlier life recorded is waited for

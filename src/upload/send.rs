@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::adopt::DoubtError;
 use super::canary::{Canary, Leave};
-use super::journal;
 use crate::domain::batch::{Intent, OpenBatch};
 use crate::domain::ids::{RecipeId, ShardId};
 use crate::domain::layout::Layout;
@@ -24,9 +23,9 @@ use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::Hold;
-use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
+use crate::provider::{SharedProvider, notice};
 
 /// No shard is held back for longer: the longest pause with its spread.
 const LONGEST_HOLD: Duration = Duration::from_secs(72 * 60);
@@ -204,8 +203,6 @@ impl Sender {
 
     /// opening → open: pays once.
     pub(super) async fn create(&self, shard: &ShardFacts, intent: Intent) -> Result<Option<Vec<OpenBatch>>, SendError> {
-        crash::point("intent.recorded");
-        journal::append(&self.layout, self.clock.now(), "intent", shard, &intent, None)?;
         crash::point("intent.journalled");
         crash::point("create.before");
         let new = self.new_batch(shard, &intent);
@@ -224,7 +221,7 @@ impl Sender {
                 self.resolve(shard, &intent).await
             }
             Err(failure) if failure.surely_not_created() => {
-                self.not_created(shard, &intent, failure).await?;
+                self.not_created(&intent, failure).await?;
                 Ok(None)
             }
             Err(failure) => {
@@ -250,10 +247,8 @@ impl Sender {
         adopted: bool,
     ) -> Result<OpenBatch, SendError> {
         let open = self.ledger.opened(intent.no, batch.id.clone(), batch.expires_at, adopted).await?;
-        crash::point("create.recorded");
-        journal::append(&self.layout, self.clock.now(), "open", shard, intent, Some(&batch.id))?;
         crash::point("create.journalled");
-        journal::notice(&self.layout, batch)?;
+        notice::write(&self.layout, batch)?;
         crash::point("create.noticed");
         self.bodies.sent(shard.id).await;
         self.news.opened();
@@ -267,11 +262,11 @@ impl Sender {
     }
 
     /// opening → uploaded: surely nothing was created.
-    async fn not_created(&self, shard: &ShardFacts, intent: &Intent, failure: Failure) -> Result<(), SendError> {
+    async fn not_created(&self, intent: &Intent, failure: Failure) -> Result<(), SendError> {
         if failure.kind == Kind::NoSuchFile && self.is_gone(intent).await? {
             // A deleted input file is a fence: nothing can come of this intent any more.
             self.ledger.fenced(intent.no).await?;
-            return self.voided(shard, intent).await;
+            return self.voided(intent).await;
         }
         let refusal = failure.as_refusal();
         let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(intent.attempt, random::unit()));
@@ -282,7 +277,6 @@ impl Sender {
         let limit = refusal.queue_limit();
         self.ledger.not_created(intent.no, refusal, hold).await?;
         crash::point("refused.recorded");
-        journal::append(&self.layout, self.clock.now(), "refused", shard, intent, None)?;
         match failure.kind {
             Kind::Unreached => self.still_unreached(&failure),
             Kind::Busy | Kind::NoSuchFile => Ok(()),

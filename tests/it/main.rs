@@ -17,6 +17,7 @@ mod ends;
 mod faults;
 mod first_question;
 mod first_run;
+mod journal;
 mod kill;
 mod matrix;
 mod modes;

@@ -94,6 +94,7 @@ pub(crate) fn agreement_about(
     found.odd.extend(unpaid.map(|(path, _)| format!("{path} has a text that nobody was paid for")));
     found.odd.extend(unknown_batches(workspace, &billed));
     found.odd.extend(left_over(workspace));
+    found.odd.extend(untold(workspace).into_iter().map(|line| format!("the journal lacks {line}")));
     found
 }
 
@@ -156,6 +157,28 @@ fn unknown_batches(workspace: &Path, billed: &[Billed]) -> Vec<String> {
         rows.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a row")).collect();
     let charged: BTreeSet<&str> = billed.iter().map(|line| line.batch.as_str()).collect();
     charged.into_iter().filter(|id| !known.contains(*id)).map(|id| format!("nobody knows batch {id}")).collect()
+}
+
+/// Intents, batch ids and ends that the ledger knows and `batches.jsonl` does not tell.
+pub(crate) fn untold(workspace: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(workspace.join("batch/batches.jsonl")).unwrap_or_default();
+    let told: BTreeSet<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line of the journal"))
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {} {} {}", text("ev"), text("shard"), line["attempt"], text("batch"))
+        })
+        .collect();
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "SELECT 'intent ' || s.tag || ' ' || b.attempt || ' ' FROM batch b JOIN shard s ON s.id = b.shard_id WHERE b.stray = 0
+        UNION SELECT 'open ' || s.tag || ' ' || b.attempt || ' ' || b.batch_id FROM batch b JOIN shard s ON s.id = b.shard_id
+        WHERE b.batch_id IS NOT NULL
+        UNION SELECT b.state || ' ' || s.tag || ' ' || b.attempt || ' ' || coalesce(b.batch_id, '') FROM batch b
+        JOIN shard s ON s.id = b.shard_id WHERE b.state IN ('refused', 'void', 'settled')";
+    let mut rows = ledger.prepare(sql).expect("query");
+    let wanted = rows.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+    wanted.map(|row| row.expect("a row")).filter(|line| !told.contains(line)).collect()
 }
 
 /// Temporary files, and notices of batches that have ended.

@@ -106,8 +106,10 @@ pub(crate) fn done_once(workspace: &Path, bill: &Path, images: usize) {
     nothing_torn(workspace);
 }
 
-/// No temporary file is left, and no notice of an open batch.
+/// No temporary file is left, no notice of an open batch, and the journal tells every intent and batch.
 fn nothing_torn(workspace: &Path) {
+    let untold = agreement::untold(workspace);
+    assert!(untold.is_empty(), "the journal lacks: {untold:?}");
     let left: Vec<String> = all_files(workspace)
         .into_iter()
         .filter(|name| name.contains(".bs-") || name.ends_with(".part") || (name.starts_with("batch/batch_")))

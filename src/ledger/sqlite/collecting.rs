@@ -8,9 +8,10 @@ use super::paying::{hold_back, move_shard, unanswered};
 use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, ending_text, int, open_batch};
 use super::settling::Closing;
 use super::shards::moved;
-use super::{SqliteStore, admission};
+use super::{SqliteStore, admission, journal};
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::{Ending, Hold, RawFile, Unswept};
 
@@ -85,6 +86,7 @@ pub(super) fn ended(store: &mut SqliteStore, batch: BatchNo, ending: &Ending) ->
 pub(super) fn turned_away(store: &mut SqliteStore, batch: BatchNo, hold: Hold) -> Outcome<()> {
     let closing = Closing::of(store, batch)?;
     closing.move_to(store, BatchState::Refused)?;
+    journal::note(store, Event::Refused, batch)?;
     events::append(store, "turned_away", About { shard: Some(closing.shard), batch: Some(batch), image: None }, "")?;
     if closing.stray {
         return Ok(());

@@ -2,14 +2,15 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::Outcome;
 use super::paying::{move_shard, opened, stray};
 use super::rows::word;
 use super::shards::moved;
+use super::{SqliteStore, journal};
 use crate::domain::batch::OpenBatch;
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::{Listed, Recognised};
 
@@ -86,6 +87,7 @@ fn adopt(store: &mut SqliteStore, shard: &Named, listed: &Listed) -> Outcome<Ope
     let values = params![shard.id.0, store.owner, store.epoch, input, store.clock.now()];
     let no = BatchNo(store.connection.prepare_cached(INTENT)?.insert(values)?);
     store.books.batch(None, BatchState::Opening, BatchFacts::default())?;
+    journal::note(store, Event::Intent, no)?;
     events::append(store, "found", About { shard: Some(shard.id), batch: Some(no), image: None }, listed.id.as_str())?;
     opened(store, no, &listed.id, listed.expires_at, true)
 }

@@ -10,6 +10,7 @@ mod enrol;
 mod events;
 pub(in crate::ledger) mod fault;
 mod images;
+mod journal;
 mod listed;
 mod open;
 mod paying;
@@ -31,6 +32,7 @@ pub(super) use self::open::SCHEMA;
 pub(super) use self::open::{inspected, standing};
 pub(super) use self::rows::{column, count, word};
 use super::LedgerError;
+use super::journal::{Entry, Journal};
 use super::records::{Allowed, Standing};
 use super::store::Frame;
 use crate::kit::clock::Clock;
@@ -48,6 +50,10 @@ pub struct SqliteStore {
     books: Books,
     at_begin: Books,
     at_savepoint: Books,
+    journal: Option<Journal>,
+    /// Lines of money moves that are not committed yet.
+    unwritten: Vec<Entry>,
+    unwritten_at_savepoint: usize,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -64,6 +70,18 @@ impl SqliteStore {
     /// [`LedgerError::Newer`] and [`LedgerError::Damaged`] before anything is written; otherwise what the system says.
     pub fn open(path: &Path, clock: Clock, allowed: Allowed) -> Result<Self, LedgerError> {
         open::at(path, clock, allowed).map_err(|fault| fault.told(path))
+    }
+
+    /// Keeps `journal` beside this ledger from here on; what it lacks is appended.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] if the journal knows of paid work that this ledger lacks: `recover` brings it back. Otherwise
+    /// what the system says.
+    pub fn with_journal(mut self, journal: Journal) -> Result<Self, LedgerError> {
+        match journal::attach(&mut self, journal) {
+            Ok(()) => Ok(self),
+            Err(fault) => Err(self.told(fault)),
+        }
     }
 
     /// A ledger that lives in memory and is forgotten, for tests.
@@ -124,7 +142,8 @@ impl Frame for SqliteStore {
     }
 
     fn commit(&mut self) -> Result<(), LedgerError> {
-        self.keep_everything().map_err(|fault| self.told(fault))
+        let kept = self.keep_everything().and_then(|()| journal::write(self));
+        kept.map_err(|fault| self.told(fault))
     }
 
     fn rollback(&mut self) {
@@ -134,16 +153,19 @@ impl Frame for SqliteStore {
             drop(self.connection.execute_batch("ROLLBACK"));
         }
         self.books = self.at_begin;
+        self.unwritten.clear();
     }
 
     fn savepoint(&mut self) -> Result<(), LedgerError> {
         self.at_savepoint = self.books;
+        self.unwritten_at_savepoint = self.unwritten.len();
         self.run_cached("SAVEPOINT command").map_err(|fault| self.told(fault))
     }
 
     fn release(&mut self, keep: bool) -> Result<(), LedgerError> {
         if !keep {
             self.books = self.at_savepoint;
+            self.unwritten.truncate(self.unwritten_at_savepoint);
         }
         self.end_savepoint(keep).map_err(|fault| self.told(fault))
     }

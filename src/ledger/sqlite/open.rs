@@ -105,6 +105,9 @@ fn taken(connection: Connection, path: &Path, kind: Kind, clock: Clock, allowed:
         books,
         at_begin: books,
         at_savepoint: books,
+        journal: None,
+        unwritten: Vec::new(),
+        unwritten_at_savepoint: 0,
     })
 }
 

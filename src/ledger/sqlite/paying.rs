@@ -6,9 +6,10 @@ use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::{OPEN_BATCH, column, open_batch, refusal_text};
 use super::shards::moved;
-use super::{SqliteStore, admission};
+use super::{SqliteStore, admission, journal};
 use crate::domain::batch::{Admission, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId, Tag};
+use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::Hold;
 
@@ -26,6 +27,7 @@ pub(super) fn intend(store: &mut SqliteStore, shard: ShardId) -> Outcome<Admissi
     let no = BatchNo(store.connection.prepare_cached(BATCH)?.insert(values)?);
     store.books.batch(None, BatchState::Opening, BatchFacts::default())?;
     events::append(store, "intent", About { shard: Some(shard), batch: Some(no), image: None }, "")?;
+    journal::note(store, Event::Intent, no)?;
     intent(store, shard).map(Admission::Granted)
 }
 
@@ -72,6 +74,7 @@ pub(super) fn opened(
     move_shard(store, shard, ShardState::Opening, ShardState::Spent)?;
     let what = if adopted { "adopted" } else { "opened" };
     events::append(store, what, About { shard: Some(shard), batch: Some(batch), image: None }, id.as_str())?;
+    journal::note(store, Event::Open, batch)?;
     one_open(store, batch)
 }
 
@@ -84,6 +87,7 @@ pub(super) fn not_created(store: &mut SqliteStore, batch: BatchNo, refusal: &Ref
     unanswered(store, shard)?;
     move_shard(store, shard, ShardState::Opening, ShardState::Uploaded)?;
     hold_back(store, shard, hold)?;
+    journal::note(store, Event::Refused, batch)?;
     events::append(store, "not_created", About { shard: Some(shard), batch: Some(batch), image: None }, &refusal)
 }
 
@@ -114,6 +118,7 @@ pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
     let changed = store.connection.prepare_cached(SHARD)?.execute([shard.0, store.epoch])?;
     moved(changed, || format!("shard {shard} is not opening"))?;
     store.books.shard(Some(ShardState::Opening), ShardState::Sealed)?;
+    journal::note(store, Event::Void, batch)?;
     events::append(store, "voided", About { shard: Some(shard), batch: Some(batch), image: None }, "")
 }
 
@@ -128,6 +133,7 @@ pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id:
     let batch = BatchNo(store.connection.last_insert_rowid());
     store.books.batch(None, BatchState::Open, BatchFacts::default())?;
     events::append(store, "stray", About { shard: Some(shard), batch: Some(batch), image: None }, id.as_str())?;
+    journal::note(store, Event::Open, batch)?;
     one_open(store, batch)
 }
 

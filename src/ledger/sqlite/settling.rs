@@ -3,16 +3,17 @@
 use rusqlite::params;
 use rusqlite::types::Value;
 
-use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::paying::move_shard;
 use super::rows::{column, count, length, named_lines, word};
 use super::shards::{moved, release};
 use super::verdicts::release_held;
+use super::{SqliteStore, journal};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchNo, ShardId};
 use crate::domain::image::Reason;
+use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ImageState, ShardState};
 use crate::ledger::records::Settled;
 
@@ -78,6 +79,7 @@ pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo, counting: Counting
         no_strays_left(store, closing.shard)?;
     }
     closing.move_to(store, BatchState::Settled)?;
+    journal::note(store, Event::Settled, batch)?;
     let settled = if closing.stray { Settled::default() } else { close(store, &closing, counting)? };
     let about = About { shard: Some(closing.shard), batch: Some(batch), image: None };
     events::append(store, "settled", about, &format!("owed {} failed {}", settled.owed, settled.failed))?;

@@ -136,6 +136,17 @@ pub enum Verb {
     },
     /// Does the balance close? Ledger, texts and saved answers are compared
     Audit,
+    /// Build the ledger again from saved files, or from the provider's batch list
+    Recover {
+        /// Folder of images, named as it was for `run`
+        image_dir: Option<PathBuf>,
+        /// Ask the provider as well: its batches, their files, answers that were never fetched
+        #[arg(long)]
+        from_account: bool,
+        /// A run of the account whose batches belong here, where nothing in the workspace names it
+        #[arg(long, value_name = "ID", requires = "from_account")]
+        run: Option<String>,
+    },
     /// The built-in Batch API server on a port
     Emulate(Emulate),
     /// Write batchscribe.toml and prompt.txt, to be edited
@@ -279,6 +290,7 @@ impl Verb {
                 add("IMAGE_DIR", "image_dir", path(image_dir));
                 add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
             }
+            Self::Recover { image_dir, .. } => add("IMAGE_DIR", "image_dir", path(image_dir)),
             _ => {}
         }
         flags

@@ -153,8 +153,9 @@ const PAGES: &[Page] = &[
     page_of(
         "E403",
         "",
-        "The ledger is damaged.",
-        "Keep the file; batch_return and batch_json_results hold what was paid for.",
+        "The ledger is damaged, or lacks batches that batches.jsonl knows.",
+        "`batchscribe recover` builds it again from the saved answers, with --from-account also from the provider's list; the \
+        damaged file is kept, and nothing is paid twice.",
     ),
     page_of(
         "E405",

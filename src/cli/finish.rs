@@ -126,7 +126,7 @@ fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
 }
 
 /// A fault as the user reads it.
-fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
+pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
     let settings = told.settings;
     match fault {
         Fault::Provider(failure) => refusal::told(failure, told.key_source).into(),
@@ -196,7 +196,7 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
             Problem::new("E402", error.to_string()).hint("update batchscribe; nothing was changed")
         }
         LedgerError::Damaged { .. } => Problem::new("E403", error.to_string())
-            .hint("keep the file; batch_return and batch_json_results hold what was paid for")
+            .hint("batchscribe recover  builds it again from what was saved; the damaged file is kept")
             .hint("a file that is not ours has no place there: move it away, or set batch_dir"),
         LedgerError::Full { .. } => {
             Problem::new("E409", error.to_string()).hint("make room, then the same command again")

@@ -1,9 +1,10 @@
 //! Lists of the ledger, read page by page, so that a million rows are never in memory.
 
 use std::io;
-use std::path::Path;
 
+use crate::domain::layout::Layout;
 use crate::ledger::LedgerError;
+use crate::ledger::journal::Journal;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{BatchRow, Failure, Reader};
 
@@ -14,12 +15,15 @@ type Rows<T> = Result<Vec<T>, LedgerError>;
 
 /// The ledger; None if nothing was begun yet. A process that could not write its first page leaves an empty ledger,
 /// which the next one fills.
-pub(super) fn ledger(path: &Path) -> Result<Option<Reader>, LedgerError> {
+pub(super) fn ledger(layout: &Layout) -> Result<Option<Reader>, LedgerError> {
+    let path = layout.ledger();
+    // Where there is no ledger, nothing may have been paid for either.
+    let lost = || Journal::at(&layout.journal()).nothing_lost(&path);
     if path.metadata().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound) {
-        return Ok(None);
+        return lost().map(|()| None);
     }
-    match Reader::open(path) {
-        Err(error) if error.is_blank() => Ok(None),
+    match Reader::open(&path) {
+        Err(error) if error.is_blank() => lost().map(|()| None),
         reader => reader.map(Some),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::recipe::Recipe;
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
@@ -68,7 +69,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     logs::start(&context.global, &settings)?;
     if !job.asks() {
         let told = |error| finish::ledger(&error);
-        match pages::ledger(&layout.ledger()).map_err(told)? {
+        match pages::ledger(&layout).map_err(told)? {
             Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
             None => return nothing_begun(context, &settings, &job, watch),
         }
@@ -112,7 +113,7 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
 }
 
 /// Answers belong to the folder that was sent, so nobody has to name it again.
-fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
+pub(super) fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
     if settings.is_set("image_dir") {
         return Ok(());
     }
@@ -124,7 +125,7 @@ fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerErr
 }
 
 /// The folder of the images, links resolved (E104).
-fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
+pub(super) fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
     let path = &settings.image_dir;
     let readable = dunce::canonicalize(path).and_then(|root| std::fs::read_dir(&root).map(|_| root));
     readable.map_err(|cause| {
@@ -160,7 +161,7 @@ pub(super) fn key(context: &Context, settings: &Settings) -> Result<Option<Key>,
     }
 }
 
-fn lock(path: &Path, verb: &str) -> Result<WorkspaceLock, Problem> {
+pub(super) fn lock(path: &Path, verb: &str) -> Result<WorkspaceLock, Problem> {
     WorkspaceLock::take(path, verb).map_err(|error| match error {
         LockError::Held { pid, host, since, verb } => {
             let host = words::safe(&host);
@@ -175,12 +176,46 @@ fn lock(path: &Path, verb: &str) -> Result<WorkspaceLock, Problem> {
 
 /// Starts the built-in provider if it is the one, and points the settings at it.
 fn ready(settings: &mut Settings, job: &Job, key: Option<Key>) -> Result<Ready, Fail> {
-    if settings.provider.name != ProviderKind::Local || !job.needs_provider() {
-        return Ok(Ready { key, server: None });
+    let server = if job.needs_provider() { own_server(settings)? } else { None };
+    Ok(Ready { key, server })
+}
+
+/// The built-in provider where it is the one; it ends with the value.
+pub(super) fn own_server(settings: &mut Settings) -> Result<Option<Server>, Fail> {
+    if settings.provider.name != ProviderKind::Local {
+        return Ok(None);
     }
     let server = local::start(Wanted::for_run(settings))?;
     settings.api_url = Address::below(&server.base_url());
-    Ok(Ready { key, server: Some(server) })
+    Ok(Some(server))
+}
+
+/// What the verbs without actors need of the provider and the images, as these settings name them.
+pub(super) fn means(
+    context: &Context,
+    settings: &Settings,
+    image_root: PathBuf,
+    recipe: Recipe,
+    key: Option<&Key>,
+) -> Result<pipeline::Means, Fail> {
+    let (stop, _) = stop_switch();
+    let mission = Mission {
+        mode: Mode::Download { wait: false },
+        settings: settings.clone(),
+        layout: settings.layout(),
+        image_root,
+        image_dir_given: settings.image_dir_given.clone(),
+        base_url: settings.api_url.base().to_owned(),
+        key: key.map(|key| key.secret.clone()),
+        key_source: key.map(|key| key.source.clone()).unwrap_or_default(),
+        recipe,
+        stop,
+        clock: context.clock.clone(),
+        tally: tokio::sync::watch::Sender::new(Tally::default()),
+    };
+    let key_source = mission.key_source.clone();
+    let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
+    pipeline::means(&mission).map_err(|fault| finish::fault_told(&fault, &told))
 }
 
 /// Says in a line or two who reads the pages.

@@ -50,6 +50,12 @@ impl Layout {
         self.batch.join("batches.jsonl")
     }
 
+    /// Copies of the ledger.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.batch.join("backup")
+    }
+
     /// Spooled shards.
     #[must_use]
     pub fn spool(&self) -> PathBuf {

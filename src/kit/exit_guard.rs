@@ -46,6 +46,12 @@ impl ExitGuard {
         Self { who, exit: Exit::Orphaned, why: None, notices }
     }
 
+    /// A guard that nobody listens to: whoever starts its owner waits for what it makes, and sees its end by that.
+    #[must_use]
+    pub fn unheard(who: &'static str) -> Self {
+        Self::new(who, mpsc::channel(1).0)
+    }
+
     /// Marks the end as the good one.
     pub fn drained(&mut self) {
         self.exit = Exit::Drained;

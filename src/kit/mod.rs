@@ -23,6 +23,7 @@ pub mod path_bytes;
 pub mod pool;
 pub mod random;
 pub mod redact;
+pub mod runtime;
 pub mod stop;
 pub mod thread;
 pub mod wait;

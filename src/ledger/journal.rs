@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::LedgerError;
 use crate::domain::ids::{BatchId, FileId, Tag};
 use crate::kit::atomic_file::{append_private, cut_torn_line, folder_of, sync_folder};
 use crate::kit::clock::Millis;
@@ -113,6 +114,27 @@ impl Journal {
                 Err(cause) => tracing::warn!(%cause, "a line of batches.jsonl is none of ours"),
             }
         }
+    }
+
+    /// Says so if a ledger at `path` was lost, and is not merely to be begun: there is none, and something may have been paid
+    /// for.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`], or the operating system's.
+    pub fn nothing_lost(&self, path: &Path) -> Result<(), LedgerError> {
+        if path.metadata().is_ok_and(|file| file.len() > 0) {
+            return Ok(());
+        }
+        let mut accounts = Accounts::default();
+        let told =
+            |cause: io::Error| LedgerError::Io { path: self.path.display().to_string(), cause: cause.to_string() };
+        self.read(|entry| accounts.hear(entry)).map_err(told)?;
+        let check = match accounts.living().count() {
+            0 => return Ok(()),
+            1 => "it is gone, and batches.jsonl knows a batch".to_owned(),
+            many => format!("it is gone, and batches.jsonl knows {many} batches"),
+        };
+        Err(LedgerError::Damaged { path: path.display().to_string(), check })
     }
 
     /// Appends lines and waits until they are on disk. A torn last line has to be cut before the first time.
@@ -302,7 +324,9 @@ mod tests {
         }
     }
 
-    fn tries(lines: &[(Event, u32, &str)]) -> Vec<(u32, String, Stand)> {
+    type Lines<'a> = &'a [(Event, u32, &'a str)];
+
+    fn tries(lines: Lines<'_>) -> Vec<(u32, String, Stand)> {
         let mut accounts = Accounts::default();
         lines.iter().for_each(|(ev, attempt, batch)| accounts.hear(entry(*ev, *attempt, batch)));
         let name = |one: &Try| one.batch.as_ref().map_or("", BatchId::as_str).to_owned();
@@ -313,7 +337,7 @@ mod tests {
     fn lines_add_up_to_how_each_try_stands() {
         use Event::{Intent, Open, Refused, Settled, Void};
         let told = |attempt, batch: &str, stand| (attempt, batch.to_owned(), stand);
-        let cases: [(&[(Event, u32, &str)], Vec<_>); 8] = [
+        let cases: [(Lines<'_>, Vec<_>); 8] = [
             (&[(Intent, 1, "")], vec![told(1, "", Stand::Doubt)]),
             (&[(Intent, 1, ""), (Open, 1, "a")], vec![told(1, "a", Stand::Open)]),
             (&[(Intent, 1, ""), (Open, 1, "a"), (Settled, 1, "a")], vec![told(1, "a", Stand::Settled)]),
@@ -342,7 +366,7 @@ mod tests {
     #[test]
     fn only_what_may_have_been_paid_for_lives() {
         use Event::{Closed, Intent, Open, Refused, Settled};
-        let lives = |lines: &[(Event, u32, &str)]| {
+        let lives = |lines: Lines<'_>| {
             let mut accounts = Accounts::default();
             lines.iter().for_each(|(ev, attempt, batch)| accounts.hear(entry(*ev, *attempt, batch)));
             accounts.living().count() == 1

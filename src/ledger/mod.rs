@@ -9,6 +9,7 @@ mod handle;
 pub mod journal;
 pub mod keeper;
 pub mod lock;
+pub mod lost;
 mod machine;
 pub mod moves;
 pub mod reader;

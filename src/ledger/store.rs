@@ -4,13 +4,14 @@
 //! commit. Times are stamped by the store's own clock.
 
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 
 use super::LedgerError;
+use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
     Recognised, Run, Settled, Standing, Unswept,
@@ -136,6 +137,13 @@ pub trait Store: Frame + Send {
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     /// Notes that nothing of a settled batch is left.
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
+    // ---- bringing back what was lost
+    /// The run of this tag; made again, in the account of `new`, if it is not there.
+    fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId>;
+    /// Brings back a shard with its lines, and those of its batches that are missing: open, fetched where their answers are
+    /// on disk, in doubt where they have no name. An image belongs to the newest shard that asked for it.
+    fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
+
     /// Appends an oddity to the events: a word and details.
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;
 }

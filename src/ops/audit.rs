@@ -10,6 +10,7 @@ use crate::domain::layout::{self, Layout};
 use crate::kit::hash::{self, Short, ShortHasher};
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
+use crate::ledger::journal::{Accounts, Journal, Stand};
 use crate::ledger::moves::BatchState;
 use crate::ledger::reader::{DoneText, Reader};
 use crate::ledger::records::Standing;
@@ -87,6 +88,7 @@ pub fn audit(reader: &Reader, layout: &Layout) -> Result<Report, LedgerError> {
     }
     texts(reader, layout, &mut report)?;
     batches(reader, layout, &mut report)?;
+    journal(reader, layout, &mut report)?;
     Ok(report)
 }
 
@@ -157,6 +159,23 @@ fn batches(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), 
             raw_files::check(&Expected { id: id.as_str(), settled, output, errors }, layout, report);
         }
     }
+}
+
+/// Every batch that the journal tells of.
+fn journal(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), LedgerError> {
+    let mut accounts = Accounts::default();
+    if let Err(cause) = Journal::at(&layout.journal()).read(|entry| accounts.hear(entry)) {
+        report.note("the journal cannot be read", cause.to_string());
+    }
+    for account in accounts.living() {
+        let paid = account.tries.iter().filter(|one| one.stand != Stand::Nothing);
+        for id in paid.filter_map(|one| one.batch.as_ref()) {
+            if !reader.knows_batch(id)? {
+                report.note("the journal tells of a batch that the ledger lacks", id.to_string());
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

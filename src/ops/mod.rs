@@ -1,11 +1,13 @@
 //! The verbs that need no actors.
 //!
-//! *Job*: audit, doctor, cancel. *In*: settings, the ledger, the user's files. *Out*: findings, requests to cancel. *Owns*: nothing.
-//! *Bound*: reads by page. *If it crashes here*: nothing was changed.
+//! *Job*: audit, doctor, cancel, recover. *In*: settings, the ledger, the user's files. *Out*: findings, requests to cancel; a
+//! ledger built again. *Owns*: nothing. *Bound*: reads by page; of one shard at a time its lines. *If it crashes here*: nothing
+//! was changed, or the same command goes on.
 
 pub mod audit;
 pub mod cancel;
 pub mod doctor;
 mod raw_files;
+pub mod recover;
 pub mod refusal;
 pub mod remote;

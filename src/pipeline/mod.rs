@@ -13,3 +13,4 @@ mod terminus;
 mod world;
 
 pub use runner::{run, work};
+pub use world::{Means, means};

@@ -93,8 +93,7 @@ impl World {
         let begun = begin(mission, &ledger).await?;
         // Custom ids are made from what the ledger keeps, not from how the folder was named this time.
         let framer = Framer::new(&mission.recipe, &begun.given).map_err(|cause| died(cause.to_string()))?;
-        let options = corpus_options(mission, &framer, mark.clone());
-        let corpus: Arc<dyn Corpus> = Arc::new(LocalCorpus::new(mission.image_root.clone(), options));
+        let corpus = corpus(mission, &framer, mark.clone());
         let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
         let (work, body_pool) = pools(in_step, bodies).map_err(Fault::Disk)?;
         let spool = spool(mission, &notices).map_err(Fault::Disk)?;
@@ -158,12 +157,13 @@ impl Footing {
         let guard = ExitGuard::new("keeper", notices.clone());
         match ground {
             Ground::Real => {
+                let journal = Journal::at(&mission.layout.journal());
+                journal.nothing_lost(&mission.layout.ledger()).map_err(Fault::Ledger)?;
                 let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed(mission))
-                    .and_then(|store| store.with_journal(Journal::at(&mission.layout.journal())));
+                    .and_then(|store| store.with_journal(journal));
                 let (ledger, keeper) =
                     keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
-                let provider = Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?);
-                Ok(Self { provider, ledger, keeper: Some(keeper) })
+                Ok(Self { provider: provider(mission)?, ledger, keeper: Some(keeper) })
             }
             Ground::Simulated { provider, store } => {
                 let (ledger, serving) = keeper::in_step(store, guard);
@@ -213,19 +213,7 @@ struct Begun {
 }
 
 async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
-    let provider = &mission.settings.provider;
-    let account = format!(
-        "{}\n{}",
-        provider.organization.as_deref().unwrap_or_default(),
-        provider.project.as_deref().unwrap_or_default()
-    );
-    let new = NewRun {
-        base_url: account_url(mission),
-        identity: hash::hex_digits(account.as_bytes(), 32),
-        settings: mission.settings.to_json(),
-        day: day(mission),
-    };
-    let run = ledger.begin_run(new).await.map_err(Fault::Ledger)?;
+    let run = ledger.begin_run(new_run(mission)).await.map_err(Fault::Ledger)?;
     if let Some(base_url) = run.foreign {
         return Err(Fault::OtherAccount(base_url));
     }
@@ -238,6 +226,58 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
     let recipe = ledger.recipe(mission.recipe.clone()).await.map_err(Fault::Ledger)?;
     Ok(Begun { run: run.id, recipe, corpus: corpus.id, given: corpus.given })
+}
+
+/// What is written of the life that works off this mission.
+fn new_run(mission: &Mission) -> NewRun {
+    let provider = &mission.settings.provider;
+    let account = format!(
+        "{}\n{}",
+        provider.organization.as_deref().unwrap_or_default(),
+        provider.project.as_deref().unwrap_or_default()
+    );
+    NewRun {
+        base_url: account_url(mission),
+        identity: hash::hex_digits(account.as_bytes(), 32),
+        settings: mission.settings.to_json(),
+        day: day(mission),
+    }
+}
+
+fn corpus(mission: &Mission, framer: &Framer, mark: Mark) -> Arc<dyn Corpus> {
+    Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, framer, mark)))
+}
+
+fn provider(mission: &Mission) -> Result<SharedProvider, Fault> {
+    Ok(Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?))
+}
+
+/// What a verb without actors needs to see images, account and provider as the actors would.
+pub struct Means {
+    /// Where the images lie.
+    pub corpus: Arc<dyn Corpus>,
+    /// The service.
+    pub provider: SharedProvider,
+    /// Whose money it is, and the settings in force.
+    pub run: NewRun,
+    /// What the ledger allows an image.
+    pub allowed: Allowed,
+}
+
+/// The means of a mission; nothing is begun, and nothing sent.
+///
+/// # Errors
+/// A URL or a key that no request can be made with, or a workspace without randomness.
+pub fn means(mission: &Mission) -> Result<Means, Fault> {
+    let died = |cause: serde_json::Error| Fault::Died { who: "start", why: cause.to_string() };
+    let framer = Framer::new(&mission.recipe, mission.image_dir_given.as_bytes()).map_err(died)?;
+    let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
+    Ok(Means {
+        corpus: corpus(mission, &framer, mark),
+        provider: provider(mission)?,
+        run: new_run(mission),
+        allowed: allowed(mission),
+    })
 }
 
 /// The built-in provider listens on another port in every life, and is the same account all the same.

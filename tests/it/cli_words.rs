@@ -253,7 +253,7 @@ fn a_ledger_of_others_is_left_alone() {
     room.call("status").is(
         2,
         "error[E403]: the ledger HERE/batch/ledger.sqlite is damaged: file is not a database\n\
-         hint: keep the file; batch_return and batch_json_results hold what was paid for\n      \
+         hint: batchscribe recover  builds it again from what was saved; the damaged file is kept\n      \
          a file that is not ours has no place there: move it away, or set batch_dir\n",
     );
 }

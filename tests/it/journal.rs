@@ -94,7 +94,8 @@ fn a_ledger_that_lacks_paid_work_is_not_worked_on() {
     for mode in [Mode::Run { once: false }, Mode::Upload, Mode::Download { wait: false }] {
         let outcome = in_time(sandbox.mission(mode).0);
         let Some(Fault::Ledger(LedgerError::Damaged { check, .. })) = &outcome.fault else { panic!("{outcome:?}") };
-        assert_eq!(check, "it lacks a batch that batches.jsonl knows");
+        assert_eq!(check, "it is gone, and batches.jsonl knows a batch");
+        assert!(!sandbox.workspace().join("batch/ledger.sqlite").exists(), "none is begun in its place");
     }
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "nothing is paid again");
     // A line of another shard, for which nothing was paid in the end, is no reason to stop.

@@ -98,13 +98,17 @@ fn four(sandbox: &Sandbox) {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn command(sandbox: &Sandbox) -> Command {
+    command_of(sandbox, "run")
+}
+
+pub(crate) fn command_of(sandbox: &Sandbox, verb: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
     command.arg("--workspace").arg(sandbox.workspace()).args(["--no-config", "--yes", "--plain"]);
     for (key, value) in sandbox.flags() {
         command.arg("--set").arg(format!("{key}={value}"));
     }
     let words = std::fs::File::create(sandbox.words()).expect("a file for its words");
-    command.arg("run").env_clear().current_dir(sandbox.workspace());
+    command.arg(verb).env_clear().current_dir(sandbox.workspace());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
     command
 }

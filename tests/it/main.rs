@@ -24,6 +24,7 @@ mod modes;
 mod paid;
 mod providers;
 mod queue;
+mod recover;
 mod relay;
 mod responses;
 mod resume;

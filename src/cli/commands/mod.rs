@@ -9,6 +9,7 @@ mod download;
 mod emulate;
 pub(super) mod help;
 mod init;
+mod recover;
 mod run;
 mod status;
 mod upload;
@@ -30,6 +31,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         },
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Audit => audit::audit(context),
+        Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),
         Verb::Doctor { online } => doctor::doctor(context, online),

@@ -25,7 +25,7 @@ fn told(error: LedgerError) -> Fail {
 
 /// The ledger, or a word that there is none yet.
 pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader>, Fail> {
-    let reader = pages::ledger(&layout.ledger()).map_err(told)?;
+    let reader = pages::ledger(layout).map_err(told)?;
     if reader.is_none() {
         context.out.say(&words::nothing_begun(&context.workspace));
     }

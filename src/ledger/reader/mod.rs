@@ -244,6 +244,45 @@ impl Reader {
         })
     }
 
+    /// Tags of all runs, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn run_tags(&self) -> Result<Vec<Tag>> {
+        const SQL: &str = "SELECT tag FROM run WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.paged(SQL, 0, u32::MAX, |row| Ok(Tag(column(row, "tag")?)))
+    }
+
+    /// Whether there is a shard of this name.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn knows_shard(&self, tag: &Tag) -> Result<bool> {
+        self.holds("SELECT 1 FROM shard WHERE tag = ?1", tag.as_str())
+    }
+
+    /// Whether there is a batch of this name.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn knows_batch(&self, id: &BatchId) -> Result<bool> {
+        self.holds("SELECT 1 FROM batch WHERE batch_id = ?1", id.as_str())
+    }
+
+    /// Whether there is a try of this number for the shard of this name.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn knows_try(&self, shard: &Tag, attempt: u32) -> Result<bool> {
+        let sql = "SELECT 1 FROM batch b JOIN shard s ON s.id = b.shard_id WHERE b.attempt = ?2 AND s.tag = ?1";
+        let values = params![shard.as_str(), attempt];
+        self.told(self.connection.prepare_cached(sql).and_then(|mut rows| rows.exists(values)).map_err(Into::into))
+    }
+
+    fn holds(&self, sql: &str, name: &str) -> Result<bool> {
+        self.told(self.connection.prepare_cached(sql).and_then(|mut rows| rows.exists([name])).map_err(Into::into))
+    }
+
     /// Everything about the image at this absolute path; `None` if the ledger does not know it.
     ///
     /// # Errors

@@ -131,13 +131,16 @@ fn insert(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut
         "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let (state, measured, reason) = match &found.fate {
-        // A text that is there before its image is known is somebody else's.
-        Fate::Owed { .. } if found.text_present => (ImageState::Skipped, None, Some(&Reason::TextPresent)),
+        // A text that is there before its image is known is somebody else's; or the ledger was lost, and then its answer is
+        // found by the measure that is kept here.
+        Fate::Owed { format, pixels } if found.text_present => {
+            (ImageState::Skipped, Some((format, pixels)), Some(&Reason::TextPresent))
+        }
         Fate::Owed { format, pixels } => (ImageState::Owed, Some((format, pixels)), None),
         Fate::Failed(reason) => (ImageState::Failed, None, Some(reason)),
         Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),
     };
-    let seq = measured.map(|_| store.books.next_seq());
+    let seq = (state == ImageState::Owed).then(|| store.books.next_seq());
     store.connection.prepare_cached(SQL)?.execute(params![
         directory,
         found.path.name,

@@ -157,7 +157,7 @@ fn lost(store: &SqliteStore, accounts: &Accounts) -> Outcome<usize> {
 }
 
 /// Whether the ledger has a shard of this name.
-pub(super) fn knows(store: &SqliteStore, shard: &Tag) -> Outcome<bool> {
+fn knows(store: &SqliteStore, shard: &Tag) -> Outcome<bool> {
     Ok(store.connection.prepare_cached("SELECT 1 FROM shard WHERE tag = ?1")?.exists([shard.as_str()])?)
 }
 

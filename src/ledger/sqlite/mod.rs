@@ -14,6 +14,7 @@ mod journal;
 mod listed;
 mod open;
 mod paying;
+mod restore;
 mod rows;
 mod runs;
 mod settling;
@@ -35,6 +36,8 @@ use super::LedgerError;
 use super::journal::{Entry, Journal};
 use super::records::{Allowed, Standing};
 use super::store::Frame;
+use crate::domain::ids::CorpusId;
+use crate::domain::recipe::IdStyle;
 use crate::kit::clock::Clock;
 
 /// The ledger's one writing connection.
@@ -90,6 +93,23 @@ impl SqliteStore {
     /// None are known.
     pub fn in_memory(clock: Clock, allowed: Allowed) -> Result<Self, LedgerError> {
         open::in_memory(clock, allowed).map_err(|fault| fault.told(Path::new(":memory:")))
+    }
+
+    /// Whether the ledger at `path` holds together, down to its last page.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] with what does not hold; [`LedgerError::Newer`]; otherwise what the system says.
+    pub fn is_sound(path: &Path) -> Result<(), LedgerError> {
+        restore::is_sound(path).map_err(|fault| fault.told(path))
+    }
+
+    /// Makes the table that custom ids are looked up in by [`Store::restore_shard`](super::store::Store::restore_shard): made
+    /// by rule from every image of `corpus`, kept in a file at `scratch`, which the caller removes. Not within a transaction.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn name_images(&self, corpus: CorpusId, style: IdStyle, scratch: &Path) -> Result<(), LedgerError> {
+        restore::name_images(self, corpus, style, scratch).map_err(|fault| self.told(fault))
     }
 
     fn told(&self, fault: Fault) -> LedgerError {

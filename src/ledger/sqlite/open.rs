@@ -123,7 +123,7 @@ fn io_fault(path: &Path, cause: &str) -> Fault {
 }
 
 /// Makes the file for the owner alone *before* SQLite sees it: the log beside it inherits the mode.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

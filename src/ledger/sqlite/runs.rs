@@ -15,11 +15,7 @@ use crate::ledger::records::{CorpusRow, NewRun, Run};
 /// The run of this account that is to go on, or a new one.
 pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
     let file = &store.connection;
-    file.prepare_cached("INSERT INTO account (base_url, identity) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute([&new.base_url, &new.identity])?;
-    let account: i64 = file
-        .prepare_cached("SELECT id FROM account WHERE base_url = ?1 AND identity = ?2")?
-        .query_row([&new.base_url, &new.identity], |row| row.get(0))?;
+    let account = account(store, new)?;
     let foreign = file
         .prepare_cached(
             "SELECT a.base_url FROM shard s JOIN run r ON r.id = s.run_id JOIN account a ON a.id = r.account_id
@@ -38,22 +34,35 @@ pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
         events::append(store, "run_resumed", About::default(), &format!("{} {}", run.name, new.settings))?;
         return Ok(run);
     }
-    Ok(Run { foreign, ..insert(store, account, new)? })
+    let tag = random::letters(TAG_LENGTH)
+        .map_err(|cause| Fault::Ledger(LedgerError::Io { path: "randomness".to_owned(), cause: cause.to_string() }))?;
+    Ok(Run { foreign, ..insert(store, account, new, &Tag(tag))? })
+}
+
+/// A run that an earlier ledger had, under the tag that its batches bear.
+pub(super) fn again(store: &SqliteStore, tag: &Tag, new: &NewRun) -> Outcome<RunId> {
+    Ok(insert(store, account(store, new)?, new, tag)?.id)
+}
+
+fn account(store: &SqliteStore, new: &NewRun) -> Outcome<i64> {
+    let file = &store.connection;
+    file.prepare_cached("INSERT INTO account (base_url, identity) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([&new.base_url, &new.identity])?;
+    let sql = "SELECT id FROM account WHERE base_url = ?1 AND identity = ?2";
+    Ok(file.prepare_cached(sql)?.query_row([&new.base_url, &new.identity], |row| row.get(0))?)
 }
 
 fn resumed(row: &Row<'_>) -> rusqlite::Result<Run> {
     Ok(Run { id: RunId(row.get(0)?), name: row.get(1)?, tag: Tag(row.get(2)?), resumed: true, foreign: None })
 }
 
-fn insert(store: &SqliteStore, account: i64, new: &NewRun) -> Outcome<Run> {
+fn insert(store: &SqliteStore, account: i64, new: &NewRun, tag: &Tag) -> Outcome<Run> {
     const SQL: &str = "INSERT INTO run (name, tag, origin, account_id, settings, version, started_at)
         VALUES (?1, ?2, 'own', ?3, ?4, ?5, ?6)";
-    let tag = random::letters(TAG_LENGTH)
-        .map_err(|cause| Fault::Ledger(LedgerError::Io { path: "randomness".to_owned(), cause: cause.to_string() }))?;
     let name = free_name(store, &new.day)?;
-    let values = params![name, tag, account, new.settings, env!("CARGO_PKG_VERSION"), store.clock.now()];
+    let values = params![name, tag.as_str(), account, new.settings, env!("CARGO_PKG_VERSION"), store.clock.now()];
     let id = store.connection.prepare_cached(SQL)?.insert(values)?;
-    Ok(Run { id: RunId(id), name, tag: Tag(tag), resumed: false, foreign: None })
+    Ok(Run { id: RunId(id), name, tag: tag.clone(), resumed: false, foreign: None })
 }
 
 /// `2026-11-22-a`, or the next letter that no other account has taken.

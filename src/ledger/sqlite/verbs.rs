@@ -3,15 +3,17 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, collecting, enrol, events, images, listed, paying, runs, settling, shards, verdicts,
+    SqliteStore, admission, collecting, enrol, events, images, listed, paying, restore, runs, settling, shards,
+    verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
+use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
     Recognised, Run, Settled, Unswept,
@@ -234,6 +236,16 @@ impl Store for SqliteStore {
 
     fn swept(&mut self, batch: BatchNo) -> Result<()> {
         let outcome = collecting::swept(self, batch);
+        self.named(outcome)
+    }
+
+    fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId> {
+        let outcome = restore::run(self, tag, new);
+        self.named(outcome)
+    }
+
+    fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored> {
+        let outcome = restore::shard(self, lost);
         self.named(outcome)
     }
 

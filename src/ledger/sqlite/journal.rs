@@ -69,18 +69,27 @@ impl Kept {
         Entry { at, ev, batch, ..self.line.clone() }
     }
 
+    /// When `ev` happened, as far as the row tells.
+    fn at(&self, ev: Event) -> Millis {
+        let told = match ev {
+            Event::Intent => None,
+            Event::Settled => self.settled_at.or(self.opened_at),
+            _ => self.opened_at,
+        };
+        told.unwrap_or(self.intent_at)
+    }
+
     /// Every line that has to stand in the journal, in order.
     fn lines(&self) -> Vec<Entry> {
-        let intent = (!self.stray).then(|| self.line(Event::Intent, self.intent_at));
-        let opened_at = self.opened_at.unwrap_or(self.intent_at);
-        let open = self.batch.is_some().then(|| self.line(Event::Open, opened_at));
+        let intent = (!self.stray).then(|| self.line(Event::Intent, self.at(Event::Intent)));
+        let open = self.batch.is_some().then(|| self.line(Event::Open, self.at(Event::Open)));
         let end = match self.state {
             BatchState::Refused => Some(Event::Refused),
             BatchState::Void => Some(Event::Void),
             BatchState::Settled => Some(Event::Settled),
             _ => None,
         };
-        let end = end.map(|ev| self.line(ev, self.settled_at.unwrap_or(opened_at)));
+        let end = end.map(|ev| self.line(ev, self.at(ev)));
         [intent, open, end].into_iter().flatten().collect()
     }
 }
@@ -93,7 +102,10 @@ pub(super) fn note(store: &mut SqliteStore, ev: Event, batch: BatchNo) -> Outcom
     let mut statement = store.connection.prepare_cached(&format!("{ROW} WHERE b.id = ?1"))?;
     let mut rows = statement.query([batch.0])?;
     let row = rows.next()?.ok_or_else(|| Fault::stale(format!("there is no batch {batch}")))?;
-    let line = kept(row)?.line(ev, store.clock.now());
+    let kept = kept(row)?;
+    // Of other moves the row tells no time.
+    let timed = matches!(ev, Event::Intent | Event::Open | Event::Settled);
+    let line = kept.line(ev, if timed { kept.at(ev) } else { store.clock.now() });
     store.unwritten.push(line);
     Ok(())
 }

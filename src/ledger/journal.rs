@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::moves::BatchState;
 use crate::domain::ids::{BatchId, FileId, Tag};
 use crate::kit::atomic_file::{append_private, cut_torn_line, folder_of, sync_folder};
 use crate::kit::clock::Millis;
@@ -233,6 +234,23 @@ impl Account {
         !self.closed && self.tries.iter().any(|one| one.stand != Stand::Nothing)
     }
 
+    /// Whether a ledger lacks something of it; `look` tells where a try stands there, if anywhere. One that is settled here and
+    /// not there says that it is an older copy: what it waits for was fetched long ago, and is gone at the provider.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub fn is_lacked<E>(&self, mut look: impl FnMut(&Try) -> Result<Option<BatchState>, E>) -> Result<bool, E> {
+        for one in self.tries.iter().filter(|one| !self.closed && one.stand != Stand::Nothing) {
+            let was_fetched = one.stand == Stand::Settled;
+            match look(one)? {
+                Some(BatchState::Opening | BatchState::Open | BatchState::Ended) if was_fetched => return Ok(true),
+                Some(_) => {}
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
     fn hear(&mut self, entry: Entry) {
         let Entry { at, ev, attempt, file, batch, lines, bytes, xxh3, .. } = entry;
         self.at = self.at.min(at);
@@ -287,11 +305,6 @@ impl Accounts {
             closed: false,
         });
         account.hear(entry);
-    }
-
-    /// Leaves out the account of a shard that is known otherwise.
-    pub fn forget(&mut self, shard: &Tag) {
-        self.0.remove(shard);
     }
 
     /// Accounts of which something may have been paid for.

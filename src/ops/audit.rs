@@ -10,7 +10,7 @@ use crate::domain::layout::{self, Layout};
 use crate::kit::hash::{self, Short, ShortHasher};
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
-use crate::ledger::journal::{Accounts, Journal, Stand};
+use crate::ledger::journal::{Accounts, Journal};
 use crate::ledger::moves::BatchState;
 use crate::ledger::reader::{DoneText, Reader};
 use crate::ledger::records::Standing;
@@ -168,11 +168,8 @@ fn journal(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), 
         report.note("the journal cannot be read", cause.to_string());
     }
     for account in accounts.living() {
-        let paid = account.tries.iter().filter(|one| one.stand != Stand::Nothing);
-        for id in paid.filter_map(|one| one.batch.as_ref()) {
-            if !reader.knows_batch(id)? {
-                report.note("the journal tells of a batch that the ledger lacks", id.to_string());
-            }
+        if reader.lacks(account)? {
+            report.note("the journal tells of paid work that the ledger lacks", format!("shard {}", account.shard));
         }
     }
     Ok(())

@@ -194,19 +194,12 @@ struct Lacking {
 fn lacking(known: &Known, reader: Option<&Reader>) -> Result<Vec<Lacking>, LedgerError> {
     let mut lacking = Vec::new();
     for account in known.accounts.living() {
-        let Some(reader) = reader else {
-            lacking.push(Lacking { account: account.clone(), planted: false });
-            continue;
+        let (lacks, planted) = match reader {
+            Some(reader) => (reader.lacks(account)?, reader.knows_shard(&account.shard)?),
+            None => (true, false),
         };
-        let mut all_there = true;
-        for one in account.tries.iter().filter(|one| one.stand != Stand::Nothing) {
-            all_there &= match &one.batch {
-                Some(id) => reader.knows_batch(id)?,
-                None => reader.knows_try(&account.shard, one.attempt)?,
-            };
-        }
-        if !all_there {
-            lacking.push(Lacking { account: account.clone(), planted: reader.knows_shard(&account.shard)? });
+        if lacks {
+            lacking.push(Lacking { account: account.clone(), planted });
         }
     }
     lacking.sort_by_key(|one| std::cmp::Reverse(one.account.at));
@@ -232,19 +225,29 @@ fn build(
         let settled = one.lacking.account.tries.iter().all(|one| matches!(one.stand, Stand::Settled | Stand::Nothing));
         match tracer.trace(&one.lacking)? {
             Trace::Waits(why) => report.waits(&one.lacking.account, why),
-            Trace::Nothing => closed.push(one.lacking.account),
+            Trace::Nothing => {
+                report.nothing_left_of(&one.lacking.account);
+                closed.push(one.lacking.account);
+            }
             Trace::Found(found) => {
                 let lost = LostShard { run: one.run, recipe: one.recipe, ..found };
                 let restored = acted(&mut store, |store| store.restore_shard(&lost))?;
-                match restored.known {
-                    0 if settled => closed.push(one.lacking.account),
-                    0 => report.waits(&one.lacking.account, Why::NoImages),
-                    _ => report.brought_back(&lost, restored),
+                if restored.known == 0 && !settled {
+                    report.waits(&one.lacking.account, Why::NoImages);
+                    continue;
+                }
+                if restored.known > 0 {
+                    report.brought_back(&lost, restored);
+                } else {
+                    report.nothing_left_of(&one.lacking.account);
+                }
+                // What it still lacks is nowhere any more: nobody is to wait for it.
+                if store.lacks(&one.lacking.account)? {
+                    closed.push(one.lacking.account);
                 }
             }
         }
     }
-    closed.iter().for_each(|account| report.nothing_left_of(account));
     report.standing = store.standing();
     store.close()?;
     drop(store);

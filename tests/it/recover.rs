@@ -381,3 +381,29 @@ fn a_provider_that_is_not_there_changes_nothing() {
     recovered(&sandbox, &["--from-account"]);
     ends_well(&sandbox, 8);
 }
+
+#[test]
+fn an_older_copy_waits_for_what_was_fetched_since() {
+    let sandbox = Sandbox::with(4, slow());
+    sandbox.work(Mode::Upload);
+    let ledger = in_batch(&sandbox, "ledger.sqlite");
+    let before = std::fs::read(&ledger).expect("ledger");
+    run(&sandbox);
+    for (keep_answers, nothing_to_do) in [(true, false), (false, true)] {
+        std::fs::write(&ledger, &before).expect("restored");
+        if !keep_answers {
+            for folder in ["batch_return", "batch_json_results"] {
+                std::fs::remove_dir_all(sandbox.workspace().join(folder)).expect("answers");
+            }
+        }
+        let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
+        assert!(outcome.fault.is_some(), "its files are gone at the provider");
+        recovered(&sandbox, &[]);
+        if nothing_to_do {
+            let said = recovered(&sandbox, &[]);
+            assert!(said.starts_with("The ledger is whole"), "{said}");
+        } else {
+            ends_well(&sandbox, 4);
+        }
+    }
+}

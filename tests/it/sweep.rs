@@ -69,6 +69,8 @@ fn a_ledger_restored_from_before_its_batches_pays_nothing_twice() {
     let uploaded = sandbox.work(Mode::Upload);
     assert_eq!(uploaded.standing.batches_open, 2, "{:?}", uploaded.standing);
     std::fs::write(&ledger, before).expect("restored");
+    // With the journal it would say what it lacks, and `recover` would bring it back.
+    std::fs::remove_file(sandbox.workspace().join("batch/batches.jsonl")).expect("a journal");
     let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "none is opened again");

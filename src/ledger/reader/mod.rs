@@ -15,9 +15,11 @@ pub use self::audit::AuditFindings;
 pub use self::details::{ImageDetails, LineDetails};
 pub use self::queues::QueueRow;
 use super::LedgerError;
+use super::journal::Account;
 use super::moves::{BatchState, ImageState};
 use super::records::{RawFile, Standing};
 use super::sqlite::fault::Outcome;
+use super::sqlite::journal::stand;
 use super::sqlite::{column, count, inspected, standing, word};
 use crate::domain::batch::{BatchEnd, Usage};
 use crate::domain::ids::{BatchId, BatchNo, ImageId, Tag};
@@ -258,29 +260,16 @@ impl Reader {
     /// # Errors
     /// The ledger's.
     pub fn knows_shard(&self, tag: &Tag) -> Result<bool> {
-        self.holds("SELECT 1 FROM shard WHERE tag = ?1", tag.as_str())
+        let rows = self.connection.prepare_cached("SELECT 1 FROM shard WHERE tag = ?1");
+        self.told(rows.and_then(|mut rows| rows.exists([tag.as_str()])).map_err(Into::into))
     }
 
-    /// Whether there is a batch of this name.
+    /// Whether the ledger lacks something of what the journal tells of a shard.
     ///
     /// # Errors
     /// The ledger's.
-    pub fn knows_batch(&self, id: &BatchId) -> Result<bool> {
-        self.holds("SELECT 1 FROM batch WHERE batch_id = ?1", id.as_str())
-    }
-
-    /// Whether there is a try of this number for the shard of this name.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn knows_try(&self, shard: &Tag, attempt: u32) -> Result<bool> {
-        let sql = "SELECT 1 FROM batch b JOIN shard s ON s.id = b.shard_id WHERE b.attempt = ?2 AND s.tag = ?1";
-        let values = params![shard.as_str(), attempt];
-        self.told(self.connection.prepare_cached(sql).and_then(|mut rows| rows.exists(values)).map_err(Into::into))
-    }
-
-    fn holds(&self, sql: &str, name: &str) -> Result<bool> {
-        self.told(self.connection.prepare_cached(sql).and_then(|mut rows| rows.exists([name])).map_err(Into::into))
+    pub fn lacks(&self, account: &Account) -> Result<bool> {
+        self.told(account.is_lacked(|one| stand(&self.connection, &account.shard, one)))
     }
 
     /// Everything about the image at this absolute path; `None` if the ledger does not know it.

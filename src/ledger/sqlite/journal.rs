@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 
-use rusqlite::Row;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::fault::{Fault, Outcome};
@@ -11,7 +11,7 @@ use super::rows::{column, count, word};
 use crate::domain::ids::{BatchId, BatchNo, FileId, Tag};
 use crate::kit::clock::Millis;
 use crate::ledger::LedgerError;
-use crate::ledger::journal::{Accounts, Entry, Event, Journal};
+use crate::ledger::journal::{Accounts, Entry, Event, Journal, Try};
 use crate::ledger::moves::BatchState;
 
 /// Rows read at once.
@@ -137,7 +137,6 @@ pub(super) fn attach(store: &mut SqliteStore, journal: Journal) -> Outcome<()> {
         let page = page(store, after)?;
         let Some(last) = page.last() else { break };
         after = last.no;
-        page.iter().for_each(|batch| accounts.forget(&batch.line.shard));
         let lacks = |line: &Entry| !written.contains(&line.key());
         let missing: Vec<Entry> = page.iter().flat_map(Kept::lines).filter(lacks).collect();
         journal.append(&missing).map_err(told)?;
@@ -158,19 +157,26 @@ fn page(store: &SqliteStore, after: i64) -> Outcome<Vec<Kept>> {
     statement.query_and_then([after], kept)?.collect()
 }
 
-/// How many accounts speak of a shard that the ledger has never had. One that has no batch yet is none of them: it is looked
-/// for in the provider's list before it is opened.
+/// How many accounts the ledger lacks something of.
 fn lost(store: &SqliteStore, accounts: &Accounts) -> Outcome<usize> {
     let mut lost = 0;
     for account in accounts.living() {
-        lost += usize::from(!knows(store, &account.shard)?);
+        lost += usize::from(account.is_lacked(|one| stand(&store.connection, &account.shard, one))?);
     }
     Ok(lost)
 }
 
-/// Whether the ledger has a shard of this name.
-fn knows(store: &SqliteStore, shard: &Tag) -> Outcome<bool> {
-    Ok(store.connection.prepare_cached("SELECT 1 FROM shard WHERE tag = ?1")?.exists([shard.as_str()])?)
+/// Where a try that the journal tells of stands in the ledger, if anywhere.
+pub(in crate::ledger) fn stand(file: &Connection, shard: &Tag, one: &Try) -> Outcome<Option<BatchState>> {
+    const BY_NAME: &str = "SELECT state FROM batch WHERE batch_id = ?1";
+    const BY_NUMBER: &str = "SELECT b.state FROM batch b JOIN shard s ON s.id = b.shard_id
+        WHERE s.tag = ?1 AND b.attempt = ?2 AND b.stray = 0";
+    let read = |row: &Row<'_>| row.get::<_, String>(0);
+    let state = match &one.batch {
+        Some(id) => file.prepare_cached(BY_NAME)?.query_row([id.as_str()], read),
+        None => file.prepare_cached(BY_NUMBER)?.query_row(params![shard.as_str(), one.attempt], read),
+    };
+    state.optional()?.map(|state| word(&state, BatchState::from_word)).transpose()
 }
 
 fn unwritable(journal: &Journal, cause: &io::Error) -> Fault {

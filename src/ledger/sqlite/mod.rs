@@ -10,7 +10,7 @@ mod enrol;
 mod events;
 pub(in crate::ledger) mod fault;
 mod images;
-mod journal;
+pub(in crate::ledger) mod journal;
 mod listed;
 mod open;
 mod paying;
@@ -33,7 +33,7 @@ pub(super) use self::open::SCHEMA;
 pub(super) use self::open::{inspected, standing};
 pub(super) use self::rows::{column, count, word};
 use super::LedgerError;
-use super::journal::{Entry, Journal};
+use super::journal::{Account, Entry, Journal};
 use super::records::{Allowed, Standing};
 use super::store::Frame;
 use crate::domain::ids::CorpusId;
@@ -110,6 +110,15 @@ impl SqliteStore {
     /// What the system says.
     pub fn name_images(&self, corpus: CorpusId, style: IdStyle, scratch: &Path) -> Result<(), LedgerError> {
         restore::name_images(self, corpus, style, scratch).map_err(|fault| self.told(fault))
+    }
+
+    /// Whether it lacks something of what the journal tells of a shard.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn lacks(&self, account: &Account) -> Result<bool, LedgerError> {
+        let lacks = account.is_lacked(|one| journal::stand(&self.connection, &account.shard, one));
+        lacks.map_err(|fault| self.told(fault))
     }
 
     fn told(&self, fault: Fault) -> LedgerError {

@@ -14,7 +14,7 @@ use super::rows::{column, count, int, length, word};
 use super::shards::moved;
 use super::{SqliteStore, collecting, journal, runs, shards};
 use crate::domain::batch::BatchEnd;
-use crate::domain::ids::{BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
+use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
 use crate::domain::image::{Pixels, RelPath};
 use crate::domain::layout;
 use crate::domain::recipe::IdStyle;
@@ -23,7 +23,7 @@ use crate::kit::hash;
 use crate::ledger::LedgerError;
 use crate::ledger::lost::{LostShard, LostTry, Restored, Saved};
 use crate::ledger::moves::{BatchFacts, BatchState, ImageState};
-use crate::ledger::records::{Ending, NewRun};
+use crate::ledger::records::{Ending, NewRun, RawFile};
 
 /// Images named in one go.
 const PAGE: usize = 4096;
@@ -201,11 +201,15 @@ fn hold(store: &mut SqliteStore, shard: ShardId, image: &Asked, at: i64) -> Outc
 
 /// Brings one try back, as far as it is not known; tells whether it was.
 fn batch(store: &mut SqliteStore, shard: ShardId, lost: &LostShard, one: &LostTry) -> Outcome<bool> {
-    let known = "SELECT 1 FROM batch WHERE batch_id = ?1";
     if let Some(id) = &one.batch
-        && store.connection.prepare_cached(known)?.exists([id.as_str()])?
+        && let Some((no, state)) = known(store, id)?
     {
-        return Ok(false);
+        return match &one.saved {
+            // An older copy of the ledger waits for what was fetched since, and is gone at the provider.
+            Some(saved) if state == BatchState::Open => fetched_again(store, no, saved).map(|()| true),
+            Some(saved) if state == BatchState::Ended => saved_again(store, no, saved).map(|()| true),
+            _ => Ok(false),
+        };
     }
     let state = shards::one(store, shard)?.state;
     let no = match (state, &one.batch) {
@@ -233,6 +237,13 @@ fn batch(store: &mut SqliteStore, shard: ShardId, lost: &LostShard, one: &LostTr
     Ok(true)
 }
 
+fn known(store: &SqliteStore, id: &BatchId) -> Outcome<Option<(BatchNo, BatchState)>> {
+    let sql = "SELECT id, state FROM batch WHERE batch_id = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok((BatchNo(row.get(0)?), row.get::<_, String>(1)?));
+    let found = store.connection.prepare_cached(sql)?.query_row([id.as_str()], read).optional()?;
+    found.map(|(no, state)| Ok((no, word(&state, BatchState::from_word)?))).transpose()
+}
+
 /// sealed or uploaded → opening, with the intent as it was.
 fn intend_again(
     store: &mut SqliteStore,
@@ -256,6 +267,19 @@ fn intend_again(
     Ok(no)
 }
 
+/// ended → fetched, with those of its files that are on disk.
+fn saved_again(store: &mut SqliteStore, batch: BatchNo, saved: &Saved) -> Outcome<()> {
+    const SQL: &str = "UPDATE batch SET output_file_id = iif(?2, coalesce(output_file_id, ?3), NULL),
+        error_file_id = iif(?4, coalesce(error_file_id, ?5), NULL) WHERE id = ?1 AND state = 'ended'";
+    let name = |file: &Option<(FileId, RawFile)>| file.as_ref().map(|(id, _)| id.to_string());
+    let (output, errors) = (name(&saved.output), name(&saved.errors));
+    let values = params![batch.0, output.is_some(), output, errors.is_some(), errors];
+    let changed = store.connection.prepare_cached(SQL)?.execute(values)?;
+    moved(changed, || format!("batch {batch} has not ended"))?;
+    let file = |file: &Option<(FileId, RawFile)>| file.as_ref().map(|(_, raw)| *raw);
+    collecting::fetched(store, batch, file(&saved.output), file(&saved.errors))
+}
+
 /// open → ended → fetched: its answers are on disk.
 fn fetched_again(store: &mut SqliteStore, batch: BatchNo, saved: &Saved) -> Outcome<()> {
     let name = |file: &Option<(FileId, _)>| file.as_ref().map(|(id, _)| id.clone());
@@ -269,7 +293,7 @@ fn fetched_again(store: &mut SqliteStore, batch: BatchNo, saved: &Saved) -> Outc
         named: Vec::new(),
     };
     collecting::ended(store, batch, &ending)?;
-    let file = |file: &Option<(FileId, crate::ledger::records::RawFile)>| file.as_ref().map(|(_, raw)| *raw);
+    let file = |file: &Option<(FileId, RawFile)>| file.as_ref().map(|(_, raw)| *raw);
     collecting::fetched(store, batch, file(&saved.output), file(&saved.errors))
 }
 

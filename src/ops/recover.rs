@@ -149,6 +149,7 @@ pub fn recover(wanted: &Wanted) -> Result<Report, Error> {
         }
         report.kept_as = ground::swap(layout, &site, wanted.clock.now())?;
     }
+    crash::point("recover.swapped");
     close(&Journal::at(&layout.journal()), &closed).map_err(Error::Disk)?;
     report.changed = true;
     Ok(report)

@@ -15,6 +15,8 @@ use crate::sandbox::{Sandbox, Weather};
 /// A walk of the program, and what has to hold at its end.
 struct Story {
     name: &'static str,
+    /// The command.
+    line: &'static [&'static str],
     /// A workspace just before the command.
     prepare: fn() -> Sandbox,
     /// How many times as fast the program's clock goes.
@@ -22,17 +24,32 @@ struct Story {
     ends: fn(&Sandbox),
 }
 
-const STORIES: [Story; 10] = [
-    Story { name: "straight", prepare: || Sandbox::new(6), haste: 1, ends: six },
-    Story { name: "asked again", prepare: asked_again, haste: 1, ends: six_and_one_more },
-    Story { name: "adopted", prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
-    Story { name: "voided", prepare: || stormy(NEVER_CREATED), haste: 1, ends: six },
-    Story { name: "refused", prepare: || hurried(NOT_NOW, None), haste: 50, ends: six },
-    Story { name: "turned away", prepare: || hurried(QUEUE_FULL, None), haste: 50, ends: six },
-    Story { name: "too large", prepare: || hurried("", Some(700)), haste: 50, ends: six },
-    Story { name: "spooled", prepare: spooled, haste: 1, ends: six },
-    Story { name: "changed", prepare: changed, haste: 1, ends: six },
-    Story { name: "stray", prepare: || crate::paid::in_doubt("", Duration::from_millis(50)), haste: 1, ends: four },
+const RUN: &[&str] = &["run"];
+
+const STORIES: [Story; 11] = [
+    Story { name: "straight", line: RUN, prepare: || Sandbox::new(6), haste: 1, ends: six },
+    Story { name: "asked again", line: RUN, prepare: asked_again, haste: 1, ends: six_and_one_more },
+    Story { name: "adopted", line: RUN, prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
+    Story { name: "voided", line: RUN, prepare: || stormy(NEVER_CREATED), haste: 1, ends: six },
+    Story { name: "refused", line: RUN, prepare: || hurried(NOT_NOW, None), haste: 50, ends: six },
+    Story { name: "turned away", line: RUN, prepare: || hurried(QUEUE_FULL, None), haste: 50, ends: six },
+    Story { name: "too large", line: RUN, prepare: || hurried("", Some(700)), haste: 50, ends: six },
+    Story { name: "spooled", line: RUN, prepare: spooled, haste: 1, ends: six },
+    Story { name: "changed", line: RUN, prepare: changed, haste: 1, ends: six },
+    Story {
+        name: "stray",
+        line: RUN,
+        prepare: || crate::paid::in_doubt("", Duration::from_millis(50)),
+        haste: 1,
+        ends: four,
+    },
+    Story {
+        name: "recovered",
+        line: &["recover", "--from-account"],
+        prepare: spoiled,
+        haste: 1,
+        ends: six_after_a_run,
+    },
 ];
 
 const CREATED_AND_LOST: &str = "[[door]]\nat = \"create_batch\"\nact = \"act_then_drop\"\nwhen = { times = 1 }\n";
@@ -80,6 +97,22 @@ fn changed() -> Sandbox {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     sandbox.image("tray_1/page0001.png", 7_777);
     sandbox
+}
+
+/// Four images done, two at the provider, and the ledger spoiled.
+fn spoiled() -> Sandbox {
+    let sandbox = Sandbox::new(4);
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    (4..6).for_each(|n| sandbox.image(&format!("tray_2/page{n:04}.png"), n));
+    sandbox.work(Mode::Upload);
+    std::fs::write(sandbox.workspace().join("batch/ledger.sqlite"), "spoiled").expect("spoiled");
+    sandbox
+}
+
+fn six_after_a_run(sandbox: &Sandbox) {
+    ends_well(sandbox, "recovered");
+    six(sandbox);
 }
 
 fn six(sandbox: &Sandbox) {
@@ -153,8 +186,8 @@ fn visits(story: &Story) -> BTreeMap<String, u32> {
 }
 
 fn hasty(sandbox: &Sandbox, story: &Story) -> Command {
-    let mut command = command(sandbox);
-    command.env("BATCHSCRIBE_HASTE", story.haste.to_string());
+    let mut command = command_of(sandbox, story.line[0]);
+    command.args(&story.line[1..]).env("BATCHSCRIBE_HASTE", story.haste.to_string());
     command
 }
 

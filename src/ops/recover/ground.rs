@@ -7,6 +7,7 @@ use super::Error;
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{Access, Draft, Durability, move_file, sync_folder};
 use crate::kit::clock::Millis;
+use crate::kit::crash;
 use crate::ledger::LedgerError;
 use crate::ledger::sqlite::SqliteStore;
 
@@ -88,6 +89,7 @@ pub(super) fn swap(layout: &Layout, site: &Path, now: Millis) -> Result<Option<P
     if had_one {
         move_file(&ledger, &kept).map_err(Error::Disk)?;
     }
+    crash::point("recover.kept");
     move_file(site, &ledger).and_then(|()| sync_folder(&layout.batch)).map_err(Error::Disk)?;
     Ok(had_one.then_some(kept))
 }

@@ -250,8 +250,7 @@ fn build(
         }
     }
     report.standing = store.standing();
-    store.close()?;
-    drop(store);
+    store.finish()?;
     ground::remove(&names).map_err(Error::Disk)?;
     Ok(closed)
 }

@@ -258,6 +258,44 @@ fn a_ledger_of_others_is_left_alone() {
     );
 }
 
+#[test]
+fn a_lost_ledger_is_told_and_built_again() {
+    let room = Room::new(3);
+    assert_eq!(room.echo("run in").exit, Some(0));
+    room.call("recover").is(
+        0,
+        "The ledger is whole: nothing is to be recovered.\n\
+         found 3 = 3 done + 0 rough + 0 failed + 0 skipped + 0 owed + 0 in flight\n\
+         Go on with: batchscribe run; batchscribe audit  tells whether the balance closes\n",
+    );
+    std::fs::remove_file(room.at("batch/ledger.sqlite")).expect("a ledger");
+    room.put("in/page1.png.txt", "typed by hand\n");
+    let gone = "error[E403]: the ledger HERE/batch/ledger.sqlite is damaged: it is gone, and batches.jsonl knows a batch\n\
+                hint: batchscribe recover  builds it again from what was saved; the damaged file is kept\n      \
+                a file that is not ours has no place there: move it away, or set batch_dir\n";
+    for verb in ["status", "audit", "download"] {
+        room.call(verb).is(2, gone);
+    }
+    room.echo("run in").is(2, &format!("{MADE_UP}{gone}"));
+    room.call("recover in").is(
+        0,
+        "The ledger was gone.\n Brought back  1 shard, 3 images that wait for their answers\n \
+         Batches       1 with answers on disk, 0 at the provider, 0 in doubt\n\
+         found 3 = 0 done + 0 rough + 0 failed + 0 skipped + 0 owed + 3 in flight\n\
+         Go on with: batchscribe run in\n",
+    );
+    assert_eq!(room.echo("run in").exit, Some(0));
+    assert_eq!(room.call("audit").exit, Some(0));
+    assert_eq!(std::fs::read_to_string(room.at("in/page1.png.txt")).expect("text"), "typed by hand\n");
+    let told: serde_json::Value = serde_json::from_str(&room.call("recover in --json").out).expect("JSON");
+    assert_eq!((&told["ledger"], &told["changed"]), (&"whole".into(), &false.into()));
+    room.call("recover --run x").is(
+        2,
+        "error: the following required arguments were not provided:\n  --from-account\n\n\
+         Usage: batchscribe recover --from-account --run <ID> [IMAGE_DIR]\n\nFor more information, try '--help'.\n",
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_told_and_the_next_run_goes_on_without_repair() {

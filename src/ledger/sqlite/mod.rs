@@ -112,6 +112,15 @@ impl SqliteStore {
         restore::name_images(self, corpus, style, scratch).map_err(|fault| self.told(fault))
     }
 
+    /// Closes a ledger that was built in this process: all of it lies in its one file then, whatever that is renamed to.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn finish(mut self) -> Result<(), LedgerError> {
+        self.close()?;
+        restore::gather(&self).map_err(|fault| self.told(fault))
+    }
+
     /// Whether it lacks something of what the journal tells of a shard.
     ///
     /// # Errors

@@ -297,6 +297,12 @@ fn fetched_again(store: &mut SqliteStore, batch: BatchNo, saved: &Saved) -> Outc
     collecting::fetched(store, batch, file(&saved.output), file(&saved.errors))
 }
 
+/// Brings the write-ahead log into the file.
+pub(super) fn gather(store: &SqliteStore) -> Outcome<()> {
+    let busy: i64 = store.connection.query_row("PRAGMA main.wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 { Ok(()) } else { Err(Fault::stale("the ledger is read by somebody else")) }
+}
+
 /// Counts every page of the file and every row: what `quick_check` leaves out, too.
 pub(super) fn is_sound(path: &Path) -> Outcome<()> {
     let connection = super::open::inspected(path)?;

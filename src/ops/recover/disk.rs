@@ -52,7 +52,7 @@ fn entry_of(batch: &Batch) -> Option<Entry> {
         run: Tag(mark("run").filter(|tag| tag.len() == TAG_LENGTH)?),
         shard: Tag(mark("shard").filter(|tag| tag.len() == TAG_LENGTH)?),
         attempt: mark("attempt").and_then(|text| text.parse().ok()).unwrap_or(1),
-        file: batch.input_file.clone().unwrap_or_else(|| FileId(NAMELESS.to_owned())),
+        file: batch.input_file.clone().unwrap_or_else(|| FileId(format!("{NAMELESS}-{}", batch.id))),
         batch: Some(batch.id.clone()),
         lines: batch.counts.and_then(|(all, ..)| u32::try_from(all).ok()).unwrap_or(0),
         bytes: 0,

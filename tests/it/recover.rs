@@ -407,3 +407,17 @@ fn an_older_copy_waits_for_what_was_fetched_since() {
         }
     }
 }
+
+#[test]
+fn lost_at_moments_of_a_run_of_120_pages() {
+    for moment in [40, 120, 260, 420] {
+        let mut sandbox = Sandbox::with(120, Weather { line_delay: Duration::from_millis(10), ..Weather::default() });
+        sandbox.set("max_images_per_batch", "10");
+        let _ended = live(command_of(&sandbox, "run"), Some(Duration::from_millis(moment)));
+        if in_batch(&sandbox, "ledger.sqlite").exists() {
+            lose_ledger(&sandbox);
+        }
+        recovered(&sandbox, &["--from-account"]);
+        ends_well(&sandbox, 120);
+    }
+}

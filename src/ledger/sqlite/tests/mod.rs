@@ -5,6 +5,7 @@ mod listed;
 mod model;
 mod opening;
 mod property;
+mod restore;
 mod verbs;
 
 use std::path::Path;

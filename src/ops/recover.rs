@@ -9,6 +9,7 @@ mod ground;
 mod input;
 mod remote;
 mod report;
+mod request;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use self::disk::Known;
 pub use self::ground::Ground;
 pub use self::remote::Remote;
 pub use self::report::{Report, Waiting, Why};
-use self::trace::{Trace, Tracer};
+use self::trace::{Found, Trace, Tracer};
 use crate::corpus::{Corpus, Walked};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{CorpusId, FileId, Tag};
@@ -231,8 +232,12 @@ fn build(
                 closed.push(one.lacking.account);
             }
             Trace::Found(found) => {
-                let lost = LostShard { run: one.run, recipe: one.recipe, ..found };
-                let restored = acted(&mut store, |store| store.restore_shard(&lost))?;
+                let Found { shard, asked_as } = *found;
+                let (lost, restored) = acted(&mut store, |store| {
+                    let recipe = asked_as.as_ref().map_or(Ok(one.recipe), |recipe| store.recipe(recipe))?;
+                    let lost = LostShard { run: one.run, recipe, ..shard };
+                    store.restore_shard(&lost).map(|restored| (lost, restored))
+                })?;
                 if restored.known == 0 && !settled {
                     report.waits(&one.lacking.account, Why::NoImages);
                     continue;

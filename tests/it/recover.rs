@@ -421,3 +421,24 @@ fn lost_at_moments_of_a_run_of_120_pages() {
         ends_well(&sandbox, 120);
     }
 }
+
+#[test]
+fn what_was_asked_otherwise_is_judged_as_it_was_asked() {
+    for point in ["create.answered:1", "create.before:1"] {
+        let mut sandbox = Sandbox::with(4, slow());
+        let mut first = command_of(&sandbox, "upload");
+        first.env("BATCHSCRIBE_CRASH", point);
+        assert!(!live(first, None).expect("it ends").success(), "{point}");
+        lose_ledger(&sandbox);
+        // Meanwhile another model and another form of answer were set.
+        sandbox.set("request.model", "another");
+        sandbox.set("request.answer_format", "json");
+        recovered(&sandbox, &["--from-account"]);
+        let ledger = rusqlite::Connection::open(in_batch(&sandbox, "ledger.sqlite")).expect("ledger");
+        let sql = "SELECT r.model FROM shard s JOIN recipe r ON r.id = s.recipe_id";
+        let model: String = ledger.query_row(sql, [], |row| row.get(0)).expect("a shard");
+        assert_ne!(model, "another", "it was asked before that");
+        drop(ledger);
+        ends_well(&sandbox, 4);
+    }
+}

@@ -1,5 +1,6 @@
 //! An input file while it streams by: whom each line asks for, and how long it is. Of a line only its beginning is kept.
 
+use super::request::FirstLine;
 use crate::kit::hash::BodyHasher;
 
 /// Bytes of a line that are kept: every custom id fits, whatever is escaped in it.
@@ -8,7 +9,7 @@ const HEAD: usize = 16 * 1024;
 const BEGINNING: &[u8] = b"{\"custom_id\":";
 
 /// What an input file holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Input {
     /// Custom id and exact length of each line; a line of somebody else has no id.
     pub(super) lines: Vec<(Option<String>, u64)>,
@@ -16,6 +17,8 @@ pub(super) struct Input {
     pub(super) bytes: u64,
     /// XXH3-128 of all of it.
     pub(super) hash: [u8; 16],
+    /// Its first line, which tells how all of them ask.
+    pub(super) first: FirstLine,
 }
 
 /// Reads it chunk by chunk.
@@ -27,12 +30,14 @@ pub(super) struct InputReader {
     length: u64,
     bytes: u64,
     hasher: BodyHasher,
+    first: FirstLine,
 }
 
 impl InputReader {
     /// Takes the next bytes.
     pub(super) fn push(&mut self, chunk: &[u8]) {
         self.hasher.update(chunk);
+        self.first.push(chunk);
         self.bytes += chunk.len() as u64;
         for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             let room = HEAD.saturating_sub(self.head.len());
@@ -49,7 +54,7 @@ impl InputReader {
         if self.length > 0 {
             self.end_line();
         }
-        Input { lines: self.lines, bytes: self.bytes, hash: self.hasher.finish() }
+        Input { lines: self.lines, bytes: self.bytes, hash: self.hasher.finish(), first: self.first }
     }
 
     fn end_line(&mut self) {

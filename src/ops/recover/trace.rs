@@ -6,6 +6,7 @@ use super::disk::{self, Answers, Known};
 use super::remote::{Left, Remote};
 use super::{Error, Lacking, Wanted, Why};
 use crate::domain::ids::{BatchId, FileId, RecipeId, RunId};
+use crate::domain::recipe::{IdStyle, Recipe};
 use crate::kit::runtime::Runtime;
 use crate::ledger::journal::{Account, Stand, Try};
 use crate::ledger::lost::{LostLine, LostShard, LostTry, Saved};
@@ -13,11 +14,19 @@ use crate::ledger::lost::{LostLine, LostShard, LostTry, Saved};
 /// What was found.
 pub(super) enum Trace {
     /// Its lines, and how each batch stands; run and recipe are the caller's to fill in.
-    Found(LostShard),
+    Found(Box<Found>),
     /// It cannot be told yet.
     Waits(Why),
     /// Nothing is left, and nothing more can come.
     Nothing,
+}
+
+/// A shard as it was.
+pub(super) struct Found {
+    /// Its lines and batches.
+    pub(super) shard: LostShard,
+    /// How it was asked, where its input file tells.
+    pub(super) asked_as: Option<Recipe>,
 }
 
 /// Looks for what is left.
@@ -39,6 +48,7 @@ struct Lines {
     lines: Vec<LostLine>,
     input_created: i64,
     body_hash: Option<[u8; 16]>,
+    asked_as: Option<Recipe>,
 }
 
 impl Tracer<'_> {
@@ -72,8 +82,10 @@ impl Tracer<'_> {
         if tries.is_empty() {
             return Ok(Trace::Nothing);
         }
-        let lines = input.map_or_else(|| of_answers(&answers, order), |input| of_input(input, &answers));
-        Ok(Trace::Found(self.lost(account, lines, tries)))
+        let style = self.wanted.recipe.id_style;
+        let lines = input.map_or_else(|| of_answers(&answers, order), |input| of_input(input, &answers, style));
+        let asked_as = lines.asked_as.clone();
+        Ok(Trace::Found(Box::new(Found { shard: self.lost(account, lines, tries), asked_as })))
     }
 
     /// The answers of a try that are on disk, whole.
@@ -152,7 +164,7 @@ impl Tracer<'_> {
     }
 
     fn lost(&self, account: &Account, lines: Lines, tries: Vec<(Try, Option<Saved>)>) -> LostShard {
-        let recipe = &self.wanted.recipe;
+        let recipe = lines.asked_as.as_ref().unwrap_or(&self.wanted.recipe);
         let system = recipe.parameters.system.as_ref().map_or(0, String::len);
         let lost_try = |(one, saved): (Try, Option<Saved>)| {
             let expires_at = one.batch.as_ref().and_then(|id| self.known.told.get(id)?.expires_at);
@@ -174,13 +186,14 @@ impl Tracer<'_> {
 }
 
 /// Every line of the input file, in its order and with its exact length.
-fn of_input((input, created): (super::input::Input, i64), answers: &Answers) -> Lines {
+fn of_input((input, created): (super::input::Input, i64), answers: &Answers, style: IdStyle) -> Lines {
     let line = |(id, bytes): (Option<String>, u64)| {
         let custom_id = id?;
         let came = answers.get(&custom_id).copied().unwrap_or_default();
         Some(LostLine { custom_id, bytes, came })
     };
     Lines {
+        asked_as: input.first.recipe(style),
         lines: input.lines.into_iter().filter_map(line).collect(),
         input_created: created,
         body_hash: Some(input.hash),
@@ -193,5 +206,5 @@ fn of_answers(answers: &Answers, order: Vec<String>) -> Lines {
         let came = answers.get(&custom_id).copied().unwrap_or_default();
         LostLine { custom_id, bytes: 0, came }
     };
-    Lines { lines: order.into_iter().map(line).collect(), input_created: 0, body_hash: None }
+    Lines { lines: order.into_iter().map(line).collect(), input_created: 0, body_hash: None, asked_as: None }
 }

@@ -6,11 +6,12 @@
 
 pub mod edges;
 pub mod faulted;
+mod means;
 pub mod mission;
 mod raise;
 mod runner;
 mod terminus;
 mod world;
 
+pub use means::{Means, means};
 pub use runner::{run, work};
-pub use world::{Means, means};

@@ -1,40 +1,34 @@
 //! What a mission's actors share: ledger, provider, corpus, pools, budgets. Built once, before any actor.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
 use super::edges::Meters;
+use super::means;
 use super::mission::{Fault, Ground, Mission, Mode};
 use crate::corpus::Corpus;
-use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::domain::ids::{CorpusId, RecipeId, RunId};
-use crate::domain::image::{self, Format, RelPath};
+use crate::domain::image;
 use crate::encode::bodies::{Bodies, BodyOptions, Spool};
 use crate::encode::body::Makings;
 use crate::encode::line::Framer;
 use crate::encode::spool::Spooler;
 use crate::kit::atomic_file::{Mark, private_folder, sweep};
-use crate::kit::base64::encoded_len;
 use crate::kit::bodies::ShardBodies;
 use crate::kit::budget::Budget;
 use crate::kit::ceiling::Ceiling;
 use crate::kit::exit_guard::{ExitGuard, ExitNotice};
 use crate::kit::faults::Faults;
-use crate::kit::hash;
 use crate::kit::news::News;
 use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
 use crate::ledger::journal::Journal;
 use crate::ledger::keeper::{self, Ledger};
-use crate::ledger::records::{Allowed, NewRun};
 use crate::ledger::sqlite::SqliteStore;
 use crate::provider::SharedProvider;
-use crate::provider::http::Options as HttpOptions;
-use crate::provider::openai::OpenAi;
 use crate::scan::scanner::SharedPassedOver;
 
 /// Everything that outlives a single actor.
@@ -93,7 +87,7 @@ impl World {
         let begun = begin(mission, &ledger).await?;
         // Custom ids are made from what the ledger keeps, not from how the folder was named this time.
         let framer = Framer::new(&mission.recipe, &begun.given).map_err(|cause| died(cause.to_string()))?;
-        let corpus = corpus(mission, &framer, mark.clone());
+        let corpus = means::corpus(mission, &framer, mark.clone());
         let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
         let (work, body_pool) = pools(in_step, bodies).map_err(Fault::Disk)?;
         let spool = spool(mission, &notices).map_err(Fault::Disk)?;
@@ -159,11 +153,11 @@ impl Footing {
             Ground::Real => {
                 let journal = Journal::at(&mission.layout.journal());
                 journal.nothing_lost(&mission.layout.ledger()).map_err(Fault::Ledger)?;
-                let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), allowed(mission))
+                let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), means::allowed(mission))
                     .and_then(|store| store.with_journal(journal));
                 let (ledger, keeper) =
                     keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
-                Ok(Self { provider: provider(mission)?, ledger, keeper: Some(keeper) })
+                Ok(Self { provider: means::provider(mission)?, ledger, keeper: Some(keeper) })
             }
             Ground::Simulated { provider, store } => {
                 let (ledger, serving) = keeper::in_step(store, guard);
@@ -180,16 +174,6 @@ fn pools(in_step: bool, bodies: usize) -> io::Result<(Pool, Pool)> {
         return Ok((Pool::in_step(), Pool::in_step()));
     }
     Ok((Pool::new("work", 0)?, Pool::new("bodies", bodies)?))
-}
-
-/// What the settings allow an image and a model.
-pub(super) fn allowed(mission: &Mission) -> Allowed {
-    let retry = &mission.settings.retry;
-    Allowed {
-        attempts: retry.max_attempts,
-        returns: retry.max_returns,
-        enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
-    }
 }
 
 /// A simulation's keeper lives beside the actors, on their thread, and ends with their system.
@@ -213,7 +197,7 @@ struct Begun {
 }
 
 async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
-    let run = ledger.begin_run(new_run(mission)).await.map_err(Fault::Ledger)?;
+    let run = ledger.begin_run(means::new_run(mission)).await.map_err(Fault::Ledger)?;
     if let Some(base_url) = run.foreign {
         return Err(Fault::OtherAccount(base_url));
     }
@@ -226,111 +210,6 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
     let recipe = ledger.recipe(mission.recipe.clone()).await.map_err(Fault::Ledger)?;
     Ok(Begun { run: run.id, recipe, corpus: corpus.id, given: corpus.given })
-}
-
-/// What is written of the life that works off this mission.
-fn new_run(mission: &Mission) -> NewRun {
-    let provider = &mission.settings.provider;
-    let account = format!(
-        "{}\n{}",
-        provider.organization.as_deref().unwrap_or_default(),
-        provider.project.as_deref().unwrap_or_default()
-    );
-    NewRun {
-        base_url: account_url(mission),
-        identity: hash::hex_digits(account.as_bytes(), 32),
-        settings: mission.settings.to_json(),
-        day: day(mission),
-    }
-}
-
-fn corpus(mission: &Mission, framer: &Framer, mark: Mark) -> Arc<dyn Corpus> {
-    Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, framer, mark)))
-}
-
-fn provider(mission: &Mission) -> Result<SharedProvider, Fault> {
-    Ok(Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?))
-}
-
-/// What a verb without actors needs to see images, account and provider as the actors would.
-pub struct Means {
-    /// Where the images lie.
-    pub corpus: Arc<dyn Corpus>,
-    /// The service.
-    pub provider: SharedProvider,
-    /// Whose money it is, and the settings in force.
-    pub run: NewRun,
-    /// What the ledger allows an image.
-    pub allowed: Allowed,
-}
-
-/// The means of a mission; nothing is begun, and nothing sent.
-///
-/// # Errors
-/// A URL or a key that no request can be made with, or a workspace without randomness.
-pub fn means(mission: &Mission) -> Result<Means, Fault> {
-    let died = |cause: serde_json::Error| Fault::Died { who: "start", why: cause.to_string() };
-    let framer = Framer::new(&mission.recipe, mission.image_dir_given.as_bytes()).map_err(died)?;
-    let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
-    Ok(Means {
-        corpus: corpus(mission, &framer, mark),
-        provider: provider(mission)?,
-        run: new_run(mission),
-        allowed: allowed(mission),
-    })
-}
-
-/// The built-in provider listens on another port in every life, and is the same account all the same.
-fn account_url(mission: &Mission) -> String {
-    use crate::settings::ProviderKind;
-    match mission.settings.provider.name {
-        ProviderKind::Local => "local".to_owned(),
-        ProviderKind::OpenAi => mission.base_url.clone(),
-    }
-}
-
-fn day(mission: &Mission) -> String {
-    let now = jiff::Timestamp::from_millisecond(mission.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    now.strftime("%Y-%m-%d").to_string()
-}
-
-fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOptions {
-    let layout = &mission.layout;
-    let own = [&layout.batch, &layout.completed, &layout.output, &layout.extraction];
-    let excluded = own.into_iter().chain(layout.texts.as_ref()).cloned().collect::<Vec<PathBuf>>();
-    LocalOptions {
-        valid_endings: mission.settings.valid_image_types.clone(),
-        excluded_folders: excluded,
-        max_image_bytes: max_image_bytes(mission, framer),
-        max_pixels: mission.settings.encode.max_pixels,
-        texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
-        mark,
-    }
-}
-
-/// The largest image whose line still fits into a shard, whatever its path.
-fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
-    /// A path of 4,096 bytes, each written as an escape of six.
-    const LONGEST_ID: u64 = 6 * 4096;
-    let short = RelPath { folder: Vec::new(), name: Vec::new() };
-    let around = framer.frame(&short, Format::Jpeg).line_bytes(0) + LONGEST_ID;
-    let shard = mission.settings.shard.max_shard_bytes.min(mission.settings.provider.max_file_bytes);
-    let largest = shard.saturating_sub(around) / 4 * 3;
-    debug_assert!(encoded_len(largest) + around <= shard.max(around + 4));
-    largest
-}
-
-fn http_options(mission: &Mission) -> HttpOptions {
-    let provider = &mission.settings.provider;
-    HttpOptions {
-        base_url: mission.settings.base_with_query(&mission.base_url),
-        key: mission.key.clone(),
-        key_header: provider.key_header.as_written(),
-        organization: provider.organization.clone(),
-        project: provider.project.clone(),
-        stall_timeout: mission.settings.retry.stall_timeout,
-        user_agent: concat!("batchscribe/", env!("CARGO_PKG_VERSION")).to_owned(),
-    }
 }
 
 fn spool(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> io::Result<Option<Spool>> {

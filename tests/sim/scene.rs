@@ -13,6 +13,7 @@ use batchscribe::emulator::scenario::Scenario;
 use batchscribe::kit::clock::{Clock, Millis};
 use batchscribe::kit::random;
 use batchscribe::kit::stop::stop_switch;
+use batchscribe::ledger::journal::Journal;
 use batchscribe::ledger::records::Allowed;
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::pipeline::mission::{Ground, Mission, Mode, Outcome, Tally};
@@ -221,7 +222,9 @@ impl<'a> Play<'a> {
             returns: retry.max_returns,
             enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
         };
-        let store = SqliteStore::open(&path, self.clock.clone(), allowed).map_err(|cause| cause.to_string())?;
+        let store = SqliteStore::open(&path, self.clock.clone(), allowed)
+            .and_then(|store| store.with_journal(Journal::at(&mission.layout.journal())))
+            .map_err(|cause| cause.to_string())?;
         let ground = Ground::Simulated {
             provider: Arc::new(provider::Mortal { wire: Arc::clone(&self.wire), fate: fate.clone() }),
             store: Box::new(store::Mortal { store, fate: fate.clone() }),

@@ -2,12 +2,13 @@
 //! nobody has heard of it.
 
 use batchscribe::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
-use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
+use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use batchscribe::domain::image::{Found, Reason};
 use batchscribe::domain::recipe::Recipe;
 use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
 use batchscribe::kit::hash::Short;
 use batchscribe::ledger::LedgerError;
+use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
     Recognised, Run, Settled, Standing, Unswept,
@@ -112,5 +113,7 @@ as_they_are! {
     fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool>;
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
+    fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId>;
+    fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;
 }

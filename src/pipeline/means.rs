@@ -1,0 +1,135 @@
+//! What a mission needs of its settings: whose money it is, where the images lie, what the service is. The actors share it,
+//! and the verbs without actors see images, account and service as they do.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::mission::{Fault, Mission};
+use crate::corpus::Corpus;
+use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use crate::domain::image::{Format, RelPath};
+use crate::encode::line::Framer;
+use crate::kit::atomic_file::Mark;
+use crate::kit::base64::encoded_len;
+use crate::kit::hash;
+use crate::ledger::records::{Allowed, NewRun};
+use crate::provider::SharedProvider;
+use crate::provider::http::Options as HttpOptions;
+use crate::provider::openai::OpenAi;
+
+/// What a verb without actors needs to see images, account and provider as the actors would.
+pub struct Means {
+    /// Where the images lie.
+    pub corpus: Arc<dyn Corpus>,
+    /// The service.
+    pub provider: SharedProvider,
+    /// Whose money it is, and the settings in force.
+    pub run: NewRun,
+    /// What the ledger allows an image.
+    pub allowed: Allowed,
+}
+
+/// The means of a mission; nothing is begun, and nothing sent.
+///
+/// # Errors
+/// A URL or a key that no request can be made with, or a workspace without randomness.
+pub fn means(mission: &Mission) -> Result<Means, Fault> {
+    let died = |cause: serde_json::Error| Fault::Died { who: "start", why: cause.to_string() };
+    let framer = Framer::new(&mission.recipe, mission.image_dir_given.as_bytes()).map_err(died)?;
+    let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
+    Ok(Means {
+        corpus: corpus(mission, &framer, mark),
+        provider: provider(mission)?,
+        run: new_run(mission),
+        allowed: allowed(mission),
+    })
+}
+
+/// What the settings allow an image and a model.
+pub(super) fn allowed(mission: &Mission) -> Allowed {
+    let retry = &mission.settings.retry;
+    Allowed {
+        attempts: retry.max_attempts,
+        returns: retry.max_returns,
+        enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
+    }
+}
+
+/// What is written of the life that works off this mission.
+pub(super) fn new_run(mission: &Mission) -> NewRun {
+    let provider = &mission.settings.provider;
+    let account = format!(
+        "{}\n{}",
+        provider.organization.as_deref().unwrap_or_default(),
+        provider.project.as_deref().unwrap_or_default()
+    );
+    NewRun {
+        base_url: account_url(mission),
+        identity: hash::hex_digits(account.as_bytes(), 32),
+        settings: mission.settings.to_json(),
+        day: day(mission),
+    }
+}
+
+/// The images.
+pub(super) fn corpus(mission: &Mission, framer: &Framer, mark: Mark) -> Arc<dyn Corpus> {
+    Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, framer, mark)))
+}
+
+/// The service, over the network.
+pub(super) fn provider(mission: &Mission) -> Result<SharedProvider, Fault> {
+    Ok(Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?))
+}
+
+/// The built-in provider listens on another port in every life, and is the same account all the same.
+fn account_url(mission: &Mission) -> String {
+    use crate::settings::ProviderKind;
+    match mission.settings.provider.name {
+        ProviderKind::Local => "local".to_owned(),
+        ProviderKind::OpenAi => mission.base_url.clone(),
+    }
+}
+
+fn day(mission: &Mission) -> String {
+    let now = jiff::Timestamp::from_millisecond(mission.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    now.strftime("%Y-%m-%d").to_string()
+}
+
+fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOptions {
+    let layout = &mission.layout;
+    let own = [&layout.batch, &layout.completed, &layout.output, &layout.extraction];
+    let excluded = own.into_iter().chain(layout.texts.as_ref()).cloned().collect::<Vec<PathBuf>>();
+    LocalOptions {
+        valid_endings: mission.settings.valid_image_types.clone(),
+        excluded_folders: excluded,
+        max_image_bytes: max_image_bytes(mission, framer),
+        max_pixels: mission.settings.encode.max_pixels,
+        texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
+        mark,
+    }
+}
+
+/// The largest image whose line still fits into a shard, whatever its path.
+fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
+    /// A path of 4,096 bytes, each written as an escape of six.
+    const LONGEST_ID: u64 = 6 * 4096;
+    let short = RelPath { folder: Vec::new(), name: Vec::new() };
+    let around = framer.frame(&short, Format::Jpeg).line_bytes(0) + LONGEST_ID;
+    let shard = mission.settings.shard.max_shard_bytes.min(mission.settings.provider.max_file_bytes);
+    let largest = shard.saturating_sub(around) / 4 * 3;
+    debug_assert!(encoded_len(largest) + around <= shard.max(around + 4));
+    largest
+}
+
+fn http_options(mission: &Mission) -> HttpOptions {
+    let provider = &mission.settings.provider;
+    HttpOptions {
+        base_url: mission.settings.base_with_query(&mission.base_url),
+        key: mission.key.clone(),
+        key_header: provider.key_header.as_written(),
+        organization: provider.organization.clone(),
+        project: provider.project.clone(),
+        stall_timeout: mission.settings.retry.stall_timeout,
+        user_agent: concat!("batchscribe/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}

@@ -188,6 +188,15 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     rename(from, to)
 }
 
+/// Gives a file its name once its bytes are on disk; for one that somebody else wrote, without having synced it.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn publish_unsynced(file: &Path, target: &Path) -> io::Result<()> {
+    fs::File::open(file)?.sync_all()?;
+    rename(file, target)
+}
+
 /// The folder a file lies in; `.` for a bare name.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {

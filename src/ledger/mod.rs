@@ -5,6 +5,7 @@
 //! *Owns*: `batch/ledger.sqlite` and its one writing connection; `batch/batches.jsonl`. *Bound*: 64 commands wait, then the callers do.
 //! *If it crashes here*: a commit happened or did not; the next start derives everything from the file.
 
+pub mod backup;
 mod handle;
 pub mod journal;
 pub mod keeper;

@@ -4,6 +4,7 @@
 //! *Owns*: the actix system, the budgets, the stop switch. *Bound*: the edge table. *If it crashes here*: the next
 //! start takes up every backlog from the ledger.
 
+mod backup;
 pub mod edges;
 pub mod faulted;
 mod means;

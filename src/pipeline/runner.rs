@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::backup::Copying;
 use super::faulted;
 use super::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
 use super::raise::raise;
@@ -119,6 +120,8 @@ async fn listen(
     let mut left = actors;
     let mut fault = None;
     let mut grace = Duration::MAX;
+    // A simulation has one thread, and no days of work to lose.
+    let mut copying = (!world.in_step).then(|| Copying::begun(mission));
     while left > 0 {
         tokio::select! {
             biased;
@@ -134,6 +137,10 @@ async fn listen(
             }
             () = io_pause(TALLY_EVERY.min(grace)) => {
                 publish(mission, world);
+                if let Some(copying) = &mut copying {
+                    let (_, opened, _) = world.news.counts();
+                    copying.look(mission.clock.now(), opened);
+                }
                 if grace != Duration::MAX {
                     grace = grace.saturating_sub(TALLY_EVERY);
                 }

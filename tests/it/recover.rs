@@ -442,3 +442,14 @@ fn what_was_asked_otherwise_is_judged_as_it_was_asked() {
         ends_well(&sandbox, 4);
     }
 }
+
+#[test]
+fn copied_every_hour_of_work() {
+    let sandbox = Sandbox::with(8, Weather { line_delay: Duration::from_millis(500), ..Weather::default() });
+    let outcome = crate::sweep::in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    std::fs::write(in_batch(&sandbox, "ledger.sqlite"), "spoiled").expect("spoiled");
+    let said = recovered(&sandbox, &[]);
+    assert!(said.contains(" Built upon    ") && said.contains("/batch/backup/ledger-"), "{said}");
+    ends_well(&sandbox, 8);
+}

@@ -103,6 +103,14 @@ impl SqliteStore {
         restore::is_sound(path).map_err(|fault| fault.told(path))
     }
 
+    /// Copies the ledger at `path` to `target`, as it was at one moment, while its keeper works. What is written is not synced.
+    ///
+    /// # Errors
+    /// What the system says; what was written by then stays.
+    pub fn copy(path: &Path, target: &Path) -> Result<(), LedgerError> {
+        restore::copy(path, target).map_err(|fault| fault.told(path))
+    }
+
     /// Makes the table that custom ids are looked up in by [`Store::restore_shard`](super::store::Store::restore_shard): made
     /// by rule from every image of `corpus`, kept in a file at `scratch`, which the caller removes. Not within a transaction.
     ///

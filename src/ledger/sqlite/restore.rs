@@ -303,6 +303,17 @@ pub(super) fn gather(store: &SqliteStore) -> Outcome<()> {
     if busy == 0 { Ok(()) } else { Err(Fault::stale("the ledger is read by somebody else")) }
 }
 
+/// A copy of one moment, without what was deleted.
+pub(super) fn copy(path: &Path, target: &Path) -> Outcome<()> {
+    let told = |cause: std::io::Error| LedgerError::Io { path: target.display().to_string(), cause: cause.to_string() };
+    create_private(target).map_err(told)?;
+    let connection = super::open::inspected(path)?;
+    // Of the ledger nothing is written all the same: it was opened for reading.
+    connection.execute_batch("PRAGMA query_only = OFF")?;
+    connection.execute("VACUUM main INTO ?1", [target.to_string_lossy()])?;
+    Ok(())
+}
+
 /// Counts every page of the file and every row: what `quick_check` leaves out, too.
 pub(super) fn is_sound(path: &Path) -> Outcome<()> {
     let connection = super::open::inspected(path)?;

@@ -9,6 +9,7 @@ use crate::kit::atomic_file::{Access, Draft, Durability, move_file, sync_folder}
 use crate::kit::clock::Millis;
 use crate::kit::crash;
 use crate::ledger::LedgerError;
+use crate::ledger::backup::Backups;
 use crate::ledger::sqlite::SqliteStore;
 
 /// The files of a ledger beside itself.
@@ -41,20 +42,8 @@ pub(super) fn look(layout: &Layout) -> Result<Ground, Error> {
 
 /// The newest backup that holds together.
 pub(super) fn backup(layout: &Layout) -> Result<Option<PathBuf>, Error> {
-    let entries = match fs_err::read_dir(layout.backups()) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        entries => entries.map_err(Error::Disk)?,
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(Error::Disk)?.path();
-        if path.extension().is_some_and(|ending| ending == "sqlite") {
-            paths.push(path);
-        }
-    }
-    // Their names bear their time.
-    paths.sort();
-    Ok(paths.into_iter().rev().find(|path| match SqliteStore::is_sound(path) {
+    let copies = Backups::new(layout.ledger(), layout.backups()).list().map_err(Error::Disk)?;
+    Ok(copies.into_iter().rev().find(|copy| match SqliteStore::is_sound(copy) {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, "a backup of no use");

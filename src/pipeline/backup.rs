@@ -1,0 +1,45 @@
+//! When the ledger is copied: now and then while a mission is worked off, on a thread of its own.
+
+use std::thread::JoinHandle;
+
+use super::mission::Mission;
+use crate::kit::clock::Millis;
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::thread;
+use crate::ledger::backup::{Backups, is_due};
+
+/// Copies the ledger when it is time.
+pub(super) struct Copying {
+    backups: Backups,
+    since: Millis,
+    opened: u64,
+    under_way: Option<JoinHandle<()>>,
+}
+
+impl Copying {
+    pub(super) fn begun(mission: &Mission) -> Self {
+        let backups = Backups::new(mission.layout.ledger(), mission.layout.backups());
+        let since = backups.newest().unwrap_or_else(|| mission.clock.now());
+        Self { backups, since, opened: 0, under_way: None }
+    }
+
+    /// Looks whether it is time; `opened` is the number of batches that this process has opened. A copy that cannot be made
+    /// stops nothing.
+    pub(super) fn look(&mut self, now: Millis, opened: u64) {
+        let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
+        if busy || !is_due(self.since, now, opened - self.opened) {
+            return;
+        }
+        (self.since, self.opened) = (now, opened);
+        let backups = self.backups.clone();
+        // Nobody waits for it: one that is cut short by the end of the process leaves nothing that bears a copy's name.
+        let copying = thread::spawn("backup", ExitGuard::unheard("backup"), move |guard| {
+            match backups.make(now) {
+                Ok(copy) => tracing::info!(copy = %copy.display(), "the ledger was copied"),
+                Err(error) => tracing::warn!(%error, "the ledger could not be copied"),
+            }
+            guard.drained();
+        });
+        self.under_way = copying.ok();
+    }
+}

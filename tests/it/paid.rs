@@ -92,9 +92,9 @@ fn answers_wait_for_an_image_folder_that_is_away() {
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 4);
 }
 
-/// Creates a second batch on the input file of the newest one, as a request that was sent twice would.
-pub(crate) fn double_the_batch(sandbox: &Sandbox, later: Duration) {
-    let options = Options {
+/// A client of its own, beside the program's.
+pub(crate) fn client(sandbox: &Sandbox) -> OpenAi {
+    OpenAi::new(&Options {
         base_url: sandbox.base_url(),
         key: None,
         key_header: "Authorization: Bearer".to_owned(),
@@ -102,10 +102,15 @@ pub(crate) fn double_the_batch(sandbox: &Sandbox, later: Duration) {
         project: None,
         stall_timeout: Duration::from_secs(5),
         user_agent: "test".to_owned(),
-    };
+    })
+    .expect("a client")
+}
+
+/// Creates a second batch on the input file of the newest one, as a request that was sent twice would.
+pub(crate) fn double_the_batch(sandbox: &Sandbox, later: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let provider = OpenAi::new(&options).expect("a client");
+        let provider = client(sandbox);
         let batch = provider.list_batches(None).await.expect("a list").batches.remove(0);
         let again = NewBatch {
             input_file_id: batch.input_file.expect("an input file"),

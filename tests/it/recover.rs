@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use batchscribe::emulator::scenario::Scenario;
 use batchscribe::pipeline::mission::{Mode, Outcome};
+use batchscribe::provider::Provider as _;
+use batchscribe::provider::wire::Batch;
 
 use crate::kill::{command_of, live};
 use crate::oracle;
-use crate::paid::{double_the_batch, in_time};
+use crate::paid::{client, double_the_batch, in_time};
 use crate::sandbox::{Sandbox, Weather};
 
 fn slow() -> Weather {
@@ -452,4 +454,68 @@ fn copied_every_hour_of_work() {
     let said = recovered(&sandbox, &[]);
     assert!(said.contains(" Built upon    ") && said.contains("/batch/backup/ledger-"), "{said}");
     ends_well(&sandbox, 8);
+}
+
+/// The newest batch at the provider, once `wanted`; `delete`: its input file is deleted.
+fn newest_batch(sandbox: &Sandbox, delete: bool, wanted: impl Fn(&Batch) -> bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let provider = client(sandbox);
+        loop {
+            let batch = provider.list_batches(None).await.expect("a list").batches.remove(0);
+            if wanted(&batch) {
+                let input = batch.input_file.expect("an input file");
+                return if delete {
+                    provider.delete_file(&input).await.expect("deleted")
+                };
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
+fn a_batch_whose_input_file_is_gone_tells_by_its_answers_whom_it_asked() {
+    let sandbox = Sandbox::with(4, slow());
+    sandbox.work(Mode::Upload);
+    newest_batch(&sandbox, true, |batch| batch.status == "in_progress");
+    lose_ledger(&sandbox);
+    let (exit, said) = recover(&sandbox, &["--from-account"]);
+    assert!(exit == Some(2) && said.contains("its input file is gone, and it has not ended yet"), "{said}");
+    assert!(said.contains("the same command again once they have ended"), "{said}");
+    newest_batch(&sandbox, false, |batch| batch.status == "completed");
+    let said = recovered(&sandbox, &["--from-account"]);
+    assert!(said.contains("1 with answers on disk"), "{said}");
+    ends_well(&sandbox, 4);
+}
+
+#[test]
+fn an_intent_whose_input_file_is_gone_comes_to_nothing() {
+    let sandbox = Sandbox::with(4, slow());
+    let mut first = command_of(&sandbox, "upload");
+    first.env("BATCHSCRIBE_CRASH", "create.before:1");
+    assert!(!live(first, None).expect("it ends").success());
+    let journal = std::fs::read_to_string(in_batch(&sandbox, "batches.jsonl")).expect("a journal");
+    let file = journal.split("\"file\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a file");
+    let file = batchscribe::domain::ids::FileId(file.to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { client(&sandbox).delete_file(&file).await.expect("deleted") });
+    lose_ledger(&sandbox);
+    let said = recovered(&sandbox, &["--from-account"]);
+    assert!(said.contains("Nothing left  of 1 shard (4 images)") && said.contains("4 owed"), "{said}");
+    ends_well(&sandbox, 4);
+}
+
+#[test]
+fn ids_that_tell_no_path_are_looked_up_all_the_same() {
+    let mut sandbox = Sandbox::with(4, slow());
+    sandbox.set("text.custom_id", "opaque");
+    sandbox.image("tray_0/a|b.png", 91);
+    run(&sandbox);
+    sandbox.image("tray_0/late.png", 92);
+    sandbox.work(Mode::Upload);
+    lose_ledger(&sandbox);
+    let said = recovered(&sandbox, &["--from-account"]);
+    assert!(said.contains("6 images that wait"), "{said}");
+    ends_well(&sandbox, 6);
 }

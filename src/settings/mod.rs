@@ -5,6 +5,7 @@
 
 mod address;
 mod build;
+mod engine;
 mod environment;
 pub mod keys;
 mod limits;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use address::Address;
+pub use engine::Engine;
 pub use environment::Environment;
 pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
@@ -133,39 +135,6 @@ pub enum ProviderKind {
     Local,
     /// A service that speaks the OpenAI Batch API.
     OpenAi,
-}
-
-/// What provider `local` reads pages with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// The embedded recogniser.
-    Ocr,
-    /// Answers made from the request alone.
-    Echo,
-    /// An OpenAI-compatible server at this URL.
-    Url(String),
-}
-
-impl Engine {
-    /// The engine behind a word or URL, as `provider.engine` and `emulate --engine` take it.
-    #[must_use]
-    pub fn named(text: &str) -> Self {
-        match text {
-            "ocr" => Self::Ocr,
-            "echo" => Self::Echo,
-            url => Self::Url(url.to_owned()),
-        }
-    }
-
-    /// The word or URL behind it.
-    #[must_use]
-    pub fn word(&self) -> &str {
-        match self {
-            Self::Ocr => "ocr",
-            Self::Echo => "echo",
-            Self::Url(url) => url,
-        }
-    }
 }
 
 /// How a create that may have been lost is made safe before a second one.

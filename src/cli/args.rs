@@ -1,5 +1,6 @@
 //! The grammar of the command line; precedence and meaning are `settings`' affair.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -297,6 +298,28 @@ impl Verb {
     }
 }
 
+/// The words of a command line with every `--set` behind the verb: the parser keeps those of one side alone, and no setting
+/// may be lost in silence.
+pub fn gathered(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let (mut others, mut settings) = (Vec::new(), Vec::new());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            settings.push(word);
+            break;
+        }
+        if word == "--set" {
+            settings.push(word);
+            settings.extend(words.next());
+        } else if word.as_encoded_bytes().starts_with(b"--set=") {
+            settings.push(word);
+        } else {
+            others.push(word);
+        }
+    }
+    others.into_iter().chain(settings).chain(words).collect()
+}
+
 fn flag(name: &str, key: &str, value: &str) -> Flag {
     Flag { flag: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
 }
@@ -326,6 +349,19 @@ mod tests {
             ("--limit", "run.limit", "20"),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn settings_on_both_sides_of_the_verb_all_count() {
+        let words = "batchscribe --set a=1 --yes --set=b=2 run --set c=3 in --limit 4 -- --set";
+        let gathered = gathered(words.split(' ').map(OsString::from));
+        let expected = "batchscribe --yes run in --limit 4 --set a=1 --set=b=2 --set c=3 -- --set";
+        assert_eq!(gathered, expected.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let cli = Cli::try_parse_from(&gathered[..gathered.len() - 2]).expect("parses");
+        let keys: Vec<&str> = cli.global.set.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["a", "b", "c"]);
+        let half = super::gathered(["batchscribe", "--set"].map(OsString::from));
+        assert!(Cli::try_parse_from(half).is_err());
     }
 
     #[test]

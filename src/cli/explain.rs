@@ -111,7 +111,12 @@ const PAGES: &[Page] = &[
         "Choose another model; some answer so for a while, then the same command works later.",
     ),
     page_of("E309", "", "The provider's queue is full.", "Nothing to do: the next batch goes when one ends."),
-    page_of("E310", "", "The provider cannot be reached.", "Nothing is lost; behind a proxy set HTTPS_PROXY."),
+    page_of(
+        "E310",
+        "",
+        "The provider cannot be reached.",
+        "Nothing is lost; behind a proxy set HTTPS_PROXY, for an authority of your own SSL_CERT_FILE.",
+    ),
     page_of(
         "E311",
         "",

@@ -133,7 +133,9 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         Fault::Unreachable(failure) => {
             let problem =
                 Problem::new("E310", format!("{} cannot be reached: {}", failure.host, reached(&failure.message)));
-            let hint = if settings.api_url.is_loopback() {
+            let hint = if ["its certificate", "TLS", "the proxy "].iter().any(|told| failure.message.contains(told)) {
+                "nothing is lost: the same command goes on"
+            } else if settings.api_url.is_loopback() {
                 "start the server there (api_url), then the same command goes on; nothing is lost"
             } else {
                 "nothing is lost: the same command goes on; behind a proxy, set HTTPS_PROXY"

@@ -34,7 +34,7 @@ use crate::settings::Environment;
 #[must_use]
 pub fn main() -> Exit {
     keep_memory_private();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(args::gathered(std::env::args_os())) {
         Ok(cli) => cli,
         Err(answer) => return parsed(&answer),
     };

@@ -4,9 +4,9 @@
 //! Only [`download`] follows them, by hand. The one client that pays is [`CreateClient`], a type of its own.
 
 pub mod download;
+mod reach;
 pub mod upload;
 
-use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub struct Http {
     /// What only requests to `base`'s own host carry.
     secret: HeaderMap,
     key: Option<SecretString>,
+    /// Host and port of the proxy on the way, for people.
+    proxy: Option<String>,
     /// Small questions and answers.
     small: Client,
     /// Bodies and result files: HTTP/1.1, because the window of HTTP/2 throttles them; no total time limit.
@@ -112,10 +114,11 @@ impl Http {
         let host = shown_host(&base);
         let secret = secret_headers(options, &host)?;
         let plain = plain_headers(options, &host)?;
-        let small = build(builder(&base).timeout(SMALL_TIMEOUT), &host)?;
-        let large = build(builder(&base).http1_only(), &host)?;
+        let small = build(&base, &host, |builder| builder.timeout(SMALL_TIMEOUT))?;
+        let large = build(&base, &host, ClientBuilder::http1_only)?;
+        let proxy = if is_loopback(&base) { None } else { reach::proxy_of(&base) };
         let (key, stall_timeout) = (options.key.clone(), options.stall_timeout);
-        Ok(Self { host, base, plain, secret, key, small, large, stall_timeout })
+        Ok(Self { host, base, plain, secret, key, proxy, small, large, stall_timeout })
     }
 
     /// The client for creating batches at the same address.
@@ -123,8 +126,8 @@ impl Http {
     /// # Errors
     /// `Refused` if the system's trust or proxy settings cannot be used.
     pub fn create_client(&self) -> Result<CreateClient> {
-        let builder = builder(&self.base).http1_only().pool_max_idle_per_host(0).timeout(SMALL_TIMEOUT);
-        build(builder, &self.host).map(CreateClient)
+        let once = |builder: ClientBuilder| builder.http1_only().pool_max_idle_per_host(0).timeout(SMALL_TIMEOUT);
+        build(&self.base, &self.host, once).map(CreateClient)
     }
 
     /// Host and port, for people.
@@ -254,12 +257,8 @@ impl Http {
     fn lost(&self, cause: reqwest::Error) -> Failure {
         let kind = if cause.is_connect() { Kind::Unreached } else { Kind::Doubt };
         let cause = cause.without_url();
-        let mut words = cause.to_string();
-        let mut source = cause.source();
-        while let Some(inner) = source {
-            words = format!("{words}: {inner}");
-            source = inner.source();
-        }
+        let advice = reach::advice(&cause, self.proxy.as_deref()).filter(|_| kind == Kind::Unreached);
+        let words = advice.unwrap_or_else(|| reach::chain(&cause));
         Failure::new(kind, &self.host, self.without_key(&redacted(&words)))
     }
 
@@ -310,8 +309,15 @@ fn builder(base: &Url) -> ClientBuilder {
     if is_loopback(base) { builder.no_proxy() } else { builder }
 }
 
-fn build(builder: ClientBuilder, host: &str) -> Result<Client> {
-    builder.build().map_err(|cause| Failure::new(Kind::Refused, host, format!("no HTTP client: {cause}")))
+fn build(base: &Url, host: &str, special: impl Fn(ClientBuilder) -> ClientBuilder) -> Result<Client> {
+    let built = special(builder(base)).build();
+    // A small container may have no list of authorities; without TLS none is needed.
+    let built = if base.scheme() == "http" {
+        built.or_else(|_| special(builder(base)).tls_certs_only([]).build())
+    } else {
+        built
+    };
+    built.map_err(|cause| Failure::new(Kind::Refused, host, reach::missing(&cause)))
 }
 
 fn base_url(text: &str) -> Result<Url> {

@@ -33,7 +33,7 @@ pub(crate) const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("emulator/direct.rs", "provider", "it is the provider trait, straight on the emulator's core")];
 
 /// Guest packages, and where below `src/` each is at home: files, or folders with a trailing slash.
-pub(crate) const GUESTS: [(&str, &[&str]); 19] = [
+pub(crate) const GUESTS: [(&str, &[&str]); 20] = [
     (
         "actix",
         &[
@@ -80,7 +80,9 @@ pub(crate) const GUESTS: [(&str, &[&str]); 19] = [
     ),
     // The engine that asks another server is a client of its own: what it sends is none of the pipeline's affair.
     ("reqwest", &["provider/http.rs", "provider/http/", "emulator/engine/upstream.rs"]),
-    ("rustls", &["main.rs", "provider/http.rs", "emulator/engine/upstream.rs"]),
+    ("rustls", &["main.rs", "provider/http.rs", "provider/http/reach.rs", "emulator/engine/upstream.rs"]),
+    // What the client itself asks which proxy is on the way.
+    ("hyper_util", &["provider/http/reach.rs"]),
     ("rusqlite", &["ledger/"]),
     ("rayon", &["kit/pool.rs"]),
     (

@@ -313,12 +313,20 @@ mod tests {
         assert_eq!(wait("20", None), seconds(20));
         assert_eq!(wait("1000000000", None), seconds(3600));
         assert_eq!(wait("-1", None), None);
-        assert_eq!(wait("soon", date), None);
+        for odd in ["soon", "", "1e9", "1.5", "0x10", "99999999999999999999999"] {
+            assert_eq!(wait(odd, date), None, "{odd}");
+        }
+        assert_eq!(wait("18446744073709551615", None), seconds(3600));
+        assert_eq!(wait("Sun, 01 Jan 2090 00:00:00 GMT", date), seconds(3600));
         assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT", date), seconds(30));
         assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT", date), seconds(0));
         assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
         let precise = Hints { retry_after_ms: Some("250"), retry_after: Some("1"), date: None };
         assert_eq!(pause(precise), Some(Duration::from_millis(250)));
+        for (ms, expected) in [("-1", 1), ("soon", 1), ("99999999999", 3600)] {
+            let hints = Hints { retry_after_ms: Some(ms), retry_after: Some("1"), date: None };
+            assert_eq!(pause(hints), seconds(expected), "{ms}");
+        }
     }
 
     #[test]

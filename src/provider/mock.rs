@@ -19,6 +19,10 @@ pub(super) enum Act {
     Cut,
     /// Reads the request, sends this, and holds the connection open without another byte.
     Hang(&'static str),
+    /// Reads the request, sends this, then one byte after the other, slowly, until the client closes.
+    Drip(&'static str),
+    /// Reads the request, sends this, then the same again as fast as it goes, until the client closes.
+    Endless(&'static str),
     /// Reads the head and then nothing, with the connection open.
     Deaf,
 }
@@ -87,7 +91,7 @@ fn serve(mut stream: TcpStream, act: Act, sender: &mpsc::Sender<Seen>) -> std::i
     let body = bytes.split_off(end);
     let mut seen = Seen { head: String::from_utf8_lossy(&bytes).into_owned(), body };
     let length: usize = seen.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let whole = matches!(act, Act::Answer(_) | Act::Cut | Act::Hang(_));
+    let whole = matches!(act, Act::Answer(_) | Act::Cut | Act::Hang(_) | Act::Drip(_) | Act::Endless(_));
     while whole && seen.body.len() < length {
         let count = stream.read(&mut buffer).unwrap_or(0);
         seen.body.extend_from_slice(&buffer[..count]);
@@ -107,6 +111,20 @@ fn serve(mut stream: TcpStream, act: Act, sender: &mpsc::Sender<Seen>) -> std::i
         Act::Hang(text) => {
             stream.write_all(text.as_bytes())?;
             stream.read(&mut buffer).map(drop)
+        }
+        Act::Drip(text) => {
+            stream.write_all(text.as_bytes())?;
+            loop {
+                stream.write_all(b"x")?;
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+        Act::Endless(text) => {
+            stream.write_all(text.as_bytes())?;
+            let more = "x-more: and more\r\n".repeat(4096);
+            loop {
+                stream.write_all(more.as_bytes())?;
+            }
         }
         // A full socket buffer is what a dead network looks like.
         Act::Deaf => {

@@ -180,6 +180,69 @@ async fn a_redirect_to_another_host_does_not_carry_the_key() {
     assert_eq!((strange.line(), strange.header("authorization")), ("GET /v1/blob HTTP/1.1", None));
 }
 
+const REDIRECTS: [&str; 5] = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"];
+
+#[tokio::test]
+async fn whatever_the_redirect_a_download_follows_it_without_the_key() {
+    for status in REDIRECTS {
+        let other = Mock::start(vec![Act::Answer(answer("200 OK", "line\n"))]);
+        let mock = Mock::start(vec![Act::Answer(answer(&format!("{status}\r\nlocation: {}/blob", other.url), ""))]);
+        let mut download = client(&mock).read_file(&FileId("file-1".into()), 0).await.expect(status);
+        assert_eq!(download.bytes.next().await.expect("chunk").expect("bytes"), "line\n");
+        assert_eq!(other.requests().remove(0).header("authorization"), None, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_a_download_follows_a_redirect() {
+    let elsewhere = Mock::start(vec![Act::Cut]);
+    for status in REDIRECTS {
+        let away = || Act::Answer(answer(&format!("{status}\r\nlocation: {}/there", elsewhere.url), ""));
+        let mock = Mock::start((0..8).map(|_| away()).collect());
+        let (client, file, batch) = (client(&mock), FileId("f".into()), BatchId("b".into()));
+        let kinds = [
+            client.create_batch(&new_batch()).await.map(drop),
+            client.upload_file("a.jsonl", body(3, vec![b"123".to_vec()])).await.map(drop),
+            client.file(&file).await.map(drop),
+            client.find_files("a.jsonl").await.map(drop),
+            client.delete_file(&file).await,
+            client.batch(&batch).await.map(drop),
+            client.list_batches(None).await.map(drop),
+            client.cancel_batch(&batch).await,
+        ]
+        .map(|outcome| outcome.map_err(|failure| failure.kind));
+        assert_eq!(kinds, [Err(Kind::Doubt); 8], "{status}");
+        assert_eq!(mock.requests().len(), 8, "each was sent once");
+    }
+    assert!(elsewhere.requests().is_empty(), "the other host heard nothing");
+}
+
+#[tokio::test]
+async fn answers_without_end_are_given_up() {
+    for act in [
+        Act::Endless("HTTP/1.1 200 OK\r\n\r\n"),
+        Act::Endless("HTTP/1.1 500 Oops\r\n\r\n"),
+        Act::Endless("HTTP/1.1 200 OK\r\n"),
+        Act::Endless("HTTP/1.1 200 "),
+        Act::Endless(""),
+    ] {
+        let mock = Mock::start(vec![act]);
+        let failure = client(&mock).batch(&BatchId("b".into())).await.expect_err("no end");
+        assert_eq!(failure.kind, Kind::Doubt);
+        assert!(failure.message.len() < 1000, "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_drips_stands_still() {
+    let mock = Mock::start(vec![Act::Drip("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")]);
+    let download = client(&mock).read_file(&FileId("f".into()), 0).await.expect("download");
+    let chunks: Vec<_> = download.bytes.collect().await;
+    let (last, came) = chunks.split_last().expect("chunks");
+    assert_eq!(last.as_ref().map_err(|failure| failure.kind), Err(Kind::Doubt));
+    assert!(!came.is_empty() && came.iter().all(Result::is_ok), "{came:?}");
+}
+
 #[tokio::test]
 async fn a_result_file_that_is_a_link_is_fetched_without_the_key() {
     let other = Mock::start(vec![Act::Answer(answer("200 OK", "line\n"))]);

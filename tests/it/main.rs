@@ -30,4 +30,5 @@ mod relay;
 mod responses;
 mod resume;
 mod secure;
+mod stale;
 mod sweep;

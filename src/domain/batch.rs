@@ -188,6 +188,8 @@ pub struct Intent {
     pub body_hash: [u8; 16],
     /// Whether the input file was deleted already to make a second create safe.
     pub fenced: bool,
+    /// When an earlier life began to doubt whether the batch exists, in milliseconds of our clock.
+    pub doubted_at: Option<i64>,
 }
 
 #[cfg(test)]

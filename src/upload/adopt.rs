@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::domain::batch::Intent;
 use crate::domain::ids::BatchId;
 use crate::kit::backoff::Backoff;
-use crate::kit::clock::{Clock, millis};
+use crate::kit::clock::{Clock, Millis, millis};
 use crate::kit::crash;
 use crate::kit::random;
 use crate::ledger::LedgerError;
@@ -27,6 +27,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Shortest pause between two listings of a wait, whatever `settle` says.
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
+
+/// Our clock may have been put forward by so much while nobody waited; that must not shorten a wait.
+const CLOCK_STEP: Millis = 24 * 3600 * 1000;
 
 const PATIENCE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 
@@ -101,6 +104,13 @@ pub fn choose(batches: Vec<Batch>, intent: &Intent) -> Option<Resolved> {
     Some(Resolved::Adopted(Box::new(oldest), living.into_iter().map(|batch| batch.id).collect()))
 }
 
+/// How much of a wait is left in this life. What passed between lives is believed but for a day, by which our clock may
+/// have been put forward meanwhile; one that was put back lengthens nothing.
+fn left_of(wait: Millis, doubted_at: Option<Millis>, now: Millis) -> Millis {
+    let passed = doubted_at.map_or(0, |at| now.saturating_sub(at).saturating_sub(CLOCK_STEP));
+    wait - passed.clamp(0, wait)
+}
+
 /// The two hands that resolve doubt.
 #[derive(Clone)]
 pub struct Doubt {
@@ -150,15 +160,20 @@ impl Doubt {
     }
 
     /// Looks for the batch until the window of a create that arrived late is over; only then nothing can come of it any
-    /// more. A new start begins the wait anew.
+    /// more. A new start goes on with the wait.
     async fn wait_out(&self, intent: &Intent, wait: Duration) -> Result<Resolved, DoubtError> {
-        let end = self.clock.now() + millis(wait);
+        let pause = self.settle.max(SHORTEST_LOOK);
+        let mut last_look = self.clock.now();
+        let mut left = left_of(millis(wait), intent.doubted_at, last_look);
         self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
         loop {
             if let Some(found) = self.find(intent).await? {
                 return Ok(found);
             }
-            if self.clock.now() >= end {
+            let now = self.clock.now();
+            // A clock that is put forward between two looks shortens the wait by no more than one of them.
+            left -= (now - std::mem::replace(&mut last_look, now)).clamp(0, 2 * millis(pause));
+            if left <= 0 {
                 // Nobody names this file again; its deletion proves nothing here and is only tidy.
                 if let Err(failure) = self.provider.delete_file(&intent.input).await {
                     tracing::warn!(file = %intent.input, %failure, "a leftover stays at the provider");
@@ -166,7 +181,7 @@ impl Doubt {
                 self.ledger.fenced(intent.no).await?;
                 return Ok(Resolved::Void);
             }
-            self.clock.sleep(self.settle.max(SHORTEST_LOOK)).await;
+            self.clock.sleep(pause).await;
         }
     }
 
@@ -264,6 +279,7 @@ mod tests {
             input_created: 1000,
             body_hash: [0; 16],
             fenced: false,
+            doubted_at: None,
         }
     }
 
@@ -319,6 +335,29 @@ mod tests {
         for pages in [&[&[9_i64][..]][..], &[&[9, 9]], &[&[0, 0]], &[&[1, 2]], &[&[9, 7], &[8]], &[&[1], &[2], &[1]]] {
             assert!(!shown(pages), "{pages:?}");
         }
+    }
+
+    #[test]
+    fn a_wait_goes_on_after_a_restart_whatever_was_done_to_the_clock() {
+        let (hour, wait) = (3_600_000, 25 * 3_600_000);
+        for (doubted_at, now, left) in [
+            (None, 100, 25),
+            (Some(100), 100, 25),
+            // A day may be a clock that was put forward; what is beyond it has passed.
+            (Some(0), 24, 25),
+            (Some(0), 30, 19),
+            (Some(0), 48, 1),
+            (Some(0), 49, 0),
+            (Some(0), 1_000_000, 0),
+            // Put back by a day, or by years.
+            (Some(24), 0, 25),
+            (Some(1_000_000), 0, 25),
+        ] {
+            let told = left_of(wait, doubted_at.map(|at| at * hour), now * hour);
+            assert_eq!(told, left * hour, "{doubted_at:?} {now}");
+        }
+        assert_eq!(left_of(wait, Some(Millis::MIN), Millis::MAX), 0);
+        assert_eq!(left_of(wait, Some(Millis::MAX), Millis::MIN), wait);
     }
 
     #[test]

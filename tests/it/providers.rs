@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use batchscribe::emulator::scenario::Scenario;
 use batchscribe::kit::clock::Clock;
+use batchscribe::kit::stop::StopLevel;
 use batchscribe::pipeline::mission::Mode;
 
 use crate::oracle;
@@ -99,6 +100,55 @@ fn where_no_fence_is_trusted_a_lost_create_is_waited_for_and_its_file_stays() {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "the fourth listing shows the batch: it is adopted");
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 4);
+}
+
+/// Doubts that the ledger knows of.
+fn doubts(sandbox: &Sandbox) -> i64 {
+    let ledger = sandbox.workspace().join("batch/ledger.sqlite");
+    let read = rusqlite::Connection::open_with_flags(ledger, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let count = |db: rusqlite::Connection| {
+        db.query_row("SELECT count(*) FROM batch WHERE doubt_at IS NOT NULL", [], |row| row.get(0))
+    };
+    read.and_then(count).unwrap_or_default()
+}
+
+#[test]
+fn where_no_fence_is_trusted_a_new_start_goes_on_with_the_wait() {
+    let scenario = "[[door]]\nat = \"create_batch\"\nact = \"drop\"\nwhen = { times = 1 }\n";
+    let weather = Weather { scenario: Scenario::read(scenario).expect("a scenario"), ..Weather::default() };
+    let mut sandbox = Sandbox::with(2, weather);
+    sandbox.set("provider.fence", "wait");
+    sandbox.set("provider.settle", "10m");
+    let clock = Clock::manual(1_800_000_000_000);
+    let start = |sandbox: &Sandbox| {
+        let (mut mission, stop) = sandbox.mission(Mode::Run { once: false });
+        mission.clock = clock.clone();
+        (std::thread::spawn(move || batchscribe::pipeline::run(mission)), stop)
+    };
+    let (first, stop) = start(&sandbox);
+    let begun = Instant::now();
+    while doubts(&sandbox) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no create was lost");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    stop.raise(StopLevel::Drain);
+    let outcome = first.join().expect("it comes back");
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 0);
+    // Two days later: all of the wait but an hour is over, even if a day of them was none.
+    clock.advance(Duration::from_secs(48 * 3600));
+    let (second, _stop) = start(&sandbox);
+    let (step, mut passed) = (Duration::from_secs(60), Duration::ZERO);
+    while !second.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
+        clock.advance(step);
+        passed += step;
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let outcome = second.join().expect("it comes back");
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert!((Duration::from_secs(3600)..Duration::from_secs(20 * 3600)).contains(&passed), "{passed:?}");
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 2);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) fn intend(store: &mut SqliteStore, shard: ShardId) -> Outcome<Admissi
 pub(super) fn intent(store: &SqliteStore, shard: ShardId) -> Outcome<Intent> {
     const SQL: &str =
         "SELECT b.id, b.attempt, n.tag AS run, s.tag, s.id AS shard_id, b.input_file_id, s.input_created, s.body_hash,
-        b.fenced_at FROM batch b JOIN shard s ON s.id = b.shard_id JOIN run n ON n.id = s.run_id
+        b.fenced_at, b.doubt_at FROM batch b JOIN shard s ON s.id = b.shard_id JOIN run n ON n.id = s.run_id
         WHERE b.shard_id = ?1 AND b.stray = 0 AND b.state = 'opening'";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let mut rows = statement.query([shard.0])?;
@@ -54,6 +54,7 @@ fn read_intent(row: &Row<'_>) -> Outcome<Intent> {
         input_created: column::<Option<i64>>(row, "input_created")?.unwrap_or_default(),
         body_hash: column(row, "body_hash")?,
         fenced: column::<Option<i64>>(row, "fenced_at")?.is_some(),
+        doubted_at: column(row, "doubt_at")?,
     })
 }
 

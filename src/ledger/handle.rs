@@ -1,7 +1,7 @@
 //! What the actors hold of the ledger: a sender to the keeper's queue and the newest counts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,11 +32,15 @@ pub struct Ledger {
     queue: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
     waited: Arc<AtomicU64>,
+    failure: Failure,
 }
 
+/// Why the keeper ended, once it has ended by a failure.
+pub(super) type Failure = Arc<OnceLock<LedgerError>>;
+
 /// A handle on the keeper behind `queue`.
-pub(super) fn new(queue: mpsc::Sender<Command>, standing: watch::Receiver<Standing>) -> Ledger {
-    Ledger { queue, standing, waited: Arc::default() }
+pub(super) fn new(queue: mpsc::Sender<Command>, standing: watch::Receiver<Standing>, failure: Failure) -> Ledger {
+    Ledger { queue, standing, waited: Arc::default(), failure }
 }
 
 impl Ledger {
@@ -44,6 +48,12 @@ impl Ledger {
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    /// Why the keeper ended, if it ended by a failure: whoever notices only that it is gone does not know.
+    #[must_use]
+    pub fn failure(&self) -> Option<LedgerError> {
+        self.failure.get().cloned()
     }
 
     /// Microseconds that callers have waited so far, for room in the queue and for their commits.
@@ -203,6 +213,11 @@ impl Ledger {
     /// opening → refused, shard uploaded: surely nothing was created.
     pub async fn not_created(&self, batch: BatchNo, refusal: Refusal, hold: Hold) -> Result<()> {
         self.at_once(move |store| store.not_created(batch, &refusal, hold)).await
+    }
+
+    /// Why the last create of an uploaded shard was refused, if the shard was planned with another recipe than `recipe`.
+    pub async fn refused_with_another(&self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>> {
+        self.gathered(move |store| store.refused_with_another(shard, recipe)).await
     }
 
     /// Notes that it is unknown whether the batch exists.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::handle::Failure;
 pub use super::handle::Ledger;
 use super::records::Standing;
 use super::store::Store;
@@ -76,7 +77,7 @@ pub fn in_step(store: Box<dyn Store>, mut guard: ExitGuard) -> (Ledger, impl Fut
     let serving = async move {
         while let Some(first) = keeper.queue.recv().await {
             if let Err(error) = keeper.transaction(first) {
-                return guard.failed(error.to_string());
+                return keeper.lost(error, &mut guard);
             }
         }
         keeper.close(&mut guard);
@@ -90,23 +91,32 @@ struct Keeper {
     publisher: watch::Sender<Standing>,
     /// How long commands are gathered for one commit.
     together: Duration,
+    failure: Failure,
 }
 
 impl Keeper {
     fn of(store: Box<dyn Store>) -> (Ledger, Self) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (publisher, standing) = watch::channel(store.standing());
-        (handle::new(sender, standing), Self { store, queue, publisher, together: LONGEST_TOGETHER })
+        let failure = Failure::default();
+        let ledger = handle::new(sender, standing, Failure::clone(&failure));
+        (ledger, Self { store, queue, publisher, together: LONGEST_TOGETHER, failure })
     }
 
     fn serve(mut self, guard: &mut ExitGuard) {
         while let Some(first) = self.queue.blocking_recv() {
             if let Err(error) = self.transaction(first) {
-                guard.failed(error.to_string());
-                return;
+                return self.lost(error, guard);
             }
         }
         self.close(guard);
+    }
+
+    /// Before anybody can notice that the keeper is gone.
+    fn lost(&self, error: LedgerError, guard: &mut ExitGuard) {
+        guard.failed(error.to_string());
+        // There is one failure only.
+        drop(self.failure.set(error));
     }
 
     fn close(&mut self, guard: &mut ExitGuard) {

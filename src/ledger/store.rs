@@ -90,6 +90,8 @@ pub trait Store: Frame + Send {
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
     /// opening → refused, shard uploaded: surely nothing was created.
     fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()>;
+    /// Why the last create of an uploaded shard was refused, if the shard was planned with another recipe than `recipe`.
+    fn refused_with_another(&mut self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>>;
     /// Notes that it is unknown whether the batch exists.
     fn doubted(&mut self, batch: BatchNo) -> Result<()>;
     /// Notes that the input file is deleted, so that no late request can succeed.

@@ -37,6 +37,16 @@ pub fn sort(who: &'static str, fault: AnyFault) -> Fault {
     of_simple(who, fault)
 }
 
+/// The fault as it is told, if the ledger's keeper ended by `failure`: whoever finds the ledger closed, or has nobody to ask
+/// any more, does not know why.
+#[must_use]
+pub fn rooted(fault: Option<Fault>, failure: Option<LedgerError>) -> Option<Fault> {
+    match (fault, failure) {
+        (Some(Fault::Died { .. } | Fault::Ledger(LedgerError::Closed)), Some(cause)) => Some(Fault::Ledger(cause)),
+        (fault, _) => fault,
+    }
+}
+
 fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
     let fault = match fault.downcast::<LedgerError>() {
         Ok(error) => return Fault::Ledger(*error),
@@ -125,6 +135,18 @@ fn of_read(who: &'static str, error: ReadError) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_follows_from_a_lost_ledger_is_told_as_that() {
+        let full = || Some(LedgerError::Full { path: "ledger".into() });
+        let died = || Some(Fault::Died { who: "encoder", why: "the ledger is closed".into() });
+        assert!(matches!(rooted(died(), full()), Some(Fault::Ledger(LedgerError::Full { .. }))));
+        let closed = Some(Fault::Ledger(LedgerError::Closed));
+        assert!(matches!(rooted(closed, full()), Some(Fault::Ledger(LedgerError::Full { .. }))));
+        assert!(matches!(rooted(died(), None), Some(Fault::Died { .. })));
+        assert!(matches!(rooted(Some(Fault::Corpus(String::new())), full()), Some(Fault::Corpus(_))));
+        assert!(rooted(None, full()).is_none());
+    }
 
     #[test]
     fn faults_keep_their_kind() {

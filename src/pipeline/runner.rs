@@ -63,6 +63,7 @@ pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHan
     publish(mission, &world);
     let standing = *world.ledger.standing().borrow();
     let fault = world.faults.take().map(|(who, fault)| faulted::sort(who, fault)).or(fault);
+    let fault = faulted::rooted(fault, world.ledger.failure());
     let outcome = Outcome {
         standing,
         passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -10,6 +10,7 @@ use crate::kit::crash;
 use crate::kit::stop::StopLevel;
 use crate::kit::watch;
 use crate::ledger::records::Standing;
+use crate::provider::policy::{Blame, blame};
 
 impl Sender {
     /// uploaded → opening → open, if the queue has room: pays once.
@@ -60,6 +61,16 @@ impl Sender {
     async fn too_large(&self, shard: &ShardFacts, limit: u64) -> Result<(), SendError> {
         tracing::info!(shard = shard.id.0, tokens = shard.est_tokens, limit, "above the queue's limit; planned anew");
         self.plan_anew(shard).await
+    }
+
+    /// A shard that was refused with settings that are others by now would be refused again, and stop the run of somebody
+    /// who has just mended them: its images are planned anew. Tells whether it was such a one.
+    pub(super) async fn outdated(&self, shard: &ShardFacts) -> Result<bool, SendError> {
+        let refusal = self.ledger.refused_with_another(shard.id, self.options.recipe).await?;
+        let Some(refusal) = refusal.filter(|refusal| blame(refusal) != Blame::Moment) else { return Ok(false) };
+        tracing::info!(shard = shard.id.0, code = refusal.code, "refused with other settings; planned anew");
+        self.plan_anew(shard).await?;
+        Ok(true)
     }
 
     /// Nothing was paid for `shard`; its input file is deleted first, so that nothing ever can be.

@@ -163,6 +163,9 @@ impl Sender {
                 shard = self.ledger.shard(shard.id).await?;
             }
             if shard.state == ShardState::Uploaded {
+                if self.outdated(&shard).await? {
+                    return Ok(Sent::Nothing);
+                }
                 self.pause_until(believed(shard.not_before, self.clock.now())).await?;
             }
             match shard.state {

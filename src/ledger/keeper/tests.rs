@@ -138,6 +138,7 @@ async fn a_keeper_that_was_taken_over_writes_nothing_more() {
     assert_eq!(ledger.enrol(corpus, page("b")).await, Err(LedgerError::TakenOver));
     thread.join().expect("no panic");
     assert_eq!(ledger.enrol(corpus, page("c")).await, Err(LedgerError::Closed));
+    assert_eq!(ledger.failure(), Some(LedgerError::TakenOver), "whoever asks learns why");
     let notice = notices.recv().await.expect("notice");
     assert_eq!((notice.exit, notice.why.is_some()), (Exit::Died, true));
     assert_eq!(second.standing().found, 1);

@@ -134,6 +134,11 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn refused_with_another(&mut self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>> {
+        let outcome = paying::refused_with_another(self, shard, recipe);
+        self.named(outcome)
+    }
+
     fn doubted(&mut self, batch: BatchNo) -> Result<()> {
         let outcome = paying::doubted(self, batch);
         self.named(outcome)

@@ -185,6 +185,15 @@ def ended_badly(code, said, hits):
     return []
 
 
+def whole(lines, place):
+    """A line of the trace with the part that other threads' lines cut off."""
+    thread, _, rest = lines[place].partition(" ")
+    if not rest.lstrip().startswith("<..."):
+        return lines[place]
+    begun = (line for line in reversed(lines[:place]) if line.startswith(thread) and "<unfinished" in line)
+    return next(begun, "") + lines[place]
+
+
 def point(binary, kind, call, n, expected, keep):
     """One blow, and what comes of it: (reached, violations)."""
     stage = Stage(binary, keep)
@@ -197,7 +206,7 @@ def point(binary, kind, call, n, expected, keep):
             hits, wrong = [line for line in lines if "killed by SIGKILL" in line], []
             reached = code == -signal.SIGKILL or bool(hits)
         else:
-            hits = [line for line in lines if "(INJECTED)" in line]
+            hits = [whole(lines, place) for place, line in enumerate(lines) if "(INJECTED)" in line]
             reached, wrong = bool(hits), ended_badly(code, said, hits)
         for _ in range(LIVES):
             code, said = stage.call(stage.command("run"))
@@ -241,10 +250,15 @@ def undisturbed(binary):
 
 
 def spread(points, most):
-    """At most so many, evenly."""
-    if most >= len(points):
-        return points
-    return [points[i * len(points) // most] for i in range(most)]
+    """At most so many of each call's points, evenly: first all of the rare calls, then of the others as many as fit."""
+    by_call = {}
+    for item in points:
+        by_call.setdefault(item[1], []).append(item)
+    chosen = []
+    for place, some in enumerate(sorted(by_call.values(), key=len)):
+        share = min(len(some), (most - len(chosen)) // (len(by_call) - place))
+        chosen += [some[i * len(some) // share] for i in range(share)]
+    return chosen
 
 
 def main():

@@ -125,6 +125,24 @@ fn open_batches_of_settings_that_were_mended_do_not_stop_the_next_run() {
 }
 
 #[test]
+fn an_uploaded_shard_of_settings_that_were_refused_is_planned_anew_once_they_are_mended() {
+    let scenario = "[[door]]\nat = \"create_batch\"\nact = \"refuse\"\nstatus = 400\ncode = \"unsupported_value\"\n
+        param = \"detail\"\nmessage = \"Not with this model.\"\nwhen = { times = 2 }\n";
+    let mut sandbox = Sandbox::with(3, weather(scenario));
+    for _ in 0..2 {
+        let outcome = sandbox.run();
+        assert!(matches!(outcome.fault, Some(Fault::SettingRefused(_))), "{:?}", outcome.fault);
+        assert_eq!(outcome.standing.packed, 3, "{:?}", outcome.standing);
+    }
+    assert_eq!(oracle::count(&sandbox.bill(), "upload"), 1, "the same settings, the same file");
+    sandbox.set("request.detail", "low");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(oracle::count(&sandbox.bill(), "upload"), 2, "another plan, another file");
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 3);
+}
+
+#[test]
 fn one_image_that_is_always_refused_ends_by_name_and_stops_nobody() {
     let scenario = "[[line]]\ncustom_id_contains = \"page0002\"\noutcome = \"unsupported_value\"\n";
     let mut sandbox = Sandbox::with(4, weather(scenario));

@@ -16,6 +16,11 @@ test:
 sim SEEDS="20000":
     SIM_SEEDS={{SEEDS}} cargo test --release --locked --test sim every_seed -- --nocapture
 
+# Kills the release binary at its system calls, and lets them fail: `just every-syscall --most 300`. Needs strace and python3.
+every-syscall *ARGS:
+    cargo build --release --locked
+    python3 tests/every_syscall.py {{ARGS}}
+
 # The main job on the pages in the repo.
 demo:
     cargo run --release --locked -- --workspace target/demo run tests/data/pages --yes

@@ -33,8 +33,8 @@ pub(crate) struct Books {
     looks: HashMap<String, u32>,
     /// Where the search for work begins, so that batches take turns.
     turn: usize,
-    /// Nothing more is accepted: the books are closed, or the disk has failed and memory is ahead of the journal.
-    broken: bool,
+    /// Why nothing more is accepted: the books are closed, or the disk has failed and memory is ahead of the journal.
+    broken: Option<Refusal>,
 }
 
 /// Work at one open batch; nothing of it survives the process.
@@ -66,7 +66,7 @@ impl Books {
     /// Books on `service`, which is what the journal says.
     pub(crate) fn new(service: Service, folder: Arc<Folder>, journal: Journal, bill: Option<Bill>) -> Self {
         let (desks, faults, looks) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { service, folder, journal, bill, desks, faults, looks, turn: 0, broken: false }
+        Self { service, folder, journal, bill, desks, faults, looks, turn: 0, broken: None }
     }
 
     /// Decides on `request`, writes it down and does it; then whatever is due by time.
@@ -77,8 +77,10 @@ impl Books {
         Ok(events)
     }
 
-    /// Does whatever is due by `now`.
+    /// Does whatever is due by `now`. Broken books answer no question either: a batch that nobody works at any more would
+    /// show as one under way.
     pub(crate) fn settle(&mut self, now: Millis) -> Result<(), Refusal> {
+        self.still_open()?;
         loop {
             let due = self.service.due(now);
             if due.is_empty() {
@@ -121,12 +123,12 @@ impl Books {
 
     /// Whether anything may still be written.
     pub(crate) fn still_open(&self) -> Result<(), Refusal> {
-        if self.broken { Err(Refusal::server_error()) } else { Ok(()) }
+        self.broken.clone().map_or(Ok(()), Err)
     }
 
     /// Closes the books: nothing is written any more, and another server may open the state folder.
     pub(crate) fn close(&mut self) {
-        self.broken = true;
+        self.broken = Some(Refusal::server_error());
         self.folder.unlock();
     }
 
@@ -140,8 +142,8 @@ impl Books {
     fn or_broken<T>(&mut self, written: io::Result<T>) -> Result<T, Refusal> {
         written.map_err(|cause| {
             tracing::error!(%cause, "the emulator cannot write its state folder");
-            self.broken = true;
-            Refusal::server_error()
+            self.broken = Some(Refusal::broken(&cause));
+            Refusal::broken(&cause)
         })
     }
 
@@ -194,7 +196,7 @@ impl Books {
 
     /// Work, if there is any; it is taken until it is handed back.
     pub(crate) fn next_job(&mut self) -> Option<Job> {
-        if self.broken {
+        if self.broken.is_some() {
             return None;
         }
         let Self { service, desks, turn, .. } = self;

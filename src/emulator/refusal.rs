@@ -3,6 +3,8 @@
 //! Texts and codes as in the reference, sections 4.1, 4.2 and 5.4; one function for each, so that a table of tests can
 //! name them all.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 /// An error answer: HTTP status and the members of its `error` object.
@@ -128,6 +130,20 @@ impl Refusal {
 
     pub(crate) fn server_error() -> Self {
         Self::new(500, "The server had an error while processing your request. Sorry about that!")
+    }
+}
+
+/// A server of one's own says what is wrong with it, which the service would not.
+impl Refusal {
+    /// The disk refused something that may be tried again.
+    pub(crate) fn disk(cause: &io::Error) -> Self {
+        Self::new(500, format!("The built-in server cannot use its state folder: {cause}"))
+    }
+
+    /// The disk refused something that memory is ahead of by now.
+    pub(crate) fn broken(cause: &io::Error) -> Self {
+        let until = "nothing more is done until it is started again";
+        Self::new(500, format!("The built-in server cannot use its state folder: {cause}; {until}"))
     }
 }
 

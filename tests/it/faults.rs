@@ -94,6 +94,42 @@ fn results_that_are_gone_for_good_end_their_images_by_that_name() {
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1);
 }
 
+/// What the run says at its end while `lost` takes the state folder away.
+fn told_of_a_lost_folder(sandbox: &mut Sandbox, lost: impl FnOnce(&Sandbox) + Send) -> String {
+    sandbox.set("run.give_up_after", "1s");
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| lost(sandbox));
+        sandbox.run()
+    });
+    let Some(Fault::Unreachable(failure)) = outcome.fault else { panic!("{:?}", outcome.fault) };
+    failure.message
+}
+
+fn lose_the_folder(sandbox: &Sandbox) {
+    let files = sandbox.workspace().with_file_name("server").join("files");
+    std::fs::rename(&files, files.with_extension("away")).expect("moved");
+    std::fs::write(&files, "no folder").expect("a file");
+}
+
+#[test]
+fn a_built_in_server_that_cannot_take_an_upload_says_why() {
+    let mut sandbox = Sandbox::new(4);
+    lose_the_folder(&sandbox);
+    let told = told_of_a_lost_folder(&mut sandbox, |_| {});
+    assert!(told.contains("state folder") && told.contains("irectory"), "{told}");
+}
+
+#[test]
+fn a_built_in_server_that_cannot_write_results_says_why_and_is_not_waited_for() {
+    let weather = Weather { line_delay: std::time::Duration::from_millis(200), ..Weather::default() };
+    let mut sandbox = Sandbox::with(4, weather);
+    let told = told_of_a_lost_folder(&mut sandbox, |sandbox| {
+        sandbox.await_batches(1);
+        lose_the_folder(sandbox);
+    });
+    assert!(told.contains("state folder") && told.contains("until it is started again"), "{told}");
+}
+
 #[test]
 fn a_provider_that_answers_nothing_but_errors_is_given_up_and_nothing_is_lost() {
     let mut sandbox = Sandbox::with(4, weather("[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 500\n"));

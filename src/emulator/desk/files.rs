@@ -48,7 +48,7 @@ fn show(shared: &Shared, file: &FileRecord) -> Json {
 /// A state folder that cannot be used.
 pub(crate) fn disk(cause: &io::Error) -> Refusal {
     tracing::error!(%cause, "the emulator cannot write its state folder");
-    Refusal::server_error()
+    Refusal::disk(cause)
 }
 
 /// A page of the list.

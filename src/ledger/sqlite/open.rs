@@ -53,12 +53,19 @@ enum Kind {
 pub(super) fn at(path: &Path, clock: Clock, allowed: Allowed) -> Outcome<SqliteStore> {
     library_is_new_enough(path)?;
     create_private(path).map_err(|cause| io_fault(path, &cause.to_string()))?;
-    let kind = look(&read_only(path)?, path)?;
+    let looked = read_only(path).and_then(|connection| look(&connection, path));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection)?;
-    let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if journal != "wal" {
+    let kind = match looked {
+        // A connection that may write takes back what was half written, and then sees what there is.
+        Err(fault) if is_cut_short(&fault) => look(&connection, path)?,
+        looked => looked?,
+    };
+    let journal = |pragma| connection.query_row(pragma, [], |row| row.get::<_, String>(0));
+    // Asked again: after an I/O error the answer was seen to be the wish.
+    let (told, real) = (journal("PRAGMA journal_mode = WAL")?, journal("PRAGMA journal_mode")?);
+    if told != "wal" || real != "wal" {
         return Err(io_fault(path, "no write-ahead log on this file system"));
     }
     connection.execute_batch(KEEPER)?;
@@ -75,11 +82,20 @@ pub(super) fn in_memory(clock: Clock, allowed: Allowed) -> Outcome<SqliteStore> 
 /// A connection that can only read, on a file that was found to be a ledger of this version.
 pub(in crate::ledger) fn inspected(path: &Path) -> Outcome<Connection> {
     library_is_new_enough(path)?;
-    let connection = read_only(path)?;
-    match look(&connection, path)? {
-        Kind::Ours => Ok(connection),
-        Kind::Blank => Err(Fault::damaged(BLANK)),
+    let looked = read_only(path).and_then(|connection| Ok((look(&connection, path)?, connection)));
+    match looked {
+        Ok((Kind::Ours, connection)) => Ok(connection),
+        Ok((Kind::Blank, _)) => Err(Fault::damaged(BLANK)),
+        Err(fault) if is_cut_short(&fault) => Err(Fault::damaged(BLANK)),
+        Err(fault) => Err(fault),
     }
+}
+
+/// Whether a journal lies beside the file that has to be rolled back first, which a connection that only reads cannot do.
+/// A ledger has one in its very first write alone, which makes it one with a write-ahead log: nothing is in it then.
+fn is_cut_short(fault: &Fault) -> bool {
+    let Fault::Sql(error) = fault else { return false };
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 fn taken(connection: Connection, path: &Path, kind: Kind, clock: Clock, allowed: Allowed) -> Outcome<SqliteStore> {

@@ -60,6 +60,42 @@ fn a_missing_folder_is_an_io_error_with_its_path() {
     assert!(matches!(&refusal, LedgerError::Io { .. }), "{refusal}");
 }
 
+/// A ledger that died in its first write: what was written already is to be taken back by the journal beside it.
+fn cut_short(path: &Path) {
+    let folder = folder();
+    let made = folder.path().join("ledger.sqlite");
+    let file = Connection::open(&made).expect("file");
+    // So little memory that pages go to the file before the end of the transaction.
+    let sql = "PRAGMA cache_size = 1; BEGIN; CREATE TABLE half (x);
+        INSERT INTO half SELECT zeroblob(4096) FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]');";
+    file.execute_batch(sql).expect("under way");
+    for (from, to) in [(made.clone(), path.to_owned()), (beside(&made, "-journal"), beside(path, "-journal"))] {
+        assert!(std::fs::copy(from, to).expect("copied") > 0);
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+#[test]
+fn a_file_that_was_cut_short_in_its_first_write_is_taken() {
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    cut_short(&path);
+    let before = std::fs::read(&path).expect("bytes");
+    let told = Reader::open(&path).expect_err("nothing to read");
+    assert!(told.is_blank(), "{told}");
+    assert_eq!(before, std::fs::read(&path).expect("bytes"), "a reader writes nothing");
+    let store = open(&path).expect("taken");
+    assert_eq!(store.standing().found, 0);
+    drop(store);
+    assert!(Reader::open(&path).is_ok());
+    assert!(!beside(&path, "-journal").is_file(), "what was half is gone");
+}
+
 #[test]
 fn a_file_left_blank_by_a_dead_process_is_taken() {
     let folder = folder();

@@ -184,6 +184,16 @@ impl Ledger {
     }
 
     // ---- paying
+    /// sealed → dissolved, because the provider takes no file as large; which is remembered.
+    pub async fn too_large(&self, shard: ShardId) -> Result<()> {
+        self.gathered(move |store| store.too_large(shard)).await
+    }
+
+    /// Bytes of the smallest shard that was too large for the account of `run`, within the last week.
+    pub async fn smallest_too_large(&self, run: RunId) -> Result<Option<u64>> {
+        self.gathered(move |store| store.smallest_too_large(run)).await
+    }
+
     /// uploaded → opening: the intent, written before the request, if the queue of its model has room.
     pub async fn intend(&self, shard: ShardId) -> Result<Admission> {
         self.at_once(move |store| store.intend(shard)).await

@@ -78,6 +78,10 @@ pub trait Store: Frame + Send {
     /// sealed or uploaded → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
     /// good when it has changed three times.
     fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
+    /// sealed → dissolved, because the provider takes no file as large; which is remembered.
+    fn too_large(&mut self, shard: ShardId) -> Result<()>;
+    /// Bytes of the smallest shard that was too large for the account of `run`, within the last week.
+    fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>>;
 
     // ---- paying
     /// uploaded → opening: the intent, written before the request, if the queue of its model has room.

@@ -120,7 +120,7 @@ impl World {
             meters: Meters::default(),
             notices,
             passed_over: Arc::new(Mutex::default()),
-            ceiling: Ceiling::default(),
+            ceiling: begun.ceiling,
             run: begun.run,
             recipe: begun.recipe,
             corpus_id: begun.corpus,
@@ -194,6 +194,8 @@ struct Begun {
     recipe: RecipeId,
     corpus: CorpusId,
     given: Vec<u8>,
+    /// What earlier lives learned of the provider's upload limit.
+    ceiling: Ceiling,
 }
 
 async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
@@ -209,7 +211,11 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     }
     tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
     let recipe = ledger.recipe(mission.recipe.clone()).await.map_err(Fault::Ledger)?;
-    Ok(Begun { run: run.id, recipe, corpus: corpus.id, given: corpus.given })
+    let ceiling = Ceiling::default();
+    if let Some(bytes) = ledger.smallest_too_large(run.id).await.map_err(Fault::Ledger)? {
+        ceiling.lower(bytes / 2);
+    }
+    Ok(Begun { run: run.id, recipe, corpus: corpus.id, given: corpus.given, ceiling })
 }
 
 fn spool(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> io::Result<Option<Spool>> {

@@ -67,7 +67,7 @@ impl Sender {
         self.ceiling.lower(shard.bytes / 2);
         let text = format!("{} refused shard {} as too large ({} bytes)", failure.host, shard.id, shard.bytes);
         self.news.warn("E311", text, "split and sent again, nothing counted");
-        self.ledger.dissolve(shard.id, None).await?;
+        self.ledger.too_large(shard.id).await?;
         self.bodies.discard(shard.id).await;
         Ok(())
     }

@@ -40,6 +40,25 @@ fn an_upload_that_is_refused_for_now_is_made_again() {
 }
 
 #[test]
+fn what_was_too_large_once_is_not_tried_by_the_next_run() {
+    let scenario = "[[door]]\nat = \"upload_file\"\nact = \"refuse\"\nstatus = 413\nwhen = { times = 1 }\n";
+    let mut sandbox = Sandbox::with(8, weather(scenario));
+    sandbox.set("max_images_per_batch", "8");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    let before = oracle::count(&sandbox.bill(), "create");
+    assert!(before >= 2, "one shard was too large: {before}");
+    for n in 8..16 {
+        sandbox.image(&format!("tray_2/page{n:04}.png"), n);
+    }
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    let after = oracle::count(&sandbox.bill(), "create");
+    assert!(after >= before + 2, "the next run knows: {before}, then {after}");
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 16);
+}
+
+#[test]
 fn results_that_are_not_there_yet_are_waited_for() {
     survives("[[door]]\nat = \"read_file\"\nact = \"refuse\"\nstatus = 404\nwhen = { times = 2 }\n");
 }

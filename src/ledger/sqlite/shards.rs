@@ -7,7 +7,7 @@ use super::fault::{Fault, Outcome};
 use super::paying::{move_shard, unanswered};
 use super::rows::{column, count, format, int, length, word};
 use super::{SqliteStore, images, runs};
-use crate::domain::ids::{FileId, ImageId, RecipeId, ShardId, Tag};
+use crate::domain::ids::{FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Fate, Reason};
 use crate::domain::shard::{NewShard, Plan, PlanLine, ShardFacts};
 use crate::ledger::moves::{ImageState, ShardState};
@@ -15,6 +15,11 @@ use crate::ledger::records::{Culprit, Remeasured};
 
 /// How often a file may change under our hands before it is given up.
 const MOST_CHANGES: i64 = 3;
+
+/// The event of a shard that was too large.
+const TOO_LARGE: &str = "too_large";
+/// How long that is remembered.
+const TRIED_AGAIN: i64 = 7 * 24 * 3600 * 1000;
 
 const FACTS: &str =
     "SELECT s.id, s.tag, n.tag AS run, s.state, s.lines, s.bytes, s.est_tokens, r.endpoint, s.input_file_id,
@@ -184,6 +189,22 @@ pub(super) fn dissolve(store: &mut SqliteStore, shard: ShardId, culprit: Option<
     let detail = culprit.map(|culprit| format!("because of image {}", culprit.image)).unwrap_or_default();
     events::append(store, "dissolved", shard, &detail)?;
     culprit.map_or(Ok(()), |culprit| blame(store, culprit))
+}
+
+/// sealed → dissolved, because the provider takes no file as large; which is remembered.
+pub(super) fn too_large(store: &mut SqliteStore, shard: ShardId) -> Outcome<()> {
+    dissolve(store, shard, None)?;
+    events::append(store, TOO_LARGE, shard, "")
+}
+
+/// Bytes of the smallest shard that was too large for the account of `run`. Providers change: after a week it is tried again,
+/// and what the clock puts into the future is not believed for longer.
+pub(super) fn smallest_too_large(store: &SqliteStore, run: RunId) -> Outcome<Option<u64>> {
+    const SQL: &str = "SELECT min(s.bytes) FROM event e JOIN shard s ON s.id = e.shard_id JOIN run n ON n.id = s.run_id
+        WHERE e.what = ?1 AND abs(e.at - ?2) < ?3 AND n.account_id = (SELECT account_id FROM run WHERE id = ?4)";
+    let values = params![TOO_LARGE, store.clock.now(), TRIED_AGAIN, run.0];
+    let bytes: Option<i64> = store.connection.prepare_cached(SQL)?.query_row(values, |row| row.get(0))?;
+    Ok(bytes.map(count))
 }
 
 /// All images that a shard still holds are owed again, in the order of its lines; `gaps` is added to their returns.

@@ -119,6 +119,16 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn too_large(&mut self, shard: ShardId) -> Result<()> {
+        let outcome = shards::too_large(self, shard);
+        self.named(outcome)
+    }
+
+    fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>> {
+        let outcome = shards::smallest_too_large(self, run);
+        self.named(outcome)
+    }
+
     fn intent(&mut self, shard: ShardId) -> Result<Intent> {
         let outcome = paying::intent(self, shard);
         self.named(outcome)

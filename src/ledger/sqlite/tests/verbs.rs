@@ -191,6 +191,23 @@ fn a_refusal_counts_for_other_recipes_and_only_while_it_is_the_last_word() {
 }
 
 #[test]
+fn the_smallest_shard_that_was_too_large_is_remembered_for_its_account() {
+    let mut desk = Desk::in_memory();
+    desk.enrol(0, 5);
+    let (large, small, run) = (desk.plan_of(1, &[1, 2, 3]), desk.plan_of(2, &[4, 5]), desk.run);
+    assert_eq!(desk.done(|store| store.smallest_too_large(run)), None);
+    for plan in [large, small] {
+        let shard = desk.done(|store| store.seal(&plan)).id;
+        desk.done(|store| store.too_large(shard));
+        assert_eq!(desk.done(|store| store.shard(shard)).state, ShardState::Dissolved);
+        stale(desk.act(|store| store.too_large(shard)));
+    }
+    assert_eq!(desk.done(|store| store.smallest_too_large(run)), Some(200));
+    assert_eq!(desk.done(|store| store.smallest_too_large(RunId(99))), None);
+    assert_eq!(desk.store.standing().owed, 5);
+}
+
+#[test]
 fn nothing_is_void_without_a_fence() {
     let mut desk = Desk::in_memory();
     desk.enrol(0, 1);

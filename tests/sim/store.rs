@@ -87,11 +87,14 @@ as_they_are! {
     fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()>;
     fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()>;
     fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
+    fn too_large(&mut self, shard: ShardId) -> Result<()>;
+    fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>>;
     fn intend(&mut self, shard: ShardId) -> Result<Admission>;
     fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
     fn intent(&mut self, shard: ShardId) -> Result<Intent>;
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
     fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()>;
+    fn refused_with_another(&mut self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>>;
     fn doubted(&mut self, batch: BatchNo) -> Result<()>;
     fn fenced(&mut self, batch: BatchNo) -> Result<()>;
     fn voided(&mut self, batch: BatchNo) -> Result<()>;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::send::{SendError, Sender, Sent};
+use super::send::{SendError, Sender, Sent, believed};
 use crate::domain::batch::Admission;
 use crate::domain::shard::ShardFacts;
 use crate::kit::crash;
@@ -13,6 +13,19 @@ use crate::ledger::records::Standing;
 use crate::provider::policy::{Blame, blame};
 
 impl Sender {
+    /// Waits until an uploaded shard may be opened. One that was refused with settings that are others by now would be
+    /// refused again, and stop the run of somebody who has just mended them: its images are planned anew instead.
+    pub(super) async fn is_due(&self, shard: &ShardFacts) -> Result<bool, SendError> {
+        let refusal = self.ledger.refused_with_another(shard.id, self.options.recipe).await?;
+        if let Some(refusal) = refusal.filter(|refusal| blame(refusal) != Blame::Moment) {
+            tracing::info!(shard = shard.id.0, code = refusal.code, "refused with other settings; planned anew");
+            self.plan_anew(shard).await?;
+            return Ok(false);
+        }
+        self.pause_until(believed(shard.not_before, self.clock.now())).await?;
+        Ok(true)
+    }
+
     /// uploaded → opening → open, if the queue has room: pays once.
     pub(super) async fn admit(&self, shard: &ShardFacts) -> Result<Option<Sent>, SendError> {
         // Taken before the question, so that no batch that ends after it goes unnoticed.
@@ -61,16 +74,6 @@ impl Sender {
     async fn too_large(&self, shard: &ShardFacts, limit: u64) -> Result<(), SendError> {
         tracing::info!(shard = shard.id.0, tokens = shard.est_tokens, limit, "above the queue's limit; planned anew");
         self.plan_anew(shard).await
-    }
-
-    /// A shard that was refused with settings that are others by now would be refused again, and stop the run of somebody
-    /// who has just mended them: its images are planned anew. Tells whether it was such a one.
-    pub(super) async fn outdated(&self, shard: &ShardFacts) -> Result<bool, SendError> {
-        let refusal = self.ledger.refused_with_another(shard.id, self.options.recipe).await?;
-        let Some(refusal) = refusal.filter(|refusal| blame(refusal) != Blame::Moment) else { return Ok(false) };
-        tracing::info!(shard = shard.id.0, code = refusal.code, "refused with other settings; planned anew");
-        self.plan_anew(shard).await?;
-        Ok(true)
     }
 
     /// Nothing was paid for `shard`; its input file is deleted first, so that nothing ever can be.

@@ -36,7 +36,7 @@ const FIRST_ALONE: &str = "these settings are new: their first batch has to be a
 
 /// A time from the ledger before which a shard is not opened again, as far as it may be believed: no pause is longer than
 /// the longest, whatever was done to the clock since it was written.
-fn believed(not_before: Millis, now: Millis) -> Millis {
+pub(super) fn believed(not_before: Millis, now: Millis) -> Millis {
     not_before.min(now + millis(LONGEST_HOLD))
 }
 
@@ -162,11 +162,8 @@ impl Sender {
                 // It may have waited for long.
                 shard = self.ledger.shard(shard.id).await?;
             }
-            if shard.state == ShardState::Uploaded {
-                if self.outdated(&shard).await? {
-                    return Ok(Sent::Nothing);
-                }
-                self.pause_until(believed(shard.not_before, self.clock.now())).await?;
+            if shard.state == ShardState::Uploaded && !self.is_due(&shard).await? {
+                return Ok(Sent::Nothing);
             }
             match shard.state {
                 // Nothing new is sent or paid once the program drains.

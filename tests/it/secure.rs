@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use batchscribe::emulator::scenario::Scenario;
+
 use crate::front::{Authority, Certified, Front, Proxy, old_server};
 use crate::kill::{command, live};
 use crate::oracle;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Weather};
 
 /// A year that is long over, and one that is not.
 const OVER: i32 = 2021;
@@ -22,7 +24,12 @@ struct Road {
 
 impl Road {
     fn new() -> Self {
-        let mut sandbox = Sandbox::new(3);
+        Self::in_weather("")
+    }
+
+    fn in_weather(scenario: &str) -> Self {
+        let scenario = Scenario::read(scenario).expect("a scenario");
+        let mut sandbox = Sandbox::with(3, Weather { scenario, ..Weather::default() });
         sandbox.set("run.give_up_after", "1s");
         Self { sandbox, authority: Authority::new("An authority of this test") }
     }
@@ -168,6 +175,28 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
             assert!(head.starts_with("CONNECT "), "{head}");
         }
     }
+}
+
+#[test]
+fn a_create_that_no_proxy_let_through_surely_created_nothing() {
+    // The first create is refused for the key, so that the next run has nothing to do but to create.
+    let scenario = "[[door]]\nat = \"create_batch\"\nact = \"refuse\"\nstatus = 401\nwhen = { times = 1 }\n";
+    let road = Road::in_weather(scenario);
+    let front = road.front(&Certified { name: "batches.example", until: AHEAD });
+    let (open, shut) = (Proxy::to(front.port), Proxy::refusing("403 Forbidden"));
+    let through = |proxy: &Proxy| {
+        let mut command = road.command("batches.example");
+        command.env("HTTPS_PROXY", format!("http://{}", proxy.address));
+        command
+    };
+    assert_eq!(live(through(&open), None).expect("it ends").code(), Some(6), "{}", road.words());
+    let sent = front.heard().len();
+    assert_eq!(live(through(&shut), None).expect("it ends").code(), Some(5), "{}", road.words());
+    assert!(!road.words().contains("E313"), "no doubt: {}", road.words());
+    assert!(front.heard().len() == sent && !shut.heard().is_empty(), "it was tried, and nothing came through");
+    road.arrives(through(&open));
+    let creates = front.heard().iter().filter(|line| line.starts_with("POST /v1/batches ")).count();
+    assert_eq!(creates, 2, "one for the key, one for the batch");
 }
 
 #[test]

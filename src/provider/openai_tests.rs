@@ -208,7 +208,7 @@ async fn nothing_but_a_download_follows_a_redirect() {
             client.delete_file(&file).await,
             client.batch(&batch).await.map(drop),
             client.list_batches(None).await.map(drop),
-            client.cancel_batch(&batch).await,
+            client.cancel_batch(&batch).await.map(drop),
         ]
         .map(|outcome| outcome.map_err(|failure| failure.kind));
         assert_eq!(kinds, [Err(Kind::Doubt); 8], "{status}");

@@ -40,13 +40,17 @@ impl FirstLine {
     pub(super) fn recipe(&self, style: IdStyle) -> Option<Recipe> {
         let line: Value = serde_json::from_slice(&self.text).ok()?;
         let body = line.get("body")?;
-        let (system, user) = match body.get("messages")?.as_array()?.as_slice() {
+        // Chat completions, or the Responses API with words of its own.
+        let (system, user) = match body.get("messages").or_else(|| body.get("input"))?.as_array()?.as_slice() {
             [user] => (None, user),
             [system, user] => (Some(text(system, "content")?), user),
             _ => return None,
         };
         let [prompt, picture] = user.get("content")?.as_array()?.as_slice() else { return None };
         let number = |key: &str| body.get(key).and_then(Value::as_u64).and_then(|number| number.try_into().ok());
+        let in_url = picture.get("image_url").and_then(|url| text(url, "detail"));
+        let effort = || text(body.get("reasoning")?, "effort");
+        let format = body.get("response_format").or_else(|| body.get("text")?.get("format"));
         Some(Recipe {
             id: None,
             id_style: style,
@@ -56,11 +60,11 @@ impl FirstLine {
             prompt: text(prompt, "text")?,
             parameters: Parameters {
                 system,
-                detail: text(picture.get("image_url")?, "detail")?,
-                max_output_tokens: number("max_completion_tokens"),
-                reasoning_effort: text(body, "reasoning_effort"),
+                detail: in_url.or_else(|| text(picture, "detail"))?,
+                max_output_tokens: number("max_completion_tokens").or_else(|| number("max_output_tokens")),
+                reasoning_effort: text(body, "reasoning_effort").or_else(effort),
                 temperature: body.get("temperature").and_then(Value::as_f64),
-                answer_format: answer_format(body.get("response_format"))?,
+                answer_format: answer_format(format)?,
             },
         })
     }
@@ -70,7 +74,10 @@ fn answer_format(told: Option<&Value>) -> Option<AnswerFormat> {
     let Some(told) = told else { return Some(AnswerFormat::Text) };
     match told.get("type")?.as_str()? {
         "json_object" => Some(AnswerFormat::JsonObject),
-        "json_schema" => Some(AnswerFormat::JsonSchema { schema: told.get("json_schema")?.get("schema")?.clone() }),
+        "json_schema" => {
+            let named = told.get("json_schema").unwrap_or(told);
+            Some(AnswerFormat::JsonSchema { schema: named.get("schema")?.clone() })
+        }
         _ => None,
     }
 }
@@ -125,8 +132,9 @@ mod tests {
             recipe("Answer in JSON.", Some("Be careful."), AnswerFormat::JsonObject),
             recipe("x", Some(""), schema),
         ] {
-            for size in [1, 3, 64, 100_000] {
-                assert_eq!(read(&made, &"iVBORw0KGgo+/=".repeat(40), size), Some(made.clone()), "{size}");
+            let responses = Recipe { endpoint: "/v1/responses".into(), ..made.clone() };
+            for (made, size) in [1, 3, 64, 100_000].into_iter().flat_map(|size| [(&made, size), (&responses, size)]) {
+                assert_eq!(read(made, &"iVBORw0KGgo+/=".repeat(40), size).as_ref(), Some(made), "{size}");
             }
         }
     }

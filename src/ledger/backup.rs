@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::LedgerError;
 use super::sqlite::SqliteStore;
-use crate::kit::atomic_file::{private_folder, publish_unsynced, sweep, sync_folder};
+use crate::kit::atomic_file::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, private_folder, publish_unsynced, sync_folder};
 use crate::kit::clock::Millis;
 use crate::kit::random;
 
@@ -64,6 +64,24 @@ impl Backups {
         time_of(self.list().ok()?.last()?)
     }
 
+    /// Removes what a dead process was copying, with the journal that SQLite keeps beside it.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn tidy(&self) -> io::Result<()> {
+        let entries = match fs_err::read_dir(&self.folder) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+                fs_err::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes one, whole or not at all, and removes those beyond the newest few. The keeper goes on meanwhile.
     ///
     /// # Errors
@@ -71,14 +89,15 @@ impl Backups {
     pub fn make(&self, now: Millis) -> Result<PathBuf, LedgerError> {
         let told =
             |cause: io::Error| LedgerError::Io { path: self.folder.display().to_string(), cause: cause.to_string() };
-        private_folder(&self.folder).and_then(|()| sweep(&self.folder)).map_err(told)?;
-        let draft = self.folder.join(format!(".bs-{}.tmp", random::letters(8).map_err(told)?));
+        private_folder(&self.folder).and_then(|()| self.tidy()).map_err(told)?;
+        let stem = random::letters(8).map_err(told)?;
+        let draft = self.folder.join(format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}"));
         let copy = self.folder.join(format!("ledger-{now}.sqlite"));
         let made = SqliteStore::copy(&self.ledger, &draft)
             .and_then(|()| publish_unsynced(&draft, &copy).and_then(|()| sync_folder(&self.folder)).map_err(told));
         if made.is_err() {
-            // What is left of it is swept the next time in any case.
-            drop(std::fs::remove_file(&draft));
+            // What is left of it is removed at the next start in any case.
+            drop(self.tidy());
         }
         made?;
         let copies = self.list().map_err(told)?;
@@ -122,6 +141,13 @@ mod tests {
         }
         let names: Vec<_> = backups.list().expect("list").iter().filter_map(|path| time_of(path)).collect();
         assert_eq!((names, backups.newest()), (vec![10, 11, 100], Some(100)), "by time, not by letters");
+        // What a killed process left is gone with the next one.
+        for name in [".bs-x.tmp", ".bs-x.tmp-journal"] {
+            let left = crate::kit::atomic_file::append_private(&folder.path().join("backup").join(name));
+            drop(left.expect("left over"));
+        }
+        backups.tidy().expect("tidy");
+        assert_eq!(std::fs::read_dir(folder.path().join("backup")).expect("list").count(), 3);
         // The keeper went on.
         desk.open_shard(2, 3);
     }

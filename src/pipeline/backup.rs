@@ -19,6 +19,9 @@ pub(super) struct Copying {
 impl Copying {
     pub(super) fn begun(mission: &Mission) -> Self {
         let backups = Backups::new(mission.layout.ledger(), mission.layout.backups());
+        if let Err(cause) = backups.tidy() {
+            tracing::warn!(%cause, "half a copy of the ledger stays");
+        }
         let since = backups.newest().unwrap_or_else(|| mission.clock.now());
         Self { backups, since, opened: 0, under_way: None }
     }
@@ -32,7 +35,6 @@ impl Copying {
         }
         (self.since, self.opened) = (now, opened);
         let backups = self.backups.clone();
-        // Nobody waits for it: one that is cut short by the end of the process leaves nothing that bears a copy's name.
         let copying = thread::spawn("backup", ExitGuard::unheard("backup"), move |guard| {
             match backups.make(now) {
                 Ok(copy) => tracing::info!(copy = %copy.display(), "the ledger was copied"),
@@ -41,5 +43,13 @@ impl Copying {
             guard.drained();
         });
         self.under_way = copying.ok();
+    }
+
+    /// Waits for a copy that is under way. One that the end of the process cuts short bears no copy's name, and is removed
+    /// by the next one.
+    pub(super) fn end(self) {
+        if self.under_way.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("copying the ledger panicked");
+        }
     }
 }

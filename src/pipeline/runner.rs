@@ -156,6 +156,9 @@ async fn listen(
             return fault;
         }
     }
+    if let Some(copying) = copying {
+        copying.end();
+    }
     fault
 }
 

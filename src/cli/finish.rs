@@ -198,7 +198,8 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
             Problem::new("E402", error.to_string()).hint("update batchscribe; nothing was changed")
         }
         LedgerError::Damaged { .. } => Problem::new("E403", error.to_string())
-            .hint("batchscribe recover  builds it again from what was saved; the damaged file is kept")
+            .hint("batchscribe recover IMAGE_DIR  builds it again from what was saved; the damaged file is kept")
+            .hint("name folder, provider and key as for the runs before")
             .hint("a file that is not ours has no place there: move it away, or set batch_dir"),
         LedgerError::Full { .. } => {
             Problem::new("E409", error.to_string()).hint("make room, then the same command again")

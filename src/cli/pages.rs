@@ -18,7 +18,7 @@ type Rows<T> = Result<Vec<T>, LedgerError>;
 pub(super) fn ledger(layout: &Layout) -> Result<Option<Reader>, LedgerError> {
     let path = layout.ledger();
     // Where there is no ledger, nothing may have been paid for either.
-    let lost = || Journal::at(&layout.journal()).nothing_lost(&path);
+    let lost = || Journal::at(&layout.journal()).nothing_lost(layout);
     if path.metadata().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound) {
         return lost().map(|()| None);
     }

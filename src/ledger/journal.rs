@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::LedgerError;
 use super::moves::BatchState;
 use crate::domain::ids::{BatchId, FileId, Tag};
+use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{append_private, cut_torn_line, folder_of, sync_folder};
 use crate::kit::clock::Millis;
 use crate::kit::crash;
@@ -97,11 +98,14 @@ impl Journal {
     /// Reads the lines that are whole, one after the other. One that is no line of ours, such as one of a later version, is
     /// passed over.
     ///
+    /// Tells how many were passed over.
+    ///
     /// # Errors
     /// The operating system's, with the path. A journal that is not there has no lines.
-    pub fn read(&self, mut each: impl FnMut(Entry)) -> io::Result<()> {
+    pub fn read(&self, mut each: impl FnMut(Entry)) -> io::Result<u64> {
+        let mut passed_over = 0;
         let file = match fs_err::File::open(&self.path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(passed_over),
             file => file?,
         };
         let (mut reader, mut line) = (BufReader::new(file), Vec::new());
@@ -109,31 +113,39 @@ impl Journal {
             line.clear();
             reader.read_until(b'\n', &mut line)?;
             // A line without its end was torn by a crash: its act never began.
-            let Some(whole) = line.strip_suffix(b"\n") else { return Ok(()) };
+            let Some(whole) = line.strip_suffix(b"\n") else { return Ok(passed_over) };
             match serde_json::from_slice(whole) {
                 Ok(entry) => each(entry),
-                Err(cause) => tracing::warn!(%cause, "a line of batches.jsonl is none of ours"),
+                Err(cause) => {
+                    tracing::warn!(%cause, "a line of batches.jsonl is none of ours");
+                    passed_over += 1;
+                }
             }
         }
     }
 
-    /// Says so if a ledger at `path` was lost, and is not merely to be begun: there is none, and something may have been paid
-    /// for.
+    /// Says so if the ledger of `layout` was lost, and is not merely to be begun: there is none, and something may have been
+    /// paid for, as this journal tells, or a notice, or a result file.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`], or the operating system's.
-    pub fn nothing_lost(&self, path: &Path) -> Result<(), LedgerError> {
+    pub fn nothing_lost(&self, layout: &Layout) -> Result<(), LedgerError> {
+        let path = layout.ledger();
         if path.metadata().is_ok_and(|file| file.len() > 0) {
             return Ok(());
         }
         let mut accounts = Accounts::default();
         let told =
             |cause: io::Error| LedgerError::Io { path: self.path.display().to_string(), cause: cause.to_string() };
-        self.read(|entry| accounts.hear(entry)).map_err(told)?;
-        let check = match accounts.living().count() {
-            0 => return Ok(()),
-            1 => "it is gone, and batches.jsonl knows a batch".to_owned(),
-            many => format!("it is gone, and batches.jsonl knows {many} batches"),
+        let unread = self.read(|entry| accounts.hear(entry)).map_err(told)?;
+        let check = match (accounts.living().count(), unread) {
+            (0, 0) => match trace(layout).map_err(told)? {
+                Some(trace) => format!("it is gone, and {} tells of a batch", trace.display()),
+                None => return Ok(()),
+            },
+            (0, lines) => format!("it is gone, and {lines} lines of batches.jsonl cannot be read"),
+            (1, _) => "it is gone, and batches.jsonl knows a batch".to_owned(),
+            (many, _) => format!("it is gone, and batches.jsonl knows {many} batches"),
         };
         Err(LedgerError::Damaged { path: path.display().to_string(), check })
     }
@@ -178,6 +190,23 @@ impl Journal {
     pub fn sync_name(&self) -> io::Result<()> {
         sync_folder(folder_of(&self.path))
     }
+}
+
+/// A file that no workspace has without a batch: a notice, or answers.
+fn trace(layout: &Layout) -> io::Result<Option<PathBuf>> {
+    for (folder, ending) in [(&layout.batch, "txt"), (&layout.completed, "txt"), (&layout.output, "jsonl")] {
+        let entries = match fs_err::read_dir(folder) {
+            Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| found == ending) && path.is_file() {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// How a try to have a shard answered stands.

@@ -152,7 +152,7 @@ impl Footing {
         match ground {
             Ground::Real => {
                 let journal = Journal::at(&mission.layout.journal());
-                journal.nothing_lost(&mission.layout.ledger()).map_err(Fault::Ledger)?;
+                journal.nothing_lost(&mission.layout).map_err(Fault::Ledger)?;
                 let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), means::allowed(mission))
                     .and_then(|store| store.with_journal(journal));
                 let (ledger, keeper) =

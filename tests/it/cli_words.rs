@@ -253,7 +253,8 @@ fn a_ledger_of_others_is_left_alone() {
     room.call("status").is(
         2,
         "error[E403]: the ledger HERE/batch/ledger.sqlite is damaged: file is not a database\n\
-         hint: batchscribe recover  builds it again from what was saved; the damaged file is kept\n      \
+         hint: batchscribe recover IMAGE_DIR  builds it again from what was saved; the damaged file is kept\n      \
+         name folder, provider and key as for the runs before\n      \
          a file that is not ours has no place there: move it away, or set batch_dir\n",
     );
 }
@@ -271,7 +272,8 @@ fn a_lost_ledger_is_told_and_built_again() {
     std::fs::remove_file(room.at("batch/ledger.sqlite")).expect("a ledger");
     room.put("in/page1.png.txt", "typed by hand\n");
     let gone = "error[E403]: the ledger HERE/batch/ledger.sqlite is damaged: it is gone, and batches.jsonl knows a batch\n\
-                hint: batchscribe recover  builds it again from what was saved; the damaged file is kept\n      \
+                hint: batchscribe recover IMAGE_DIR  builds it again from what was saved; the damaged file is kept\n      \
+         name folder, provider and key as for the runs before\n      \
                 a file that is not ours has no place there: move it away, or set batch_dir\n";
     for verb in ["status", "audit", "download"] {
         room.call(verb).is(2, gone);

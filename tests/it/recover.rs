@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use batchscribe::emulator::scenario::Scenario;
-use batchscribe::pipeline::mission::{Mode, Outcome};
+use batchscribe::ledger::LedgerError;
+use batchscribe::pipeline::mission::{Fault, Mode, Outcome};
 use batchscribe::provider::Provider as _;
 use batchscribe::provider::wire::Batch;
 
@@ -180,6 +181,48 @@ fn lost_with_every_trace_but_the_answers() {
     lose_traces(&sandbox);
     let said = recovered(&sandbox, &[]);
     assert!(said.contains("2 shards, 6 images that wait"), "{said}");
+    ends_well(&sandbox, 6);
+}
+
+#[test]
+fn whatever_tells_of_a_batch_keeps_a_new_ledger_from_being_begun() {
+    let sandbox = Sandbox::new(6);
+    run(&sandbox);
+    lose_ledger(&sandbox);
+    let journal = in_batch(&sandbox, "batches.jsonl");
+    let begins = || {
+        let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
+        let lost = matches!(&outcome.fault, Some(Fault::Ledger(LedgerError::Damaged { .. })));
+        assert!(lost, "{:?}", outcome.fault);
+    };
+    std::fs::write(&journal, "what was here is gone\n").expect("garbage");
+    begins();
+    std::fs::remove_file(&journal).expect("a journal");
+    begins();
+    std::fs::remove_dir_all(in_batch(&sandbox, "completed")).expect("notices");
+    begins();
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "nothing was bought again");
+    recovered(&sandbox, &[]);
+    ends_well(&sandbox, 6);
+}
+
+#[test]
+fn a_ledger_whose_first_pages_are_blank_is_damaged() {
+    let sandbox = half_way();
+    let path = in_batch(&sandbox, "ledger.sqlite");
+    let mut bytes = std::fs::read(&path).expect("ledger");
+    bytes[5_000..13_000].fill(0);
+    std::fs::write(&path, &bytes).expect("spoiled");
+    let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
+    assert!(matches!(&outcome.fault, Some(Fault::Ledger(LedgerError::Damaged { .. }))), "{:?}", outcome.fault);
+}
+
+#[test]
+fn answers_on_disk_belong_to_whoever_has_them() {
+    let sandbox = Sandbox::new(6);
+    run(&sandbox);
+    lose_ledger(&sandbox);
+    recovered(&sandbox, &["--set", "provider.organization=somebody-else"]);
     ends_well(&sandbox, 6);
 }
 
@@ -375,7 +418,7 @@ fn a_provider_that_is_not_there_changes_nothing() {
         let output = command_of(&sandbox, verb).stderr(Stdio::piped()).output().expect("the program starts");
         let said = String::from_utf8(output.stderr).expect("text");
         assert!(
-            output.status.code() == Some(2) && said.contains("batchscribe recover  builds it again"),
+            output.status.code() == Some(2) && said.contains("batchscribe recover IMAGE_DIR  builds it again"),
             "{verb}: {said}"
         );
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use super::SqliteStore;
 use super::books::Books;
@@ -230,7 +230,15 @@ fn take(connection: &Connection, machine: &Machine, now: i64) -> Outcome<i64> {
     const SQL: &str = "UPDATE keeper SET epoch = epoch + 1, host = ?1, pid = ?2, boot = ?3, version = ?4, since = ?5,
         closed_at = NULL RETURNING epoch";
     let values = params![machine.host, machine.pid, machine.boot, env!("CARGO_PKG_VERSION"), now];
-    Ok(connection.query_row(SQL, values, |row| row.get(0))?)
+    // A transaction of its own: a statement that returns a row commits when it is reset, and its failure is told to nobody.
+    let transaction = connection.unchecked_transaction()?;
+    let epoch =
+        transaction.query_row(SQL, values, |row| row.get(0)).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => Fault::damaged(format!("the keeper's row: {error}")),
+            _ => error.into(),
+        })?;
+    transaction.commit()?;
+    Ok(epoch)
 }
 
 /// Counts from partial indexes. Images are never deleted, so their number is the highest id, and `done` is the rest.

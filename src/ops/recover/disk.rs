@@ -67,7 +67,7 @@ pub(super) fn run_of(batch: &Batch) -> Option<Tag> {
 
 /// The journal.
 pub(super) fn journal(layout: &Layout, known: &mut Known) -> io::Result<()> {
-    Journal::at(&layout.journal()).read(|entry| known.accounts.hear(entry))
+    Journal::at(&layout.journal()).read(|entry| known.accounts.hear(entry)).map(drop)
 }
 
 /// Notices of open and of settled batches; whatever else lies there is not for us.

@@ -149,6 +149,8 @@ pub trait Store: Frame + Send {
     /// Brings back a shard with its lines, and those of its batches that are missing: open, fetched where their answers are
     /// on disk, in doubt where they have no name. An image belongs to the newest shard that asked for it.
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
+    /// Dissolves plans that newer shards have taken images from, before anything is paid for them; tells how many.
+    fn dissolve_robbed(&mut self) -> Result<u64>;
 
     /// Appends an oddity to the events: a word and details.
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;

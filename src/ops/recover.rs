@@ -254,6 +254,7 @@ fn build(
             }
         }
     }
+    acted(&mut store, SqliteStore::dissolve_robbed)?;
     report.standing = store.standing();
     store.finish()?;
     ground::remove(&names).map_err(Error::Disk)?;

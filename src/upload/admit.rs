@@ -9,6 +9,7 @@ use crate::domain::shard::ShardFacts;
 use crate::kit::crash;
 use crate::kit::stop::StopLevel;
 use crate::kit::watch;
+use crate::ledger::LedgerError;
 use crate::ledger::records::Standing;
 use crate::provider::policy::{Blame, blame};
 
@@ -84,7 +85,11 @@ impl Sender {
             tracing::debug!(file = %input, %failure, "an input file stays at the provider");
         }
         crash::point("too_large.deleted");
-        self.ledger.dissolve(shard.id, None).await?;
+        match self.ledger.dissolve(shard.id, None).await {
+            // A late batch of it was found meanwhile, and is waited for instead.
+            Err(LedgerError::Stale(_)) if self.is_spent(shard.id).await? => return Ok(()),
+            dissolved => dissolved?,
+        }
         crash::point("too_large.recorded");
         self.bodies.discard(shard.id).await;
         Ok(())

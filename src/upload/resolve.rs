@@ -59,8 +59,11 @@ impl Sender {
                 } else {
                     Hold::Until(self.clock.now() + millis(PAUSES.pause(intent.attempt, random::unit())))
                 };
-                self.ledger.not_created(intent.no, refusal, hold).await?;
-                Ok(None)
+                match self.ledger.not_created(intent.no, refusal, hold).await {
+                    // A stray answers for its shard, so it is not asked again: it ends as what it is, and waits for the stray.
+                    Err(LedgerError::Stale(_)) => Ok(Some(vec![self.opened(shard, intent, &batch, true).await?])),
+                    told => told.map(|()| None).map_err(SendError::from),
+                }
             }
         }
     }

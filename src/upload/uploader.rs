@@ -196,6 +196,8 @@ impl Work {
             let new = |shard: &ShardFacts| !self.in_hand.contains(&shard.id) && !known.contains(&shard.id);
             let fresh: Vec<ShardFacts> = shards.into_iter().filter(new).collect();
             self.backlog.extend(fresh.into_iter().map(|shard| Waiting { shard, resumed: true }));
+            // What may be paid for already comes first: others may wait for its answers, and would hold all places.
+            self.backlog.make_contiguous().sort_by_key(|waiting| waiting.shard.state != ShardState::Opening);
         }
     }
 

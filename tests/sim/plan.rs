@@ -209,8 +209,12 @@ fn door(dice: &mut Dice) -> String {
         (_, 5) => "status = 503\n",
         _ => "status = 500\n",
     };
+    // A result file that is not there for longer than `settle` is given up, as it should be.
+    let some_minutes = "when = { times = 3 }\n".to_owned();
     let delay = dice.of(&[100, 5_000, 90_000, 600_000]);
-    format!("[[door]]\nat = '{at}'\nact = '{act}'\n{error}keep = 0.5\ndelay_ms = {delay}\n{}", when(dice))
+    let when = when(dice);
+    let when = if error.contains("404") { some_minutes } else { when };
+    format!("[[door]]\nat = '{at}'\nact = '{act}'\n{error}keep = 0.5\ndelay_ms = {delay}\n{when}")
 }
 
 /// What becomes of the canary's question.

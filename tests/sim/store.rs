@@ -118,5 +118,6 @@ as_they_are! {
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
     fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId>;
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
+    fn dissolve_robbed(&mut self) -> Result<u64>;
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;
 }

@@ -122,6 +122,7 @@ pub(super) fn queue_was_full(store: &SqliteStore, shard: ShardId, limit: Option<
         limit_tokens = coalesce(excluded.limit_tokens, limit_tokens),
         penalty_until = excluded.penalty_until, penalty_step = excluded.penalty_step";
     let queue = Queue::of(store, shard)?;
+    let limit = limit.map(|told| remembered(store, &queue, shard, told)).transpose()?;
     let now = store.clock.now();
     let step = queue.penalty_step.saturating_add(1);
     let until = now + millis(PAUSES.pause(step, spread));
@@ -129,6 +130,17 @@ pub(super) fn queue_was_full(store: &SqliteStore, shard: ShardId, limit: Option<
     store.connection.prepare_cached(SQL)?.execute(values)?;
     let limit = limit.map(|limit| format!(" of {limit} tokens")).unwrap_or_default();
     events::append(store, "queue_full", shard, &format!("{}{limit}", queue.model))
+}
+
+/// What is remembered of a limit that was told. A plan below it that was refused although nothing else of ours was enqueued
+/// needs more than its estimate says: the limit counts as that much lower, and the plan is made anew in smaller ones. One that
+/// would fit twice says nothing of the kind: others share the queue.
+fn remembered(store: &SqliteStore, queue: &Queue, shard: ShardId, told: u64) -> Outcome<u64> {
+    let sql = "SELECT est_tokens FROM shard WHERE id = ?1";
+    let need: i64 = store.connection.prepare_cached(sql)?.query_row([shard.0], |row| row.get(0))?;
+    let needed = count(need).saturating_mul(told_by_estimated(store, queue)?) / 100;
+    let is_alone = queue.used(store)? == 0;
+    Ok(if is_alone && needed > told / 2 && needed <= told { (needed - 1).max(1) } else { told })
 }
 
 /// A batch of the shard's model ran: the next full queue is the first one again.

@@ -22,6 +22,8 @@ pub(super) fn intend(store: &mut SqliteStore, shard: ShardId) -> Outcome<Admissi
     if let Some(no) = admission::refused(store, shard)? {
         return Ok(no);
     }
+    // The last guard: nothing is paid for an image that another shard holds by now.
+    unanswered(store, shard)?;
     move_shard(store, shard, ShardState::Uploaded, ShardState::Opening)?;
     let values = params![shard.0, store.owner, store.epoch, store.clock.now()];
     let no = BatchNo(store.connection.prepare_cached(BATCH)?.insert(values)?);

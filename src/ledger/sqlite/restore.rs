@@ -11,7 +11,7 @@ use super::fault::{Fault, Outcome};
 use super::open::create_private;
 use super::paying::{doubted, move_shard, opened, stray};
 use super::rows::{column, count, int, length, word};
-use super::shards::moved;
+use super::shards::{moved, release};
 use super::{SqliteStore, collecting, journal, runs, shards};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
@@ -197,6 +197,24 @@ fn hold(store: &mut SqliteStore, shard: ShardId, image: &Asked, at: i64) -> Outc
     moved(changed, || format!("image {} is not owed", image.id))?;
     store.books.images(Some(ImageState::Owed), ImageState::Packed, 1)?;
     Ok(true)
+}
+
+/// Plans of an older ledger that were given up after it, and whose images are in newer shards by now: to pay for them would
+/// be to pay twice. What they hold still is owed.
+pub(super) fn dissolve_robbed(store: &mut SqliteStore) -> Outcome<u64> {
+    const SQL: &str = "SELECT s.id, s.state FROM shard s WHERE s.state IN ('sealed', 'uploaded') AND s.lines >
+        (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')";
+    let mut statement = store.connection.prepare(SQL)?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let robbed: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>()?;
+    drop(statement);
+    for (id, state) in &robbed {
+        let shard = ShardId(*id);
+        move_shard(store, shard, word(state, ShardState::from_word)?, ShardState::Dissolved)?;
+        release(store, shard, 0)?;
+        events::append(store, "dissolved", shard, "newer shards have asked for its images")?;
+    }
+    Ok(robbed.len() as u64)
 }
 
 /// Brings one try back, as far as it is not known; tells whether it was.

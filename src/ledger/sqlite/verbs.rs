@@ -264,6 +264,11 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn dissolve_robbed(&mut self) -> Result<u64> {
+        let outcome = restore::dissolve_robbed(self);
+        self.named(outcome)
+    }
+
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()> {
         let outcome = events::append(self, what, events::About { batch, ..events::About::default() }, detail);
         self.named(outcome)

@@ -59,6 +59,23 @@ fn a_shard_is_opened_only_if_the_sum_of_what_is_enqueued_allows_it() {
 }
 
 #[test]
+fn a_plan_that_was_refused_alone_is_made_anew_though_its_estimate_would_fit() {
+    for (limit, remembered) in [(12, 9), (30, 30)] {
+        let mut desk = Desk::in_memory();
+        desk.enrol(0, 2);
+        let (run, recipe) = (desk.run, desk.recipe);
+        let shard = uploaded_shard(&mut desk, 1, 1);
+        let refused = desk.intend(shard).no;
+        desk.done(|store| store.not_created(refused, &told(""), Hold::Queue { limit: Some(limit), spread: 0.5 }));
+        assert_eq!(desk.done(|store| store.token_limit(run, recipe)), Some(remembered), "{limit}");
+        desk.store.clock.advance(Duration::from_secs(61));
+        // Others may have filled a queue that is much larger than the plan.
+        let again = desk.done(|store| store.intend(shard));
+        assert_eq!(matches!(again, Admission::TooLarge { limit: 9 }), limit == 12, "{again:?}");
+    }
+}
+
+#[test]
 fn pauses_grow_until_a_batch_runs_and_a_clock_that_jumped_is_not_believed() {
     let mut desk = Desk::in_memory();
     desk.enrol(0, 2);

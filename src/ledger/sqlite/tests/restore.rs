@@ -103,6 +103,23 @@ fn an_image_belongs_to_the_newest_shard_in_whatever_order_they_come_back() {
 }
 
 #[test]
+fn a_plan_that_newer_shards_have_robbed_is_never_paid_for() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let mut desk = emptied(folder.path());
+    let plan = desk.plan_of(1, &[1, 2]);
+    let old = desk.done(|store| store.seal(&plan)).id;
+    let new = lost(&desk, 999_999_999, &[1], false, vec![open("new")]);
+    assert_eq!(restore(&mut desk, &new).packed, 1);
+    desk.done(|store| store.uploaded(old, &FileId("file-old".into()), 5, BODY));
+    assert!(matches!(desk.act(|store| store.intend(old)), Err(LedgerError::Stale(_))), "the last guard");
+    assert_eq!(desk.done(|store| store.dissolve_robbed()), 1);
+    assert_eq!(desk.done(|store| store.shard(old)).state, ShardState::Dissolved);
+    assert_eq!([1, 2].map(|image| desk.state(image)), ["owed", "packed"]);
+    assert_eq!(desk.done(|store| store.dissolve_robbed()), 0);
+    is_sound(folder.path());
+}
+
+#[test]
 fn what_ended_since_is_taken_up_again_only_by_a_newer_shard() {
     let folder = tempfile::tempdir().expect("temp dir");
     let mut desk = emptied(folder.path());

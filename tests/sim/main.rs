@@ -40,6 +40,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 /// What all tales of one thread come to.
 #[derive(Default)]
 struct Sum {
+    plays: u64,
     lives: u64,
     kills: u64,
     stops: u64,
@@ -52,6 +53,7 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, tale: &Tale) {
+        self.plays += 1;
         self.lives += tale.lives;
         self.kills += tale.kills;
         self.stops += tale.stops;
@@ -97,9 +99,10 @@ fn every_seed_keeps_the_promises() {
     let failures = failures.into_inner().expect("failures");
     let seconds = since.elapsed().as_secs_f64();
     println!(
-        "{seeds} seeds in {seconds:.1} s on {threads} threads, {:.0} a second: {} lives, {} killed, {} stopped by a \
+        "{} seeds in {seconds:.1} s on {threads} threads, {:.0} a second: {} lives, {} killed, {} stopped by a \
          fault; {:.0} virtual days, {} batches, {} answers charged, {} texts, {} named failures",
-        seeds as f64 / seconds,
+        sum.plays,
+        sum.plays as f64 / seconds,
         sum.lives,
         sum.kills,
         sum.stops,

@@ -134,7 +134,10 @@ impl Scene {
         if found.images != IMAGES as usize || found.done + failed != found.images {
             wrong.push(format!("{} texts and {failed} named failures of {} images", found.done, found.images));
         }
-        if found.paid_twice + found.lost > 0 {
+        // A create that arrives late and is then missing from the first list that could show it is hidden for longer than
+        // `settle`: that a list is believed by then is an assumption about the service, and the dice break it here.
+        let is_hidden = plan.late.percent > 0 && plan.scenario.contains("hide_from_lists");
+        if found.paid_twice + found.lost > 0 && !is_hidden {
             wrong.push(format!("{} paid twice, {} paid answers lost", found.paid_twice, found.lost));
         }
         wrong.extend(found.odd.iter().take(3).cloned());

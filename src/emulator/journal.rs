@@ -3,12 +3,12 @@
 //! It survives the end of the process at any moment, because what was written is the system's; it is not synced, so a
 //! power cut may lose its last lines. A long journal is replaced at start by the shortest that leads to the same state. A torn last line is cut off, anything else unreadable is an error.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Write as _};
 use std::path::Path;
 
 use super::record::Event;
-use crate::kit::atomic_file::{self, Access, Draft, Durability};
+use crate::kit::atomic_file::{self, Access, Draft, Durability, cut_torn_line};
 
 /// The open journal.
 #[derive(Debug)]
@@ -71,27 +71,13 @@ impl Journal {
 
 /// Cuts `path` after its last line end; its length then, 0 if there is no such file.
 pub(crate) fn cut_torn_end(path: &Path) -> io::Result<u64> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(0),
-        Err(cause) => return Err(cause),
-    };
-    let length = file.metadata()?.len();
-    let mut reader = BufReader::new(file);
-    let (mut whole, mut line) = (0, Vec::new());
-    loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)? as u64;
-        if read == 0 || line.last() != Some(&b'\n') {
-            break;
-        }
-        whole += read;
+    if cut_torn_line(path)? {
+        tracing::warn!(path = %path.display(), "a torn last line was cut off");
     }
-    if whole < length {
-        tracing::warn!(path = %path.display(), lost = length - whole, "a torn last line was cut off");
-        OpenOptions::new().write(true).open(path)?.set_len(whole)?;
+    match path.metadata() {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(0),
+        facts => Ok(facts?.len()),
     }
-    Ok(whole)
 }
 
 #[cfg(test)]

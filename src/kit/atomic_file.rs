@@ -130,7 +130,9 @@ impl Draft {
     /// The operating system's, with the path; the temporary file is gone then.
     pub fn publish(mut self, target: &Path, durability: Durability) -> io::Result<()> {
         self.finish(durability)?;
-        rename(&self.temporary, target)
+        rename(&self.temporary, target)?;
+        self.bears_its_name();
+        Ok(())
     }
 
     /// Gives the file its name unless something bears it already: then `AlreadyExists`.
@@ -139,7 +141,14 @@ impl Draft {
     /// The operating system's, with the path; the temporary file is gone then.
     pub fn publish_new(mut self, target: &Path, durability: Durability) -> io::Result<()> {
         self.finish(durability)?;
-        rename_new(&self.temporary, target)
+        rename_new(&self.temporary, target)?;
+        self.bears_its_name();
+        Ok(())
+    }
+
+    /// Nothing is left under the temporary name.
+    fn bears_its_name(&mut self) {
+        self.temporary.clear();
     }
 
     /// Closes the file; its bytes are on disk before anybody sees its name.
@@ -155,8 +164,10 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After a successful publish nothing bears this name; the error is the expected case.
-        drop(std::fs::remove_file(&self.temporary));
+        if !self.temporary.as_os_str().is_empty() {
+            // Where it cannot be removed, the next start sweeps it.
+            drop(std::fs::remove_file(&self.temporary));
+        }
     }
 }
 

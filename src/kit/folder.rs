@@ -212,14 +212,19 @@ impl NewFile<'_> {
             _ => Ok(()),
         };
         let renamed = synced.and_then(|()| rename(&self.folder.handle, &self.temporary, name));
-        renamed.map_err(|cause| named(&cause, &self.folder.path_of(&[name])))
+        renamed.map_err(|cause| named(&cause, &self.folder.path_of(&[name])))?;
+        // Nothing is left under the temporary name.
+        self.temporary.clear();
+        Ok(())
     }
 }
 
 impl Drop for NewFile<'_> {
     fn drop(&mut self) {
-        // Once it has its name nothing bears the temporary one; the error is the expected case.
-        drop(self.folder.handle.remove(&self.temporary));
+        if !self.temporary.is_empty() {
+            // Where it cannot be removed, the next start sweeps it.
+            drop(self.folder.handle.remove(&self.temporary));
+        }
     }
 }
 

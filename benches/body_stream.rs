@@ -17,7 +17,7 @@ use batchscribe::corpus::Corpus;
 use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
 use batchscribe::domain::image::{Format, RelPath};
-use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
+use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
 use batchscribe::encode::body::{self, Lane, Makings};
 use batchscribe::encode::line::Framer;
@@ -193,6 +193,7 @@ fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
     };
     let recipe = Recipe {
         id: None,
+        kind: Kind::Read,
         id_style: IdStyle::Path,
         step: 1,
         model: "bench".into(),

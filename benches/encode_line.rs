@@ -7,7 +7,7 @@ use std::hint::black_box;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use batchscribe::domain::image::{Format, RelPath};
-use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
+use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use batchscribe::encode::line::Framer;
 use batchscribe::kit::base64::{CHUNK_IN, CHUNK_OUT, Encoder};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -23,6 +23,7 @@ fn framer() -> Framer {
     };
     let recipe = Recipe {
         id: None,
+        kind: Kind::Read,
         id_style: IdStyle::Path,
         step: 1,
         model: "gpt-5.6-luna".into(),

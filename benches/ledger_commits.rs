@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use batchscribe::domain::ids::{FileId, Tag};
 use batchscribe::domain::image::{Fate, Format, Found, Pixels, RelPath, Stamp};
-use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
+use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use batchscribe::domain::shard::{NewLine, NewShard, SealReason};
 use batchscribe::kit::clock::Clock;
 use batchscribe::kit::random;
@@ -93,6 +93,7 @@ fn found(n: usize) -> Found {
 fn recipe() -> Recipe {
     Recipe {
         id: None,
+        kind: Kind::Read,
         id_style: IdStyle::Path,
         step: 1,
         model: "bench".into(),

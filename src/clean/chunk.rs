@@ -90,7 +90,7 @@ fn judge_stretch(hands: &Hands, json: bool, work: Vec<Work>, judged: &mut Judged
             Err(PoolError::Panicked) => {
                 tracing::error!(image = image.0, "judging an answer panicked");
                 let verdict = Verdict::Reject(Reason::ProgramError);
-                judged.verdicts.push(ImageVerdict { image, verdict, flags: Vec::new(), usage, text: None });
+                judged.verdicts.push(ImageVerdict { usage, ..ImageVerdict::bare(image, verdict) });
             }
         }
     }
@@ -170,7 +170,8 @@ impl Judged {
                 return;
             }
         };
-        self.verdicts.push(ImageVerdict { image: answer.image, verdict, flags, usage: answer.usage, text });
+        let bare = ImageVerdict::bare(answer.image, verdict);
+        self.verdicts.push(ImageVerdict { flags, usage: answer.usage, text, ..bare });
     }
 }
 

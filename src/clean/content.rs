@@ -48,7 +48,9 @@ fn read_json(raw: &str) -> Content {
     }
     match check_strictly(inner) {
         Ok(()) => {
-            Content::Text(Polished { text: format!("{inner}\n"), fenced, replacement: inner.contains('\u{fffd}') })
+            let replacement = inner.contains('\u{fffd}');
+            let text = format!("{inner}\n");
+            Content::Text(Polished { text, fenced, replacement, steps: Vec::new(), rough: Vec::new() })
         }
         Err(cause) => Content::InvalidJson(cause.to_string()),
     }

@@ -21,6 +21,20 @@ pub struct Polished {
     pub fenced: bool,
     /// Whether the text holds U+FFFD: bytes were lost before they came here.
     pub replacement: bool,
+    /// Rules that changed something, in order.
+    pub steps: Vec<Step>,
+    /// Why no rule may make this text clean: words that are not the page's stand where they cannot be taken off safely. One word
+    /// each, such as `model_voice`; empty: the text is clean.
+    pub rough: Vec<&'static str>,
+}
+
+/// What one rule did.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// Its name, as in the setting that switches it off.
+    pub rule: &'static str,
+    /// What it took off, word for word; empty for rules that take no words.
+    pub took: String,
 }
 
 /// Rounds after which a text is taken as it is; two have sufficed for every text seen.
@@ -49,7 +63,7 @@ fn round(raw: &str, form: UnicodeForm) -> Polished {
         _ => body.to_owned(),
     };
     let text = trim_lines(&composed);
-    Polished { replacement: text.contains('\u{fffd}'), text, fenced }
+    Polished { replacement: text.contains('\u{fffd}'), text, fenced, steps: Vec::new(), rough: Vec::new() }
 }
 
 /// One fence around everything: an opening line of three backticks with or without a word, *and* a closing one.

@@ -202,12 +202,30 @@ const PAGES: &[Page] = &[
         "Lower request.reasoning_effort.",
     ),
     page_of("E505", "empty", "No text came for a page.", "Look at the page; perhaps it is blank."),
+    page_of(
+        "E506",
+        "loop",
+        "The text runs away in a repetition.",
+        "Look at the page. The answer is kept raw; `retry` asks again, with another model if you name one.",
+    ),
     page_of("E508", "json_invalid", "The answer is not the JSON that was asked for.", "Use request.schema_file."),
+    page_of(
+        "E509",
+        "schema_mismatch",
+        "The answer is JSON, but does not fit the schema.",
+        "Look at the schema and at the answer, which is kept raw.",
+    ),
     page_of(
         "E511",
         "missing",
         "The provider never ran the request.",
         "It is owed again by itself, and not counted, up to retry.max_returns.",
+    ),
+    page_of(
+        "E512",
+        "deep_rejected",
+        "Deep cleaning lost or added words, so its text was not taken.",
+        "The rough text is kept as `.txt.api`; clean it by hand, and name it `.txt`.",
     ),
     page_of(
         "E514",
@@ -243,7 +261,8 @@ mod tests {
 
     #[test]
     fn every_reason_of_a_failure_has_a_page() {
-        let never_failures = [Reason::TextPresent, Reason::Excluded];
+        // What a contradiction about a blank page ends with is a text and a flag.
+        let never_failures = [Reason::TextPresent, Reason::Excluded, Reason::BlankConflict];
         for reason in Reason::ALL.into_iter().filter(|reason| !never_failures.contains(reason)) {
             assert!(page(reason.word()).is_some(), "{}", reason.word());
         }

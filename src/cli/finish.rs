@@ -197,6 +197,9 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
         LedgerError::Newer { .. } => {
             Problem::new("E402", error.to_string()).hint("update batchscribe; nothing was changed")
         }
+        LedgerError::Older { .. } => {
+            Problem::new("E402", error.to_string()).hint("end the batchscribe that works here, then the same command")
+        }
         LedgerError::Damaged { .. } => Problem::new("E403", error.to_string())
             .hint("batchscribe recover IMAGE_DIR  builds it again from what was saved; the damaged file is kept")
             .hint("name folder, provider and key as for the runs before")

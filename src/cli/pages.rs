@@ -5,8 +5,10 @@ use std::io;
 use crate::domain::layout::Layout;
 use crate::ledger::LedgerError;
 use crate::ledger::journal::Journal;
+use crate::ledger::lock::WorkspaceLock;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{BatchRow, Failure, Reader};
+use crate::ledger::sqlite::SqliteStore;
 
 /// Rows asked for at once.
 const PAGE: u32 = 256;
@@ -24,8 +26,18 @@ pub(super) fn ledger(layout: &Layout) -> Result<Option<Reader>, LedgerError> {
     }
     match Reader::open(&path) {
         Err(error) if error.is_blank() => lost().map(|()| None),
+        Err(LedgerError::Older { .. }) => upgraded(layout).map(Some),
         reader => reader.map(Some),
     }
+}
+
+/// The ledger of an earlier version, brought up to date unless somebody works with it.
+fn upgraded(layout: &Layout) -> Result<Reader, LedgerError> {
+    let path = layout.ledger();
+    if let Ok(_held) = WorkspaceLock::take(&layout.lock(), "upgrade") {
+        SqliteStore::upgrade(&path)?;
+    }
+    Reader::open(&path)
 }
 
 /// All rows of a paged question; ends after the first error.

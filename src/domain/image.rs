@@ -146,8 +146,16 @@ pub enum Reason {
     ReasoningAteBudget,
     /// No text came for the page.
     Empty,
+    /// The text runs away in a repetition.
+    Loop,
+    /// The answer says that the page is blank and the page says that it is not, or the other way round.
+    BlankConflict,
     /// The answer is no JSON although JSON was asked for.
     JsonInvalid,
+    /// The answer is JSON, but not of the schema.
+    SchemaMismatch,
+    /// Deep cleaning lost or added words.
+    DeepRejected,
     /// The provider answered with an error that names neither image nor run.
     ProviderError,
     /// The provider never ran the request, window after window.
@@ -164,7 +172,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Unreadable,
         Self::EmptyFile,
         Self::NotAnImage,
@@ -180,7 +188,11 @@ impl Reason {
         Self::Truncated,
         Self::ReasoningAteBudget,
         Self::Empty,
+        Self::Loop,
+        Self::BlankConflict,
         Self::JsonInvalid,
+        Self::SchemaMismatch,
+        Self::DeepRejected,
         Self::ProviderError,
         Self::NeverRan,
         Self::ResultsGone,
@@ -208,7 +220,11 @@ impl Reason {
             Self::Truncated => "truncated",
             Self::ReasoningAteBudget => "reasoning_ate_budget",
             Self::Empty => "empty",
+            Self::Loop => "loop",
+            Self::BlankConflict => "blank_conflict",
             Self::JsonInvalid => "json_invalid",
+            Self::SchemaMismatch => "schema_mismatch",
+            Self::DeepRejected => "deep_rejected",
             Self::ProviderError => "provider_error",
             Self::NeverRan => "missing",
             Self::ResultsGone => "results_gone",

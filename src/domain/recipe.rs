@@ -25,6 +25,33 @@ impl IdStyle {
     }
 }
 
+/// What is sent and what is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A page is sent; its text is asked for.
+    Read,
+    /// A rough text is sent, without its page; the same text without the words that are not the page's is asked for.
+    Deep,
+}
+
+impl Kind {
+    /// The word of the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Deep => "deep",
+        }
+    }
+
+    /// The kind behind a word of the ledger.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Read, Self::Deep].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
 /// What the answer is asked to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -70,6 +97,8 @@ pub struct Parameters {
 pub struct Recipe {
     /// Its row; absent until the ledger knows it.
     pub id: Option<RecipeId>,
+    /// Page to text, or rough text to text.
+    pub kind: Kind,
     /// How custom ids are made.
     pub id_style: IdStyle,
     /// The counted try it is meant for, from 1.
@@ -96,6 +125,10 @@ impl Recipe {
     pub fn canonical(&self) -> Vec<u8> {
         let parts = (self.id_style, self.step, &self.model, &self.endpoint, &self.prompt, &self.parameters);
         // Cannot fail because the parts are strings, numbers and maps with string keys.
-        serde_json::to_vec(&parts).unwrap_or_default()
+        let canonical = serde_json::to_vec(&parts).unwrap_or_default();
+        match self.kind {
+            Kind::Read => canonical,
+            Kind::Deep => [b"deep ", canonical.as_slice()].concat(),
+        }
     }
 }

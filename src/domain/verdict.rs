@@ -9,6 +9,8 @@ pub enum Verdict {
     Accept,
     /// The page bears no text: an empty text is written.
     Blank,
+    /// Complete, but with words that no rule may remove by itself: written as a rough text.
+    DeepClean,
     /// Unusable; asked again, and `counted` tells whether this was a paid attempt or nobody's fault.
     AskAgain {
         /// What was wrong with it.
@@ -27,6 +29,7 @@ impl Verdict {
         match self {
             Self::Accept => "accept",
             Self::Blank => "blank",
+            Self::DeepClean => "deep_clean",
             Self::AskAgain { .. } => "ask_again",
             Self::Reject(_) => "reject",
         }

@@ -216,12 +216,13 @@ fn text_format(format: &AnswerFormat) -> Option<serde_json::Value> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::domain::recipe::{IdStyle, Parameters};
+    use crate::domain::recipe::{IdStyle, Kind, Parameters};
     use proptest::prelude::*;
 
     pub(crate) fn recipe(prompt: &str) -> Recipe {
         Recipe {
             id: None,
+            kind: Kind::Read,
             id_style: IdStyle::Path,
             step: 1,
             model: "gpt-5.6-luna".into(),

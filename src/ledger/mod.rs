@@ -46,6 +46,14 @@ pub enum LedgerError {
         /// Its version.
         version: i64,
     },
+    /// Written by an older program; a verb that only reads cannot bring it up to date.
+    #[error("the ledger {path} is of an older version ({version})")]
+    Older {
+        /// The ledger's path.
+        path: String,
+        /// Its version.
+        version: i64,
+    },
     /// Not a ledger of ours, or a damaged one.
     #[error("the ledger {path} is damaged: {check}")]
     Damaged {

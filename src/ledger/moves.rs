@@ -8,6 +8,8 @@
 //!         Packed ──ask again | no answer | shard dissolved──► Owed          over the maximum ──► Failed(reason)
 //!         Packed ──deep cleaning──► Rough
 //!         Done | Rough | Failed | Skipped ──`retry`, or the file changed──► Owed
+//!         Rough ──deep cleaning wanted──► Owed ──a person edited the rough text──► Rough
+//!         Done | Rough | Failed ──judged again from its saved answer──► Done | Rough
 //! shard   open plan ──seal──► Sealed ──body sent whole──► Uploaded ──intent──► Opening ──batch known──► Spent ──settled──► Gone
 //!         Sealed ──a file changed or cannot be read──► Dissolved          Sealed | Uploaded ──above the queue's limit──► Dissolved
 //!         Opening ──surely not created──► Uploaded           Spent ──batch turned away──► Uploaded
@@ -119,9 +121,12 @@ fn image(from: Option<ImageState>, to: ImageState) -> bool {
     use ImageState::{Done, Failed, Owed, Packed, Rough, Skipped};
     match from {
         None => matches!(to, Owed | Failed | Skipped),
-        Some(Owed) => matches!(to, Packed | Failed),
+        Some(Owed) => matches!(to, Packed | Failed | Rough),
         Some(Packed) => matches!(to, Done | Rough | Owed | Failed),
-        Some(Done | Rough | Failed | Skipped) => to == Owed,
+        Some(Done) => matches!(to, Owed | Rough),
+        Some(Rough) => matches!(to, Owed | Done),
+        Some(Failed) => matches!(to, Owed | Done | Rough),
+        Some(Skipped) => to == Owed,
     }
 }
 

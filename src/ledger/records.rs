@@ -204,7 +204,7 @@ pub enum TextOwner {
 }
 
 /// One judged answer, to be recorded after its text is on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ImageVerdict {
     /// The image.
     pub image: ImageId,
@@ -214,8 +214,22 @@ pub struct ImageVerdict {
     pub flags: Vec<&'static str>,
     /// Tokens, if told.
     pub usage: Option<Usage>,
-    /// The text on disk, for accepted and blank ones.
+    /// The text on disk, for accepted, blank and rough ones.
     pub text: Option<(TextOwner, Short)>,
+    /// What cleaning did to the answer, as a JSON list of rules, each with what it took.
+    pub cleaning: Option<String>,
+    /// Hash of the text of an answer that was doubted: should the next one say the same, it stands on the page.
+    pub said: Option<Short>,
+    /// Share of dark pixels, if it was measured for this verdict.
+    pub ink: Option<f64>,
+}
+
+impl ImageVerdict {
+    /// A verdict and nothing beside it.
+    #[must_use]
+    pub fn bare(image: ImageId, verdict: Verdict) -> Self {
+        Self { image, verdict, flags: Vec::new(), usage: None, text: None, cleaning: None, said: None, ink: None }
+    }
 }
 
 /// What closing a batch's books came to.
@@ -245,7 +259,7 @@ pub struct Unswept {
 }
 
 /// What the ledger knows of the text beside one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KnownText {
     /// The image.
     pub image: ImageId,
@@ -253,6 +267,12 @@ pub struct KnownText {
     pub hash: Option<Short>,
     /// The shard that holds it packed, if any: an answer for any other shard changes nothing.
     pub packed_in: Option<ShardId>,
+    /// Why it is asked again, if it is.
+    pub after: Option<Reason>,
+    /// Hash of the text that was doubted before.
+    pub said: Option<Short>,
+    /// Share of dark pixels, if it was measured.
+    pub ink: Option<f64>,
 }
 
 /// Counted tries and uncounted returns allowed for an image.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::domain::recipe::{AnswerFormat, Parameters, Recipe};
+use crate::domain::recipe::{AnswerFormat, Kind, Parameters, Recipe};
 
 use super::problem::{Problem, cause_alone};
 use super::{AnswerChoice, Settings};
@@ -69,6 +69,7 @@ pub fn recipe(settings: &Settings, prompt: &str) -> Result<Recipe, Problem> {
     };
     Ok(Recipe {
         id: None,
+        kind: Kind::Read,
         id_style: settings.text.custom_id,
         step: 1,
         model: request.model.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use batchscribe::domain::ids::FileId;
 use batchscribe::domain::image::{Format, RelPath};
-use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
+use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use batchscribe::emulator::ServerOptions;
 use batchscribe::emulator::scenario::Scenario;
 use batchscribe::encode::line::Framer;
@@ -340,6 +340,7 @@ fn the_body_that_creates_a_batch_is_the_one_of_the_service() {
 fn line(endpoint: &str, parameters: Parameters) -> Value {
     let recipe = Recipe {
         id: None,
+        kind: Kind::Read,
         id_style: IdStyle::Path,
         step: 1,
         model: "gpt-5.6-luna".into(),

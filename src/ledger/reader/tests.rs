@@ -27,11 +27,10 @@ fn workspace() -> (tempfile::TempDir, PathBuf, Desk) {
     desk.done(|store| store.ended(batch, &ending));
     desk.done(|store| store.fetched(batch, Some(RawFile { bytes: 1, sha256: [1; 32] }), None));
     let judged = |image, verdict, text| ImageVerdict {
-        image: ImageId(image),
-        verdict,
         flags: vec!["loop", "refused"],
         usage: Some(USAGE),
         text,
+        ..ImageVerdict::bare(ImageId(image), verdict)
     };
     let good = judged(1, Verdict::Accept, Some((TextOwner::Kept, [4; 16])));
     let bad = judged(2, Verdict::Reject(Reason::Refused), None);

@@ -75,16 +75,24 @@ pub(super) fn content_seen(store: &SqliteStore, images: &[(ImageId, Short)]) -> 
 
 /// Hashes of the texts that *we* wrote: one that a person keeps is not ours to replace.
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
-    let sql = "SELECT CASE WHEN text <> 'kept' THEN text_hash END, CASE WHEN state = 'packed' THEN shard_id END
-        FROM image WHERE id = ?1";
+    let sql = "SELECT CASE WHEN i.text <> 'kept' THEN i.text_hash END AS hash,
+        CASE WHEN i.state = 'packed' THEN i.shard_id END AS packed_in, w.after, w.said, k.ink
+        FROM image i LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN ink k ON k.image_id = i.id WHERE i.id = ?1";
     let mut find = store.connection.prepare_cached(sql)?;
     images
         .iter()
         .map(|image| {
             let mut rows = find.query([image.0])?;
-            let Some(row) = rows.next()? else { return Ok(KnownText { image: *image, hash: None, packed_in: None }) };
-            let packed_in = row.get::<_, Option<i64>>(1)?.map(ShardId);
-            Ok(KnownText { image: *image, hash: row.get(0)?, packed_in })
+            let mut known =
+                KnownText { image: *image, hash: None, packed_in: None, after: None, said: None, ink: None };
+            if let Some(row) = rows.next()? {
+                known.hash = column(row, "hash")?;
+                known.packed_in = column::<Option<i64>>(row, "packed_in")?.map(ShardId);
+                // A reason of a later version changes nothing here.
+                known.after = column::<Option<String>>(row, "after")?.as_deref().and_then(Reason::from_word);
+                (known.said, known.ink) = (column(row, "said")?, column(row, "ink")?);
+            }
+            Ok(known)
         })
         .collect()
 }

@@ -103,6 +103,15 @@ impl SqliteStore {
         restore::is_sound(path).map_err(|fault| fault.told(path))
     }
 
+    /// Brings the ledger at `path` up to the version of this program, and changes nothing else. The caller holds the workspace's
+    /// lock.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn upgrade(path: &Path) -> Result<(), LedgerError> {
+        open::upgrade(path).map_err(|fault| fault.told(path))
+    }
+
     /// Copies the ledger at `path` to `target`, as it was at one moment, while its keeper works. What is written is not synced.
     ///
     /// # Errors

@@ -25,7 +25,9 @@ pub(in crate::ledger) const SCHEMA: &str = include_str!("schema.sql");
 /// `BSCR`.
 const APPLICATION: i64 = 1_112_752_978;
 /// Version of [`SCHEMA`].
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// From each version before to the next one, oldest first. The outcome is compared with [`SCHEMA`] before it is kept.
+const UPGRADES: [&str; 1] = [include_str!("upgrade_1.sql")];
 /// Before it, two connections that checkpointed could lose pages.
 const OLDEST_LIBRARY: i32 = 3_051_003;
 /// How long a connection waits for another one, such as a backup.
@@ -47,6 +49,8 @@ enum Kind {
     Blank,
     /// A ledger of this version.
     Ours,
+    /// One of an earlier version, to be brought up to date before it is used.
+    Older(i64),
 }
 
 /// Opens for writing.
@@ -69,6 +73,10 @@ pub(super) fn at(path: &Path, clock: Clock, allowed: Allowed) -> Outcome<SqliteS
         return Err(io_fault(path, "no write-ahead log on this file system"));
     }
     connection.execute_batch(KEEPER)?;
+    let kind = match kind {
+        Kind::Older(version) => upgraded(&connection, path, version)?,
+        kind => kind,
+    };
     taken(connection, path, kind, clock, allowed)
 }
 
@@ -86,6 +94,7 @@ pub(in crate::ledger) fn inspected(path: &Path) -> Outcome<Connection> {
     match looked {
         Ok((Kind::Ours, connection)) => Ok(connection),
         Ok((Kind::Blank, _)) => Err(Fault::damaged(BLANK)),
+        Ok((Kind::Older(version), _)) => Err(LedgerError::Older { path: path.display().to_string(), version }.into()),
         Err(fault) if is_cut_short(&fault) => Err(Fault::damaged(BLANK)),
         Err(fault) => Err(fault),
     }
@@ -184,6 +193,9 @@ fn look(connection: &Connection, path: &Path) -> Outcome<Kind> {
         let path = path.display().to_string();
         return Err(LedgerError::Newer { path, version }.into());
     }
+    if (1..VERSION).contains(&version) {
+        return Ok(Kind::Older(version));
+    }
     let pattern = Connection::open_in_memory()?;
     pattern.execute_batch(SCHEMA)?;
     let wanted = objects(&pattern)?;
@@ -192,6 +204,31 @@ fn look(connection: &Connection, path: &Path) -> Outcome<Kind> {
         Some(name) => Err(Fault::damaged(format!("its schema is not version {VERSION}: '{name}'"))),
         None => Ok(Kind::Ours),
     }
+}
+
+/// Brings the ledger at `path` up to date and leaves it as it was otherwise: nobody takes it.
+pub(super) fn upgrade(path: &Path) -> Outcome<()> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare(&connection)?;
+    connection.execute_batch(KEEPER)?;
+    match look(&connection, path)? {
+        Kind::Older(version) => upgraded(&connection, path, version).map(|_| ()),
+        Kind::Blank | Kind::Ours => Ok(()),
+    }
+}
+
+/// Brings a ledger of an earlier version up to date, or leaves it exactly as it is.
+fn upgraded(connection: &Connection, path: &Path, from: i64) -> Outcome<Kind> {
+    let steps = usize::try_from(from - 1).ok().and_then(|at| UPGRADES.get(at..)).unwrap_or_default();
+    let transaction = connection.unchecked_transaction()?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    let kind = look(&transaction, path)?;
+    crash::point("keeper.upgraded");
+    transaction.commit()?;
+    tracing::info!(path = %path.display(), from, to = VERSION, "the ledger was brought up to date");
+    Ok(kind)
 }
 
 /// Every table, index, trigger and view by name, with its text. Tables of SQLite itself (statistics) are not ours to judge.

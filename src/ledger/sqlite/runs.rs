@@ -7,7 +7,7 @@ use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::column;
 use crate::domain::ids::{CorpusId, RecipeId, RunId, TAG_LENGTH, Tag};
-use crate::domain::recipe::{IdStyle, Parameters, Recipe};
+use crate::domain::recipe::{IdStyle, Kind, Parameters, Recipe};
 use crate::kit::{hash, random};
 use crate::ledger::LedgerError;
 use crate::ledger::records::{CorpusRow, NewRun, Run};
@@ -90,7 +90,7 @@ fn letters(number: u32) -> String {
 /// The row of a recipe, by its hash.
 pub(super) fn recipe(store: &SqliteStore, recipe: &Recipe) -> Outcome<RecipeId> {
     const SQL: &str = "INSERT INTO recipe (hash, kind, id_style, step, model, endpoint, prompt, parameters)
-        VALUES (?1, 'read', ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+        VALUES (?1, ?8, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
     let hash = hash::short(&recipe.canonical());
     let parameters =
         serde_json::to_string(&recipe.parameters).map_err(|cause| Fault::stale(format!("recipe: {cause}")))?;
@@ -102,7 +102,8 @@ pub(super) fn recipe(store: &SqliteStore, recipe: &Recipe) -> Outcome<RecipeId> 
         model,
         endpoint,
         prompt,
-        parameters
+        parameters,
+        recipe.kind.word()
     ])?;
     let mut row = store.connection.prepare_cached("SELECT id FROM recipe WHERE hash = ?1")?;
     Ok(RecipeId(row.query_row([hash], |row| row.get(0))?))
@@ -110,16 +111,18 @@ pub(super) fn recipe(store: &SqliteStore, recipe: &Recipe) -> Outcome<RecipeId> 
 
 /// A recipe as the ledger keeps it: the bytes of a plan come from here, never from today's settings.
 pub(super) fn kept_recipe(store: &SqliteStore, id: i64) -> Outcome<Recipe> {
-    let sql = "SELECT id, id_style, step, model, endpoint, prompt, parameters FROM recipe WHERE id = ?1";
+    let sql = "SELECT id, kind, id_style, step, model, endpoint, prompt, parameters FROM recipe WHERE id = ?1";
     let mut statement = store.connection.prepare_cached(sql)?;
     let mut rows = statement.query([id])?;
     let row = rows.next()?.ok_or_else(|| Fault::damaged(format!("recipe {id} is missing")))?;
     let parameters: Parameters = serde_json::from_str(&column::<String>(row, "parameters")?)
         .map_err(|cause| Fault::damaged(format!("recipe {id}: {cause}")))?;
     let style: String = column(row, "id_style")?;
+    let kind: String = column(row, "kind")?;
     let styles = [IdStyle::Path, IdStyle::Opaque];
     Ok(Recipe {
         id: Some(RecipeId(column(row, "id")?)),
+        kind: super::rows::word(&kind, Kind::from_word)?,
         id_style: super::rows::word(&style, |word| styles.into_iter().find(|style| style.word() == word))?,
         step: column(row, "step")?,
         model: column(row, "model")?,

@@ -1,5 +1,5 @@
--- The ledger's schema, version 1. Frozen once released: an opened file is compared with it word for word.
-PRAGMA application_id = 1112752978; PRAGMA user_version = 1;  -- 'BSCR'
+-- The ledger's schema, version 2. Frozen once released: an opened file is compared with it word for word.
+PRAGMA application_id = 1112752978; PRAGMA user_version = 2;  -- 'BSCR'
 CREATE TABLE keeper (                -- one row: who writes. ledger: 16 random hex digits; epoch: +1 whenever a process takes the ledger
   one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL, epoch INTEGER NOT NULL, owed_seq INTEGER NOT NULL DEFAULT 0,   -- owed_seq: last one given
   host TEXT, pid INTEGER, boot TEXT, version TEXT, since INTEGER, closed_at INTEGER) STRICT;
@@ -52,6 +52,14 @@ CREATE TABLE line (                  -- one request of a shard; later its answer
   bytes INTEGER NOT NULL, prepared TEXT,                            -- JSON: ending, width, height, turned, BLAKE3 of what is sent; NULL: the image itself
   verdict TEXT, flags TEXT, prompt_tokens INTEGER, cached_tokens INTEGER, output_tokens INTEGER, reasoning_tokens INTEGER,
   PRIMARY KEY (shard_id, image_id)) STRICT, WITHOUT ROWID;
+CREATE TABLE wish (                  -- what the next request for an image changes; no row: nothing. after: reason of the verdict that asks again;
+  image_id INTEGER PRIMARY KEY REFERENCES image, after TEXT, said BLOB CHECK (length(said) = 16),  -- said: BLAKE3 of the text that was doubted
+  model TEXT) STRICT;                                               -- ordered by a person
+CREATE TABLE ink (                   -- share of dark pixels of an image, measured where its answer was doubtful
+  image_id INTEGER PRIMARY KEY REFERENCES image, ink REAL NOT NULL CHECK (ink BETWEEN 0 AND 1)) STRICT;
+CREATE TABLE cleaning (              -- what cleaning did to an answer: a JSON list of rules, each with what it took
+  shard_id INTEGER NOT NULL, image_id INTEGER NOT NULL, rules TEXT NOT NULL, PRIMARY KEY (shard_id, image_id),
+  FOREIGN KEY (shard_id, image_id) REFERENCES line (shard_id, image_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE batch (                 -- one try to have a shard answered; the row is written BEFORE the request
   id INTEGER PRIMARY KEY, shard_id INTEGER NOT NULL REFERENCES shard, attempt INTEGER NOT NULL CHECK (attempt > 0),
   state TEXT NOT NULL CHECK (state IN ('opening', 'open', 'ended', 'fetched', 'settled', 'refused', 'void')),
@@ -79,7 +87,8 @@ CREATE UNIQUE INDEX batch_attempt       ON batch (shard_id, attempt) WHERE stray
 CREATE UNIQUE INDEX batch_one_per_shard ON batch (shard_id)      WHERE stray = 0 AND state NOT IN ('refused', 'void');
 CREATE UNIQUE INDEX batch_one_per_file  ON batch (input_file_id) WHERE stray = 0 AND state NOT IN ('refused', 'void');
 CREATE TRIGGER image_move BEFORE UPDATE OF state ON image WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('owed>packed',
-  'owed>failed', 'packed>done', 'packed>rough', 'packed>owed', 'packed>failed', 'rough>owed', 'done>owed', 'failed>owed', 'skipped>owed')
+  'owed>failed', 'owed>rough', 'packed>done', 'packed>rough', 'packed>owed', 'packed>failed', 'rough>owed', 'done>owed', 'failed>owed', 'skipped>owed',
+  'rough>done', 'failed>done', 'done>rough', 'failed>rough')
 BEGIN SELECT RAISE(ABORT, 'illegal move of an image'); END;
 CREATE TRIGGER shard_move BEFORE UPDATE OF state ON shard WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('sealed>uploaded',
   'sealed>dissolved', 'uploaded>opening', 'uploaded>dissolved', 'opening>spent', 'opening>uploaded', 'opening>sealed', 'spent>uploaded', 'spent>gone')

@@ -68,6 +68,21 @@ fn keep_line(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict, word: &
     let flags = flags(judged);
     let values = params![shard.0, judged.image.0, word, flags, prompt, cached, output, reasoning];
     store.connection.prepare_cached(SQL)?.execute(values)?;
+    keep_beside(store, shard, judged)
+}
+
+/// What few answers have: a cleaning that changed something, an image whose ink was measured.
+fn keep_beside(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
+    const CLEANING: &str = "INSERT INTO cleaning (shard_id, image_id, rules) VALUES (?1, ?2, ?3)
+        ON CONFLICT (shard_id, image_id) DO UPDATE SET rules = excluded.rules";
+    const INK: &str =
+        "INSERT INTO ink (image_id, ink) VALUES (?1, ?2) ON CONFLICT (image_id) DO UPDATE SET ink = excluded.ink";
+    if let Some(rules) = &judged.cleaning {
+        store.connection.prepare_cached(CLEANING)?.execute(params![shard.0, judged.image.0, rules])?;
+    }
+    if let Some(ink) = judged.ink {
+        store.connection.prepare_cached(INK)?.execute(params![judged.image.0, ink])?;
+    }
     Ok(())
 }
 
@@ -108,6 +123,7 @@ impl Held {
 
 fn hold(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
     let Some(held) = Held::of(&judged.verdict) else { return Ok(()) };
+    wish(store, judged)?;
     keep_line(store, shard, judged, &format!("held {} {}", judged.verdict.word(), held.reason.word()))
 }
 
@@ -138,7 +154,7 @@ pub(super) fn release_held(store: &mut SqliteStore, shard: ShardId) -> Outcome<(
                 failed(store, image, tries, reason)?;
                 gone += 1;
             }
-            Way::Done => {}
+            Way::Text(_) => {}
         }
     }
     Ok((owed, gone))
@@ -146,7 +162,8 @@ pub(super) fn release_held(store: &mut SqliteStore, shard: ShardId) -> Outcome<(
 
 /// Where a verdict takes an image.
 enum Way {
-    Done,
+    /// It has a text: done, or rough.
+    Text(ImageState),
     Again(Tries),
     Failed(Tries, Reason),
 }
@@ -154,7 +171,8 @@ enum Way {
 fn way(verdict: &Verdict, tries: Tries, allowed: Allowed) -> Way {
     let Tries { asked, gaps } = tries;
     match verdict {
-        Verdict::Accept | Verdict::Blank => Way::Done,
+        Verdict::Accept | Verdict::Blank => Way::Text(ImageState::Done),
+        Verdict::DeepClean => Way::Text(ImageState::Rough),
         Verdict::Reject(reason) => Way::Failed(tries, *reason),
         Verdict::AskAgain { reason, counted: true } => {
             let tries = Tries { asked: asked + 1, gaps };
@@ -169,8 +187,11 @@ fn way(verdict: &Verdict, tries: Tries, allowed: Allowed) -> Way {
 
 fn go(store: &mut SqliteStore, judged: &ImageVerdict, way: Way, accepted: &mut Accepted) -> Outcome<()> {
     match way {
-        Way::Done => accepted.push(judged),
-        Way::Again(tries) => again(store, judged.image, tries),
+        Way::Text(state) => accepted.push(judged, state),
+        Way::Again(tries) => {
+            wish(store, judged)?;
+            again(store, judged.image, tries)
+        }
         Way::Failed(tries, reason) => failed(store, judged.image, tries, reason),
     }
 }
@@ -178,40 +199,63 @@ fn go(store: &mut SqliteStore, judged: &ImageVerdict, way: Way, accepted: &mut A
 /// Images whose text is on disk, moved together: one statement a chunk, because the trigger on an image may abort its
 /// statement, and for that SQLite keeps a journal of each.
 #[derive(Default)]
-struct Accepted(Vec<(i64, &'static str, String)>);
+struct Accepted(Vec<(i64, &'static str, String, ImageState)>);
 
 impl Accepted {
     fn holds(&self, image: ImageId) -> bool {
         self.0.iter().any(|(held, ..)| *held == image.0)
     }
 
-    fn push(&mut self, judged: &ImageVerdict) -> Outcome<()> {
+    fn push(&mut self, judged: &ImageVerdict, state: ImageState) -> Outcome<()> {
         let Some((owner, text)) = judged.text else {
             return Err(Fault::stale(format!("image {} is accepted without a text", judged.image)));
         };
         let owner = match owner {
+            TextOwner::Ours if state == ImageState::Rough => "api",
             TextOwner::Ours => "txt",
             TextOwner::Kept => "kept",
         };
-        self.0.push((judged.image.0, owner, hash::hex(&text)));
+        self.0.push((judged.image.0, owner, hash::hex(&text), state));
         Ok(())
     }
 
-    /// Moves them as `[image, owner, hash]` of one JSON array, and is empty again.
+    /// Moves them, and is empty again.
     fn write(&mut self, store: &mut SqliteStore) -> Outcome<()> {
-        const SQL: &str = "UPDATE image SET state = 'done', text = j.value ->> 1, text_hash = unhex(j.value ->> 2)
-            FROM json_each(?1) j WHERE image.id = j.value ->> 0 AND image.state = 'packed'";
-        let images = std::mem::take(&mut self.0);
-        if images.is_empty() {
-            return Ok(());
+        let all = std::mem::take(&mut self.0);
+        for to in [ImageState::Done, ImageState::Rough] {
+            let of_state = all.iter().filter(|(.., state)| *state == to).map(|(id, owner, hash, _)| (id, owner, hash));
+            write_texts(store, to, &of_state.collect::<Vec<_>>())?;
         }
-        let rows = serde_json::to_string(&images).map_err(|cause| Fault::stale(format!("verdicts: {cause}")))?;
-        let changed = store.connection.prepare_cached(SQL)?.execute([rows])?;
-        if changed != images.len() {
-            return Err(Fault::stale(format!("of {} accepted images only {changed} are packed", images.len())));
-        }
-        store.books.images(Some(ImageState::Packed), ImageState::Done, count(length(changed)))
+        Ok(())
     }
+}
+
+/// Moves images as `[image, owner, hash]` of one JSON array.
+fn write_texts(store: &mut SqliteStore, to: ImageState, images: &[(&i64, &&'static str, &String)]) -> Outcome<()> {
+    const SQL: &str = "UPDATE image SET state = ?2, text = j.value ->> 1, text_hash = unhex(j.value ->> 2), deep = 0
+        FROM json_each(?1) j WHERE image.id = j.value ->> 0 AND image.state = 'packed'";
+    // What was wished for has come; of nearly all images nothing was.
+    const WISHES: &str = "DELETE FROM wish WHERE image_id IN (SELECT value ->> 0 FROM json_each(?1))";
+    if images.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::to_string(images).map_err(|cause| Fault::stale(format!("verdicts: {cause}")))?;
+    let changed = store.connection.prepare_cached(SQL)?.execute(params![rows, to.word()])?;
+    if changed != images.len() {
+        return Err(Fault::stale(format!("of {} accepted images only {changed} are packed", images.len())));
+    }
+    store.connection.prepare_cached(WISHES)?.execute([rows])?;
+    store.books.images(Some(ImageState::Packed), to, count(length(changed)))
+}
+
+/// Keeps what the next request for an image is to change. A model that a person ordered stays ordered.
+fn wish(store: &SqliteStore, judged: &ImageVerdict) -> Outcome<()> {
+    const SQL: &str = "INSERT INTO wish (image_id, after, said) VALUES (?1, ?2, ?3)
+        ON CONFLICT (image_id) DO UPDATE SET after = excluded.after, said = excluded.said";
+    let Verdict::AskAgain { reason, counted: true } = &judged.verdict else { return Ok(()) };
+    let values = params![judged.image.0, reason.word(), judged.said];
+    store.connection.prepare_cached(SQL)?.execute(values)?;
+    Ok(())
 }
 
 fn again(store: &mut SqliteStore, image: ImageId, tries: Tries) -> Outcome<()> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
+use crate::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 
 /// Bytes that are kept of a line: a long prompt and a large schema.
 const MOST: usize = 4 << 20;
@@ -53,6 +53,7 @@ impl FirstLine {
         let format = body.get("response_format").or_else(|| body.get("text")?.get("format"));
         Some(Recipe {
             id: None,
+            kind: Kind::Read,
             id_style: style,
             step: 1,
             model: text(body, "model")?,
@@ -104,6 +105,7 @@ mod tests {
         };
         Recipe {
             id: None,
+            kind: Kind::Read,
             id_style: IdStyle::Path,
             step: 1,
             model: "m".into(),

@@ -14,7 +14,7 @@ use super::SqliteStore;
 use crate::domain::batch::{Admission, Intent};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Fate, Format, Found, Pixels, RelPath, Stamp};
-use crate::domain::recipe::{AnswerFormat, IdStyle, Parameters, Recipe};
+use crate::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use crate::domain::shard::{NewLine, NewShard, SealReason};
 use crate::kit::clock::Clock;
 use crate::ledger::LedgerError;
@@ -150,6 +150,7 @@ pub(in crate::ledger) fn recipe() -> Recipe {
     };
     Recipe {
         id: None,
+        kind: Kind::Read,
         id_style: IdStyle::Path,
         step: 1,
         model: "m".into(),

@@ -41,15 +41,48 @@ fn a_file_that_is_no_ledger_of_ours_is_named_and_left_alone() {
             assert!(matches!(&refusal, LedgerError::Damaged { check, .. } if check.contains(name)), "{sql}: {refusal}");
         }
     }
-    let (writer, reader) = doctored("PRAGMA user_version = 2");
+    let (writer, reader) = doctored("PRAGMA user_version = 3");
     for refusal in [writer, reader] {
-        assert!(matches!(refusal, LedgerError::Newer { version: 2, .. }), "{refusal}");
+        assert!(matches!(refusal, LedgerError::Newer { version: 3, .. }), "{refusal}");
     }
     let folder = folder();
     let text = folder.path().join("text");
     std::fs::copy("Cargo.toml", &text).expect("some other file");
     let refusal = open(&text).expect_err("refused");
     assert!(matches!(refusal, LedgerError::Damaged { .. }), "{refusal}");
+}
+
+#[test]
+fn a_ledger_of_an_earlier_version_is_brought_up_to_date_or_left_as_it_is() {
+    const FIRST: &str = include_str!("schema_1.sql");
+    const ROWS: &str = "INSERT INTO keeper (one, ledger, epoch) VALUES (1, '0123456789abcdef', 4);
+        INSERT INTO corpus VALUES (1, x'2f', x'2e', 0); INSERT INTO directory VALUES (1, 1, x'');
+        INSERT INTO image (directory_id, name, bytes, mtime_ms, state, reason) VALUES (1, x'61', 1, 1, 'failed', 'refused');";
+    let older = |path: &Path, more: &str| {
+        let file = Connection::open(path).expect("new");
+        file.execute_batch(&[FIRST, ROWS, more].concat()).expect("a ledger of version 1");
+    };
+    let folder = folder();
+    let path = folder.path().join("ledger.sqlite");
+    older(&path, "");
+    let refusal = Reader::open(&path).expect_err("a reader writes nothing");
+    assert!(matches!(refusal, LedgerError::Older { version: 1, .. }), "{refusal}");
+    let store = open(&path).expect("brought up to date");
+    assert_eq!((store.standing().found, store.standing().failed, store.epoch), (1, 1, 5));
+    drop(store);
+    assert!(Reader::open(&path).is_ok());
+    let path = folder.path().join("other.sqlite");
+    older(&path, "CREATE TABLE extra (x);");
+    let refusal = open(&path).expect_err("not ours");
+    assert!(matches!(&refusal, LedgerError::Damaged { check, .. } if check.contains("table extra")), "{refusal}");
+    let version = |path: &Path| -> i64 {
+        Connection::open(path).expect("file").query_row("PRAGMA user_version", [], |row| row.get(0)).expect("version")
+    };
+    assert_eq!(version(&path), 1);
+    let path = folder.path().join("upgraded.sqlite");
+    older(&path, "");
+    SqliteStore::upgrade(&path).expect("upgraded");
+    assert_eq!((version(&path), open(&path).expect("opens").epoch), (2, 5));
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn verdict(image: usize, thought: Thought) -> ImageVerdict {
         Thought::Hopeless => Verdict::Reject(Reason::Refused),
     };
     let text = Some((TextOwner::Ours, [2; 16])).filter(|_| thought == Thought::Good);
-    ImageVerdict { image: ImageId(id(image)), verdict, flags: Vec::new(), usage: None, text }
+    ImageVerdict { text, ..ImageVerdict::bare(ImageId(id(image)), verdict) }
 }
 
 /// One command in both worlds; a taken back or refused one must leave no trace in either.

@@ -23,7 +23,7 @@ const RAW: RawFile = RawFile { bytes: 9, sha256: [1; 32] };
 fn judged(image: i64, verdict: Verdict) -> ImageVerdict {
     let text = matches!(verdict, Verdict::Accept | Verdict::Blank).then_some((TextOwner::Ours, [9; 16]));
     let usage = Some(Usage { prompt: 5, cached: 1, output: 2, reasoning: 0 });
-    ImageVerdict { image: ImageId(image), verdict, flags: vec!["blank", "loop"], usage, text }
+    ImageVerdict { flags: vec!["blank", "loop"], usage, text, ..ImageVerdict::bare(ImageId(image), verdict) }
 }
 
 fn fetch(desk: &mut Desk, batch: BatchNo) {

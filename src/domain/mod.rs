@@ -7,6 +7,7 @@ pub mod answer;
 pub mod batch;
 pub mod ids;
 pub mod image;
+pub mod ladder;
 pub mod layout;
 pub mod recipe;
 pub mod shard;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::domain::ladder::Abilities;
 use crate::domain::tokens::{Counting, Detail, ImageRule};
 
 const TABLE: &str = include_str!("../../config/models.toml");
@@ -27,7 +28,18 @@ pub struct Model {
     pub output: f64,
     /// How images are counted.
     pub image: ImageRule,
+    /// Most output tokens that may be asked for.
+    #[serde(default = "newer_output")]
+    pub max_output: u32,
 }
+
+/// What models since gpt-5 take. Source: OpenAI's model pages.
+fn newer_output() -> u32 {
+    128_000
+}
+
+/// What every model is known to take that has a batch endpoint: for those that nothing is known of.
+const LEAST_OUTPUT: u32 = 16_384;
 
 fn table() -> Table {
     // Cannot fail: the text is compiled in and a test reads it. An empty table means "nothing is known of any model".
@@ -59,6 +71,21 @@ pub fn lowest_effort(model: &str) -> Option<String> {
     find(model)?.efforts.into_iter().next()
 }
 
+/// What `model` takes. Models that reason take no temperature; of one that is not in the table nothing is taken for granted.
+#[must_use]
+pub fn abilities(model: &str) -> Abilities {
+    let Some(model) = find(model) else {
+        let details = &["low", "high"];
+        return Abilities { efforts: Vec::new(), temperature: false, details, max_output_tokens: LEAST_OUTPUT };
+    };
+    let details: &[&str] = match model.image {
+        ImageRule::Patches { high, original, .. } if high != original => &["low", "high", "original"],
+        _ => &["low", "high"],
+    };
+    let temperature = model.efforts.is_empty();
+    Abilities { efforts: model.efforts, temperature, details, max_output_tokens: model.max_output }
+}
+
 fn without_date(name: &str) -> &str {
     let Some(at) = name.len().checked_sub("-2026-07-01".len()) else { return name };
     let is_date = |tail: &str| {
@@ -83,6 +110,19 @@ mod tests {
         let names: std::collections::BTreeSet<_> = table.model.iter().map(|model| &model.name).collect();
         assert_eq!(names.len(), table.model.len());
         assert!(table.model.iter().all(|model| model.input > 0.0 && model.output > model.input));
+    }
+
+    #[test]
+    fn what_a_model_takes() {
+        let luna = abilities("gpt-5.6-luna");
+        assert_eq!(
+            (luna.details.last(), luna.temperature, luna.max_output_tokens),
+            (Some(&"original"), false, 128_000)
+        );
+        let omni = abilities("gpt-4o");
+        assert_eq!((omni.details.last(), omni.temperature, omni.max_output_tokens), (Some(&"high"), true, 16_384));
+        let unknown = abilities("qwen3-vl");
+        assert_eq!((unknown.efforts.len(), unknown.temperature, unknown.max_output_tokens), (0, false, 16_384));
     }
 
     #[test]

@@ -209,7 +209,16 @@ fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
         };
         let stamp = corpus.measure(&path).expect("an image").stamp;
         let bytes = framer.frame(&path, Format::Png).line_bytes(stamp.bytes);
-        PlanLine { image: ImageId(n as i64), pos: n as u32 + 1, bytes, path, stamp, format: Format::Png, attempt: 1 }
+        PlanLine {
+            image: ImageId(n as i64),
+            pos: n as u32 + 1,
+            bytes,
+            path,
+            stamp,
+            format: Format::Png,
+            attempt: 1,
+            rough: None,
+        }
     };
     let lines: Vec<PlanLine> = (0..images).map(line).collect();
     let shard = ShardFacts {

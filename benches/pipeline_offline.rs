@@ -41,6 +41,7 @@ fn main() {
         environment: Environment::default(),
     };
     let settings = resolve(&sources).expect("settings").settings;
+    let recipe = texts::recipe(&settings, "Transcribe.").expect("recipe");
     let (cpu, begun) = (support::cpu(), Instant::now());
     let outcome = batchscribe::pipeline::run(Mission {
         mode: Mode::Run { once: false },
@@ -50,7 +51,8 @@ fn main() {
         base_url: server.base_url(),
         key: None,
         key_source: String::new(),
-        recipe: texts::recipe(&settings, "Transcribe.").expect("recipe"),
+        deep: texts::deep_recipe(&settings, &recipe).expect("recipe"),
+        recipe,
         stop: stop_switch().0,
         clock: Clock::wall(),
         tally: tokio::sync::watch::Sender::new(Tally::default()),

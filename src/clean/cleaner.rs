@@ -16,7 +16,7 @@ use super::polish::UnicodeForm;
 use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
-use crate::domain::ids::{BatchNo, ImageId, RecipeId, ShardId};
+use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::kit::atomic_file::Mark;
 use crate::kit::budget::Lease;
 use crate::kit::clock::Millis;
@@ -30,6 +30,7 @@ use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
+use crate::ledger::ours::OurRecipes;
 use crate::ledger::records::Unswept;
 use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
 
@@ -59,8 +60,8 @@ pub struct CleanerSeams {
     pub form: UnicodeForm,
     /// Marks our temporary files among the user's.
     pub mark: Mark,
-    /// The settings that this run asks with.
-    pub recipe: RecipeId,
+    /// What this life asks with.
+    pub recipes: OurRecipes,
     /// When this process began (unix milliseconds).
     pub began: Millis,
 }
@@ -252,7 +253,7 @@ impl Work {
     /// so that they are not planned again in the same breath.
     async fn is_run_refused(&mut self, batch: &EndedBatch) -> Result<bool, AnyFault> {
         let hearing = self.hearings.remove(&batch.no).unwrap_or_default();
-        let our_recipe = batch.recipe == self.seams.recipe;
+        let our_recipe = self.seams.recipes.contains(batch.recipe).await?;
         let refused = batch.refusal.as_ref().filter(|_| batch.end == BatchEnd::Refused).and_then(batch_against_the_run);
         let finding = match refused {
             Some(refused) if our_recipe => Finding::Stop(refused),

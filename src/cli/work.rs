@@ -208,6 +208,7 @@ pub(super) fn means(
         base_url: settings.api_url.base().to_owned(),
         key: key.map(|key| key.secret.clone()),
         key_source: key.map(|key| key.source.clone()).unwrap_or_default(),
+        deep: texts::deep_recipe(settings, &recipe)?,
         recipe,
         stop,
         clock: context.clock.clone(),
@@ -284,6 +285,7 @@ fn carry_out(
     events: Events,
 ) -> Result<(Outcome, Tally, Ended), Fail> {
     let recipe = texts::recipe(settings, &prompt.text)?;
+    let deep = texts::deep_recipe(settings, &recipe)?;
     let parting = match settings.provider.name {
         ProviderKind::Local => "Ctrl-C stops cleanly; the same command goes on",
         ProviderKind::OpenAi => "Ctrl-C stops cleanly; open batches go on without this computer",
@@ -304,6 +306,7 @@ fn carry_out(
         base_url: settings.api_url.base().to_owned(),
         key: ready.key.as_ref().map(|key| key.secret.clone()),
         key_source: ready.key.as_ref().map(|key| key.source.clone()).unwrap_or_default(),
+        deep,
         recipe,
         stop,
         clock: context.clock.clone(),

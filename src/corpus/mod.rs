@@ -8,6 +8,7 @@ pub mod beneath;
 pub mod local;
 pub mod media;
 pub mod names;
+pub mod rough;
 mod walk;
 mod whole;
 mod window;
@@ -16,6 +17,7 @@ use std::fs::File;
 use std::io;
 
 use crate::domain::image::{Found, RelPath, Stamp};
+use crate::domain::layout;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::folder::Folder;
 use tokio::sync::mpsc;
@@ -106,6 +108,11 @@ pub trait Corpus: Send + Sync {
 
     /// The name of an image's text.
     fn text_name(&self, path: &RelPath) -> Vec<u8>;
+
+    /// The name of an image's rough text, in the same folder.
+    fn rough_name(&self, path: &RelPath) -> Vec<u8> {
+        [&self.text_name(path)[..], layout::ROUGH_ENDING.as_bytes()].concat()
+    }
 
     /// Opens the folder that an image's text belongs in: beside it, where no folder is ours to make, or in the mirror tree,
     /// where it is made if need be. `None` if the image's own folder is gone.

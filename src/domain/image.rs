@@ -287,6 +287,12 @@ pub struct OwedImage {
     pub attempt: u32,
     /// Whether it was never packed before: a first reading seals its plan as soon as nothing else is owed.
     pub first: bool,
+    /// What was wrong with the last answer, if one was.
+    pub after: Option<Reason>,
+    /// A model that a person ordered.
+    pub model: Option<String>,
+    /// Hash of the rough text that is sent in the place of the image, for a deep cleaning.
+    pub rough: Option<[u8; 16]>,
 }
 
 #[cfg(test)]

@@ -192,6 +192,9 @@ fn clip_bytes(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+/// What the name of a rough text has behind that of the text.
+pub const ROUGH_ENDING: &str = ".api";
+
 /// Name of an image's text: `<image file name>.txt`; names that would be too long are cut and get a hash.
 #[must_use]
 pub fn text_name(image_name: &[u8], hash: HexHash) -> Vec<u8> {

@@ -158,6 +158,8 @@ pub struct PlanLine {
     pub format: Format,
     /// The counted try that this line is, from 1.
     pub attempt: u32,
+    /// Hash of the rough text that is sent in the place of the image, for a deep cleaning.
+    pub rough: Option<[u8; 16]>,
 }
 
 /// A sealed plan.

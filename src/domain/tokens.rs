@@ -103,6 +103,12 @@ impl Counting {
         self.image(pixels) + text(prompt_bytes)
     }
 
+    /// Estimated prompt tokens of `bytes` bytes of text. At least 1.
+    #[must_use]
+    pub fn text(bytes: u64) -> u64 {
+        text(bytes).max(1)
+    }
+
     /// Estimated tokens of one image.
     #[must_use]
     pub fn image(&self, pixels: Pixels) -> u64 {

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::line::Framer;
-use crate::corpus::{Corpus, beneath};
+use super::line::{Framer, escaped};
+use crate::corpus::{Corpus, beneath, rough};
 use crate::domain::image::Reason;
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::base64::{CHUNK_IN, CHUNK_OUT, Encoder};
@@ -53,7 +53,9 @@ pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn L
         let start = maker.written();
         guarded(line, || maker.line(line, &framer, corpus))?;
         debug_assert_eq!(maker.written() - start, line.bytes, "announced and written length of a line");
-        contents.extend(maker.image.as_mut().map(|hasher| (line.image, hasher.finish())));
+        if line.rough.is_none() {
+            contents.extend(maker.image.as_mut().map(|hasher| (line.image, hasher.finish())));
+        }
     }
     maker.flush()?;
     if maker.pushed != plan.shard.bytes {
@@ -138,6 +140,15 @@ impl Maker<'_> {
 
     fn line(&mut self, line: &PlanLine, framer: &Framer, corpus: &dyn Corpus) -> Result<(), BodyError> {
         let frame = framer.frame(&line.path, line.format);
+        if let Some(hash) = line.rough {
+            let text = rough_text(line, hash, corpus)?;
+            if frame.around(text.len() as u64) != line.bytes {
+                return Err(edited(line));
+            }
+            self.append(&frame.prefix)?;
+            self.append_long(text.as_bytes())?;
+            return self.append(&frame.suffix);
+        }
         if frame.line_bytes(line.stamp.bytes) != line.bytes {
             // The walk measured the file anew while its line lay in an open plan: the plan is about another file.
             return Err(spoiled(line, &io::Error::from(ErrorKind::UnexpectedEof), corpus));
@@ -183,6 +194,11 @@ impl Maker<'_> {
         Ok(())
     }
 
+    /// Appends what may be longer than a chunk.
+    fn append_long(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
+        bytes.chunks(CHUNK_OUT).try_for_each(|chunk| self.append(chunk))
+    }
+
     fn make_room(&mut self, bytes: usize) -> Result<(), BodyError> {
         if self.out.bytes.len() + bytes > CHUNK_OUT { self.flush() } else { Ok(()) }
     }
@@ -215,6 +231,26 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// The rough text of a line as it is sent.
+fn rough_text(line: &PlanLine, hash: [u8; 16], corpus: &dyn Corpus) -> Result<String, BodyError> {
+    match rough::read(corpus, &line.path, hash) {
+        Ok(Some(text)) => Ok(escaped(&text)),
+        Ok(None) => Err(edited(line)),
+        Err(cause) => {
+            let what = format!("its rough text cannot be read: {cause}");
+            let (image, path, now) = (line.image, line.path.shown(), Err(Reason::Unreadable));
+            Err(BodyError::Spoiled(Box::new(Spoiler { image, path, what, now })))
+        }
+    }
+}
+
+/// A person was at the rough text: it is not sent anywhere.
+fn edited(line: &PlanLine) -> BodyError {
+    let what = "its rough text is no longer the one that was to be cleaned".to_owned();
+    let (image, path, now) = (line.image, line.path.shown(), Err(Reason::Missing));
+    BodyError::Spoiled(Box::new(Spoiler { image, path, what, now }))
+}
+
 fn changed() -> Fault {
     Fault::File(io::Error::new(ErrorKind::UnexpectedEof, "changed while it was read"))
 }
@@ -242,7 +278,8 @@ mod tests {
     fn a_panic_at_one_image_spoils_the_plan_by_its_name() {
         let path = RelPath { folder: b"tray".to_vec(), name: b"touchy.png".to_vec() };
         let stamp = Stamp { bytes: 1, mtime_ms: 1 };
-        let line = PlanLine { image: ImageId(7), pos: 1, bytes: 9, path, stamp, format: Format::Png, attempt: 1 };
+        let line =
+            PlanLine { image: ImageId(7), pos: 1, bytes: 9, path, stamp, format: Format::Png, attempt: 1, rough: None };
         let ended = guarded(&line, || panic!("expected by this test"));
         let Err(BodyError::Spoiled(spoiler)) = ended else { panic!("{ended:?}") };
         assert_eq!((spoiler.image, spoiler.path.as_str()), (ImageId(7), "tray/touchy.png"));

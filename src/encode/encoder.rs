@@ -1,14 +1,18 @@
 //! The Encoder: the actor that fills plans and seals them. It touches no byte of an image.
 
+use std::sync::Arc;
+
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
 use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
-use super::line::Framer;
-use super::pack::{self, Candidate, Limits, OpenPlan, Outside};
+use super::line::{Framer, escaped};
+use super::pack::{self, Closed, Limits, OpenPlan, Outside};
+use super::plans::{Open, Plans};
+use crate::corpus::{Corpus, rough};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
-use crate::domain::shard::{NewShard, SealReason};
+use crate::domain::shard::NewShard;
 use crate::domain::tokens::Counting;
 use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::Clock;
@@ -16,28 +20,34 @@ use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::pool::Pool;
 use crate::kit::random;
 use crate::kit::stop::StopLevel;
 use crate::kit::watch;
 use crate::ledger::keeper::Ledger;
+use crate::ledger::ours::OurRecipes;
 use crate::ledger::records::Standing;
 use crate::message::{ImageFound, NoMoreImages, NoMoreShards, ShardSealed};
 
 /// What plans are made with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EncoderOptions {
     /// Upper bounds of a shard; a queue limit that the ledger knows narrows the tokens further.
     pub limits: Limits,
-    /// How the tokens of a line are estimated.
-    pub counting: Counting,
+    /// How the tokens of a line are estimated, by model and `detail`.
+    pub counting: fn(&str, &str) -> Counting,
     /// What the provider has shown to be too large, in bytes.
     pub ceiling: Ceiling,
     /// The run that pays.
     pub run: RunId,
-    /// The recipe's row.
-    pub recipe: RecipeId,
-    /// Frames the lines of that recipe.
-    pub framer: Framer,
+    /// What each image is asked with.
+    pub recipes: OurRecipes,
+    /// The corpus as the user wrote it the first time: custom ids are made from it.
+    pub given: Vec<u8>,
+    /// Where rough texts lie.
+    pub corpus: Arc<dyn Corpus>,
+    /// Reads them.
+    pub pool: Pool,
     /// Whether second tries are sealed without waiting for what is in flight.
     pub eager: bool,
     /// Most lines of the first plan of a recipe that never brought an answer, where its batch goes ahead alone.
@@ -66,11 +76,7 @@ struct Work {
     shards: Recipient<ShardSealed>,
     over: Recipient<NoMoreShards>,
     meter: EdgeMeter,
-    plan: OpenPlan,
-    /// Bounds of the open plan.
-    limits: Limits,
-    /// Estimated tokens that the provider enqueues at most, when the plan was begun.
-    queue_limit: Option<u64>,
+    plans: Plans,
 }
 
 impl Encoder {
@@ -87,10 +93,7 @@ impl Encoder {
     ) -> Self {
         let (intake, inputs) = mpsc::channel(1);
         let (shards, over) = next;
-        let plan = OpenPlan::default();
-        let limits = options.limits;
-        let work =
-            Work { options, ledger, clock, intake: inputs, shards, over, meter, plan, limits, queue_limit: None };
+        let work = Work { options, ledger, clock, intake: inputs, shards, over, meter, plans: Plans::default() };
         Self { intake, work: Some(work), faults, guard }
     }
 }
@@ -130,11 +133,11 @@ impl Work {
     async fn run(mut self) -> Result<(), AnyFault> {
         let mut standing = self.ledger.standing();
         loop {
-            self.seal_if_due(&mut standing).await?;
+            self.seal_what_is_due(&mut standing).await?;
             let clock = self.clock.clone();
             // No further ahead than the age itself, should the clock have been put back.
             let oldest = clock.now().saturating_add(self.options.limits.age_ms);
-            let deadline = self.plan.age_deadline(&self.options.limits).map_or(i64::MAX, |due| due.min(oldest));
+            let deadline = self.plans.age_deadline().map_or(i64::MAX, |due| due.min(oldest));
             tokio::select! {
                 biased;
                 input = self.intake.recv() => match input {
@@ -147,39 +150,80 @@ impl Work {
                 () = clock.sleep_until(deadline) => {}
             }
         }
-        self.seal(SealReason::Drain).await?;
+        while let Some((recipe, plan)) = self.plans.rest() {
+            self.seal(recipe, plan).await?;
+        }
         hand_over(&self.over, NoMoreShards, &self.meter).await?;
         Ok(())
     }
 
     async fn admit(&mut self, image: &OwedImage) -> Result<(), AnyFault> {
-        let frame = self.options.framer.frame(&image.path, image.format);
-        let next = Candidate {
-            image: image.id,
-            bytes: frame.line_bytes(image.stamp.bytes),
-            tokens: self.options.counting.line(image.pixels, self.options.framer.prompt_bytes()),
-            first: image.first,
+        let Ok(rough) = self.rough_length(image).await? else {
+            return Ok(self.ledger.cannot_ask(image.id, Reason::Missing).await?);
         };
-        let limits = Limits { bytes: self.options.ceiling.over(self.limits.bytes), ..self.limits };
-        if let Some(reason) = self.plan.full_for(&next, &limits) {
-            self.seal(reason).await?;
+        let recipe = self.plan_for(image).await?;
+        let ceiling = self.options.ceiling.clone();
+        let Some(open) = self.plans.of(recipe) else { return Ok(()) };
+        let next = open.candidate(image, rough);
+        let limits = Limits { bytes: ceiling.over(open.limits.bytes), ..open.limits };
+        let full = open.plan.full_for(&next, &limits).and_then(|reason| open.plan.close(reason));
+        if let Some(plan) = full {
+            self.seal(recipe, plan).await?;
         }
-        if self.plan.is_empty() {
-            // Refusals teach the limit while plans are made: each new one knows the newest.
-            self.queue_limit = self.ledger.token_limit(self.options.run, self.options.recipe).await?;
-            self.limits.tokens = pack::token_limit(self.options.limits.tokens, self.queue_limit);
-            self.limits.lines = self.lines_of_next().await?;
-        }
-        if self.queue_limit.is_some_and(|limit| next.tokens > limit) {
+        self.renew_limits(recipe).await?;
+        let now = self.clock.now();
+        let Some(open) = self.plans.of(recipe) else { return Ok(()) };
+        if open.queue_limit.is_some_and(|limit| next.tokens > limit) {
             return Ok(self.ledger.cannot_ask(image.id, Reason::OverAllowance).await?);
         }
-        self.plan.push(&next, self.clock.now());
+        open.plan.push(&next, now);
+        Ok(())
+    }
+
+    /// The recipe of an image, whose plan has a place from here on.
+    async fn plan_for(&mut self, image: &OwedImage) -> Result<RecipeId, AnyFault> {
+        let (id, recipe) = self.options.recipes.of(image).await?;
+        if self.plans.of(id).is_none() {
+            self.plans.begin(Open {
+                recipe: id,
+                framer: Framer::new(&recipe, &self.options.given)?,
+                counting: (self.options.counting)(&recipe.model, &recipe.parameters.detail),
+                plan: OpenPlan::default(),
+                limits: self.options.limits,
+                queue_limit: None,
+            });
+        }
+        Ok(id)
+    }
+
+    /// Length in JSON of the rough text that is sent in the place of an image, if one is; an error if it is not the one that was
+    /// to be cleaned.
+    async fn rough_length(&self, image: &OwedImage) -> Result<Result<Option<u64>, ()>, AnyFault> {
+        let Some(hash) = image.rough else { return Ok(Ok(None)) };
+        let (corpus, path) = (Arc::clone(&self.options.corpus), image.path.clone());
+        let read = self.options.pool.run(move || rough::read(&*corpus, &path, hash)).await?;
+        // What cannot be read now is what it was: a rough text, for a person to look at.
+        Ok(read.ok().flatten().map(|text| Some(escaped(&text).len() as u64)).ok_or(()))
+    }
+
+    /// Refusals teach the limit while plans are made: each new plan knows the newest.
+    async fn renew_limits(&mut self, recipe: RecipeId) -> Result<(), AnyFault> {
+        if self.plans.of(recipe).is_none_or(|open| !open.plan.is_empty()) {
+            return Ok(());
+        }
+        let queue_limit = self.ledger.token_limit(self.options.run, recipe).await?;
+        let lines = self.lines_of_next(recipe).await?;
+        let whole = self.options.limits;
+        if let Some(open) = self.plans.of(recipe) {
+            open.queue_limit = queue_limit;
+            open.limits = Limits { lines, tokens: pack::token_limit(whole.tokens, queue_limit), ..whole };
+        }
         Ok(())
     }
 
     /// The first plan of a process is small if its batch goes ahead alone; all others are whole.
-    async fn lines_of_next(&mut self) -> Result<usize, AnyFault> {
-        let (whole, recipe) = (self.options.limits.lines, self.options.recipe);
+    async fn lines_of_next(&mut self, recipe: RecipeId) -> Result<usize, AnyFault> {
+        let whole = self.options.limits.lines;
         match self.options.ahead.take() {
             Some(few) if !self.ledger.is_on_its_way(recipe).await? && !self.ledger.is_proven(recipe).await? => {
                 Ok(few.min(whole))
@@ -188,22 +232,25 @@ impl Work {
         }
     }
 
-    async fn seal_if_due(&mut self, standing: &mut watch::Receiver<Standing>) -> Result<(), AnyFault> {
-        let now = *standing.borrow_and_update();
-        let outside = Outside { walking: now.walking, owed: now.owed, packed: now.packed, eager: self.options.eager };
-        match self.plan.due(&outside, &self.limits, self.clock.now()) {
-            Some(reason) => self.seal(reason).await,
-            None => Ok(()),
+    async fn seal_what_is_due(&mut self, standing: &mut watch::Receiver<Standing>) -> Result<(), AnyFault> {
+        loop {
+            let now = *standing.borrow_and_update();
+            let Standing { walking, owed, packed, .. } = now;
+            let outside = Outside { walking, owed, planned: 0, packed, eager: self.options.eager };
+            match self.plans.due(outside, self.clock.now()) {
+                Some((recipe, plan)) => self.seal(recipe, plan).await?,
+                None => return Ok(()),
+            }
         }
     }
 
-    async fn seal(&mut self, reason: SealReason) -> Result<(), AnyFault> {
-        let Some(plan) = self.plan.close(reason) else { return Ok(()) };
+    async fn seal(&mut self, recipe: RecipeId, plan: Closed) -> Result<(), AnyFault> {
+        let reason = plan.seal;
         let shard = NewShard {
             tag: Tag(random::letters(TAG_LENGTH)?),
             run: self.options.run,
-            recipe: self.options.recipe,
-            seal: plan.seal,
+            recipe,
+            seal: reason,
             lines: plan.lines,
             est_tokens: plan.tokens,
         };

@@ -2,21 +2,23 @@
 
 use crate::domain::image::{Format, RelPath};
 use crate::domain::layout;
-use crate::domain::recipe::{AnswerFormat, Recipe};
+use crate::domain::recipe::{AnswerFormat, Kind, Recipe};
 use crate::kit::base64::{Encoder, encoded_len};
 use crate::kit::hash;
 
 /// 64 × 64 white pixels: the smallest picture that no service is known to find too small.
 const BLANK_PAGE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00@\x00\x00\x00@\x01\x00\x00\x00\x00\x82\x12Ls\x00\x00\x00\x12IDATx\xdac\xf8\x0f\x05\x0c\xa3\x8cQ\x06\xe9\x0c\x00\xe3\xd3\xfe\x10\x02\xdal\xe3\x00\x00\x00\x00IEND\xaeB`\x82";
+/// What is asked about where no rough text is at hand.
+const ROUGH_PAGE: &str = "A line of text.";
 /// Name of the schema of an answer.
 const SCHEMA_NAME: &str = "page";
 
-/// What stands before and after the base64 of one image.
+/// What stands before and after the base64 of one image, or before and after a rough text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// From the opening brace to the comma of the data URL.
+    /// From the opening brace to the comma of the data URL, or to the quote before the rough text.
     pub prefix: Vec<u8>,
-    /// From the quote behind the data URL to the newline.
+    /// From the quote behind the data URL or the rough text to the newline.
     pub suffix: Vec<u8>,
 }
 
@@ -24,8 +26,21 @@ impl Frame {
     /// Exact length of the line in bytes, newline included, around an image of `image_bytes` bytes.
     #[must_use]
     pub fn line_bytes(&self, image_bytes: u64) -> u64 {
-        self.prefix.len() as u64 + encoded_len(image_bytes) + self.suffix.len() as u64
+        self.around(encoded_len(image_bytes))
     }
+
+    /// Exact length of the line in bytes, newline included, around a rough text that is `escaped` bytes long in JSON.
+    #[must_use]
+    pub fn around(&self, escaped: u64) -> u64 {
+        self.prefix.len() as u64 + escaped + self.suffix.len() as u64
+    }
+}
+
+/// A rough text as it stands in a line: the inside of a JSON string.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// Frames the lines of one recipe and corpus: the parts that do not change are made once.
@@ -62,7 +77,10 @@ impl Framer {
     #[must_use]
     pub fn frame(&self, path: &RelPath, format: Format) -> Frame {
         let id = serde_json::Value::String(self.custom_id(path));
-        let prefix = format!(r#"{{"custom_id":{id}{}data:{};base64,"#, self.middle, format.media_type());
+        let mut prefix = format!(r#"{{"custom_id":{id}{}"#, self.middle);
+        if self.recipe.kind == Kind::Read {
+            prefix.push_str(&format!("data:{};base64,", format.media_type()));
+        }
         Frame { prefix: prefix.into_bytes(), suffix: self.suffix.clone() }
     }
 
@@ -79,7 +97,10 @@ impl Framer {
         }
         let frame = self.frame(&RelPath { folder: Vec::new(), name: Vec::new() }, Format::Png);
         let mut line = frame.prefix;
-        Encoder::new().append(BLANK_PAGE, &mut line);
+        match self.recipe.kind {
+            Kind::Read => Encoder::new().append(BLANK_PAGE, &mut line),
+            Kind::Deep => line.extend_from_slice(ROUGH_PAGE.as_bytes()),
+        }
         line.extend_from_slice(&frame.suffix);
         serde_json::from_slice::<Line<'_>>(&line).map(|line| line.body.get().as_bytes().to_vec())
     }
@@ -108,6 +129,8 @@ struct Shape {
     image: &'static str,
     /// Between the detail and the members of the settings: closes image, message and list.
     image_end: &'static str,
+    /// Behind a rough text: closes its part, message and list.
+    text_end: &'static str,
     /// The member of the token limit.
     tokens: &'static str,
     /// Around the effort.
@@ -119,6 +142,7 @@ const CHAT: Shape = Shape {
     text: r#"{"type":"text","text":"#,
     image: r#"},{"type":"image_url","image_url":{"url":""#,
     image_end: "}}]}]",
+    text_end: r#""}]}]"#,
     tokens: "max_completion_tokens",
     effort: (r#""reasoning_effort":"#, ""),
 };
@@ -128,6 +152,7 @@ const RESPONSES: Shape = Shape {
     text: r#"{"type":"input_text","text":"#,
     image: r#"},{"type":"input_image","image_url":""#,
     image_end: "}]}]",
+    text_end: r#""}]}]"#,
     tokens: "max_output_tokens",
     effort: (r#""reasoning":{"effort":"#, "}"),
 };
@@ -153,15 +178,29 @@ fn middle(recipe: &Recipe) -> serde_json::Result<String> {
     text.push_str(r#"{"role":"user","content":["#);
     text.push_str(shape.text);
     text.push_str(&serde_json::to_string(&recipe.prompt)?);
-    text.push_str(shape.image);
+    match recipe.kind {
+        Kind::Read => text.push_str(shape.image),
+        // The rough text is a part of its own, so that it cannot be taken for the order.
+        Kind::Deep => {
+            text.push_str("},");
+            text.push_str(shape.text);
+            text.push('"');
+        }
+    }
     Ok(text)
 }
 
 fn suffix(recipe: &Recipe) -> serde_json::Result<String> {
     let (shape, parameters) = (shape(recipe), &recipe.parameters);
-    let mut text = String::from(r#"","detail":"#);
-    text.push_str(&serde_json::to_string(&parameters.detail)?);
-    text.push_str(shape.image_end);
+    let mut text = String::new();
+    match recipe.kind {
+        Kind::Read => {
+            text.push_str(r#"","detail":"#);
+            text.push_str(&serde_json::to_string(&parameters.detail)?);
+            text.push_str(shape.image_end);
+        }
+        Kind::Deep => text.push_str(shape.text_end),
+    }
     if let Some(tokens) = parameters.max_output_tokens {
         text.push_str(&format!(r#","{}":{tokens}"#, shape.tokens));
     }
@@ -302,6 +341,27 @@ pub(crate) mod tests {
             },
         });
         assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn a_line_of_a_deep_cleaning_sends_the_text_alone() {
+        let rough = "Sure!\n\"Dear Sir\" \u{1} \\ ſ";
+        for (endpoint, list, kind) in
+            [("/v1/chat/completions", "messages", "text"), ("/v1/responses", "input", "input_text")]
+        {
+            let deep = Recipe { kind: Kind::Deep, endpoint: endpoint.into(), ..recipe("Clean \"it\".") };
+            let framer = Framer::new(&deep, b"rolls").expect("json");
+            let path = RelPath { folder: Vec::new(), name: b"a.png".to_vec() };
+            let (frame, escaped) = (framer.frame(&path, Format::Png), escaped(rough));
+            let line = [&frame.prefix[..], escaped.as_bytes(), &frame.suffix].concat();
+            assert_eq!(line.len() as u64, frame.around(escaped.len() as u64));
+            let value: serde_json::Value = serde_json::from_slice(&line).expect("one JSON object");
+            let parts = serde_json::json!([{"type": kind, "text": "Clean \"it\"."}, {"type": kind, "text": rough}]);
+            assert_eq!(value["body"][list][1]["content"], parts);
+            let specimen: serde_json::Value =
+                serde_json::from_slice(&framer.specimen().expect("JSON")).expect("one JSON object");
+            assert_eq!(specimen[list][1]["content"][1]["text"], ROUGH_PAGE);
+        }
     }
 
     #[test]

@@ -10,4 +10,5 @@ pub mod body;
 pub mod encoder;
 pub mod line;
 pub mod pack;
+mod plans;
 pub mod spool;

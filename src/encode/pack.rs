@@ -42,8 +42,10 @@ pub struct Candidate {
 pub struct Outside {
     /// Whether the corpus is still being listed.
     pub walking: bool,
-    /// Images owed in the ledger, those of this plan included.
+    /// Images owed in the ledger, those of open plans included.
     pub owed: u64,
+    /// Lines of all open plans.
+    pub planned: u64,
     /// Images in flight.
     pub packed: u64,
     /// Whether a plan of second tries is sealed as soon as it is dry, without waiting for what is in flight.
@@ -112,12 +114,12 @@ impl OpenPlan {
 
     /// Whether nothing else is to come (*Dry*), or a trickle has waited long enough (*Age*).
     ///
-    /// Dry: the walk is over, every owed image already lies in this plan, and it holds a first reading or nothing is in
+    /// Dry: the walk is over, every owed image already lies in an open plan, and this one holds a first reading or nothing is in
     /// flight whose return could still join it.
     #[must_use]
     pub fn due(&self, outside: &Outside, limits: &Limits, now: Millis) -> Option<SealReason> {
         let oldest = self.oldest?;
-        let complete = !outside.walking && outside.owed == self.lines.len() as u64;
+        let complete = !outside.walking && outside.owed == outside.planned;
         if complete && (self.has_first || outside.packed == 0 || outside.eager) {
             Some(SealReason::Dry)
         } else if now - oldest >= limits.age_ms {
@@ -191,12 +193,14 @@ mod tests {
     fn dry_and_age() {
         let first = plan(&[candidate(1, 1, 1)]);
         let second = plan(&[Candidate { first: false, ..candidate(1, 1, 1) }]);
-        let quiet = Outside { walking: false, owed: 1, packed: 0, eager: false };
+        let quiet = Outside { walking: false, owed: 1, planned: 1, packed: 0, eager: false };
         let busy = Outside { packed: 7, ..quiet };
         assert_eq!(first.due(&quiet, &LIMITS, 1000), Some(SealReason::Dry));
         assert_eq!(first.due(&busy, &LIMITS, 1000), Some(SealReason::Dry));
         assert_eq!(first.due(&Outside { walking: true, ..quiet }, &LIMITS, 1000), None);
         assert_eq!(first.due(&Outside { owed: 2, ..quiet }, &LIMITS, 1000), None);
+        let beside = Outside { owed: 2, planned: 2, ..quiet };
+        assert_eq!(first.due(&beside, &LIMITS, 1000), Some(SealReason::Dry), "the other one lies in another plan");
         assert_eq!(second.due(&quiet, &LIMITS, 1000), Some(SealReason::Dry));
         assert_eq!(second.due(&busy, &LIMITS, 1000), None);
         assert_eq!(second.due(&Outside { eager: true, ..busy }, &LIMITS, 1000), Some(SealReason::Dry));

@@ -9,7 +9,7 @@ use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Run, Settled, Standing, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, Unswept,
 };
 use super::store::Store;
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
@@ -225,9 +225,9 @@ impl Ledger {
         self.at_once(move |store| store.not_created(batch, &refusal, hold)).await
     }
 
-    /// Why the last create of an uploaded shard was refused, if the shard was planned with another recipe than `recipe`.
-    pub async fn refused_with_another(&self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>> {
-        self.gathered(move |store| store.refused_with_another(shard, recipe)).await
+    /// Why the last create of an uploaded shard was refused, if it was.
+    pub async fn last_refusal(&self, shard: ShardId) -> Result<Option<Refusal>> {
+        self.gathered(move |store| store.last_refusal(shard)).await
     }
 
     /// Notes that it is unknown whether the batch exists.
@@ -295,6 +295,31 @@ impl Ledger {
     /// A result file is gone for good at the provider: its name moves to an event.
     pub async fn results_gone(&self, batch: BatchNo) -> Result<()> {
         self.gathered(move |store| store.results_gone(batch)).await
+    }
+
+    /// Settled batches after this one, oldest first: their answers can be judged again.
+    pub async fn settled_batches(&self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>> {
+        self.gathered(move |store| store.settled_batches(after, limit)).await
+    }
+
+    /// What judging again made of answers of a settled batch.
+    pub async fn rejudged(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<Rejudged> {
+        self.gathered(move |store| store.rejudged(batch, &verdicts)).await
+    }
+
+    /// Rough texts of a shard whose deep cleaning was accepted: they may lie beside the texts still.
+    pub async fn spent_roughs(&self, shard: ShardId) -> Result<Vec<SpentRough>> {
+        self.gathered(move |store| store.spent_roughs(shard)).await
+    }
+
+    /// rough → owed, for deep cleaning; tells how many.
+    pub async fn want_deep(&self) -> Result<u64> {
+        self.gathered(|store| store.want_deep()).await
+    }
+
+    /// A recipe, by its row.
+    pub async fn kept_recipe(&self, recipe: RecipeId) -> Result<Recipe> {
+        self.gathered(move |store| store.kept_recipe(recipe)).await
     }
 
     /// Hashes of the texts that we wrote beside these images.

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod lost;
 mod machine;
 pub mod moves;
+pub mod ours;
 pub mod reader;
 pub mod records;
 pub mod sqlite;

@@ -2,9 +2,10 @@
 
 use crate::domain::batch::{BatchEnd, OpenBatch, Refusal, Usage};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
-use crate::domain::image::{OwedImage, Reason, Stamp};
+use crate::domain::image::{OwedImage, Reason, RelPath, Stamp};
 use crate::domain::verdict::Verdict;
 use crate::kit::hash::Short;
+use crate::ledger::moves::ImageState;
 
 /// Counts that the keeper publishes after every commit. Newest value wins, nobody waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -232,6 +233,26 @@ impl ImageVerdict {
     }
 }
 
+/// A rough text whose deep cleaning was accepted: it may lie beside the text still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpentRough {
+    /// The image.
+    pub path: RelPath,
+    /// Hash of the rough text as it was sent.
+    pub hash: Short,
+}
+
+/// What judging answers again came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rejudged {
+    /// Texts that stand, written anew or as they were.
+    pub texts: u32,
+    /// Texts that are rough.
+    pub rough: u32,
+    /// Texts that stand although today's rules would not accept their answers.
+    pub wanting: u32,
+}
+
 /// What closing a batch's books came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -267,6 +288,10 @@ pub struct KnownText {
     pub hash: Option<Short>,
     /// The shard that holds it packed, if any: an answer for any other shard changes nothing.
     pub packed_in: Option<ShardId>,
+    /// Where it stands.
+    pub state: Option<ImageState>,
+    /// The shard that it was packed in last.
+    pub shard: Option<ShardId>,
     /// Why it is asked again, if it is.
     pub after: Option<Reason>,
     /// Hash of the text that was doubted before.

@@ -14,7 +14,7 @@ use super::LedgerError;
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Run, Settled, Standing, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, Unswept,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -44,6 +44,8 @@ pub trait Store: Frame + Send {
     fn begin_run(&mut self, new: &NewRun) -> Result<Run>;
     /// The row of a recipe, by its hash.
     fn recipe(&mut self, recipe: &Recipe) -> Result<RecipeId>;
+    /// A recipe, by its row.
+    fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe>;
     /// The row of a corpus, by its absolute root; `given` is kept from the first time.
     fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusRow>;
 
@@ -59,6 +61,8 @@ pub trait Store: Frame + Send {
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
     /// owed → failed: the image cannot be asked.
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
+    /// rough → owed, for deep cleaning; tells how many. A rough text of which one came to nothing is left to a person.
+    fn want_deep(&mut self) -> Result<u64>;
 
     // ---- shards
     /// The shard, its lines and its images, in one move.
@@ -94,8 +98,8 @@ pub trait Store: Frame + Send {
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
     /// opening → refused, shard uploaded: surely nothing was created.
     fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()>;
-    /// Why the last create of an uploaded shard was refused, if the shard was planned with another recipe than `recipe`.
-    fn refused_with_another(&mut self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>>;
+    /// Why the last create of an uploaded shard was refused, if it was.
+    fn last_refusal(&mut self, shard: ShardId) -> Result<Option<Refusal>>;
     /// Notes that it is unknown whether the batch exists.
     fn doubted(&mut self, batch: BatchNo) -> Result<()>;
     /// Notes that the input file is deleted, so that no late request can succeed.
@@ -127,6 +131,12 @@ pub trait Store: Frame + Send {
     fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()>;
     /// A result file is gone for good at the provider: its name moves to an event.
     fn results_gone(&mut self, batch: BatchNo) -> Result<()>;
+    /// Settled batches after this one, oldest first: their answers can be judged again.
+    fn settled_batches(&mut self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>>;
+    /// What judging again made of answers of a settled batch.
+    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged>;
+    /// Rough texts of a shard whose deep cleaning was accepted: they may lie beside the texts still.
+    fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
     /// Hashes of the texts that we wrote beside these images.
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
     /// A chunk of verdicts of one batch. An image that this batch's shard no longer holds packed is left as it is.

@@ -55,8 +55,10 @@ pub struct Mission {
     pub key: Option<SecretString>,
     /// Where the key came from, for messages.
     pub key_source: String,
-    /// How lines are asked.
+    /// How pages are asked.
     pub recipe: Recipe,
+    /// How rough texts are asked.
+    pub deep: Recipe,
     /// Raised by signals, by `max_duration`, and by the pipeline itself when it has to end.
     pub stop: StopSwitch,
     /// The clock.

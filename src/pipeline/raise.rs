@@ -88,11 +88,13 @@ async fn front_half(
             tokens: settings.shard.max_shard_tokens.unwrap_or(0),
             age_ms: millis(settings.shard.seal_age),
         },
-        counting: models::counting(&mission.recipe.model, &mission.recipe.parameters.detail),
+        counting: models::counting,
         ceiling: world.ceiling.clone(),
         run: world.run,
-        recipe: world.recipe,
-        framer: world.framer.clone(),
+        recipes: world.recipes.clone(),
+        given: world.given.clone(),
+        corpus: Arc::clone(&world.corpus),
+        pool: world.work.clone(),
         eager: end != FeedEnd::Settled,
         ahead: (way(settings) == Way::ByBatch && !matches!(mission.mode, Mode::SpoolOnly(_)))
             .then_some(canary::BATCH_LINES),
@@ -155,7 +157,7 @@ fn uploader(
             wait_for_file: settings.provider.wait_for_file,
             wait_out: (settings.provider.fence == Fence::Wait)
                 .then(|| settings.provider.window_length() + LATEST_START),
-            recipe: world.recipe,
+            recipes: world.recipes.clone(),
             answers_come: mission.mode == Mode::Run { once: false },
         },
         provider: Arc::clone(&world.provider),
@@ -257,7 +259,7 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         news: world.news.clone(),
         form,
         mark: world.mark.clone(),
-        recipe: world.recipe,
+        recipes: world.recipes.clone(),
         began: mission.clock.now(),
     };
     Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))

@@ -9,8 +9,9 @@ use super::edges::Meters;
 use super::means;
 use super::mission::{Fault, Ground, Mission, Mode};
 use crate::corpus::Corpus;
-use crate::domain::ids::{CorpusId, RecipeId, RunId};
+use crate::domain::ids::{CorpusId, RunId};
 use crate::domain::image;
+use crate::domain::ladder::Ladder;
 use crate::encode::bodies::{Bodies, BodyOptions, Spool};
 use crate::encode::body::Makings;
 use crate::encode::line::Framer;
@@ -27,9 +28,11 @@ use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
 use crate::ledger::journal::Journal;
 use crate::ledger::keeper::{self, Ledger};
+use crate::ledger::ours::OurRecipes;
 use crate::ledger::sqlite::SqliteStore;
 use crate::provider::SharedProvider;
 use crate::scan::scanner::SharedPassedOver;
+use crate::settings::{ProviderKind, models};
 
 /// Everything that outlives a single actor.
 pub(super) struct World {
@@ -55,9 +58,11 @@ pub(super) struct World {
     /// Bytes of a shard that the provider takes, as far as this run has learned.
     pub(super) ceiling: Ceiling,
     pub(super) run: RunId,
-    pub(super) recipe: RecipeId,
+    /// What each image is asked with.
+    pub(super) recipes: OurRecipes,
+    /// The corpus as the user wrote it the first time.
+    pub(super) given: Vec<u8>,
     pub(super) corpus_id: CorpusId,
-    pub(super) framer: Framer,
     pub(super) mark: Mark,
     pub(super) makings: Makings,
     /// Nothing happens beside anything else.
@@ -122,9 +127,9 @@ impl World {
             passed_over: Arc::new(Mutex::default()),
             ceiling: begun.ceiling,
             run: begun.run,
-            recipe: begun.recipe,
+            recipes: begun.recipes,
+            given: begun.given,
             corpus_id: begun.corpus,
-            framer,
             mark,
             makings,
             in_step,
@@ -191,7 +196,7 @@ fn sweep_working_folders(mission: &Mission) -> io::Result<()> {
 /// The rows under which this life works.
 struct Begun {
     run: RunId,
-    recipe: RecipeId,
+    recipes: OurRecipes,
     corpus: CorpusId,
     given: Vec<u8>,
     /// What earlier lives learned of the provider's upload limit.
@@ -210,12 +215,16 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
         return Err(Fault::OtherCorpus(image::shown(&other)));
     }
     tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
-    let recipe = ledger.recipe(mission.recipe.clone()).await.map_err(Fault::Ledger)?;
+    let settings = &mission.settings;
+    let is_openai = settings.provider.name == ProviderKind::OpenAi && settings.api_url.is_openai();
+    let escalate = settings.request.escalate_model.clone();
+    let ladder = Ladder::new(mission.recipe.clone(), mission.deep.clone(), escalate, models::lookup(is_openai));
+    let recipes = OurRecipes::new(ledger.clone(), ladder);
     let ceiling = Ceiling::default();
     if let Some(bytes) = ledger.smallest_too_large(run.id).await.map_err(Fault::Ledger)? {
         ceiling.lower(bytes / 2);
     }
-    Ok(Begun { run: run.id, recipe, corpus: corpus.id, given: corpus.given, ceiling })
+    Ok(Begun { run: run.id, recipes, corpus: corpus.id, given: corpus.given, ceiling })
 }
 
 fn spool(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> io::Result<Option<Spool>> {

@@ -53,7 +53,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
             max_returns: get.small("retry.max_returns"),
             stall_timeout: get.span("retry.stall_timeout"),
         },
-        clean: Clean { unicode: if get.text("clean.unicode") == "keep" { Unicode::Keep } else { Unicode::Nfc } },
+        clean: clean(&get),
         text: Text {
             out_dir: get.path("text.out_dir"),
             custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
@@ -139,7 +139,18 @@ fn request(get: &Getter<'_>, kind: ProviderKind, api_url: &Address) -> Request {
         },
         schema_file: get.path("request.schema_file"),
         system_file: get.path("request.system_file"),
+        escalate_model: get.optional("request.escalate_model"),
         model,
+    }
+}
+
+fn clean(get: &Getter<'_>) -> Clean {
+    Clean {
+        unicode: if get.text("clean.unicode") == "keep" { Unicode::Keep } else { Unicode::Nfc },
+        deep_clean: get.switch("clean.deep_clean"),
+        deep_clean_model: get.optional("clean.deep_clean_model"),
+        deep_prompt_file: get.path("clean.deep_prompt_file"),
+        deep_changed_words: get.number("clean.deep_changed_words").unwrap_or_default(),
     }
 }
 

@@ -230,6 +230,8 @@ pub struct Request {
     pub schema_file: Option<PathBuf>,
     /// File with a system prompt.
     pub system_file: Option<PathBuf>,
+    /// Model of the last attempt; None means that it stays the same.
+    pub escalate_model: Option<String>,
 }
 
 /// `[encode]`
@@ -292,10 +294,18 @@ pub enum Unicode {
 }
 
 /// `[clean]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Clean {
     /// How texts are normalised.
     pub unicode: Unicode,
+    /// Rough texts are owed for deep cleaning at once.
+    pub deep_clean: bool,
+    /// Model of deep cleaning; None means `request.model`.
+    pub deep_clean_model: Option<String>,
+    /// Prompt of deep cleaning; None means the built-in one.
+    pub deep_prompt_file: Option<PathBuf>,
+    /// Percent of words that deep cleaning may change.
+    pub deep_changed_words: f64,
 }
 
 /// `[text]`

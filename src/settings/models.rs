@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::domain::ladder::Abilities;
+use crate::domain::ladder::{Abilities, Lookup};
 use crate::domain::tokens::{Counting, Detail, ImageRule};
 
 const TABLE: &str = include_str!("../../config/models.toml");
@@ -84,6 +84,12 @@ pub fn abilities(model: &str) -> Abilities {
     };
     let temperature = model.efforts.is_empty();
     Abilities { efforts: model.efforts, temperature, details, max_output_tokens: model.max_output }
+}
+
+/// How the ladder looks models up: what OpenAI's own take is known; elsewhere nothing is taken for granted, whatever the name.
+#[must_use]
+pub fn lookup(is_openai: bool) -> Lookup {
+    if is_openai { abilities } else { |_| abilities("") }
 }
 
 fn without_date(name: &str) -> &str {

@@ -79,9 +79,52 @@ pub fn recipe(settings: &Settings, prompt: &str) -> Result<Recipe, Problem> {
     })
 }
 
+/// The prompt of deep cleaning where the user has none.
+pub const BUILT_IN_DEEP_PROMPT: &str = "\
+The next part is the transcription of a historical page, made by a machine. Words of the machine may stand in it: an \
+introduction, a remark, an offer of help, a repeated instruction, Markdown or HTML around the text.
+
+Give back the transcription without them, and change nothing else: not one word, number, sign, spelling or line break of \
+the page. Add nothing. If nothing is to be removed, give it back as it is.
+
+Answer with the transcription alone.
+";
+
+/// The recipe of deep cleaning beside the recipe of pages.
+///
+/// # Errors
+/// E105 for a prompt file that is missing or empty.
+pub fn deep_recipe(settings: &Settings, read: &Recipe) -> Result<Recipe, Problem> {
+    let prompt = match &settings.clean.deep_prompt_file {
+        None => BUILT_IN_DEEP_PROMPT.to_owned(),
+        Some(path) => {
+            named_prompt(path, "deep prompt file", "set in clean.deep_prompt_file; \"\" takes the built-in one")?
+        }
+    };
+    let model = settings.clean.deep_clean_model.clone().unwrap_or_else(|| read.model.clone());
+    let same = model == read.model;
+    let effort = if same || read.parameters.reasoning_effort.is_none() {
+        read.parameters.reasoning_effort.clone()
+    } else {
+        super::models::lowest_effort(&model)
+    };
+    let parameters = Parameters {
+        system: None,
+        detail: read.parameters.detail.clone(),
+        max_output_tokens: read.parameters.max_output_tokens,
+        reasoning_effort: effort,
+        temperature: read.parameters.temperature.filter(|_| same),
+        answer_format: AnswerFormat::Text,
+    };
+    Ok(Recipe { kind: Kind::Deep, model, prompt, parameters, ..read.clone() })
+}
+
 fn system(path: &Path) -> Result<String, Problem> {
-    let wrong = || Problem::new("E105", format!("system prompt file {} is missing or empty", path.display()));
-    let hint = "set in request.system_file; \"\" sends none";
+    named_prompt(path, "system prompt file", "set in request.system_file; \"\" sends none")
+}
+
+fn named_prompt(path: &Path, what: &str, hint: &str) -> Result<String, Problem> {
+    let wrong = || Problem::new("E105", format!("{what} {} is missing or empty", path.display()));
     match fs_err::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => Ok(text),
         Ok(_) => Err(wrong().detail("there is no text in it").hint(hint)),

@@ -17,7 +17,8 @@ impl Sender {
     /// Waits until an uploaded shard may be opened. One that was refused with settings that are others by now would be
     /// refused again, and stop the run of somebody who has just mended them: its images are planned anew instead.
     pub(super) async fn is_due(&self, shard: &ShardFacts) -> Result<bool, SendError> {
-        let refusal = self.ledger.refused_with_another(shard.id, self.options.recipe).await?;
+        let of_today = self.options.recipes.contains(shard.recipe).await?;
+        let refusal = if of_today { None } else { self.ledger.last_refusal(shard.id).await? };
         if let Some(refusal) = refusal.filter(|refusal| blame(refusal) != Blame::Moment) {
             tracing::info!(shard = shard.id.0, code = refusal.code, "refused with other settings; planned anew");
             self.plan_anew(shard).await?;

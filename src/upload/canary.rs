@@ -169,7 +169,7 @@ impl Sender {
             }
             self.something_moves(&mut standing).await?;
         }
-        if recipe != self.options.recipe {
+        if !self.options.recipes.contains(recipe).await? {
             return Ok(Leave::GiveUp);
         }
         if canary.way() == Way::Directly && self.asked_directly(shard).await? {

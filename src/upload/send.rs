@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::adopt::DoubtError;
 use super::canary::{Canary, Leave};
 use crate::domain::batch::{Intent, OpenBatch};
-use crate::domain::ids::{RecipeId, ShardId};
+use crate::domain::ids::ShardId;
 use crate::domain::layout::Layout;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
@@ -22,6 +22,7 @@ use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
+use crate::ledger::ours::OurRecipes;
 use crate::ledger::records::Hold;
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
@@ -60,7 +61,7 @@ pub struct SendOptions {
     /// Where a deletion is no fence: how long a lost create is looked for before a second one.
     pub wait_out: Option<Duration>,
     /// How this run asks.
-    pub recipe: RecipeId,
+    pub recipes: OurRecipes,
     /// Whether this program waits for batches to end: then a full queue drains, and answers come.
     pub answers_come: bool,
 }

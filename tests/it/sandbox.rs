@@ -163,6 +163,7 @@ impl Sandbox {
         let settings = self.settings();
         let (stop, _) = stop_switch();
         let prompt = texts::prompt(&settings).expect("a prompt").text;
+        let recipe = texts::recipe(&settings, &prompt).expect("a recipe");
         let mission = Mission {
             mode,
             layout: settings.layout(),
@@ -171,7 +172,8 @@ impl Sandbox {
             base_url: self.base_url(),
             key: None,
             key_source: String::new(),
-            recipe: texts::recipe(&settings, &prompt).expect("a recipe"),
+            deep: texts::deep_recipe(&settings, &recipe).expect("a recipe"),
+            recipe,
             stop: stop.clone(),
             clock: self.clock.clone(),
             tally: tokio::sync::watch::Sender::new(Tally::default()),

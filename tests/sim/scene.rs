@@ -248,6 +248,8 @@ impl<'a> Play<'a> {
         settings.batch.max_enqueued_tokens = self.plan.enqueued_tokens.filter(|_| self.plan.limit_is_known);
         settings.run.canary = self.plan.canary;
         let prompt = texts::prompt(&settings).expect("a prompt").text;
+        let endpoint = self.plan.endpoint.to_owned();
+        let recipe = Recipe { endpoint, ..texts::recipe(&settings, &prompt).expect("a recipe") };
         let (stop, _) = stop_switch();
         Mission {
             mode: Mode::Run { once: life.once },
@@ -257,10 +259,8 @@ impl<'a> Play<'a> {
             base_url: "http://simulation/v1".to_owned(),
             key: None,
             key_source: String::new(),
-            recipe: Recipe {
-                endpoint: self.plan.endpoint.to_owned(),
-                ..texts::recipe(&settings, &prompt).expect("a recipe")
-            },
+            deep: texts::deep_recipe(&settings, &recipe).expect("a recipe"),
+            recipe,
             stop,
             clock: self.clock.clone(),
             tally: tokio::sync::watch::Sender::new(Tally::default()),

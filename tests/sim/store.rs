@@ -11,7 +11,7 @@ use batchscribe::ledger::LedgerError;
 use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Run, Settled, Standing, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, Unswept,
 };
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame, Store};
@@ -94,7 +94,7 @@ as_they_are! {
     fn intent(&mut self, shard: ShardId) -> Result<Intent>;
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;
     fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()>;
-    fn refused_with_another(&mut self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>>;
+    fn last_refusal(&mut self, shard: ShardId) -> Result<Option<Refusal>>;
     fn doubted(&mut self, batch: BatchNo) -> Result<()>;
     fn fenced(&mut self, batch: BatchNo) -> Result<()>;
     fn voided(&mut self, batch: BatchNo) -> Result<()>;
@@ -108,6 +108,11 @@ as_they_are! {
     fn ended_batches(&mut self) -> Result<Vec<EndedBatch>>;
     fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()>;
     fn results_gone(&mut self, batch: BatchNo) -> Result<()>;
+    fn settled_batches(&mut self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>>;
+    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged>;
+    fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
+    fn want_deep(&mut self) -> Result<u64>;
+    fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe>;
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;

@@ -200,6 +200,8 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, format: Format, pix
         new_seq
     ];
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
+    // What was wrong with an answer to another picture changes nothing.
+    store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([known.id.0])?;
     if known.reason == Some(Reason::KeepsChanging) {
         let sql = "UPDATE note SET changes = 0 WHERE image_id = ?1";
         store.connection.prepare_cached(sql)?.execute([known.id.0])?;

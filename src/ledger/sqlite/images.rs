@@ -3,20 +3,24 @@
 use rusqlite::{Row, params};
 
 use super::SqliteStore;
+use super::events::{self, About};
 use super::fault::{Fault, Outcome};
-use super::rows::{column, count, format};
+use super::rows::{column, count, format, length};
+use super::shards::moved;
 use crate::domain::ids::{CorpusId, ImageId, ShardId};
 use crate::domain::image::{OwedImage, Pixels, Reason, RelPath, Stamp};
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
-use crate::ledger::records::{Cursor, KnownText, OwedPage};
+use crate::ledger::records::{Cursor, KnownText, OwedPage, SpentRough};
 
 /// The next owed images of `corpus` after `cursor`.
 pub(super) fn take_owed(store: &SqliteStore, corpus: CorpusId, cursor: Cursor, limit: u32) -> Outcome<OwedPage> {
     // CROSS JOIN keeps this order of tables: the feed's index is read forward and nothing is sorted.
     const SQL: &str =
-        "SELECT i.id, d.path, i.name, i.bytes, i.mtime_ms, i.format, i.width, i.height, i.asked, i.shard_id, i.owed_seq
+        "SELECT i.id, d.path, i.name, i.bytes, i.mtime_ms, i.format, i.width, i.height, i.asked, i.shard_id, i.owed_seq,
+        CASE i.deep WHEN 1 THEN i.text_hash END AS rough, w.after, w.model
         FROM image i INDEXED BY image_owed CROSS JOIN directory d ON d.id = i.directory_id
+        LEFT JOIN wish w ON w.image_id = i.id
         WHERE i.state = 'owed' AND i.owed_seq > ?1 AND d.corpus_id = ?2 ORDER BY i.owed_seq LIMIT ?3";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let mut rows = statement.query(params![cursor.0, corpus.0, limit])?;
@@ -38,6 +42,10 @@ fn owed(row: &Row<'_>) -> Outcome<OwedImage> {
         pixels: Pixels { width: column(row, "width")?, height: column(row, "height")? },
         attempt: asked + 1,
         first: column::<Option<i64>>(row, "shard_id")?.is_none(),
+        // A reason of a later version changes nothing here.
+        after: column::<Option<String>>(row, "after")?.as_deref().and_then(Reason::from_word),
+        model: column(row, "model")?,
+        rough: column(row, "rough")?,
     })
 }
 
@@ -51,15 +59,60 @@ pub(super) fn stamp(row: &Row<'_>) -> Outcome<Stamp> {
     Ok(Stamp { bytes: count(column(row, "bytes")?), mtime_ms: column(row, "mtime_ms")? })
 }
 
-/// owed → failed.
+/// owed → failed; a rough text that cannot be sent stays rough.
 pub(super) fn cannot_ask(store: &mut SqliteStore, image: ImageId, reason: Reason) -> Outcome<()> {
-    const SQL: &str =
-        "UPDATE image SET state = 'failed', reason = ?2, owed_seq = NULL WHERE id = ?1 AND state = 'owed'";
-    let changed = store.connection.prepare_cached(SQL)?.execute(params![image.0, reason.word()])?;
-    if changed != 1 {
-        return Err(Fault::stale(format!("image {image} is not owed")));
+    const FAILED: &str =
+        "UPDATE image SET state = 'failed', reason = ?2, owed_seq = NULL WHERE id = ?1 AND state = 'owed' AND deep = 0";
+    const ROUGH: &str =
+        "UPDATE image SET state = 'rough', owed_seq = NULL, deep = 0 WHERE id = ?1 AND state = 'owed' AND deep = 1";
+    if store.connection.prepare_cached(FAILED)?.execute(params![image.0, reason.word()])? == 1 {
+        return store.books.images(Some(ImageState::Owed), ImageState::Failed, 1);
     }
-    store.books.images(Some(ImageState::Owed), ImageState::Failed, 1)
+    moved(store.connection.prepare_cached(ROUGH)?.execute([image.0])?, || format!("image {image} is not owed"))?;
+    events::append(store, "not_sent", image, reason.word())?;
+    store.books.images(Some(ImageState::Owed), ImageState::Rough, 1)
+}
+
+/// Rough texts of ours are owed for deep cleaning; tells how many. One that a deep cleaning was tried on is left to a person.
+pub(super) fn want_deep(store: &mut SqliteStore) -> Outcome<u64> {
+    const WANTED: &str = "SELECT i.id FROM image i INDEXED BY image_ended JOIN shard s ON s.id = i.shard_id
+        JOIN recipe r ON r.id = s.recipe_id WHERE i.state = 'rough' AND i.text = 'api' AND r.kind = 'read' AND i.id > ?1
+        ORDER BY i.id LIMIT 1000";
+    const OWED: &str = "UPDATE image SET state = 'owed', deep = 1, asked = 0, gaps = 0, owed_seq = ?2 WHERE id = ?1 AND state = 'rough'";
+    let (mut after, mut many) = (0, 0);
+    loop {
+        let mut statement = store.connection.prepare_cached(WANTED)?;
+        let page: Vec<i64> = statement.query_map([after], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        drop(statement);
+        let Some(last) = page.last() else { break };
+        after = *last;
+        for image in &page {
+            let seq = store.books.next_seq();
+            let changed = store.connection.prepare_cached(OWED)?.execute([*image, seq])?;
+            moved(changed, || format!("image {image} is not rough"))?;
+        }
+        let these = count(length(page.len()));
+        store.books.images(Some(ImageState::Rough), ImageState::Owed, these)?;
+        many += these;
+    }
+    if many > 0 {
+        events::append(store, "deep_wanted", About::default(), &many.to_string())?;
+    }
+    Ok(many)
+}
+
+/// Rough texts of a shard whose deep cleaning was accepted.
+pub(super) fn spent_roughs(store: &SqliteStore, shard: ShardId) -> Outcome<Vec<SpentRough>> {
+    const SQL: &str = "SELECT d.path, i.name, unhex(c.rules ->> '$[0].rough') AS rough FROM cleaning c
+        JOIN image i ON i.id = c.image_id JOIN directory d ON d.id = i.directory_id
+        WHERE c.shard_id = ?1 AND i.state = 'done' AND i.shard_id = ?1 AND c.rules ->> '$[0].rule' = 'deep_clean'";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([shard.0])?;
+    let mut roughs = Vec::new();
+    while let Some(row) = rows.next()? {
+        roughs.push(SpentRough { path: path(row)?, hash: column(row, "rough")? });
+    }
+    Ok(roughs)
 }
 
 /// Keeps BLAKE3 of images.
@@ -76,18 +129,28 @@ pub(super) fn content_seen(store: &SqliteStore, images: &[(ImageId, Short)]) -> 
 /// Hashes of the texts that *we* wrote: one that a person keeps is not ours to replace.
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
     let sql = "SELECT CASE WHEN i.text <> 'kept' THEN i.text_hash END AS hash,
-        CASE WHEN i.state = 'packed' THEN i.shard_id END AS packed_in, w.after, w.said, k.ink
+        i.state, i.shard_id, w.after, w.said, k.ink
         FROM image i LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN ink k ON k.image_id = i.id WHERE i.id = ?1";
     let mut find = store.connection.prepare_cached(sql)?;
     images
         .iter()
         .map(|image| {
             let mut rows = find.query([image.0])?;
-            let mut known =
-                KnownText { image: *image, hash: None, packed_in: None, after: None, said: None, ink: None };
+            let mut known = KnownText {
+                image: *image,
+                hash: None,
+                packed_in: None,
+                state: None,
+                shard: None,
+                after: None,
+                said: None,
+                ink: None,
+            };
             if let Some(row) = rows.next()? {
                 known.hash = column(row, "hash")?;
-                known.packed_in = column::<Option<i64>>(row, "packed_in")?.map(ShardId);
+                known.shard = column::<Option<i64>>(row, "shard_id")?.map(ShardId);
+                known.state = ImageState::from_word(&column::<String>(row, "state")?);
+                known.packed_in = known.shard.filter(|_| known.state == Some(ImageState::Packed));
                 // A reason of a later version changes nothing here.
                 known.after = column::<Option<String>>(row, "after")?.as_deref().and_then(Reason::from_word);
                 (known.said, known.ink) = (column(row, "said")?, column(row, "ink")?);

@@ -14,6 +14,7 @@ pub(in crate::ledger) mod journal;
 mod listed;
 mod open;
 mod paying;
+mod rejudging;
 mod restore;
 mod rows;
 mod runs;

@@ -225,7 +225,6 @@ fn upgraded(connection: &Connection, path: &Path, from: i64) -> Outcome<Kind> {
         transaction.execute_batch(step)?;
     }
     let kind = look(&transaction, path)?;
-    crash::point("keeper.upgraded");
     transaction.commit()?;
     tracing::info!(path = %path.display(), from, to = VERSION, "the ledger was brought up to date");
     Ok(kind)

@@ -8,7 +8,7 @@ use super::rows::{OPEN_BATCH, column, open_batch, refusal_text};
 use super::shards::moved;
 use super::{SqliteStore, admission, journal};
 use crate::domain::batch::{Admission, Intent, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId, Tag};
+use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId, Tag};
 use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::Hold;
@@ -94,12 +94,12 @@ pub(super) fn not_created(store: &mut SqliteStore, batch: BatchNo, refusal: &Ref
     events::append(store, "not_created", About { shard: Some(shard), batch: Some(batch), image: None }, &refusal)
 }
 
-/// Why the last create of an uploaded shard was refused, if the shard was planned with another recipe than `recipe`.
-pub(super) fn refused_with_another(store: &SqliteStore, shard: ShardId, recipe: RecipeId) -> Outcome<Option<Refusal>> {
+/// Why the last create of an uploaded shard was refused, if it was.
+pub(super) fn last_refusal(store: &SqliteStore, shard: ShardId) -> Outcome<Option<Refusal>> {
     const SQL: &str = "SELECT b.state, b.refusal FROM shard s JOIN batch b ON b.shard_id = s.id
-        WHERE s.id = ?1 AND s.state = 'uploaded' AND s.recipe_id <> ?2 AND b.stray = 0 ORDER BY b.attempt DESC LIMIT 1";
+        WHERE s.id = ?1 AND s.state = 'uploaded' AND b.stray = 0 ORDER BY b.attempt DESC LIMIT 1";
     let mut statement = store.connection.prepare_cached(SQL)?;
-    let mut rows = statement.query([shard.0, recipe.0])?;
+    let mut rows = statement.query([shard.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let (state, refusal): (String, Option<String>) = (column(row, "state")?, column(row, "refusal")?);
     let refusal = refusal.filter(|_| state == BatchState::Refused.word());

@@ -113,6 +113,12 @@ fn close(store: &mut SqliteStore, closing: &Closing, counting: Counting) -> Outc
     Ok(Settled { owed: cut(owed + again), failed: cut(failed + rejected) })
 }
 
+/// Whether a shard's lines send rough texts.
+pub(super) fn is_deep(store: &SqliteStore, shard: ShardId) -> Outcome<bool> {
+    const SQL: &str = "SELECT r.kind = 'deep' FROM shard s JOIN recipe r ON r.id = s.recipe_id WHERE s.id = ?1";
+    Ok(store.connection.prepare_cached(SQL)?.query_row([shard.0], |row| row.get(0))?)
+}
+
 /// Which of the images that no line answered are not asked again.
 #[derive(Clone, Copy)]
 enum Failing<'a> {
@@ -133,12 +139,16 @@ fn fail(store: &mut SqliteStore, shard: ShardId, failing: Failing<'_>) -> Outcom
         Failing::Named(lines) => (Reason::ProviderError, 0, NAMED, Value::Text(lines.to_owned())),
         Failing::WornOut => (Reason::NeverRan, 1, "gaps >= ?4", Value::Integer(store.allowed.returns.into())),
     };
+    let deep = is_deep(store, shard)?;
+    // A rough text whose deep cleaning came to nothing is what it was.
+    let (to, reason) = if deep { (ImageState::Rough, None) } else { (ImageState::Failed, Some(reason.word())) };
     let sql = format!(
-        "UPDATE image INDEXED BY image_packed SET state = 'failed', reason = ?2, gaps = gaps + ?3
-         WHERE shard_id = ?1 AND state = 'packed' AND {condition}"
+        "UPDATE image INDEXED BY image_packed SET state = '{}', reason = ?2, gaps = gaps + ?3, deep = 0
+         WHERE shard_id = ?1 AND state = 'packed' AND {condition}",
+        to.word()
     );
-    let values = params![shard.0, reason.word(), gaps, value];
+    let values = params![shard.0, reason, gaps, value];
     let many = count(length(store.connection.prepare_cached(&sql)?.execute(values)?));
-    store.books.images(Some(ImageState::Packed), ImageState::Failed, many)?;
+    store.books.images(Some(ImageState::Packed), to, many)?;
     Ok(many)
 }

@@ -107,7 +107,8 @@ pub(super) fn to_open(store: &SqliteStore, after: Option<ShardId>, limit: u32) -
 
 /// The plan of a shard, lines in order.
 pub(super) fn plan(store: &SqliteStore, shard: ShardId) -> Outcome<Plan> {
-    const SQL: &str = "SELECT l.image_id, l.pos, l.bytes AS line_bytes, d.path, d.corpus_id, i.name, i.bytes, i.mtime_ms, i.format, i.asked
+    const SQL: &str = "SELECT l.image_id, l.pos, l.bytes AS line_bytes, d.path, d.corpus_id, i.name, i.bytes, i.mtime_ms, i.format, i.asked,
+        CASE i.deep WHEN 1 THEN i.text_hash END AS rough
         FROM line l CROSS JOIN image i ON i.id = l.image_id CROSS JOIN directory d ON d.id = i.directory_id
         WHERE l.shard_id = ?1 ORDER BY l.pos";
     let recipe = "SELECT recipe_id FROM shard WHERE id = ?1";
@@ -142,6 +143,7 @@ fn plan_line(row: &Row<'_>) -> Outcome<PlanLine> {
         stamp: images::stamp(row)?,
         format: format(column(row, "format")?)?,
         attempt: asked + 1,
+        rough: column(row, "rough")?,
     })
 }
 

@@ -3,8 +3,8 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, collecting, enrol, events, images, listed, paying, restore, runs, settling, shards,
-    verdicts,
+    SqliteStore, admission, collecting, enrol, events, images, listed, paying, rejudging, restore, runs, settling,
+    shards, verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
@@ -16,7 +16,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Run, Settled, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Unswept,
 };
 use crate::ledger::store::Store;
 
@@ -144,8 +144,8 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn refused_with_another(&mut self, shard: ShardId, recipe: RecipeId) -> Result<Option<Refusal>> {
-        let outcome = paying::refused_with_another(self, shard, recipe);
+    fn last_refusal(&mut self, shard: ShardId) -> Result<Option<Refusal>> {
+        let outcome = paying::last_refusal(self, shard);
         self.named(outcome)
     }
 
@@ -211,6 +211,31 @@ impl Store for SqliteStore {
 
     fn results_gone(&mut self, batch: BatchNo) -> Result<()> {
         let outcome = collecting::results_gone(self, batch);
+        self.named(outcome)
+    }
+
+    fn settled_batches(&mut self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>> {
+        let outcome = rejudging::settled_batches(self, after, limit);
+        self.named(outcome)
+    }
+
+    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged> {
+        let outcome = rejudging::record(self, batch, verdicts);
+        self.named(outcome)
+    }
+
+    fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>> {
+        let outcome = images::spent_roughs(self, shard);
+        self.named(outcome)
+    }
+
+    fn want_deep(&mut self) -> Result<u64> {
+        let outcome = images::want_deep(self);
+        self.named(outcome)
+    }
+
+    fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe> {
+        let outcome = runs::kept_recipe(self, recipe.0);
         self.named(outcome)
     }
 

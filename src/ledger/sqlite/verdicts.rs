@@ -6,10 +6,11 @@ use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::{count, length, usage};
-use super::settling::Closing;
+use super::settling::{Closing, is_deep};
 use super::shards::moved;
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::image::Reason;
+use crate::domain::ladder::DEEP_ATTEMPTS;
 use crate::domain::verdict::Verdict;
 use crate::kit::hash;
 use crate::ledger::moves::{BatchState, ImageState};
@@ -22,6 +23,7 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
         return Err(Fault::stale(format!("batch {batch} is {}", closing.state.word())));
     }
     let contested = is_contested(store, &closing)?;
+    let rules = Rules::of(store, closing.shard)?;
     let mut accepted = Accepted::default();
     for judged in verdicts {
         if accepted.holds(judged.image) {
@@ -32,7 +34,7 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
             Some(_) if contested && Held::of(&judged.verdict).is_some() => hold(store, closing.shard, judged)?,
             Some(tries) => {
                 keep_line(store, closing.shard, judged, judged.verdict.word())?;
-                let way = way(&judged.verdict, tries, store.allowed);
+                let way = rules.way(&judged.verdict, tries);
                 go(store, judged, way, &mut accepted)?;
             }
             None => note_surplus(store, &closing, judged)?,
@@ -56,7 +58,7 @@ fn tries(store: &SqliteStore, image: ImageId, shard: ShardId) -> Outcome<Option<
     Ok(statement.query_row([image.0, shard.0], tries).optional()?)
 }
 
-fn flags(judged: &ImageVerdict) -> Option<String> {
+pub(super) fn flags(judged: &ImageVerdict) -> Option<String> {
     (!judged.flags.is_empty()).then(|| judged.flags.join(","))
 }
 
@@ -72,7 +74,7 @@ fn keep_line(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict, word: &
 }
 
 /// What few answers have: a cleaning that changed something, an image whose ink was measured.
-fn keep_beside(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
+pub(super) fn keep_beside(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<()> {
     const CLEANING: &str = "INSERT INTO cleaning (shard_id, image_id, rules) VALUES (?1, ?2, ?3)
         ON CONFLICT (shard_id, image_id) DO UPDATE SET rules = excluded.rules";
     const INK: &str =
@@ -141,17 +143,22 @@ pub(super) fn release_held(store: &mut SqliteStore, shard: ShardId) -> Outcome<(
     let held: Vec<_> = statement.query_map([shard.0], read)?.collect::<rusqlite::Result<_>>()?;
     drop(statement);
     let (mut owed, mut gone) = (0, 0);
+    let rules = Rules::of(store, shard)?;
     for (image, text, tries) in held {
         let Some(held) = Held::read(&text) else { continue };
         let verdict = held.verdict();
         store.connection.prepare_cached(WORD)?.execute(params![shard.0, image.0, verdict.word()])?;
-        match way(&verdict, tries, store.allowed) {
+        match rules.way(&verdict, tries) {
             Way::Again(tries) => {
                 again(store, image, tries)?;
                 owed += 1;
             }
             Way::Failed(tries, reason) => {
                 failed(store, image, tries, reason)?;
+                gone += 1;
+            }
+            Way::Rough(tries) => {
+                rough_again(store, image, tries)?;
                 gone += 1;
             }
             Way::Text(_) => {}
@@ -166,22 +173,43 @@ enum Way {
     Text(ImageState),
     Again(Tries),
     Failed(Tries, Reason),
+    /// A deep cleaning came to nothing: the rough text stays.
+    Rough(Tries),
 }
 
-fn way(verdict: &Verdict, tries: Tries, allowed: Allowed) -> Way {
-    let Tries { asked, gaps } = tries;
-    match verdict {
-        Verdict::Accept | Verdict::Blank => Way::Text(ImageState::Done),
-        Verdict::DeepClean => Way::Text(ImageState::Rough),
-        Verdict::Reject(reason) => Way::Failed(tries, *reason),
-        Verdict::AskAgain { reason, counted: true } => {
-            let tries = Tries { asked: asked + 1, gaps };
-            if tries.asked < allowed.attempts { Way::Again(tries) } else { Way::Failed(tries, *reason) }
+/// What decides where the verdicts of one shard take its images.
+struct Rules {
+    allowed: Allowed,
+    deep: bool,
+}
+
+impl Rules {
+    fn of(store: &SqliteStore, shard: ShardId) -> Outcome<Self> {
+        let deep = is_deep(store, shard)?;
+        let most = store.allowed.attempts;
+        let attempts = if deep { most.min(DEEP_ATTEMPTS) } else { most };
+        Ok(Self { allowed: Allowed { attempts, ..store.allowed }, deep })
+    }
+
+    fn way(&self, verdict: &Verdict, tries: Tries) -> Way {
+        let Tries { asked, gaps } = tries;
+        match verdict {
+            Verdict::Accept | Verdict::Blank => Way::Text(ImageState::Done),
+            Verdict::DeepClean => Way::Text(ImageState::Rough),
+            Verdict::Reject(reason) => self.end(tries, *reason),
+            Verdict::AskAgain { reason, counted: true } => {
+                let tries = Tries { asked: asked + 1, gaps };
+                if tries.asked < self.allowed.attempts { Way::Again(tries) } else { self.end(tries, *reason) }
+            }
+            Verdict::AskAgain { counted: false, .. } => {
+                let tries = Tries { asked, gaps: gaps + 1 };
+                if tries.gaps <= self.allowed.returns { Way::Again(tries) } else { self.end(tries, Reason::NeverRan) }
+            }
         }
-        Verdict::AskAgain { counted: false, .. } => {
-            let tries = Tries { asked, gaps: gaps + 1 };
-            if tries.gaps <= allowed.returns { Way::Again(tries) } else { Way::Failed(tries, Reason::NeverRan) }
-        }
+    }
+
+    fn end(&self, tries: Tries, reason: Reason) -> Way {
+        if self.deep { Way::Rough(tries) } else { Way::Failed(tries, reason) }
     }
 }
 
@@ -193,6 +221,7 @@ fn go(store: &mut SqliteStore, judged: &ImageVerdict, way: Way, accepted: &mut A
             again(store, judged.image, tries)
         }
         Way::Failed(tries, reason) => failed(store, judged.image, tries, reason),
+        Way::Rough(tries) => rough_again(store, judged.image, tries),
     }
 }
 
@@ -273,6 +302,13 @@ fn failed(store: &mut SqliteStore, image: ImageId, tries: Tries, reason: Reason)
     let values = params![image.0, tries.asked, tries.gaps, reason.word()];
     still_packed(store.connection.prepare_cached(SQL)?.execute(values)?, image)?;
     store.books.images(Some(ImageState::Packed), ImageState::Failed, 1)
+}
+
+fn rough_again(store: &mut SqliteStore, image: ImageId, tries: Tries) -> Outcome<()> {
+    const SQL: &str =
+        "UPDATE image SET state = 'rough', asked = ?2, gaps = ?3, deep = 0 WHERE id = ?1 AND state = 'packed'";
+    still_packed(store.connection.prepare_cached(SQL)?.execute(params![image.0, tries.asked, tries.gaps])?, image)?;
+    store.books.images(Some(ImageState::Packed), ImageState::Rough, 1)
 }
 
 fn still_packed(changed: usize, image: ImageId) -> Outcome<()> {

@@ -217,6 +217,7 @@ fn mission(desk: &Desk, base: &str, a_batch: usize, clock: &Clock) -> Mission {
     };
     let settings = resolve(&sources).expect("good settings").settings;
     let prompt = texts::prompt(&settings).expect("a prompt").text;
+    let recipe = texts::recipe(&settings, &prompt).expect("a recipe");
     Mission {
         mode: Mode::Run { once: false },
         layout: settings.layout(),
@@ -225,7 +226,8 @@ fn mission(desk: &Desk, base: &str, a_batch: usize, clock: &Clock) -> Mission {
         base_url: base.to_owned(),
         key: None,
         key_source: String::new(),
-        recipe: texts::recipe(&settings, &prompt).expect("a recipe"),
+        deep: texts::deep_recipe(&settings, &recipe).expect("a recipe"),
+        recipe,
         stop: stop_switch().0,
         clock: clock.clone(),
         tally: tokio::sync::watch::Sender::new(Tally::default()),

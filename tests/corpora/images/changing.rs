@@ -225,7 +225,16 @@ fn plan(corpus: &LocalCorpus, recipe: &Recipe) -> Plan {
     let found = corpus.measure(&image()).expect("measured");
     let Fate::Owed { format, .. } = found.fate else { panic!("{found:?}") };
     let bytes = Framer::new(recipe, b"in").expect("json").frame(&image(), format).line_bytes(found.stamp.bytes);
-    let line = PlanLine { image: ImageId(1), pos: 1, bytes, path: image(), stamp: found.stamp, format, attempt: 1 };
+    let line = PlanLine {
+        image: ImageId(1),
+        pos: 1,
+        bytes,
+        path: image(),
+        stamp: found.stamp,
+        format,
+        attempt: 1,
+        rough: None,
+    };
     let shard = ShardFacts {
         id: ShardId(1),
         tag: Tag("bcdfgh".to_owned()),

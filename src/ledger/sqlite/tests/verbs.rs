@@ -169,25 +169,24 @@ fn a_batch_that_was_surely_not_created_is_tried_again() {
 }
 
 #[test]
-fn a_refusal_counts_for_other_recipes_and_only_while_it_is_the_last_word() {
+fn a_refusal_counts_only_while_it_is_the_last_word() {
     let mut desk = Desk::in_memory();
     desk.enrol(0, 1);
     let plan = desk.plan_of(1, &[1]);
-    let (shard, ours, other) = (desk.done(|store| store.seal(&plan)).id, desk.recipe, RecipeId(99));
-    let told = |desk: &mut Desk, recipe| {
-        let refusal = desk.done(|store| store.refused_with_another(shard, recipe));
+    let shard = desk.done(|store| store.seal(&plan)).id;
+    let told = |desk: &mut Desk| {
+        let refusal = desk.done(|store| store.last_refusal(shard));
         refusal.map(|refusal| refusal.code)
     };
     desk.done(|store| store.uploaded(shard, &FileId("f".into()), 5, BODY));
-    assert_eq!(told(&mut desk, other), None, "not refused yet");
+    assert_eq!(told(&mut desk), None, "not refused yet");
     let intent = desk.intend(shard);
-    assert_eq!(told(&mut desk, other), None, "under way");
+    assert_eq!(told(&mut desk), None, "under way");
     let refusal = Refusal { code: "bad".into(), message: String::new(), line: None };
     desk.done(|store| store.not_created(intent.no, &refusal, Hold::Until(0)));
-    assert_eq!(told(&mut desk, ours), None, "nothing was mended");
-    assert_eq!(told(&mut desk, other).as_deref(), Some("bad"));
+    assert_eq!(told(&mut desk).as_deref(), Some("bad"));
     desk.intend(shard);
-    assert_eq!(told(&mut desk, other), None, "under way again");
+    assert_eq!(told(&mut desk), None, "under way again");
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! The open plans: one for each recipe in use, because a batch is asked with one recipe.
+
+use super::line::Framer;
+use super::pack::{Candidate, Closed, Limits, OpenPlan, Outside};
+use crate::domain::ids::RecipeId;
+use crate::domain::image::OwedImage;
+use crate::domain::shard::SealReason;
+use crate::domain::tokens::Counting;
+use crate::kit::clock::Millis;
+
+/// The plan that lines of one recipe go into.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// The recipe's row.
+    pub(super) recipe: RecipeId,
+    /// Frames its lines.
+    pub(super) framer: Framer,
+    /// How the tokens of its lines are estimated.
+    pub(super) counting: Counting,
+    /// Its lines so far.
+    pub(super) plan: OpenPlan,
+    /// Bounds of the plan.
+    pub(super) limits: Limits,
+    /// Estimated tokens that the provider enqueues at most, when the plan was begun.
+    pub(super) queue_limit: Option<u64>,
+}
+
+impl Open {
+    /// What `image` adds to the plan; `rough` is the length of its rough text in JSON, where that is what is sent.
+    pub(super) fn candidate(&self, image: &OwedImage, rough: Option<u64>) -> Candidate {
+        let frame = self.framer.frame(&image.path, image.format);
+        let prompt = self.framer.prompt_bytes();
+        let (bytes, tokens) = match rough {
+            Some(escaped) => (frame.around(escaped), Counting::text(prompt + escaped)),
+            None => (frame.line_bytes(image.stamp.bytes), self.counting.line(image.pixels, prompt)),
+        };
+        Candidate { image: image.id, bytes, tokens, first: image.first }
+    }
+}
+
+/// All of them. A plan that was sealed leaves its place for the next one of its recipe: there are only so many.
+#[derive(Debug, Default)]
+pub(super) struct Plans(Vec<Open>);
+
+impl Plans {
+    /// The plan of a recipe, if it ever had one.
+    pub(super) fn of(&mut self, recipe: RecipeId) -> Option<&mut Open> {
+        self.0.iter_mut().find(|open| open.recipe == recipe)
+    }
+
+    /// Makes room for the plan of another recipe.
+    pub(super) fn begin(&mut self, open: Open) {
+        self.0.push(open);
+    }
+
+    /// Lines of all open plans.
+    fn lines(&self) -> u64 {
+        self.0.iter().map(|open| open.plan.len() as u64).sum()
+    }
+
+    /// The first plan whose turn has come, closed.
+    pub(super) fn due(&mut self, outside: Outside, now: Millis) -> Option<(RecipeId, Closed)> {
+        let outside = Outside { planned: self.lines(), ..outside };
+        self.0.iter_mut().find_map(|open| {
+            let reason = open.plan.due(&outside, &open.limits, now)?;
+            Some((open.recipe, open.plan.close(reason)?))
+        })
+    }
+
+    /// Any plan that has lines, closed: nothing more comes.
+    pub(super) fn rest(&mut self) -> Option<(RecipeId, Closed)> {
+        self.0.iter_mut().find_map(|open| Some((open.recipe, open.plan.close(SealReason::Drain)?)))
+    }
+
+    /// When the next plan is sealed for its age at the latest (unix milliseconds).
+    pub(super) fn age_deadline(&self) -> Option<Millis> {
+        self.0.iter().filter_map(|open| open.plan.age_deadline(&open.limits)).min()
+    }
+}

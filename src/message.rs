@@ -1,11 +1,14 @@
 //! The eleven messages, in order. All are facts that the ledger holds already; none asks for anything; none carries image
 //! bytes. A message that stands for a scarce thing owns the lease on it: dropping the message anywhere gives it back.
 
+use std::sync::Arc;
+
 use actix::Message;
 
 use crate::domain::answer::Answer;
 use crate::domain::batch::{EndedBatch, OpenBatch};
 use crate::domain::image::OwedImage;
+use crate::domain::recipe::Recipe;
 use crate::domain::shard::ShardFacts;
 use crate::kit::budget::Lease;
 
@@ -63,8 +66,8 @@ pub struct NoMoreEnds;
 pub struct AnswersRead {
     /// The batch.
     pub batch: EndedBatch,
-    /// Whether these answers have to be JSON.
-    pub json: bool,
+    /// What they were asked with.
+    pub recipe: Arc<Recipe>,
     /// Its answers.
     pub answers: Vec<Answer>,
 }

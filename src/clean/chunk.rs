@@ -5,20 +5,24 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::judge::{Judgement, judge};
-use super::polish::UnicodeForm;
+use super::polish::Step;
+use super::rules::Rules;
 use super::text_file;
+use super::{deep, lengths};
 use crate::corpus::Corpus;
 use crate::domain::answer::Answer;
 use crate::domain::batch::Usage;
 use crate::domain::ids::ImageId;
 use crate::domain::image::{Reason, RelPath};
+use crate::domain::recipe::{Kind, Recipe};
 use crate::domain::verdict::Verdict;
 use crate::kit::atomic_file::Mark;
 use crate::kit::faults::AnyFault;
 use crate::kit::folder::Folder;
 use crate::kit::hash::Short;
+use crate::kit::json_schema::JsonSchema;
 use crate::kit::pool::{Pool, PoolError};
-use crate::ledger::records::{ImageVerdict, TextOwner};
+use crate::ledger::records::{ImageVerdict, KnownText, TextOwner};
 
 /// A chunk after its texts are on disk.
 pub(super) struct Judged {
@@ -34,24 +38,26 @@ pub(super) struct Hands {
     pub(super) corpus: Arc<dyn Corpus>,
     /// Judges and writes.
     pub(super) pool: Pool,
-    /// What is done to the Unicode form of texts.
-    pub(super) form: UnicodeForm,
+    /// How answers are judged.
+    pub(super) rules: Arc<Rules>,
     /// Marks our temporary files among the user's.
     pub(super) mark: Mark,
+    /// What the answers were asked with.
+    pub(super) recipe: Arc<Recipe>,
 }
 
 /// Folders that are held open at once; an answer of one more waits until these are synced and closed.
 const MOST_FOLDERS: usize = 64;
 
-/// An answer, and the hash of the text that we wrote for its image last.
-type Work = (Answer, Option<Short>);
+/// An answer, and what the ledger knows of its image.
+pub(super) type Work = (Answer, KnownText);
 
 /// On the pool: judges every answer, writes the texts, syncs each folder once. A panic at one answer ends its image by name
 /// and no other: the answer stays in the raw file, and judging it again would panic again.
-pub(super) fn judge_and_write(hands: &Hands, json: bool, work: Vec<Work>) -> Result<Judged, AnyFault> {
+pub(super) fn judge_and_write(hands: &Hands, work: Vec<Work>) -> Result<Judged, AnyFault> {
     let mut judged = Judged { verdicts: Vec::with_capacity(work.len()), disk: None };
     for stretch in stretches(work) {
-        judge_stretch(hands, json, stretch, &mut judged)?;
+        judge_stretch(hands, stretch, &mut judged)?;
     }
     Ok(judged)
 }
@@ -76,17 +82,25 @@ fn stretches(work: Vec<Work>) -> Vec<Vec<Work>> {
     stretches
 }
 
-fn judge_stretch(hands: &Hands, json: bool, work: Vec<Work>, judged: &mut Judged) -> Result<(), AnyFault> {
+fn judge_stretch(hands: &Hands, work: Vec<Work>, judged: &mut Judged) -> Result<(), AnyFault> {
     let asked: Vec<(ImageId, Option<Usage>)> = work.iter().map(|(answer, _)| (answer.image, answer.usage)).collect();
+    let schema = hands.rules.schema_of(&hands.recipe);
     let folders = Folders { corpus: &*hands.corpus, open: Mutex::default() };
-    let done = hands.pool.map(work, |(answer, known)| {
-        let judgement = judge(&answer, json, hands.form);
-        let placed = judgement.text.as_ref().map(|text| put(hands, &folders, &answer.path, text.as_bytes(), known));
+    let done: Vec<Done> = hands.pool.map(work, |(answer, known)| {
+        let judgement = judge_one(hands, schema.as_ref(), &answer, &known);
+        let placed = judgement.text.as_ref().map(|text| {
+            let kind = if judgement.verdict == Verdict::DeepClean { TextKind::Rough } else { TextKind::Clean };
+            put(hands, &folders, &answer.path, kind, text.as_bytes(), &known)
+        });
         (answer, judgement, placed)
     });
-    for (one, (image, usage)) in done.into_iter().zip(asked) {
+    let lengths = length_flags(&hands.rules, &done);
+    for ((one, (image, usage)), length) in done.into_iter().zip(asked).zip(lengths) {
         match one {
-            Ok((answer, judgement, placed)) => judged.add(answer, judgement, placed),
+            Ok((answer, mut judgement, placed)) => {
+                judgement.flags.extend(length);
+                judged.add(answer, judgement, placed);
+            }
             Err(PoolError::Panicked) => {
                 tracing::error!(image = image.0, "judging an answer panicked");
                 let verdict = Verdict::Reject(Reason::ProgramError);
@@ -95,6 +109,41 @@ fn judge_stretch(hands: &Hands, json: bool, work: Vec<Work>, judged: &mut Judged
         }
     }
     Ok(folders.sync()?)
+}
+
+/// What became of an answer: judged, and its text put into its place, if it has one.
+type Done = Result<(Answer, Judgement, Option<io::Result<Option<(TextOwner, Short)>>>), PoolError>;
+
+/// The flag of each answer's length, among the texts that come with it.
+fn length_flags(rules: &Rules, done: &[Done]) -> Vec<Option<&'static str>> {
+    let letters = |one: &Done| {
+        let (answer, judgement, _) = one.as_ref().ok()?;
+        let text = judgement.text.as_ref().filter(|_| judgement.verdict == Verdict::Accept)?;
+        Some((answer.path.folder.clone(), text.chars().filter(|c| c.is_alphabetic()).count()))
+    };
+    let texts: Vec<Option<(Vec<u8>, usize)>> = done.iter().map(letters).collect();
+    let known: Vec<(&[u8], usize)> = texts.iter().flatten().map(|(folder, letters)| (&folder[..], *letters)).collect();
+    let mut flags = lengths::flags(&known, &rules.length).into_iter();
+    texts.iter().map(|text| text.as_ref().and_then(|_| flags.next().flatten())).collect()
+}
+
+/// Judges one answer, and once more with the ink of its image where the verdict hangs on it. Ink never decides alone: what cannot be
+/// measured speaks neither for nor against an answer.
+fn judge_one(hands: &Hands, schema: Option<&JsonSchema>, answer: &Answer, known: &KnownText) -> Judgement {
+    let rules = &hands.rules;
+    if hands.recipe.kind == Kind::Deep {
+        return deep::judge(answer, known, hands);
+    }
+    let mut question = rules.question(&hands.recipe, schema, answer, known);
+    let first = judge(answer, &question);
+    if !first.needs_ink {
+        return first;
+    }
+    // Of pages that came back with text, only those whose files are small for their size can be blank.
+    let sparse = first.verdict == Verdict::Accept || first.verdict == Verdict::DeepClean;
+    let Ok(Some(ink)) = hands.corpus.ink(&answer.path, sparse) else { return Judgement { needs_ink: false, ..first } };
+    question.ink = Some(ink);
+    Judgement { ink: Some(ink), ..judge(answer, &question) }
 }
 
 /// The folders that texts are written into, each opened once.
@@ -125,29 +174,53 @@ impl Folders<'_> {
     }
 }
 
+/// Which of an image's two texts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TextKind {
+    /// The text: it exists, so it is complete and clean.
+    Clean,
+    /// The rough text.
+    Rough,
+}
+
 /// Puts a text into its place; `None` if the image's own folder is gone. A root that is away is a fault of the disk.
 fn put(
     hands: &Hands,
     folders: &Folders<'_>,
     image: &RelPath,
+    kind: TextKind,
     text: &[u8],
-    known: Option<Short>,
+    known: &KnownText,
 ) -> io::Result<Option<(TextOwner, Short)>> {
-    let name = hands.corpus.text_name(image);
+    let clean = hands.corpus.text_name(image);
+    let rough = hands.corpus.rough_name(image);
+    let (name, other) = if kind == TextKind::Clean { (&clean, &rough) } else { (&rough, &clean) };
     for _ in 0..2 {
         let Some(folder) = folders.of(image)? else { return Ok(None) };
-        match text_file::place(&folder, &name, text, known, &hands.mark) {
+        match text_file::place(&folder, name, text, known.hash, &hands.mark) {
             // Removed while it was open: in the mirror tree it is made again.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => folders.forget(image),
+            Ok((TextOwner::Ours, hash)) if hands.recipe.kind == Kind::Read => {
+                // What stood for the image until now is not its text any more. It can be made again from the saved answer.
+                text_file::remove_ours(&folder, other, known.hash)?;
+                return Ok(Some((TextOwner::Ours, hash)));
+            }
             placed => return placed.map(Some),
         }
     }
     Ok(None)
 }
 
+/// What cleaning did, for the ledger; nothing where it took no words, because that is told by flags.
+fn cleaning(steps: &[Step]) -> Option<String> {
+    let told = steps.iter().any(|step| step.took.contains(char::is_alphanumeric) || step.rule == deep::RULE);
+    // Steps are words and nothing else, so that they can always be written.
+    told.then(|| serde_json::to_string(steps).unwrap_or_default())
+}
+
 impl Judged {
     fn add(&mut self, answer: Answer, judgement: Judgement, placed: Option<io::Result<Option<(TextOwner, Short)>>>) {
-        let Judgement { mut verdict, mut flags, .. } = judgement;
+        let Judgement { mut verdict, mut flags, said, steps, ink, .. } = judgement;
         if matches!(verdict, Verdict::AskAgain { counted: false, .. }) {
             // No answer yet: a stray of the same shard may bring one. What still lacks it is owed again when the books close.
             return;
@@ -171,21 +244,28 @@ impl Judged {
             }
         };
         let bare = ImageVerdict::bare(answer.image, verdict);
-        self.verdicts.push(ImageVerdict { flags, usage: answer.usage, text, ..bare });
+        let cleaning = cleaning(&steps);
+        self.verdicts.push(ImageVerdict { flags, usage: answer.usage, text, cleaning, said, ink, ..bare });
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs::File;
     use std::path::PathBuf;
 
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::clean::content::TextFrom;
+    use crate::clean::judge::Limits;
+    use crate::clean::polish::PolishOptions;
+    use crate::clean::rules::LengthLimits;
     use crate::corpus::Walked;
     use crate::domain::answer::{Finish, Outcome};
     use crate::domain::image::{Found, Stamp};
+    use crate::domain::ladder::{Abilities, Ladder};
+    use crate::domain::recipe::{AnswerFormat, IdStyle, Parameters};
     use crate::kit::exit_guard::ExitGuard;
 
     /// A corpus that one of its images makes panic.
@@ -204,6 +284,9 @@ mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
 
+        fn ink(&self, _: &RelPath, _: bool) -> io::Result<Option<f64>> {
+            Ok(None)
+        }
         fn text_name(&self, path: &RelPath) -> Vec<u8> {
             assert_ne!(path.name, b"touchy.png", "expected by this test");
             [&path.name, &b".txt"[..]].concat()
@@ -214,22 +297,73 @@ mod tests {
         }
     }
 
+    fn rules() -> Rules {
+        let lookup = |_: &str| Abilities {
+            efforts: Vec::new(),
+            temperature: true,
+            details: &["low", "high"],
+            max_output_tokens: 16_000,
+        };
+        Rules {
+            polish: PolishOptions::default(),
+            limits: Limits::default(),
+            length: LengthLimits::default(),
+            from: TextFrom::Content,
+            deep_changed_words: 0.0,
+            ladder: Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup),
+        }
+    }
+
+    fn unknown() -> KnownText {
+        KnownText {
+            image: ImageId(1),
+            hash: None,
+            packed_in: None,
+            state: None,
+            shard: None,
+            after: None,
+            said: None,
+            ink: None,
+        }
+    }
+
+    pub(in crate::clean) fn recipe(kind: Kind) -> Recipe {
+        Recipe {
+            id: None,
+            kind,
+            id_style: IdStyle::Path,
+            step: 1,
+            model: "m".into(),
+            endpoint: "/v1/chat/completions".into(),
+            prompt: "Read.".into(),
+            parameters: Parameters {
+                system: None,
+                detail: "high".into(),
+                max_output_tokens: Some(4000),
+                reasoning_effort: None,
+                temperature: None,
+                answer_format: AnswerFormat::Text,
+            },
+        }
+    }
+
     #[test]
     fn a_panic_at_one_answer_ends_one_image_by_name() {
         let folder = tempfile::tempdir().expect("temp dir");
         let answer = |image: i64, name: &str| {
             let path = RelPath { folder: Vec::new(), name: name.as_bytes().to_vec() };
             let outcome = Outcome::Answered { content: Some("text".into()), refusal: None, finish: Finish::Stop };
-            (Answer { image: ImageId(image), path, attempt: 1, outcome, usage: None }, None)
+            (Answer { image: ImageId(image), path, attempt: 1, outcome, usage: None }, unknown())
         };
         let hands = Hands {
             corpus: Arc::new(Touchy(folder.path().to_path_buf())),
             pool: Pool::new("test", 2).expect("threads"),
-            form: UnicodeForm::Nfc,
+            rules: Arc::new(rules()),
             mark: Mark::new(folder.path()).expect("a mark"),
+            recipe: Arc::new(recipe(Kind::Read)),
         };
         let work = vec![answer(1, "a.png"), answer(2, "touchy.png"), answer(3, "c.png")];
-        let judged = judge_and_write(&hands, false, work).expect("no fault");
+        let judged = judge_and_write(&hands, work).expect("no fault");
         let verdicts: Vec<_> = judged.verdicts.into_iter().map(|one| (one.image.0, one.verdict)).collect();
         let failed = Verdict::Reject(Reason::ProgramError);
         assert_eq!(verdicts, [(1, Verdict::Accept), (2, failed), (3, Verdict::Accept)]);
@@ -242,7 +376,7 @@ mod tests {
         let outcome = Outcome::Answered { content: None, refusal: None, finish: Finish::Stop };
         let answer = |n: usize| {
             let path = RelPath { folder: (n % folders).to_string().into_bytes(), name: b"a.png".to_vec() };
-            (Answer { image: ImageId(n as i64), path, attempt: 1, outcome: outcome.clone(), usage: None }, None)
+            (Answer { image: ImageId(n as i64), path, attempt: 1, outcome: outcome.clone(), usage: None }, unknown())
         };
         let stretches = stretches((0..folders + 1).map(answer).collect());
         assert_eq!(stretches.iter().map(Vec::len).collect::<Vec<_>>(), [MOST_FOLDERS, MOST_FOLDERS, 4]);

@@ -2,21 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler};
 use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
 use super::breaker::{Case, Finding, Hearing};
-use super::chunk::{Hands, Judged, judge_and_write};
+use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
 use super::close::{SweepError, Sweeper};
 use super::judge::batch_against_the_run;
-use super::polish::UnicodeForm;
+use super::rules::Rules;
 use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
+use crate::domain::recipe::Recipe;
 use crate::kit::atomic_file::Mark;
 use crate::kit::budget::Lease;
 use crate::kit::clock::Millis;
@@ -24,14 +25,14 @@ use crate::kit::crash;
 use crate::kit::edge::take;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
-use crate::kit::hash::Short;
 use crate::kit::news::{News, Notice};
 use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
+use crate::ledger::moves::ImageState;
 use crate::ledger::ours::OurRecipes;
-use crate::ledger::records::Unswept;
+use crate::ledger::records::{ImageVerdict, Rejudged, Unswept};
 use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
 
 /// Messages that wait for the Cleaner.
@@ -56,14 +57,16 @@ pub struct CleanerSeams {
     pub stop: Stop,
     /// News for people.
     pub news: News,
-    /// What is done to the Unicode form of texts.
-    pub form: UnicodeForm,
+    /// How answers are judged and cleaned.
+    pub rules: Arc<Rules>,
     /// Marks our temporary files among the user's.
     pub mark: Mark,
     /// What this life asks with.
     pub recipes: OurRecipes,
     /// When this process began (unix milliseconds).
     pub began: Millis,
+    /// Set if answers of settled batches are judged again: where it is counted what that came to.
+    pub again: Option<Arc<Mutex<Rejudged>>>,
 }
 
 /// The actor: three handlers in, one loop that judges, one that sweeps.
@@ -176,6 +179,7 @@ impl Work {
                 biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
+                    Some(Input::Read(..)) if self.seams.again.is_some() => {}
                     // Its books stay open until every text is written.
                     Some(Input::Read(batch, _)) if self.unwritten.contains(&batch.no) => {}
                     Some(Input::Read(batch, slot)) => {
@@ -199,12 +203,12 @@ impl Work {
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
-        let (pool, hands, json) = (self.seams.pool.clone(), self.hands(), chunk.json);
+        let (pool, hands) = (self.seams.pool.clone(), self.hands(&chunk.recipe));
         crash::point("judge.before");
-        let judged = pool.run(move || judge_and_write(&hands, json, work)).await?;
+        let judged = pool.run(move || judge_and_write(&hands, work)).await?;
         let Judged { verdicts, disk } = judged?;
         crash::point("text.folder_synced");
-        self.seams.ledger.verdicts(chunk.batch.no, verdicts).await?;
+        self.record(chunk.batch.no, verdicts).await?;
         crash::point("verdicts.recorded");
         self.seams.news.judged(count);
         match disk {
@@ -219,27 +223,39 @@ impl Work {
         }
     }
 
-    fn hands(&self) -> Hands {
-        let CleanerSeams { corpus, pool, form, mark, .. } = self.seams.clone();
-        Hands { corpus, pool, form, mark }
+    async fn record(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<(), LedgerError> {
+        let Some(sum) = &self.seams.again else { return self.seams.ledger.verdicts(batch, verdicts).await };
+        let these = self.seams.ledger.rejudged(batch, verdicts).await?;
+        let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.texts += these.texts;
+        sum.rough += these.rough;
+        sum.wanting += these.wanting;
+        Ok(())
+    }
+
+    fn hands(&self, recipe: &Arc<Recipe>) -> Hands {
+        let CleanerSeams { corpus, pool, rules, mark, .. } = self.seams.clone();
+        Hands { corpus, pool, rules, mark, recipe: Arc::clone(recipe) }
     }
 
     /// The answers that end an image of this shard, each with the hash of the text that we wrote there last. A second answer
     /// to one image stays raw: of several, the first that has a text counts, otherwise the first.
-    async fn wanted(&self, shard: ShardId, answers: Vec<Answer>) -> Result<Vec<(Answer, Option<Short>)>, AnyFault> {
+    async fn wanted(&self, shard: ShardId, answers: Vec<Answer>) -> Result<Vec<Judging>, AnyFault> {
         let images = answers.iter().map(|answer| answer.image).collect();
         let known = self.seams.ledger.known_texts(images).await?;
-        let mut wanted: Vec<(Answer, Option<Short>)> = Vec::with_capacity(answers.len());
+        let mut wanted: Vec<Judging> = Vec::with_capacity(answers.len());
         let mut places: HashMap<ImageId, usize> = HashMap::with_capacity(answers.len());
         let has_text = |answer: &Answer| matches!(answer.outcome, Outcome::Answered { .. });
         for (answer, text) in answers.into_iter().zip(known) {
-            if text.packed_in != Some(shard) {
+            let judged = matches!(text.state, Some(ImageState::Done | ImageState::Rough | ImageState::Failed));
+            let at_hand = if self.seams.again.is_some() { judged } else { text.packed_in.is_some() };
+            if !at_hand || text.shard != Some(shard) {
                 continue;
             }
             match places.get(&answer.image) {
                 None => {
                     places.insert(answer.image, wanted.len());
-                    wanted.push((answer, text.hash));
+                    wanted.push((answer, text));
                 }
                 Some(place) if has_text(&answer) && !has_text(&wanted[*place].0) => wanted[*place].0 = answer,
                 Some(_) => tracing::warn!(path = %answer.path.shown(), "a second answer to one image stays raw"),

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::corpus::{Corpus, rough};
 use crate::domain::ids::FileId;
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{move_file, private_folder};
@@ -11,7 +12,7 @@ use crate::kit::bodies::ShardBodies;
 use crate::kit::crash;
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
-use crate::ledger::records::Unswept;
+use crate::ledger::records::{SpentRough, Unswept};
 use crate::provider::SharedProvider;
 
 /// Removes what a settled batch leaves behind.
@@ -25,6 +26,8 @@ pub struct Sweeper {
     pub layout: Layout,
     /// Removes what was kept for a shard.
     pub bodies: Arc<dyn ShardBodies>,
+    /// Where rough texts lie.
+    pub corpus: Arc<dyn Corpus>,
     /// Keep our files at the provider.
     pub keep_remote: bool,
 }
@@ -51,6 +54,10 @@ impl Sweeper {
         complete_notice(&self.layout.notice(id), &self.layout.completed_notice(id), &self.layout.completed)?;
         crash::point("sweep.notice_moved");
         self.bodies.discard(batch.shard).await;
+        for spent in self.ledger.spent_roughs(batch.shard).await? {
+            remove_rough(&*self.corpus, &spent)?;
+            crash::point("sweep.rough_removed");
+        }
         if !self.keep_remote && !self.delete_remote(batch).await {
             return Ok(());
         }
@@ -72,6 +79,17 @@ impl Sweeper {
             }
         }
         all_gone
+    }
+}
+
+/// Removes a rough text whose clean one stands; not one that a person was at.
+fn remove_rough(corpus: &dyn Corpus, spent: &SpentRough) -> io::Result<()> {
+    if rough::read(corpus, &spent.path, spent.hash)?.is_none() {
+        return Ok(());
+    }
+    match corpus.text_folder(&spent.path)?.map(|folder| folder.remove(&corpus.rough_name(&spent.path))) {
+        Some(Err(cause)) if cause.kind() != ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
     }
 }
 

@@ -5,10 +5,17 @@
 //! pool. *If it crashes here*: the same bytes are written again and recognised.
 
 pub mod breaker;
+pub mod chatter;
 mod chunk;
 pub mod cleaner;
 pub mod close;
 pub mod content;
+mod deep;
+pub mod guard;
 pub mod judge;
+mod lengths;
 pub mod polish;
+pub mod refusal;
+pub mod repetition;
+pub mod rules;
 pub mod text_file;

@@ -1,7 +1,13 @@
-//! Cleaning of the first degree: line ends, control characters, one outer fence, blanks at the edges, Unicode form.
-//! Idempotent; no word is changed, moved or lost. Spelling, long s, ligatures, quotes, hyphens stay as they are.
+//! Cleaning by rules: each has a name, can be switched off, and tells what it changed. Together they are idempotent; no word of
+//! the page is changed, moved or lost. Spelling, long s, ligatures, quotes, hyphens stay as they are.
+//!
+//! In order: `line_ends`, `control_characters`, `fence`, `escapes`, `chatter`, `prompt_echo`, `unicode`, `blanks`.
 
+use serde::Serialize;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
+use super::guard::Difference;
+use super::{chatter, guard};
 
 /// What is done to the Unicode form of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +18,32 @@ pub enum UnicodeForm {
     Keep,
 }
 
+/// How texts are cleaned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolishOptions {
+    /// What is done to the Unicode form.
+    pub form: UnicodeForm,
+    /// Rules that are switched off, by their names.
+    pub skip: Vec<String>,
+}
+
+impl Default for PolishOptions {
+    fn default() -> Self {
+        Self { form: UnicodeForm::Nfc, skip: Vec::new() }
+    }
+}
+
+impl PolishOptions {
+    fn does(&self, rule: &str) -> bool {
+        !self.skip.iter().any(|skipped| skipped == rule)
+    }
+}
+
 /// A polished text and what was found on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Polished {
     /// The text: `\n` at the end unless it is empty.
     pub text: String,
-    /// Whether an outer fence was taken off.
-    pub fenced: bool,
     /// Whether the text holds U+FFFD: bytes were lost before they came here.
     pub replacement: bool,
     /// Rules that changed something, in order.
@@ -28,42 +53,143 @@ pub struct Polished {
     pub rough: Vec<&'static str>,
 }
 
+impl Polished {
+    /// Whether a rule changed something.
+    #[must_use]
+    pub fn was_changed_by(&self, rule: &str) -> bool {
+        self.steps.iter().any(|step| step.rule == rule)
+    }
+}
+
 /// What one rule did.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// Its name, as in the setting that switches it off.
     pub rule: &'static str,
     /// What it took off, word for word; empty for rules that take no words.
     pub took: String,
+    /// Of a deep cleaning: hash of the rough text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rough: Option<String>,
+    /// Of a deep cleaning: what it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
 }
 
-/// Rounds after which a text is taken as it is; two have sufficed for every text seen.
+impl Step {
+    /// A rule that took this off.
+    #[must_use]
+    pub fn took(rule: &'static str, took: String) -> Self {
+        Self { rule, took, rough: None, difference: None }
+    }
+}
+
+/// Rounds after which a text is taken as it is; three have sufficed for every text seen.
 const ROUNDS: usize = 8;
+/// Literal line breaks from which on a text without real ones counts as written in escapes.
+const ESCAPED_BREAKS: usize = 3;
+/// Shortest text in characters that counts as written in escapes.
+const ESCAPED_LENGTH: usize = 80;
+/// Longest piece of what was taken off that is kept, in bytes.
+const LONGEST_TOOK: usize = 2000;
 
 /// Polishes plain text, until another round would change nothing: taking a blank line off may lay a byte order mark bare.
+/// `prompt` is what was asked, to know its echo.
 #[must_use]
-pub fn polish(raw: &str, form: UnicodeForm) -> Polished {
-    let mut polished = round(raw, form);
-    for _ in 1..ROUNDS {
-        let next = round(&polished.text, form);
-        let settled = next.text == polished.text;
-        polished = Polished { fenced: polished.fenced | next.fenced, ..next };
+pub fn polish(raw: &str, how: &PolishOptions, prompt: &str) -> Polished {
+    let mut steps = Vec::new();
+    let mut rough = Vec::new();
+    let mut text = raw.to_owned();
+    for _ in 0..ROUNDS {
+        let next = round(&text, how, prompt, &mut steps, &mut rough);
+        let settled = next == text;
+        text = next;
         if settled {
             break;
         }
     }
-    polished
+    if how.does(chatter::CHATTER) {
+        rough.extend(chatter::rough(&text, prompt));
+    }
+    rough.dedup();
+    Polished { replacement: text.contains('\u{fffd}'), text, steps, rough }
 }
 
-fn round(raw: &str, form: UnicodeForm) -> Polished {
-    let text = clean_characters(raw);
-    let (body, fenced) = strip_fence(&text);
-    let composed = match form {
-        UnicodeForm::Nfc if !is_nfc(body) => body.nfc().collect(),
-        _ => body.to_owned(),
-    };
-    let text = trim_lines(&composed);
-    Polished { replacement: text.contains('\u{fffd}'), text, fenced, steps: Vec::new(), rough: Vec::new() }
+fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, rough: &mut Vec<&'static str>) -> String {
+    let mut text = raw.to_owned();
+    apply(&mut text, steps, how, "line_ends", line_ends);
+    apply(&mut text, steps, how, "control_characters", printable);
+    take_off(&mut text, steps, rough, how, "fence", |text| {
+        let (body, fenced) = strip_fence(text);
+        fenced.then(|| range_of(text, body))
+    });
+    apply(&mut text, steps, how, "escapes", |text| unescaped(text).unwrap_or_else(|| text.to_owned()));
+    take_off(&mut text, steps, rough, how, chatter::CHATTER, |text| chatter::edge(text).map(|edge| edge.rest));
+    take_off(&mut text, steps, rough, how, chatter::ECHOED, |text| {
+        chatter::echoed_edge(text, prompt).map(|edge| edge.rest)
+    });
+    if how.form == UnicodeForm::Nfc {
+        apply(
+            &mut text,
+            steps,
+            how,
+            "unicode",
+            |text| if is_nfc(text) { text.to_owned() } else { text.nfc().collect() },
+        );
+    }
+    apply(&mut text, steps, how, "blanks", trim_lines);
+    text
+}
+
+/// A rule that takes no words.
+fn apply(
+    text: &mut String,
+    steps: &mut Vec<Step>,
+    how: &PolishOptions,
+    rule: &'static str,
+    change: impl Fn(&str) -> String,
+) {
+    if !how.does(rule) {
+        return;
+    }
+    let changed = change(text);
+    if changed != *text {
+        if !steps.iter().any(|step| step.rule == rule) {
+            steps.push(Step::took(rule, String::new()));
+        }
+        *text = changed;
+    }
+}
+
+/// A rule that takes an edge off. The guard has the last word: what is left must be one unbroken stretch of the words before;
+/// otherwise nothing is taken, and the text is rough.
+fn take_off(
+    text: &mut String,
+    steps: &mut Vec<Step>,
+    rough: &mut Vec<&'static str>,
+    how: &PolishOptions,
+    rule: &'static str,
+    find: impl Fn(&str) -> Option<std::ops::Range<usize>>,
+) {
+    if !how.does(rule) {
+        return;
+    }
+    let Some(rest) = find(text) else { return };
+    let (before, kept, behind) = (&text[..rest.start], &text[rest.clone()], &text[rest.end..]);
+    if !guard::is_stretch(text, kept, guard::words(before)) {
+        rough.push(rule);
+        return;
+    }
+    let mut took = [before, behind].concat().trim().to_owned();
+    took.truncate(took.floor_char_boundary(LONGEST_TOOK));
+    steps.push(Step::took(rule, took));
+    *text = kept.to_owned();
+}
+
+fn range_of(whole: &str, part: &str) -> std::ops::Range<usize> {
+    // A part of the whole, so the difference of their places is its place.
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
 }
 
 /// One fence around everything: an opening line of three backticks with or without a word, *and* a closing one.
@@ -77,8 +203,7 @@ pub fn strip_fence(text: &str) -> (&str, bool) {
     if plain_word && !body.contains("```") { (body, true) } else { (text, false) }
 }
 
-fn clean_characters(raw: &str) -> String {
-    let raw = raw.strip_prefix('\u{feff}').unwrap_or(raw);
+fn line_ends(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut characters = raw.chars().peekable();
     while let Some(c) = characters.next() {
@@ -89,12 +214,47 @@ fn clean_characters(raw: &str) -> String {
                 text.push('\n');
             }
             '\u{85}' | '\u{2028}' | '\u{2029}' => text.push('\n'),
-            '\t' | '\n' | '\u{c}' => text.push(c),
-            control if control.is_control() => {}
             other => text.push(other),
         }
     }
     text
+}
+
+/// Without a byte order mark and what is no sign of writing. Bidi marks and joiners stay: scripts need them.
+fn printable(raw: &str) -> String {
+    let raw = raw.strip_prefix('\u{feff}').unwrap_or(raw);
+    raw.chars().filter(|c| matches!(c, '\t' | '\n' | '\u{c}') || !c.is_control()).collect()
+}
+
+/// A text that was written as the inside of a JSON string, decoded once. Only where no real line break stands in it: a path such
+/// as `C:\new` is no escape.
+fn unescaped(text: &str) -> Option<String> {
+    let inner = text.trim_end_matches('\n');
+    let is_one_line = !inner.contains('\n');
+    let many = inner.matches("\\n").count() >= ESCAPED_BREAKS && inner.chars().count() >= ESCAPED_LENGTH;
+    if !is_one_line || !many {
+        return None;
+    }
+    // A quote that is not escaped would end the string; it is one of the text.
+    let quoted = format!("\"{}\"", with_quotes_escaped(inner));
+    serde_json::from_str(&quoted).ok()
+}
+
+fn with_quotes_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut escaped = false;
+    for c in text.chars() {
+        if c == '"' && !escaped {
+            out.push('\\');
+        }
+        escaped = c == '\\' && !escaped;
+        match c {
+            '\t' => out.push_str("\\t"),
+            '\u{c}' => out.push_str("\\f"),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// Blanks at line ends and empty lines at both ends off; one line end at the end. Indents and inner empty lines stay.
@@ -113,8 +273,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const PROMPT: &str = "Transcribe all text on this page exactly as it is written, line by line.";
+
+    fn by(how: &PolishOptions, raw: &str) -> Polished {
+        polish(raw, how, PROMPT)
+    }
+
     fn polished(raw: &str) -> String {
-        polish(raw, UnicodeForm::Nfc).text
+        by(&PolishOptions::default(), raw).text
     }
 
     #[test]
@@ -132,6 +298,7 @@ mod tests {
             ("page one\u{c}page two", "page one\u{c}page two\n"),
             (" \n\t\n", ""),
             ("\n\u{feff}bare mark", "bare mark\n"),
+            ("Sure, here is the transcription:\n\n```\nDear Sir\n```", "Dear Sir\n"),
         ];
         for (raw, expected) in cases {
             assert_eq!(polished(raw), expected, "{raw:?}");
@@ -139,15 +306,57 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_decoded_only_where_there_is_no_real_line_break() {
+        let line = "In the year of our Lord one thousand eight hundred and five, on the tenth";
+        let escaped = format!("{line}\\n\\\"{line}\\\"\\nstra\\u00dfe\\n{line}");
+        let polished = by(&PolishOptions::default(), &escaped);
+        assert_eq!(polished.text, format!("{line}\n\"{line}\"\nstraße\n{line}\n"));
+        assert!(polished.was_changed_by("escapes"));
+        for left in ["C:\\new\\names\\nine", "short\\na\\nb\\nc", &format!("{line}\\n{line}\n\\n\\n")] {
+            assert!(!by(&PolishOptions::default(), left).was_changed_by("escapes"), "{left:?}");
+        }
+        let broken = format!("{line}\\n\\n\\n\\x{line}");
+        assert_eq!(by(&PolishOptions::default(), &broken).text.trim_end(), broken, "what cannot be decoded stays");
+    }
+
+    #[test]
+    fn each_rule_can_be_switched_off_and_tells_what_it_took() {
+        let raw = "Here is the transcription of the page:\n\n```\nDear  Sir \r\n```\n";
+        let all = by(&PolishOptions::default(), raw);
+        let took: Vec<_> = all.steps.iter().map(|step| (step.rule, step.took.as_str())).collect();
+        let wanted = [
+            ("line_ends", ""),
+            ("chatter", "Here is the transcription of the page:"),
+            ("blanks", ""),
+            ("fence", "```\n```"),
+        ];
+        assert_eq!(took, wanted);
+        for rule in ["line_ends", "chatter", "blanks", "fence"] {
+            let without = PolishOptions { skip: vec![rule.to_owned()], ..PolishOptions::default() };
+            assert!(!by(&without, raw).was_changed_by(rule), "{rule}");
+        }
+    }
+
+    #[test]
     fn the_unicode_form_is_a_setting() {
-        assert_eq!(polish("e\u{301}", UnicodeForm::Keep).text, "e\u{301}\n");
-        assert!(polish("a\u{fffd}", UnicodeForm::Nfc).replacement);
-        assert!(polish("```\nx\n```", UnicodeForm::Nfc).fenced);
+        let keep = PolishOptions { form: UnicodeForm::Keep, ..PolishOptions::default() };
+        assert_eq!(by(&keep, "e\u{301}").text, "e\u{301}\n");
+        assert!(by(&keep, "a\u{fffd}").replacement);
+        assert!(by(&keep, "```\nx\n```").was_changed_by("fence"));
+    }
+
+    #[test]
+    fn words_of_the_machine_inside_make_a_text_rough() {
+        let rough = by(&PolishOptions::default(), "Dear Sir\nThe image shows a stamp.\nYours");
+        assert_eq!(
+            (rough.text.as_str(), rough.rough),
+            ("Dear Sir\nThe image shows a stamp.\nYours\n", vec!["model_voice"])
+        );
     }
 
     proptest! {
         #[test]
-        fn polishing_twice_changes_nothing_more(raw in "(\\PC|[\r\n\t `\u{feff}\u{85}]){0,80}") {
+        fn polishing_twice_changes_nothing_more(raw in "(\\PC|[\r\n\t `\u{feff}\u{85}]|\\\\n|\n\n|```|Here is the text:\n\n){0,80}") {
             let once = polished(&raw);
             prop_assert_eq!(polished(&once), once);
         }
@@ -155,7 +364,7 @@ mod tests {
         #[test]
         fn no_word_is_lost(words in proptest::collection::vec("[a-zäöüſ\"'0-9]{1,8}", 1..30)) {
             let raw = words.join(" \r\n ");
-            let text = polish(&raw, UnicodeForm::Keep).text;
+            let text = polished(&raw);
             let kept: Vec<&str> = text.split_whitespace().collect();
             prop_assert_eq!(kept, words.iter().map(String::as_str).collect::<Vec<_>>());
         }

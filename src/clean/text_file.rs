@@ -51,6 +51,22 @@ pub fn place(
     Err(io::Error::new(ErrorKind::AlreadyExists, format!("{}: appears and vanishes", path.display())))
 }
 
+/// Removes a text of ours that is one no more; whatever else bears its name stays.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn remove_ours(folder: &Folder, name: &[u8], known: Option<Short>) -> io::Result<()> {
+    let Some(known) = known else { return Ok(()) };
+    match standing(folder, name)? {
+        Standing::Text(hash) if hash == known => {
+            folder.remove(name).map_err(|cause| told(&cause, folder, name))?;
+            crash::point("text.removed");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What bears the name of a text.
 enum Standing {
     Nothing,

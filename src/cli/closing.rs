@@ -186,7 +186,15 @@ mod tests {
     fn outcome(standing: Standing) -> Outcome {
         let passed_over =
             PassedOver { by_ending: [("pdf".to_owned(), 3), (String::new(), 1)].into(), ..PassedOver::default() };
-        Outcome { standing, passed_over, stopped: false, fault: None, waits: Vec::new() }
+        Outcome {
+            standing,
+            passed_over,
+            stopped: false,
+            fault: None,
+            rejudged: crate::ledger::records::Rejudged::default(),
+            deep_wanted: 0,
+            waits: Vec::new(),
+        }
     }
 
     fn facts() -> Facts {

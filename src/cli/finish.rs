@@ -220,7 +220,7 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 mod tests {
     use super::*;
     use crate::corpus::PassedOver;
-    use crate::ledger::records::Standing;
+    use crate::ledger::records::{Rejudged, Standing};
     use crate::provider::failure::{Failure, Kind};
     use crate::settings::{Environment, Sources, resolve};
 
@@ -240,7 +240,15 @@ mod tests {
     }
 
     fn outcome(standing: Standing) -> Outcome {
-        Outcome { standing, passed_over: PassedOver::default(), stopped: false, fault: None, waits: Vec::new() }
+        Outcome {
+            standing,
+            passed_over: PassedOver::default(),
+            stopped: false,
+            fault: None,
+            rejudged: Rejudged::default(),
+            deep_wanted: 0,
+            waits: Vec::new(),
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::beneath::{self, Root};
 use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
 use super::walk::{Gone, Walk};
-use super::{Corpus, Walked};
+use super::{Corpus, Walked, ink};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp};
 use crate::domain::layout;
 use crate::kit::atomic_file::Mark;
@@ -167,6 +167,11 @@ impl Corpus for LocalCorpus {
     fn measure(&self, path: &RelPath) -> io::Result<Found> {
         let place = self.place(&Root::open(&self.root)?, &path.folder)?;
         self.measure_in(&place, path)
+    }
+
+    fn ink(&self, path: &RelPath, sparse: bool) -> io::Result<Option<f64>> {
+        let (file, stamp) = self.open(path)?;
+        Ok(ink::measure(file, self.options.max_pixels, sparse.then_some(stamp.bytes)))
     }
 
     fn text_name(&self, path: &RelPath) -> Vec<u8> {

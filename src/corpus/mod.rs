@@ -5,6 +5,7 @@
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
 pub mod beneath;
+pub mod ink;
 pub mod local;
 pub mod media;
 pub mod names;
@@ -105,6 +106,13 @@ pub trait Corpus: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn measure(&self, path: &RelPath) -> io::Result<Found>;
+
+    /// Share of dark pixels of an image; `None` if it cannot be decoded, or, where only `sparse` ones are of interest, if there is
+    /// too much in the file for a blank page.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn ink(&self, path: &RelPath, sparse: bool) -> io::Result<Option<f64>>;
 
     /// The name of an image's text.
     fn text_name(&self, path: &RelPath) -> Vec<u8>;

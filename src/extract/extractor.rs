@@ -1,6 +1,5 @@
 //! The Extractor: the actor that brings answers in. Raw first: nothing is interpreted before its bytes are safe.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
@@ -13,23 +12,18 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
+use super::book::Book;
 use super::fetch::{FetchError, Fetcher};
-use super::parse::Line;
 use super::write::ResultWriters;
-use super::{lines, parse};
-use crate::domain::answer::Answer;
 use crate::domain::batch::{BatchEnd, EndedBatch};
-use crate::domain::layout::{self, Layout};
-use crate::domain::shard::{Plan, PlanLine};
-use crate::kit::atomic_file::{private_folder, sweep};
+use crate::domain::ids::BatchNo;
+use crate::domain::layout::Layout;
+use crate::domain::recipe::Recipe;
 use crate::kit::budget::{Budget, Lease};
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
-use crate::kit::folder::Folder;
-use crate::kit::hash;
 use crate::kit::news::News;
-use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
 use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
@@ -38,10 +32,6 @@ use crate::message::{AnswersRead, BatchEnded, BatchRead, NoMoreAnswers, NoMoreEn
 
 /// Batches being read at once.
 const PLACES: usize = 2;
-/// Answers in one message.
-const CHUNK: usize = 256;
-/// Bytes of result lines in one message.
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// The recipients of the Extractor.
 #[derive(Clone)]
@@ -53,6 +43,21 @@ pub struct Next {
     /// Takes the last word.
     pub over: Recipient<NoMoreAnswers>,
 }
+
+/// Where the batches come from whose answers are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// They have ended: fetched if need be, read, and their books closed.
+    Ended,
+    /// They are settled: what is on disk is read once more, to be judged again.
+    Settled {
+        /// The JSON file of every line is written again, too.
+        rebuild: bool,
+    },
+}
+
+/// Settled batches asked for at once.
+const STRETCH: u32 = 64;
 
 /// The actor: two handlers in, one loop out.
 pub struct Extractor {
@@ -84,6 +89,8 @@ pub struct ExtractorSeams {
     pub slots: Budget,
     /// News for people.
     pub news: News,
+    /// Where the batches come from.
+    pub source: Source,
 }
 
 struct Work {
@@ -140,14 +147,16 @@ type Reading = LocalBoxFuture<'static, Result<(), ReadError>>;
 
 impl Work {
     async fn run(mut self) -> Result<(), AnyFault> {
-        let mut backlog = self.seams.ledger.ended_batches().await?;
-        backlog.reverse();
+        let mut backlog = self.backlog(BatchNo(0)).await?;
         let mut readings: FuturesUnordered<Reading> = FuturesUnordered::new();
         let mut upstream_over = false;
         while !(upstream_over && backlog.is_empty() && readings.is_empty()) {
             while readings.len() < PLACES {
                 let Some(batch) = backlog.pop() else { break };
                 let slot = self.seams.slots.overdraw(1);
+                if backlog.is_empty() && self.seams.source != Source::Ended {
+                    backlog = self.backlog(batch.no).await?;
+                }
                 readings.push(self.read(batch, slot));
             }
             let room = readings.len() < PLACES && !upstream_over;
@@ -163,6 +172,17 @@ impl Work {
         }
         hand_over(&self.next.over, NoMoreAnswers, &self.meter).await?;
         Ok(())
+    }
+
+    /// The batches that nobody hands over: the last one is taken first.
+    async fn backlog(&self, after: BatchNo) -> Result<Vec<EndedBatch>, LedgerError> {
+        let ledger = &self.seams.ledger;
+        let mut backlog = match self.seams.source {
+            Source::Ended => ledger.ended_batches().await?,
+            Source::Settled { .. } => ledger.settled_batches(after, STRETCH).await?,
+        };
+        backlog.reverse();
+        Ok(backlog)
     }
 
     fn read(&self, batch: EndedBatch, slot: Lease) -> Reading {
@@ -222,15 +242,15 @@ struct BatchReader {
 impl BatchReader {
     async fn run(self, mut batch: EndedBatch, slot: Lease) -> Result<(), ReadError> {
         let mut raw = self.raw_paths(&batch);
-        if !batch.fetched && raw.iter().any(Option::is_some) {
+        if self.seams.source == Source::Ended && !batch.fetched && raw.iter().any(Option::is_some) {
             self.fetch(&mut batch, &mut raw).await?;
         }
         let plan = self.seams.ledger.plan(batch.shard).await?;
-        let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch)?);
-        let json = plan.recipe.parameters.answer_format.is_json();
-        drop(plan);
+        let writes = self.seams.source != Source::Settled { rebuild: false };
+        let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch, writes)?);
+        let recipe = Arc::new(plan.recipe);
         for raw in raw.into_iter().flatten() {
-            self.hand_answers(&batch, json, raw, &book).await?;
+            self.hand_answers(&batch, &recipe, raw, &book).await?;
         }
         hand_over(&self.next.read, BatchRead::new(batch, slot), &self.meter).await.map_err(|_| ReadError::NextGone)
     }
@@ -284,11 +304,18 @@ impl BatchReader {
     async fn hand_answers(
         &self,
         batch: &EndedBatch,
-        json: bool,
+        recipe: &Arc<Recipe>,
         raw: PathBuf,
         book: &Arc<Book>,
     ) -> Result<(), ReadError> {
+        let name = raw.display().to_string();
         let file = match self.seams.pool.run(move || File::open(&raw)).await? {
+            // Its texts stand; they cannot be made again.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && self.seams.source != Source::Ended => {
+                let text = format!("the saved answers of {} are gone: {name}", batch.id);
+                self.seams.news.warn("E314", text, "its texts stay as they are; they cannot be judged again");
+                return Ok(());
+            }
             // Gone at the provider before it came down.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && !batch.fetched => return Ok(()),
             opened => opened?,
@@ -306,99 +333,19 @@ impl BatchReader {
                 .await?;
             reader = back;
             let chunk = chunk?;
-            if chunk.unknown > 0 {
+            if chunk.unknown > 0 && self.seams.source == Source::Ended {
                 let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
                 self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;
             }
             if !chunk.answers.is_empty() {
-                let message = AnswersRead { batch: batch.clone(), json, answers: chunk.answers };
+                let recipe = Arc::clone(recipe);
+                let message = AnswersRead { batch: batch.clone(), recipe, answers: chunk.answers };
                 hand_over(&self.next.answers, message, &self.meter).await.map_err(|_| ReadError::NextGone)?;
             }
             if chunk.last {
                 return Ok(());
             }
         }
-    }
-}
-
-/// Custom ids of one batch, and where its per-line files go.
-struct Book {
-    lines: HashMap<String, PlanLine>,
-    folder: Arc<Folder>,
-}
-
-#[derive(Default)]
-struct Chunk {
-    answers: Vec<Answer>,
-    unknown: u32,
-    last: bool,
-}
-
-impl Book {
-    fn new(plan: &Plan, layout: &Layout, batch: &EndedBatch) -> io::Result<Self> {
-        let style = plan.recipe.id_style;
-        let id = |line: &PlanLine| layout::custom_id(style, &plan.given, &line.path, full_hash);
-        let lines = plan.lines.iter().map(|line| (id(line), line.clone())).collect();
-        let path = layout.results(batch.id.as_str());
-        private_folder(&path)?;
-        // A link in its place is not followed.
-        let name = path_bytes::from_name(path.file_name().unwrap_or_default());
-        let folder = Folder::open(&layout.extraction)?.below(&[&name])?;
-        sweep(&path)?;
-        Ok(Self { lines, folder: Arc::new(folder) })
-    }
-
-    /// Reads up to a chunk of lines, writes their files, ties them to their images. The way back from an id to an image
-    /// is this look-up and nothing else; an unknown id names no path.
-    fn read_chunk(&self, reader: &mut BufReader<File>, writers: &ResultWriters) -> io::Result<Chunk> {
-        let mut chunk = Chunk::default();
-        let mut pending = writers.chunk(CHUNK);
-        let (mut line, mut bytes) = (Vec::new(), 0);
-        while chunk.answers.len() < CHUNK && bytes < CHUNK_BYTES {
-            let Some(cut) = lines::next(reader, &mut line)? else {
-                chunk.last = true;
-                break;
-            };
-            bytes += line.len();
-            let read = if cut { None } else { guarded(parse::read, &line) };
-            let Some((read, planned)) =
-                read.and_then(|read| Some((self.lines.get(&read.custom_id)?, read))).map(|(p, r)| (r, p))
-            else {
-                chunk.unknown += 1;
-                continue;
-            };
-            let name = layout::result_name(&read.custom_id, full_hash).into_bytes();
-            writers.write(&mut pending, &self.folder, name, std::mem::take(&mut line))?;
-            let (outcome, usage) = (read.outcome, read.usage);
-            let (image, path, attempt) = (planned.image, planned.path.clone(), planned.attempt);
-            chunk.answers.push(Answer { image, path, attempt, outcome, usage });
-        }
-        pending.wait()?;
-        Ok(chunk)
-    }
-}
-
-/// Reads a line; a panic costs this line and no other. It lies in the raw file, and reading it again would panic again.
-fn guarded(read: fn(&[u8]) -> Option<Line>, line: &[u8]) -> Option<Line> {
-    std::panic::catch_unwind(|| read(line)).unwrap_or_else(|_| {
-        tracing::error!(bytes = line.len(), "reading a result line panicked; it is kept raw");
-        None
-    })
-}
-
-fn full_hash(bytes: &[u8]) -> String {
-    hash::hex_digits(bytes, 64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_at_one_line_costs_this_line() {
-        let touchy = |line: &[u8]| if line == b"{}" { panic!("expected by this test") } else { parse::read(line) };
-        assert_eq!(guarded(touchy, b"{}"), None);
-        assert_eq!(guarded(touchy, b"{\"custom_id\":\"a\"}").map(|line| line.custom_id).as_deref(), Some("a"));
     }
 }

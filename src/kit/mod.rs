@@ -18,6 +18,7 @@ pub mod faults;
 pub mod folder;
 pub mod hash;
 pub mod json;
+pub mod json_schema;
 pub mod news;
 pub mod path_bytes;
 pub mod pool;

@@ -307,6 +307,8 @@ pub struct Allowed {
     pub attempts: u32,
     /// Requests that never ran.
     pub returns: u32,
+    /// Whether rough texts are owed for deep cleaning as soon as they are written.
+    pub deep_clean: bool,
     /// Tokens that may be enqueued for one model, if the settings say so; otherwise what the provider names counts.
     pub enqueued_tokens: Option<u64>,
 }

@@ -51,6 +51,7 @@ pub(super) fn allowed(mission: &Mission) -> Allowed {
     Allowed {
         attempts: retry.max_attempts,
         returns: retry.max_returns,
+        deep_clean: mission.settings.clean.deep_clean,
         enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::recipe::Recipe;
 use crate::kit::clock::Clock;
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
-use crate::ledger::records::Standing;
+use crate::ledger::records::{Rejudged, Standing};
 use crate::ledger::store::Store;
 use crate::provider::SharedProvider;
 use crate::provider::failure::Failure;
@@ -34,6 +34,21 @@ pub enum Mode {
         /// Stay until no batch is open.
         wait: bool,
     },
+    /// Judge the saved answers of settled batches again and write their texts; nothing is asked, and no provider is needed.
+    Clean {
+        /// Write the JSON file of every result line again, too.
+        rebuild: bool,
+        /// Rough texts are owed for deep cleaning afterwards.
+        deep: bool,
+    },
+}
+
+impl Mode {
+    /// Whether owed images are planned and sent.
+    #[must_use]
+    pub fn feeds(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Upload | Self::SpoolOnly(_))
+    }
 }
 
 /// One piece of work for [`super::run`].
@@ -163,6 +178,10 @@ pub struct Outcome {
     pub stopped: bool,
     /// Why it ended badly, if it did.
     pub fault: Option<Fault>,
+    /// What judging again came to.
+    pub rejudged: Rejudged,
+    /// Rough texts that are owed for deep cleaning by it.
+    pub deep_wanted: u64,
     /// Time waited per edge, largest first, in microseconds.
     pub waits: Vec<(&'static str, u64)>,
 }

@@ -11,17 +11,21 @@ use super::terminus::{BatchTerminus, ShardTerminus, SpoolSeams};
 use super::world::World;
 use crate::clean::cleaner::{Cleaner, CleanerSeams};
 use crate::clean::close::Sweeper;
-use crate::clean::polish::UnicodeForm;
+use crate::clean::content::TextFrom;
+use crate::clean::judge::Limits as JudgeLimits;
+use crate::clean::polish::{PolishOptions, UnicodeForm};
+use crate::clean::repetition::LoopLimits;
+use crate::clean::rules::{LengthLimits, Rules};
 use crate::corpus::Walked;
 use crate::encode::encoder::{Encoder, EncoderOptions};
 use crate::encode::pack::Limits;
-use crate::extract::extractor::{Extractor, ExtractorSeams, Next};
+use crate::extract::extractor::{Extractor, ExtractorSeams, Next, Source};
 use crate::extract::fetch::Fetcher;
 use crate::extract::write::ResultWriters;
 use crate::kit::clock::millis;
 use crate::kit::edge::{EdgeMeter, hand_over, recipient};
 use crate::kit::pool::PoolError;
-use crate::message::{BatchOpened, NoMoreBatches, NoMoreShards, ShardSealed};
+use crate::message::{BatchOpened, NoMoreBatches, NoMoreEnds, NoMoreShards, ShardSealed};
 use crate::poll::options::{Looks, PollerOptions, PollerSeams};
 use crate::poll::pace::Pace;
 use crate::poll::poller::Poller;
@@ -56,6 +60,14 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             let terminus = start(spool_terminus(world)?);
             front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned).await?;
             Ok(3)
+        }
+        Mode::Clean { rebuild, .. } => {
+            let cleaner = start(cleaner(mission, world));
+            let extractor = start(extractor(mission, world, &cleaner, Source::Settled { rebuild: *rebuild })?);
+            let over: Recipient<NoMoreEnds> = recipient(&extractor);
+            let gone = |_| Fault::Died { who: "extractor", why: "ended at once".to_owned() };
+            hand_over(&over, NoMoreEnds, &EdgeMeter::default()).await.map_err(gone)?;
+            Ok(2)
         }
         Mode::Download { wait } => {
             let looks = if *wait { Looks::UntilNoneIsOpen } else { Looks::Once };
@@ -197,26 +209,7 @@ fn way(settings: &Settings) -> Way {
 
 fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poller>, Fault> {
     let cleaner = start(cleaner(mission, world));
-    let seams = ExtractorSeams {
-        fetcher: Fetcher {
-            provider: Arc::clone(&world.provider),
-            pool: world.work.clone(),
-            clock: mission.clock.clone(),
-            stop: world.stop.clone(),
-            give_up_after: mission.settings.run.give_up_after,
-            gone_after: mission.settings.provider.settle,
-        },
-        ledger: world.ledger.clone(),
-        layout: mission.layout.clone(),
-        pool: world.work.clone(),
-        writers: ResultWriters::start(|| world.guard("results")).map_err(Fault::Disk)?,
-        slots: world.slots.clone(),
-        news: world.news.clone(),
-    };
-    let next = Next { answers: recipient(&cleaner), read: recipient(&cleaner), over: recipient(&cleaner) };
-    let faults = world.faults.clone();
-    let extractor =
-        start(Extractor::new(seams, next, world.meters.clean.clone(), faults.clone(), world.guard("extractor")));
+    let extractor = start(extractor(mission, world, &cleaner, Source::Ended)?);
     let options = PollerOptions {
         pace: Pace {
             first_ms: millis(mission.settings.batch.poll_interval),
@@ -235,7 +228,31 @@ fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poll
         layout: mission.layout.clone(),
     };
     let next = (recipient(&extractor), recipient(&extractor));
-    Ok(start(Poller::new(options, seams, next, world.meters.extract.clone(), faults, world.guard("poller"))))
+    let (meter, faults) = (world.meters.extract.clone(), world.faults.clone());
+    Ok(start(Poller::new(options, seams, next, meter, faults, world.guard("poller"))))
+}
+
+fn extractor(mission: &Mission, world: &World, cleaner: &Addr<Cleaner>, source: Source) -> Result<Extractor, Fault> {
+    let seams = ExtractorSeams {
+        fetcher: Fetcher {
+            provider: Arc::clone(&world.provider),
+            pool: world.work.clone(),
+            clock: mission.clock.clone(),
+            stop: world.stop.clone(),
+            give_up_after: mission.settings.run.give_up_after,
+            gone_after: mission.settings.provider.settle,
+        },
+        ledger: world.ledger.clone(),
+        layout: mission.layout.clone(),
+        pool: world.work.clone(),
+        writers: ResultWriters::start(|| world.guard("results")).map_err(Fault::Disk)?,
+        slots: world.slots.clone(),
+        news: world.news.clone(),
+        source,
+    };
+    let next = Next { answers: recipient(cleaner), read: recipient(cleaner), over: recipient(cleaner) };
+    let faults = world.faults.clone();
+    Ok(Extractor::new(seams, next, world.meters.clean.clone(), faults, world.guard("extractor")))
 }
 
 fn cleaner(mission: &Mission, world: &World) -> Cleaner {
@@ -244,11 +261,8 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         ledger: world.ledger.clone(),
         layout: mission.layout.clone(),
         bodies: Arc::clone(&world.bodies),
+        corpus: Arc::clone(&world.corpus),
         keep_remote: mission.settings.run.keep_remote,
-    };
-    let form = match mission.settings.clean.unicode {
-        Unicode::Nfc => UnicodeForm::Nfc,
-        Unicode::Keep => UnicodeForm::Keep,
     };
     let seams = CleanerSeams {
         ledger: world.ledger.clone(),
@@ -257,12 +271,42 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         sweeper,
         stop: world.stop.clone(),
         news: world.news.clone(),
-        form,
+        rules: Arc::new(rules(&mission.settings, world)),
         mark: world.mark.clone(),
         recipes: world.recipes.clone(),
         began: mission.clock.now(),
+        again: matches!(mission.mode, Mode::Clean { .. }).then(|| Arc::clone(&world.rejudged)),
     };
     Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))
+}
+
+/// How answers are judged and cleaned.
+fn rules(settings: &Settings, world: &World) -> Rules {
+    let (judge, clean) = (&settings.judge, &settings.clean);
+    let form = match clean.unicode {
+        Unicode::Nfc => UnicodeForm::Nfc,
+        Unicode::Keep => UnicodeForm::Keep,
+    };
+    Rules {
+        polish: PolishOptions { form, skip: clean.skipped_rules() },
+        limits: JudgeLimits {
+            repetition: LoopLimits {
+                copies: judge.loop_copies as usize,
+                characters: judge.loop_characters as usize,
+                deflate_ratio: judge.loop_deflate_ratio,
+                line_share: judge.loop_line_share,
+            },
+            blank_ink: judge.blank_ink,
+            blank_letters: judge.blank_letters as usize,
+        },
+        length: LengthLimits { short: judge.length_short, long: judge.length_long, pages: judge.length_pages as usize },
+        from: match &settings.text.from {
+            settings::TextFrom::Content => TextFrom::Content,
+            settings::TextFrom::Field(name) => TextFrom::Field(name.clone()),
+        },
+        deep_changed_words: clean.deep_changed_words,
+        ladder: world.recipes.ladder().clone(),
+    }
 }
 
 fn spool_terminus(world: &World) -> Result<ShardTerminus, Fault> {

@@ -14,7 +14,7 @@ use super::world::World;
 use crate::kit::clock::io_pause;
 use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
 use crate::kit::stop::StopLevel;
-use crate::ledger::records::Standing;
+use crate::ledger::records::{Rejudged, Standing};
 use crate::poll::look::{Eyes, LookError};
 
 /// How often progress is published.
@@ -64,14 +64,29 @@ pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHan
     let standing = *world.ledger.standing().borrow();
     let fault = world.faults.take().map(|(who, fault)| faulted::sort(who, fault)).or(fault);
     let fault = faulted::rooted(fault, world.ledger.failure());
+    let deep_wanted = deep_wanted(mission, &world, fault.is_none()).await;
     let outcome = Outcome {
         standing,
         passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         stopped: world.stop.is_stopping() && fault.is_none(),
         fault,
+        rejudged: *world.rejudged.lock().unwrap_or_else(PoisonError::into_inner),
+        deep_wanted,
         waits: waits(&world),
     };
     (outcome, keeper)
+}
+
+/// After everything was judged again: what is rough by today's rules is owed, if that was asked for.
+async fn deep_wanted(mission: &Mission, world: &World, went_well: bool) -> u64 {
+    let wanted = matches!(mission.mode, Mode::Clean { deep: true, .. }) && went_well && !world.stop.is_stopping();
+    if !wanted {
+        return 0;
+    }
+    world.ledger.want_deep().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "rough texts could not be put back");
+        0
+    })
 }
 
 fn unbegun(fault: Fault) -> Outcome {
@@ -80,6 +95,8 @@ fn unbegun(fault: Fault) -> Outcome {
         passed_over: crate::corpus::PassedOver::default(),
         stopped: false,
         fault: Some(fault),
+        rejudged: Rejudged::default(),
+        deep_wanted: 0,
         waits: Vec::new(),
     }
 }
@@ -87,14 +104,14 @@ fn unbegun(fault: Fault) -> Outcome {
 /// Recorded before any actor looks at the standing: a walk that has not begun must not pass for one that is over.
 async fn begin_walk(mission: &Mission, world: &World) -> Result<(), Fault> {
     match mission.mode {
-        Mode::Download { .. } => Ok(()),
+        Mode::Download { .. } | Mode::Clean { .. } => Ok(()),
         _ => world.ledger.walk_begins(world.corpus_id).await.map_err(Fault::Ledger),
     }
 }
 
 /// Before any actor: what is at the provider and not in the ledger must not be opened a second time.
 async fn sweep(mission: &Mission, world: &World) -> Result<(), Fault> {
-    if matches!(mission.mode, Mode::SpoolOnly(_)) {
+    if matches!(mission.mode, Mode::SpoolOnly(_) | Mode::Clean { .. }) {
         return Ok(());
     }
     let provider = Arc::clone(&world.provider);

@@ -29,6 +29,7 @@ use crate::kit::stop::{Stop, StopSwitch, stop_switch};
 use crate::ledger::journal::Journal;
 use crate::ledger::keeper::{self, Ledger};
 use crate::ledger::ours::OurRecipes;
+use crate::ledger::records::Rejudged;
 use crate::ledger::sqlite::SqliteStore;
 use crate::provider::SharedProvider;
 use crate::scan::scanner::SharedPassedOver;
@@ -65,6 +66,8 @@ pub(super) struct World {
     pub(super) corpus_id: CorpusId,
     pub(super) mark: Mark,
     pub(super) makings: Makings,
+    /// What judging again came to.
+    pub(super) rejudged: Arc<Mutex<Rejudged>>,
     /// Nothing happens beside anything else.
     pub(super) in_step: bool,
 }
@@ -132,6 +135,7 @@ impl World {
             corpus_id: begun.corpus,
             mark,
             makings,
+            rejudged: Arc::default(),
             in_step,
         };
         Ok((world, keeper))
@@ -220,6 +224,9 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     let escalate = settings.request.escalate_model.clone();
     let ladder = Ladder::new(mission.recipe.clone(), mission.deep.clone(), escalate, models::lookup(is_openai));
     let recipes = OurRecipes::new(ledger.clone(), ladder);
+    if settings.clean.deep_clean && mission.mode.feeds() {
+        ledger.want_deep().await.map_err(Fault::Ledger)?;
+    }
     let ceiling = Ceiling::default();
     if let Some(bytes) = ledger.smallest_too_large(run.id).await.map_err(Fault::Ledger)? {
         ceiling.lower(bytes / 2);

@@ -9,8 +9,8 @@ use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, KeyHeader, Provider, ProviderKind, Request,
-    Retry, Run, Settings, Shard, Show, Sourced, Text, Unicode, limits, models,
+    Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, Judge, KeyHeader, Provider, ProviderKind,
+    Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits, models,
 };
 
 /// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
@@ -53,8 +53,13 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
             max_returns: get.small("retry.max_returns"),
             stall_timeout: get.span("retry.stall_timeout"),
         },
+        judge: judge(&get),
         clean: clean(&get),
         text: Text {
+            from: match get.text("text.from").strip_prefix("field:") {
+                Some(name) => TextFrom::Field(name.trim().to_owned()),
+                None => TextFrom::Content,
+            },
             out_dir: get.path("text.out_dir"),
             custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
         },
@@ -144,9 +149,26 @@ fn request(get: &Getter<'_>, kind: ProviderKind, api_url: &Address) -> Request {
     }
 }
 
+fn judge(get: &Getter<'_>) -> Judge {
+    let share = |path: &str| get.number(path).unwrap_or_default();
+    Judge {
+        loop_copies: get.small("judge.loop.copies"),
+        loop_characters: get.small("judge.loop.characters"),
+        loop_deflate_ratio: share("judge.loop.deflate_ratio"),
+        loop_line_share: share("judge.loop.line_share"),
+        blank_ink: share("judge.blank.ink"),
+        blank_letters: get.small("judge.blank.letters"),
+        length_short: share("judge.length.short"),
+        length_long: share("judge.length.long"),
+        length_pages: get.small("judge.length.pages"),
+    }
+}
+
 fn clean(get: &Getter<'_>) -> Clean {
     Clean {
         unicode: if get.text("clean.unicode") == "keep" { Unicode::Keep } else { Unicode::Nfc },
+        strip_chatter: get.switch("clean.strip_chatter"),
+        skip_rules: get.list("clean.skip_rules"),
         deep_clean: get.switch("clean.deep_clean"),
         deep_clean_model: get.optional("clean.deep_clean_model"),
         deep_prompt_file: get.path("clean.deep_prompt_file"),

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Switch,
     /// A list of texts that pass the check, with the rule in words.
     List(fn(&str) -> bool, &'static str),
+    /// The same, or an empty list.
+    ListOrNone(fn(&str) -> bool, &'static str),
     /// A duration, in milliseconds.
     Span(u64, u64),
     /// A duration, or `""` for none.
@@ -115,11 +117,24 @@ pub(super) const KEYS: &[Key] = &[
     key("retry.max_attempts", Kind::Count(1, 20)),
     key("retry.max_returns", Kind::Count(0, 1_000)),
     key("retry.stall_timeout", Kind::Span(SECOND, HOUR)),
+    // Within a group in the order of the alphabet, as TOML gives them back.
+    key("judge.loop.characters", Kind::Count(20, 1_000_000)),
+    key("judge.loop.copies", Kind::Count(2, 1_000)),
+    key("judge.loop.deflate_ratio", Kind::Number(0.0, 1.0)),
+    key("judge.loop.line_share", Kind::Number(0.0, 1.0)),
+    key("judge.blank.ink", Kind::Number(0.0, 1.0)),
+    key("judge.blank.letters", Kind::Count(1, 1_000_000)),
+    key("judge.length.long", Kind::Number(1.0, 1_000.0)),
+    key("judge.length.pages", Kind::Count(2, 256)),
+    key("judge.length.short", Kind::Number(0.0, 1.0)),
     key("clean.unicode", Kind::Word(&["nfc", "keep"])),
+    key("clean.strip_chatter", Kind::Switch),
+    key("clean.skip_rules", Kind::ListOrNone(is_rule, RULES_IN_WORDS)),
     key("clean.deep_clean", Kind::Switch),
     key("clean.deep_clean_model", Kind::Text),
     key("clean.deep_prompt_file", Kind::Path),
     key("clean.deep_changed_words", Kind::Number(0.0, 100.0)),
+    key("text.from", Kind::Checked(is_text_from, "content, or field:NAME with the name of a member of the JSON")),
     key("text.out_dir", Kind::Path),
     key("text.custom_id", Kind::Word(&["path", "opaque"])),
     key("show.stats", Kind::Span(SECOND, DAY)),
@@ -190,7 +205,7 @@ impl Kind {
             Self::Count(min, max) => format!("{min} to {max}"),
             Self::Number(min, max) => format!("{min:.1} to {max:.1}, or \"unset\""),
             Self::Switch => "true or false".to_owned(),
-            Self::List(_, rule) | Self::Checked(_, rule) => rule.to_owned(),
+            Self::List(_, rule) | Self::ListOrNone(_, rule) | Self::Checked(_, rule) => rule.to_owned(),
             Self::Span(min, max) => format!("{} to {}, such as \"60s\"", span(min), span(max)),
             Self::SpanOrNone(min, max) => format!("{} to {}, such as \"30d\", or \"\" for none", span(min), span(max)),
             Self::OptionalSpan => "a duration such as \"90m\", or \"\" for none".to_owned(),
@@ -210,6 +225,7 @@ impl Kind {
             (Self::Bytes(min, max), Value::Bytes(bytes)) => (min..=max).contains(bytes),
             (Self::Number(min, max), Value::Number(number)) => number.is_none_or(|n| (min..=max).contains(&n)),
             (Self::List(check, _), Value::List(items)) => !items.is_empty() && items.iter().all(|item| check(item)),
+            (Self::ListOrNone(check, _), Value::List(items)) => items.iter().all(|item| check(item)),
             (Self::Span(min, max) | Self::SpanOrNone(min, max), Value::Span(Some(span))) => {
                 (u128::from(min)..=u128::from(max)).contains(&span.as_millis())
             }
@@ -245,6 +261,21 @@ fn is_engine(text: &str) -> bool {
 
 fn is_metadata(text: &str) -> bool {
     text.chars().count() <= 512 && !text.contains(char::is_control)
+}
+
+/// Rules of cleaning that can be switched off.
+const RULES: [&str; 8] =
+    ["line_ends", "control_characters", "fence", "escapes", "chatter", "prompt_echo", "unicode", "blanks"];
+const RULES_IN_WORDS: &str =
+    "a list of rules: line_ends, control_characters, fence, escapes, chatter, prompt_echo, unicode, blanks";
+
+fn is_rule(text: &str) -> bool {
+    RULES.contains(&text)
+}
+
+/// `content`, or `field:NAME`.
+fn is_text_from(text: &str) -> bool {
+    text == "content" || text.strip_prefix("field:").is_some_and(|name| !name.trim().is_empty())
 }
 
 fn is_ending(text: &str) -> bool {

@@ -7,6 +7,7 @@ mod address;
 mod build;
 mod engine;
 mod environment;
+mod judging;
 pub mod keys;
 mod limits;
 pub mod models;
@@ -25,12 +26,12 @@ use std::time::Duration;
 pub use address::Address;
 pub use engine::Engine;
 pub use environment::Environment;
+pub use judging::{Clean, Judge, Text, TextFrom, Unicode};
 pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve};
 
 use crate::domain::layout::Layout;
-use crate::domain::recipe::IdStyle;
 
 /// Everything that can be set, resolved: paths are absolute, `""` and `0` have become `None` where they mean "unset".
 ///
@@ -81,6 +82,8 @@ pub struct Settings {
     pub batch: Batch,
     /// `[retry]`
     pub retry: Retry,
+    /// `[judge]`
+    pub judge: Judge,
     /// `[clean]`
     pub clean: Clean,
     /// `[text]`
@@ -282,39 +285,6 @@ pub struct Retry {
     pub max_returns: u32,
     /// Longest time without a byte of progress.
     pub stall_timeout: Duration,
-}
-
-/// How texts are normalised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unicode {
-    /// Canonical composition.
-    Nfc,
-    /// As the model wrote it.
-    Keep,
-}
-
-/// `[clean]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Clean {
-    /// How texts are normalised.
-    pub unicode: Unicode,
-    /// Rough texts are owed for deep cleaning at once.
-    pub deep_clean: bool,
-    /// Model of deep cleaning; None means `request.model`.
-    pub deep_clean_model: Option<String>,
-    /// Prompt of deep cleaning; None means the built-in one.
-    pub deep_prompt_file: Option<PathBuf>,
-    /// Percent of words that deep cleaning may change.
-    pub deep_changed_words: f64,
-}
-
-/// `[text]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// Mirror tree for texts; None means beside the image.
-    pub out_dir: Option<PathBuf>,
-    /// How custom ids are made.
-    pub custom_id: IdStyle,
 }
 
 /// `[show]`

@@ -107,7 +107,8 @@ pub(super) fn file(name: &str, text: &str, origin: impl Fn(usize) -> Origin) -> 
             DeValue::Table(inner) if limits::find(section).is_none() => {
                 for (key, value) in inner {
                     let (line, _) = place(text, key.span().start);
-                    entry(&mut layer, &format!("{section}.{}", key.get_ref()), value.get_ref(), name, line, &origin);
+                    let path = format!("{section}.{}", key.get_ref());
+                    group(&mut layer, &path, value.get_ref(), text, name, line, &origin);
                 }
                 if inner.is_empty() && !limits::KEYS.iter().any(|key| key.path.starts_with(&format!("{section}."))) {
                     layer.unknown(section, &format!("{name}, line {line}"));
@@ -125,6 +126,29 @@ fn key_in_line(text: &str, line: usize) -> Option<&str> {
     let key = key.trim();
     let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     (!key.is_empty() && key.chars().all(is_key)).then_some(key)
+}
+
+/// A value of a section, or a group of values such as `loop = { copies = 6 }`.
+fn group(
+    layer: &mut Layer,
+    path: &str,
+    value: &DeValue<'_>,
+    text: &str,
+    name: &str,
+    line: usize,
+    origin: &impl Fn(usize) -> Origin,
+) {
+    let is_group =
+        || limits::KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    match value {
+        DeValue::Table(inner) if is_group() => {
+            for (key, value) in inner {
+                let (line, _) = place(text, key.span().start);
+                entry(layer, &format!("{path}.{}", key.get_ref()), value.get_ref(), name, line, origin);
+            }
+        }
+        value => entry(layer, path, value, name, line, origin),
+    }
 }
 
 fn entry(

@@ -38,6 +38,9 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
         b,
         "a schema is sent with json_schema or auto only",
     );
+    let (a, b) = ("text.from", "request.answer_format");
+    let field = text(book, a) != "content";
+    pair(field && text(book, b) == "text", a, b, "plain text has no members; ask for json or json_schema");
     let (a, b) = ("api_url", "provider.endpoint");
     let (ours, named) = (endpoint_of(text(book, a).trim_end_matches('/')), endpoint_of(text(book, b)));
     // A profile knows how its service names the endpoints, and does not choose between them.

@@ -61,7 +61,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Count(..) => text.trim().parse().ok().map(Value::Count),
         Kind::Number(..) => number(text).map(Value::Number),
         Kind::Switch => text.trim().parse().ok().map(Value::Switch),
-        Kind::List(..) => list(text).map(Value::List),
+        Kind::List(..) | Kind::ListOrNone(..) => list(text).map(Value::List),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) if text.trim().is_empty() => Some(Value::Span(None)),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) => {
             units::duration(text).map(|span| Value::Span(Some(span)))
@@ -103,7 +103,7 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
             written.or_else(|| value.as_integer().map(toml::de::DeInteger::as_str)).and_then(number).map(Value::Number)
         }
         Kind::Switch => value.as_bool().map(Value::Switch),
-        Kind::List(..) => strings(value).map(Value::List),
+        Kind::List(..) | Kind::ListOrNone(..) => strings(value).map(Value::List),
         _ => value.as_str().and_then(|text| from_text(kind, text)),
     }
 }

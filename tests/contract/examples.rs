@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use batchscribe::clean::judge::{Judgement, against_the_run, judge};
-use batchscribe::clean::polish::UnicodeForm;
+use batchscribe::clean::content::{Reading, TextFrom};
+use batchscribe::clean::judge::{Judgement, Limits, Question, against_the_run, judge};
+use batchscribe::clean::polish::PolishOptions;
 use batchscribe::domain::answer::Answer;
 use batchscribe::domain::batch::BatchEnd::{self, Cancelled, Completed, Expired, Refused, TurnedAway};
 use batchscribe::domain::ids::ImageId;
@@ -124,7 +125,7 @@ const LINES: [(&str, bool, Comes); 21] = [
     (
         "output-lines/chat_success.jsonl",
         true,
-        Comes::Text("{\"text\":\"Feb. 10, 1909. Dear Sir and Brother: ...\",\"legible\":true}\n", &[]),
+        Comes::Text("{\"text\":\"Feb. 10, 1909. Dear Sir and Brother: ...\",\"legible\":true}\n", &["high_reasoning"]),
     ),
     ("output-lines/chat_success_fenced_json.jsonl", true, Comes::Text("{\n    \"ocr_text\": \"1027", &["fenced"])),
     ("output-lines/chat_refusal.jsonl", true, Comes::Ends(Reason::Refused)),
@@ -286,7 +287,7 @@ fn judged(line: &[u8], as_json: bool) -> (Judgement, Option<bool>) {
     let path = RelPath { folder: Vec::new(), name: b"page.jpg".to_vec() };
     let answer = Answer { image: ImageId(1), path, attempt: 1, outcome: read.outcome, usage: read.usage };
     let stop = against_the_run(&answer.outcome).map(|stop| stop.is_about_money());
-    (judge(&answer, as_json, UnicodeForm::Nfc), stop)
+    (alone(&answer, as_json), stop)
 }
 
 fn comes((judgement, stop): &(Judgement, Option<bool>), expected: &Comes) -> bool {
@@ -338,4 +339,11 @@ fn refusals_are_what_is_documented() {
         let human = matches!(kind, Kind::Key | Kind::Money);
         same(file, failure.stops_the_run(), human);
     }
+}
+
+/// Judges an answer by itself.
+fn alone(answer: &Answer, json: bool) -> Judgement {
+    let polish = PolishOptions::default();
+    let reading = Reading { json, schema: None, from: &TextFrom::Content, polish: &polish, prompt: "Transcribe." };
+    judge(answer, &Question::alone(reading, &Limits::default()))
 }

@@ -3,8 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the scene themselves")]
 #![expect(clippy::print_stdout, reason = "the counts are what these tests are run for")]
 
-use batchscribe::clean::judge::judge;
-use batchscribe::clean::polish::UnicodeForm;
+use batchscribe::clean::content::{Reading, TextFrom};
+use batchscribe::clean::judge::{Judgement, Limits, Question, judge};
+use batchscribe::clean::polish::PolishOptions;
 use batchscribe::clean::text_file;
 use batchscribe::domain::answer::{Answer, Finish, Outcome};
 use batchscribe::domain::ids::ImageId;
@@ -175,7 +176,7 @@ fn written(content: &str, is_json: bool) -> (Result<String, &'static str>, Vec<&
     let path = RelPath { folder: Vec::new(), name: b"page.png".to_vec() };
     let outcome = Outcome::Answered { content: Some(content.to_owned()), refusal: None, finish: Finish::Stop };
     let answer = Answer { image: ImageId(1), path, attempt: 1, outcome, usage: None };
-    let judgement = judge(&answer, is_json, UnicodeForm::Nfc);
+    let judgement = judged(&answer, is_json);
     let folder = tempfile::tempdir().expect("temp dir");
     let target = folder.path().join("page.png.txt");
     let text = match (judgement.verdict, judgement.text) {
@@ -303,4 +304,11 @@ fn hostile_words_of_answers_on_a_terminal() {
         report.case(name, &harmful, &vec![]);
     }
     report.close(16);
+}
+
+/// Judges an answer by itself.
+fn judged(answer: &Answer, json: bool) -> Judgement {
+    let polish = PolishOptions::default();
+    let reading = Reading { json, schema: None, from: &TextFrom::Content, polish: &polish, prompt: "Transcribe." };
+    judge(answer, &Question::alone(reading, &Limits::default()))
 }

@@ -221,6 +221,7 @@ impl<'a> Play<'a> {
         std::fs::create_dir_all(&mission.layout.batch).map_err(|cause| cause.to_string())?;
         let retry = &mission.settings.retry;
         let allowed = Allowed {
+            deep_clean: false,
             attempts: retry.max_attempts,
             returns: retry.max_returns,
             enqueued_tokens: mission.settings.batch.max_enqueued_tokens,

@@ -2,12 +2,12 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::{count, length, usage};
 use super::settling::{Closing, is_deep};
 use super::shards::moved;
+use super::{SqliteStore, images};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::image::Reason;
 use crate::domain::ladder::DEEP_ATTEMPTS;
@@ -40,7 +40,12 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
             None => note_surplus(store, &closing, judged)?,
         }
     }
-    accepted.write(store)
+    accepted.write(store)?;
+    // In the same commit: otherwise nothing would be owed for a moment, and whoever feeds would leave.
+    if store.allowed.deep_clean && verdicts.iter().any(|judged| judged.verdict == Verdict::DeepClean) {
+        images::want_deep(store)?;
+    }
+    Ok(())
 }
 
 /// Tries and returns of an image so far.

@@ -291,6 +291,10 @@ impl Corpus for Broken {
         self.0.measure(path)
     }
 
+    fn ink(&self, path: &RelPath, sparse: bool) -> io::Result<Option<f64>> {
+        self.0.ink(path, sparse)
+    }
+
     fn text_name(&self, path: &RelPath) -> Vec<u8> {
         self.0.text_name(path)
     }

@@ -22,7 +22,8 @@ use crate::ledger::records::{Allowed, NewRun};
 use crate::ledger::store::{Frame as _, Store};
 
 /// Bounds small enough to be reached.
-pub(in crate::ledger) const ALLOWED: Allowed = Allowed { attempts: 3, returns: 2, enqueued_tokens: None };
+pub(in crate::ledger) const ALLOWED: Allowed =
+    Allowed { attempts: 3, returns: 2, deep_clean: false, enqueued_tokens: None };
 /// Hash of every body.
 pub(in crate::ledger) const BODY: [u8; 16] = [7; 16];
 

@@ -1,0 +1,448 @@
+//! Words that are not the page's: what an assistant says around a transcription, and the order that it repeats.
+//!
+//! At an edge, and only where a whole set of signs agrees, they can be taken off. Anywhere else they make a text rough, because
+//! letters begin with "Here is the letter you asked for:", too. Source of the phrases: answers of published runs.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// How a first line begins that introduces a transcription.
+const OPENINGS: [&str; 34] = [
+    "here is",
+    "here's",
+    "here are",
+    "below is",
+    "below you",
+    "the following is",
+    "this is the",
+    "sure",
+    "certainly",
+    "of course",
+    "okay",
+    "ok,",
+    "absolutely",
+    "hier ist",
+    "hier sind",
+    "hier die",
+    "hier der",
+    "nachfolgend",
+    "natürlich",
+    "gerne",
+    "voici",
+    "bien sûr",
+    "ci-dessous",
+    "aquí está",
+    "aquí tienes",
+    "claro",
+    "por supuesto",
+    "ecco",
+    "certo",
+    "di seguito",
+    "aqui está",
+    "zde je",
+    "hier is",
+    "oto",
+];
+/// What it speaks of.
+const TASK: [&str; 21] = [
+    "transcri",
+    "transkri",
+    "trascri",
+    "text",
+    "ocr",
+    "page",
+    "image",
+    "seite",
+    "bild",
+    "texto",
+    "imagen",
+    "página",
+    "testo",
+    "pagina",
+    "immagine",
+    "přepis",
+    "stránk",
+    "tekst",
+    "afbeelding",
+    "scan",
+    "document",
+];
+/// How a last paragraph begins that takes leave.
+const CLOSINGS: [&str; 20] = [
+    "let me know if",
+    "please let me know",
+    "i hope this",
+    "feel free to",
+    "if you need",
+    "if you would like",
+    "if you'd like",
+    "is there anything",
+    "would you like me",
+    "lassen sie mich wissen",
+    "ich hoffe",
+    "wenn sie möchten",
+    "n'hésitez pas",
+    "j'espère",
+    "si vous souhaitez",
+    "espero que",
+    "si necesita",
+    "spero che",
+    "fammi sapere",
+    "dejte mi vědět",
+];
+/// How a last paragraph begins that may be a remark of the machine, and may be one of the page.
+const REMARKS: [&str; 8] =
+    ["note:", "please note", "notes:", "hinweis:", "anmerkung:", "remarque", "nota:", "disclaimer"];
+/// What only somebody says who has transcribed something.
+const TRANSCRIBED: [&str; 6] = ["transcri", "transkri", "trascri", "ocr", "přepis", "přepsal"];
+/// What a machine says of itself, or of the picture before it.
+const VOICES: [&str; 30] = [
+    "as an ai",
+    "i have transcribed",
+    "i've transcribed",
+    "i transcribed",
+    "the image shows",
+    "the image contains",
+    "this image shows",
+    "this image contains",
+    "i cannot read",
+    "i can't read",
+    "i am unable to read",
+    "i'm unable to read",
+    "i couldn't read",
+    "the text in the image",
+    "the text in this image",
+    "i can see that",
+    "in this image",
+    "als ki",
+    "ich habe den text transkribiert",
+    "das bild zeigt",
+    "ich kann den text nicht",
+    "l'image montre",
+    "j'ai transcrit",
+    "en tant qu'ia",
+    "la imagen muestra",
+    "he transcrito",
+    "l'immagine mostra",
+    "ho trascritto",
+    "obrázek ukazuje",
+    "de afbeelding toont",
+];
+/// Words in a row that no page shares with its prompt by chance.
+const ECHO: usize = 12;
+/// Tags that surround text where a machine has marked it up.
+const TAGS: [&str; 18] = [
+    "html", "body", "p", "div", "span", "br", "b", "i", "em", "strong", "table", "tr", "td", "th", "ul", "li", "pre",
+    "h1",
+];
+
+/// What stands at an edge of a text and is surely not the page's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The rule that found it.
+    pub rule: &'static str,
+    /// What is left without it, as a range of bytes.
+    pub rest: Range<usize>,
+}
+
+/// The rule of introductions and farewells.
+pub const CHATTER: &str = "chatter";
+/// The rule of repeated orders.
+pub const ECHOED: &str = "prompt_echo";
+
+/// An introduction or a farewell at an edge of `text`.
+#[must_use]
+pub fn edge(text: &str) -> Option<Edge> {
+    preamble(text).or_else(|| closing(text)).map(|rest| Edge { rule: CHATTER, rest })
+}
+
+/// The first line: it ends with a colon, begins with a stock phrase, speaks of the task, and a blank line or a fence follows.
+fn preamble(text: &str) -> Option<Range<usize>> {
+    let (first, rest) = text.split_once('\n')?;
+    let line = folded(first);
+    let introduces = OPENINGS.iter().any(|opening| begins(&line, opening)) && speaks_of(&line, &TASK);
+    let apart = rest.starts_with('\n') || rest.starts_with("```");
+    let something_follows = !rest.trim().is_empty();
+    (line.trim_end().ends_with(':') && introduces && apart && something_follows)
+        .then(|| text.len() - rest.trim_start_matches('\n').len()..text.len())
+}
+
+/// The last paragraph: it begins with a stock phrase and speaks of the transcription.
+fn closing(text: &str) -> Option<Range<usize>> {
+    let whole = text.trim_end();
+    let start = whole.rfind("\n\n")? + 2;
+    let paragraph = folded(&whole[start..]);
+    let takes_leave = CLOSINGS.iter().any(|closing| begins(&paragraph, closing)) && speaks_of(&paragraph, &TRANSCRIBED);
+    (takes_leave && !whole[..start].trim().is_empty()).then(|| 0..whole[..start].trim_end().len())
+}
+
+/// A stretch of the prompt at an edge, whole lines of the text alone.
+#[must_use]
+pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
+    let asked = words(prompt);
+    let said = words(text);
+    if asked.len() < ECHO || said.len() <= ECHO {
+        return None;
+    }
+    let rest = |rest: Range<usize>| Edge { rule: ECHOED, rest };
+    if let Some(run) = longest_from_start(&said, &asked) {
+        let end = said[run - 1].at.end;
+        let behind = &text[end..];
+        // Whole lines: what is left of the last one is not a word.
+        let line_end = behind.find('\n').unwrap_or(behind.len());
+        if !behind[..line_end].chars().any(char::is_alphanumeric) && run < said.len() {
+            return Some(rest(end + line_end..text.len()));
+        }
+    }
+    let run = longest_to_end(&said, &asked)?;
+    let start = said[said.len() - run].at.start;
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let alone = !text[line_start..start].chars().any(char::is_alphanumeric);
+    (alone && run < said.len()).then(|| rest(0..line_start))
+}
+
+fn longest_from_start(said: &[Word], asked: &[Word]) -> Option<usize> {
+    let run = |from: usize| said.iter().zip(&asked[from..]).take_while(|(a, b)| a.folded == b.folded).count();
+    (0..asked.len()).map(run).max().filter(|run| *run >= ECHO)
+}
+
+fn longest_to_end(said: &[Word], asked: &[Word]) -> Option<usize> {
+    let run =
+        |to: usize| said.iter().rev().zip(asked[..to].iter().rev()).take_while(|(a, b)| a.folded == b.folded).count();
+    (1..=asked.len()).map(run).max().filter(|run| *run >= ECHO)
+}
+
+/// Why a text is rough: words of the machine that no rule takes off by itself. `prompt` is what was asked.
+#[must_use]
+pub fn rough(text: &str, prompt: &str) -> Vec<&'static str> {
+    let mut why = Vec::new();
+    let transcribes = is_transcription(prompt);
+    if transcribes && text.lines().any(|line| is_voice(line)) {
+        why.push("model_voice");
+    }
+    if transcribes && has_remark(text) {
+        why.push("remark");
+    }
+    if text.lines().filter(|line| line.trim_start().starts_with("```")).count() >= 2 {
+        why.push("fences");
+    }
+    if !asks_for_markup(prompt) && (html_spans(text).len() >= 2 || has_markdown(text)) {
+        why.push("markup");
+    }
+    if echoes(text, prompt) {
+        why.push("prompt_echo");
+    }
+    why
+}
+
+/// Where the words of the machine stand in a rough text, as ranges of bytes: what deep cleaning may take away.
+#[must_use]
+pub fn spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
+    let mut spans = html_spans(text);
+    let mut at = 0;
+    let mut open = false;
+    for line in text.split_inclusive('\n') {
+        let fence = line.trim_start().starts_with("```");
+        // A sentence of the machine goes on until it ends.
+        open = (open && !line.trim().is_empty()) || is_voice(line) || is_said(line);
+        if open || fence {
+            spans.push(at..at + line.len());
+        }
+        open &= !line.trim_end().ends_with(['.', ':', '!', '?', ')']);
+        at += line.len();
+    }
+    spans.extend(remark(text));
+    spans.extend(echo_spans(text, prompt));
+    spans
+}
+
+/// A line of stock phrases that speaks of the task: an introduction or a farewell, wherever it stands.
+fn is_said(line: &str) -> bool {
+    let line = folded(line);
+    let opens = OPENINGS.iter().any(|opening| begins(&line, opening)) && line.trim_end().ends_with(':');
+    let closes = CLOSINGS.iter().any(|closing| begins(&line, closing));
+    (opens && speaks_of(&line, &TASK)) || (closes && speaks_of(&line, &TRANSCRIBED))
+}
+
+fn is_voice(line: &str) -> bool {
+    let line = folded(line);
+    VOICES.iter().any(|voice| begins(&line, voice))
+}
+
+fn has_remark(text: &str) -> bool {
+    remark(text).is_some()
+}
+
+/// A last paragraph that may be a remark of the machine.
+fn remark(text: &str) -> Option<Range<usize>> {
+    let whole = text.trim_end();
+    let start = whole.rfind("\n\n")? + 2;
+    let paragraph = folded(&whole[start..]);
+    let remarks = REMARKS.iter().any(|remark| begins(&paragraph, remark)) && speaks_of(&paragraph, &TRANSCRIBED);
+    remarks.then_some(start..whole.len())
+}
+
+/// Whether a prompt asks for what stands on the page, and for nothing else that a machine might say of it.
+fn is_transcription(prompt: &str) -> bool {
+    speaks_of(&folded(prompt), &TRANSCRIBED)
+}
+
+fn asks_for_markup(prompt: &str) -> bool {
+    let prompt = folded(prompt);
+    ["markdown", "html", "xml", "tei", "latex", " md "].iter().any(|word| prompt.contains(word))
+}
+
+fn has_markdown(text: &str) -> bool {
+    let heading = |line: &str| {
+        let marks = line.len() - line.trim_start_matches('#').len();
+        let named = line[marks..].strip_prefix(' ').is_some_and(|name| name.starts_with(char::is_alphabetic));
+        (1..=6).contains(&marks) && named
+    };
+    let rule = |line: &str| {
+        line.starts_with('|') && line.contains("---") && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
+    };
+    let bold = |line: &str| line.starts_with("**") && line.len() > 4 && line.ends_with("**");
+    let lines = || text.lines().map(str::trim);
+    lines().filter(|line| heading(line)).count() >= 2
+        || lines().filter(|line| bold(line)).count() >= 2
+        || lines().any(rule)
+}
+
+fn html_spans(text: &str) -> Vec<Range<usize>> {
+    let tag = |at: usize| {
+        let inner = &text[at + 1..];
+        let end = inner.find('>').filter(|end| *end <= 200)?;
+        let name = inner[..end].trim_start_matches('/').split([' ', '/', '\n']).next()?.to_ascii_lowercase();
+        TAGS.contains(&name.as_str()).then_some(at..at + end + 2)
+    };
+    text.match_indices('<').filter_map(|(at, _)| tag(at)).collect()
+}
+
+fn echoes(text: &str, prompt: &str) -> bool {
+    !echo_spans(text, prompt).is_empty()
+}
+
+/// Every stretch of [`ECHO`] words that stands in the prompt, too.
+fn echo_spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
+    let (asked, said) = (words(prompt), words(text));
+    let key = |run: &[Word]| run.iter().map(|word| word.folded.as_str()).collect::<Vec<_>>().join(" ");
+    let known: HashSet<String> = asked.windows(ECHO).map(key).collect();
+    let runs = said.windows(ECHO).filter(|run| known.contains(&key(run)));
+    runs.map(|run| run[0].at.start..run[ECHO - 1].at.end).collect()
+}
+
+struct Word {
+    folded: String,
+    at: Range<usize>,
+}
+
+fn words(text: &str) -> Vec<Word> {
+    let mut words = Vec::new();
+    let mut start = None;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        match (c.is_alphanumeric(), start) {
+            (true, None) => start = Some(at),
+            (false, Some(from)) => {
+                let folded = text[from..at].to_lowercase();
+                words.push(Word { folded, at: from..at });
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    words
+}
+
+/// Lower case, plain apostrophes, without the signs that mark text up.
+fn folded(text: &str) -> String {
+    let text = text.trim_start_matches(['*', '_', '#', '>', '(', '[', ' ', '"', '\'']);
+    text.to_lowercase().replace(['\u{2019}', '\u{2bc}', '`'], "'")
+}
+
+/// Whether `line` begins with a phrase, which ends with a word.
+fn begins(line: &str, phrase: &str) -> bool {
+    line.strip_prefix(phrase).is_some_and(|rest| {
+        phrase.ends_with([',', ':']) || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'')
+    })
+}
+
+fn speaks_of(line: &str, what: &[&str]) -> bool {
+    what.iter().any(|word| line.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROMPT: &str =
+        "Transcribe all text on this page exactly as it is written, with every line break and every mistake.";
+
+    fn rest(text: &str) -> Option<&str> {
+        edge(text).map(|edge| &text[edge.rest])
+    }
+
+    #[test]
+    fn introductions_and_farewells_are_known_by_all_their_signs() {
+        let cases = [
+            ("Here is the transcription of the page:\n\nDear Sir", Some("Dear Sir")),
+            ("Sure! Here's the text from the image:\n\nDear Sir", Some("Dear Sir")),
+            ("Hier ist die Transkription der Seite:\n\nLieber Herr", Some("Lieber Herr")),
+            ("Voici la transcription de l\u{2019}image :\n\nMonsieur", Some("Monsieur")),
+            ("Certainly, the text reads:\n```\nDear Sir\n```", Some("```\nDear Sir\n```")),
+            ("Here is the letter you asked for:\n\nYours", None),
+            ("Here is the text of the treaty:\nArticle 1", None),
+            ("Here is the text", None),
+            ("Surely the page was torn:\n\nDear", None),
+            ("Dear Sir\n\nLet me know if you need the transcription in another form.", Some("Dear Sir")),
+            ("Dear Sir\n\nI hope this finds you well.", None),
+            ("Dear Sir\n\nLet me know if you come on Sunday.", None),
+            ("Let me know if the transcription is right.", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(rest(text), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_order_is_taken_off_in_whole_lines() {
+        let echoed = format!("{PROMPT}\n\nDear Sir, I have the honour to be your servant, and so on and on.");
+        let edge = echoed_edge(&echoed, PROMPT).expect("echoed");
+        assert_eq!(echoed[edge.rest].trim(), "Dear Sir, I have the honour to be your servant, and so on and on.");
+        let behind = format!("Dear Sir, I have the honour to be your servant, and so on.\n{PROMPT}");
+        let edge = echoed_edge(&behind, PROMPT).expect("echoed");
+        assert_eq!(behind[edge.rest].trim(), "Dear Sir, I have the honour to be your servant, and so on.");
+        let within = format!("Dear Sir, {PROMPT} I remain, Sir, ever your most obedient and humble servant.");
+        assert_eq!(echoed_edge(&within, PROMPT), None);
+        assert_eq!(rough(&within, PROMPT), ["prompt_echo"]);
+        assert_eq!(echoed_edge("Transcribe all text on this page.", PROMPT), None, "short");
+    }
+
+    #[test]
+    fn what_makes_a_text_rough() {
+        let cases: [(&str, &[&str]); 11] = [
+            ("Dear Sir\nThe image shows a second letter.\nYours", &["model_voice"]),
+            ("Dear Sir\nI was told the image shows a saint.\nYours", &[]),
+            ("Dear Sir\n\nNote: Some words were hard to read; I transcribed them as well as I could.", &["remark"]),
+            ("Dear Sir\n\nNote: the roads are bad in March.", &[]),
+            ("a\n```\nb\n```\nc", &["fences"]),
+            ("<p>Dear Sir</p>", &["markup"]),
+            ("a < b and c > d", &[]),
+            ("# Heading\ntext\n## Second\ntext", &["markup"]),
+            ("# 5 nails\n# 6 nails", &[]),
+            ("** see below", &[]),
+            ("| a | b |\n|---|---|\n| 1 | 2 |", &["markup"]),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(rough(text, PROMPT), wanted, "{text:?}");
+        }
+        assert!(rough("# A\n# B", "Answer in Markdown: transcribe.").is_empty(), "it was asked for");
+        assert!(rough("The image shows a saint.", "Describe the picture.").is_empty(), "it was asked for");
+    }
+
+    #[test]
+    fn spans_cover_what_may_be_taken_away() {
+        let text = "Dear Sir\nThe image shows a stamp\nand a seal.\nYours <b>truly</b>\n";
+        let covered: Vec<&str> = spans(text, PROMPT).into_iter().map(|span| &text[span]).collect();
+        assert_eq!(covered, ["<b>", "</b>", "The image shows a stamp\n", "and a seal.\n"]);
+    }
+}

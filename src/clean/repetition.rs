@@ -1,0 +1,170 @@
+//! Repetition: a model that runs away writes one thing until its tokens end. So do litanies, ledgers and tables of contents, which
+//! is why only a runaway *ending* decides, and all else is a flag.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+/// What counts as a loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LoopLimits {
+    /// Copies of one unit at the end, at least.
+    pub copies: usize,
+    /// Characters that they fill, at least.
+    pub characters: usize,
+    /// Deflated size by size, at most.
+    pub deflate_ratio: f64,
+    /// Share of the lines that are one line, at least.
+    pub line_share: f64,
+}
+
+impl Default for LoopLimits {
+    /// Source: `quality.md` §3, counted on true pages and published loops.
+    fn default() -> Self {
+        Self { copies: 6, characters: 200, deflate_ratio: 0.10, line_share: 0.40 }
+    }
+}
+
+/// Longest unit that is looked for, in characters.
+const LONGEST_UNIT: usize = 400;
+/// Letters of a unit, at least: dots, dashes and zeros are drawn on pages, too.
+const LETTERS: usize = 2;
+/// Share of the text that the copies fill, at least.
+const SHARE: f64 = 0.30;
+/// Characters at the end that are looked at; what loops for longer loops here, too.
+const LOOKED_AT: usize = 64 << 10;
+/// Shortest text in bytes whose deflated size says anything.
+const DEFLATED_FROM: usize = 1_000;
+/// Lines from which on their shares say anything.
+const LINES: usize = 10;
+/// Equal lines in a row that are worth a flag.
+const IN_A_ROW: usize = 5;
+
+/// Whether a text ends in a loop: one unit again and again.
+#[must_use]
+pub fn runs_away(text: &str, limits: &LoopLimits) -> bool {
+    let characters: Vec<char> = text.trim_end().chars().collect();
+    let from = characters.len().saturating_sub(LOOKED_AT);
+    let end = &characters[from..];
+    let least = limits.characters.max((characters.len() as f64 * SHARE).ceil() as usize).min(LOOKED_AT);
+    (1..=LONGEST_UNIT.min(end.len() / limits.copies.max(1))).any(|unit| is_loop(end, unit, limits.copies, least))
+}
+
+/// Whether the end of `text` repeats with a period of `unit` characters, often and long enough.
+fn is_loop(text: &[char], unit: usize, copies: usize, least: usize) -> bool {
+    let repeated = text.iter().rev().zip(text.iter().rev().skip(unit)).take_while(|(a, b)| a == b).count();
+    // The last copy itself is one of them.
+    let whole = repeated + unit;
+    let letters = || text[text.len() - unit..].iter().filter(|c| c.is_alphabetic()).count();
+    whole >= unit * copies && whole >= least && letters() >= LETTERS
+}
+
+/// Whether a text that was cut at its token limit is a loop: it deflates to next to nothing.
+#[must_use]
+pub fn deflates_away(text: &str, limits: &LoopLimits) -> bool {
+    text.len() >= DEFLATED_FROM && ratio(text) <= limits.deflate_ratio
+}
+
+/// Whether a text repeats itself so much that a person should look.
+#[must_use]
+pub fn is_repetitive(text: &str, limits: &LoopLimits) -> bool {
+    deflates_away(text, limits) || one_line_dominates(text, limits) || has_a_row(text)
+}
+
+/// Deflated size by size.
+fn ratio(text: &str) -> f64 {
+    let mut deflated = DeflateEncoder::new(Counter(0), Compression::new(6));
+    // Counting cannot fail.
+    let written = deflated.write_all(text.as_bytes()).and_then(|()| deflated.finish());
+    written.map_or(1.0, |counted| counted.0 as f64 / text.len().max(1) as f64)
+}
+
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lines without letters are drawn, not written.
+fn written_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphabetic))
+}
+
+fn one_line_dominates(text: &str, limits: &LoopLimits) -> bool {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut lines = 0;
+    for line in written_lines(text) {
+        lines += 1;
+        *counts.entry(line).or_default() += 1;
+    }
+    let most = counts.into_values().max().unwrap_or_default();
+    lines >= LINES && most as f64 >= lines as f64 * limits.line_share
+}
+
+fn has_a_row(text: &str) -> bool {
+    let (mut last, mut row) = ("", 0);
+    for line in written_lines(text) {
+        row = if line == last { row + 1 } else { 1 };
+        last = line;
+        if row >= IN_A_ROW {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: LoopLimits = LoopLimits { copies: 6, characters: 200, deflate_ratio: 0.10, line_share: 0.40 };
+
+    fn page() -> String {
+        "The road from Wien to Praha was long, and the horses were tired when we came to the inn.\n".to_owned()
+            + "There we met a man who had served under the old emperor, and who told us of the war.\n"
+            + "In the morning we went on, through woods and over a bridge that the spring floods had broken.\n"
+    }
+
+    #[test]
+    fn only_a_runaway_ending_is_a_loop() {
+        let cases = [
+            (page() + &"and the man said to him ".repeat(40), true),
+            (page() + &"The same line of text\n".repeat(20), true),
+            (page() + &"na".repeat(300), true),
+            (page() + &"word ".repeat(20), false),
+            (page() + &".".repeat(400), false),
+            (page() + &"0 0 0 0\n".repeat(60), false),
+            (page() + &"~~~\n".repeat(100), false),
+            ("and again ".repeat(60) + &page() + &page(), false),
+            (page(), false),
+            (String::new(), false),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(runs_away(&text, &LIMITS), wanted, "{}", &text[text.len().saturating_sub(60)..]);
+        }
+    }
+
+    #[test]
+    fn what_repeats_itself_is_flagged() {
+        let litany: String =
+            ["Sancta Maria", "Sancta Dei Genitrix", "Sancte Michael", "Sancte Gabriel", "Sancte Petre"]
+                .iter()
+                .map(|saint| format!("{saint},\nora pro nobis.\n"))
+                .collect();
+        let rows = "Peter Müller\n".repeat(5);
+        let drawn = page() + &"~~~\n".repeat(5);
+        for (text, wanted) in [(litany, true), (rows, true), (drawn, false), (page(), false)] {
+            assert_eq!(is_repetitive(&text, &LIMITS), wanted, "{text}");
+        }
+        assert!(deflates_away(&"the same again ".repeat(100), &LIMITS) && !deflates_away(&page(), &LIMITS));
+    }
+}

@@ -2,13 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::bad::{Way, spoil};
 use super::bill::print_of;
 use super::disguise;
 use super::endpoint::Endpoint;
 use super::engine::{Answered, ChatRequest, Engine, Said};
-use super::habits::Habits;
+use super::faults::Faults;
 use super::record::Tokens;
 use super::refusal::Refusal;
 use super::response::ResponseObject;
@@ -27,6 +29,18 @@ pub(crate) struct Written {
     pub(crate) billed: Option<(Tokens, Vec<String>)>,
     /// Whether the scenario keeps a billed answer from its reader.
     pub(crate) withheld: bool,
+    /// What the scenario made of the answer.
+    pub(crate) forced: Option<Forced>,
+}
+
+/// What a scenario makes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Forced {
+    /// By a rule of lines.
+    Line(Outcome),
+    /// By a rule of images.
+    Image(Way),
 }
 
 /// What came of a request: an answer of the endpoint, or a line that never reached it.
@@ -55,19 +69,24 @@ pub(crate) fn directly(engine: &dyn Engine, forced: Option<Outcome>, request: &C
 /// Answers `question`; `(tag, created)`: what names it uniquely, and when in unix seconds.
 pub(crate) fn answer(
     engine: &dyn Engine,
-    forced: Option<Outcome>,
+    faults: &Faults,
     question: &Question<'_>,
     (tag, created): (&str, i64),
-    habits: &Habits,
 ) -> Written {
+    let forced = faults.of_line(&question.custom_id);
     let request = ChatRequest::read(question.endpoint, question.body);
     let prints = || match &request {
         Ok(request) => request.images.iter().map(|image| print_of(&image.bytes)).collect(),
         Err(_) => Vec::new(),
     };
-    let ended = match &request {
-        Ok(request) => outcome(engine, forced, request),
-        Err(refusal) => Ended::Answered(Err(refusal.clone())),
+    let way = match &request {
+        Ok(request) if forced.is_none() => faults.of_image(&question.custom_id, request.is_deep()),
+        _ => None,
+    };
+    let ended = match (&request, way) {
+        (Ok(request), Some(way)) => Ended::Answered(spoil(way, request, ask(engine, request))),
+        (Ok(request), None) => outcome(engine, forced, request),
+        (Err(refusal), _) => Ended::Answered(Err(refusal.clone())),
     };
     let ended = &ended;
     let billed = match ended {
@@ -75,8 +94,9 @@ pub(crate) fn answer(
         Ended::Answered(Err(_)) | Ended::StatusZero | Ended::NeverRan(..) => None,
     };
     let asked = request.as_ref().ok();
-    let line =
-        |custom_id: &str, ended: &Ended| disguise::line(result_line(custom_id, (tag, created), asked, ended), habits);
+    let line = |custom_id: &str, ended: &Ended| {
+        disguise::line(result_line(custom_id, (tag, created), asked, ended), faults.habits())
+    };
     let mut bytes = line(&question.custom_id, ended);
     match forced {
         Some(Outcome::Missing) => bytes.clear(),
@@ -93,7 +113,8 @@ pub(crate) fn answer(
         _ => {}
     }
     let withheld = billed.is_some() && matches!(forced, Some(Outcome::Missing | Outcome::BrokenLine));
-    Written { bytes, failed: billed.is_none(), billed, withheld }
+    let forced = forced.map(Forced::Line).or(way.map(Forced::Image));
+    Written { bytes, failed: billed.is_none(), billed, withheld, forced }
 }
 
 /// The result line of a line that never ran.

@@ -12,7 +12,8 @@
 //! | `delete` | `file` |
 //! | `fetch` | `file`, `offset` |
 //! | `line` | `batch`, `file`, `number` (of the line, from 1), `custom_id`, `images` (SHA-256 of each picture, hex), `prompt_tokens`, `output_tokens`, |
-//! | | `withheld` (only if true: a fault of the scenario keeps the answer from the result files) |
+//! | | `withheld` (only if true: a fault of the scenario keeps the answer from the result files), |
+//! | | `forced` (only if the scenario made something of the answer: its word for it) |
 //! | `chat` | `images`, `prompt_tokens`, `output_tokens` |
 //!
 //! A line that the endpoint refused costs nothing and is not there. A line is billed once for a batch, also if the
@@ -25,6 +26,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Forced;
 use super::journal::cut_torn_end;
 use crate::kit::atomic_file;
 use crate::kit::clock::Millis;
@@ -70,6 +72,8 @@ pub(crate) enum Entry<'a> {
         output_tokens: u64,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         withheld: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        forced: Option<Forced>,
     },
     Chat {
         images: &'a [String],
@@ -157,6 +161,7 @@ mod tests {
             prompt_tokens: 10,
             output_tokens: 2,
             withheld: false,
+            forced: None,
         };
         for _ in 0..2 {
             let mut bill = Bill::open(&path).expect("bill");

@@ -260,6 +260,7 @@ impl Books {
                 prompt_tokens: tokens.prompt,
                 output_tokens: tokens.output,
                 withheld: written.withheld,
+                forced: written.forced,
             };
             self.bill(now, &entry)?;
         }

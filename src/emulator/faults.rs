@@ -1,10 +1,13 @@
 //! A scenario at work: counts the visits of each rule and says which of them strikes.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use super::bad::Way;
 use super::habits::Habits;
 use super::scenario::{Act, BatchRule, Door, DoorRule, Outcome, Scenario, When};
-use crate::kit::hash;
+use crate::kit::hash::{self, Short};
 
 /// A scenario and the visits of its rules so far.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct Faults {
     doors: Vec<AtomicU32>,
     batches: Vec<AtomicU32>,
     lines: Vec<AtomicU32>,
+    /// Answers so far of each image that a rule of bad answers means.
+    bad: Mutex<HashMap<Short, u32>>,
     has_habits: bool,
     calm: AtomicBool,
 }
@@ -24,7 +29,8 @@ impl Faults {
         let (doors, batches, lines) =
             (zeros(scenario.door.len()), zeros(scenario.batch.len()), zeros(scenario.line.len()));
         let has_habits = scenario.habits != Habits::default();
-        Self { scenario, doors, batches, lines, has_habits, calm: AtomicBool::new(false) }
+        let bad = Mutex::default();
+        Self { scenario, doors, batches, lines, bad, has_habits, calm: AtomicBool::new(false) }
     }
 
     /// No rule strikes from now on; habits stay.
@@ -63,6 +69,24 @@ impl Faults {
         let meant =
             |rule: &super::scenario::LineRule| custom_id.contains(&rule.custom_id_contains).then_some(rule.when);
         self.first("line", &self.scenario.line, &self.lines, meant).map(|rule| rule.outcome)
+    }
+
+    /// How the next answer of the image behind `custom_id` is bad: to its page, or to its rough text (`deep`).
+    pub(crate) fn of_image(&self, custom_id: &str, deep: bool) -> Option<Way> {
+        if self.calm.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seed = self.scenario.seed;
+        let mut rules = self.scenario.bad.iter().enumerate();
+        let (way, times) = rules.find_map(|(number, rule)| {
+            let way = rule.way_of(seed, number, custom_id).filter(|way| way.is_deep() == deep)?;
+            Some((way, rule.times))
+        })?;
+        let image = hash::short(format!("{deep}/{custom_id}").as_bytes());
+        let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = bad.entry(image).or_default();
+        *answers = answers.saturating_add(1);
+        (*answers <= times).then_some(way)
     }
 
     fn first<'a, R>(

@@ -13,6 +13,7 @@
 //! ```
 
 mod answer;
+pub mod bad;
 mod bill;
 mod books;
 mod core;

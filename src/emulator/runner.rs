@@ -176,10 +176,9 @@ impl Shared {
         if !think() {
             return Ok(());
         }
-        let forced = self.faults.of_line(&question.custom_id);
         let created = seconds(self.clock.now());
         let tag = format!("{batch}/{line}");
-        let written = answer(self.engine.as_ref(), forced, &question, (&tag, created), self.faults.habits());
+        let written = answer(self.engine.as_ref(), &self.faults, &question, (&tag, created));
         let (mut books, now) = self.books();
         told(books.answered(now, batch, line, &question.custom_id, &written));
         Ok(())

@@ -27,6 +27,10 @@
 //! custom_id_contains = "page7"
 //! outcome = "length_cut"
 //!
+//! [[bad]]                                    # answers that are bad by image, see [`super::bad`]
+//! share = 0.2
+//! how = ["loop_stop", "model_voice"]
+//!
 //! [habits]                                   # what the server always does otherwise
 //! uuid_ids = true
 //! ```
@@ -34,9 +38,10 @@
 //! Of several rules for one place the first that strikes is taken. Chance follows from `seed`, the rule and the count of
 //! its visits, so the same run meets the same faults. Counts are the process's: they begin anew after a restart.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::bad::BadRule;
 use super::habits::{ErrorForm, Habits};
 use super::refusal::Refusal;
 
@@ -52,6 +57,8 @@ pub struct Scenario {
     pub batch: Vec<BatchRule>,
     /// Outcomes of single lines.
     pub line: Vec<LineRule>,
+    /// Images whose answers are bad.
+    pub bad: Vec<BadRule>,
     /// What is no fault but the way of the server.
     pub habits: Habits,
 }
@@ -247,7 +254,7 @@ pub struct LineRule {
 }
 
 /// What a line ends as, whatever the engine would say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The model refuses.

@@ -19,9 +19,11 @@ pub(crate) struct Agreement {
     pub(crate) billed: usize,
     /// Images with a text.
     pub(crate) done: usize,
+    /// Images with a rough text.
+    pub(crate) rough: usize,
     /// Images that ended without one, by reason.
     pub(crate) failed: BTreeMap<String, usize>,
-    /// Images whose answer was bought again although the first one was given out.
+    /// Images that were paid for again although a usable answer had been given out.
     pub(crate) paid_twice: usize,
     /// Charged lines whose answer was given out and does not lie in `batch_return`, or has not ended its image.
     pub(crate) lost: usize,
@@ -35,7 +37,41 @@ struct Billed {
     custom_id: String,
     image: String,
     withheld: bool,
+    forced: String,
 }
+
+impl Billed {
+    /// Whether it is about a rough text.
+    fn is_deep(&self) -> bool {
+        self.image.is_empty()
+    }
+
+    /// Whether its answer was such that another question is lawful.
+    fn is_unusable(&self) -> bool {
+        UNUSABLE.contains(&self.forced.as_str())
+    }
+}
+
+/// What the emulator was told to make of an answer, and what no text can come of.
+const UNUSABLE: [&str; 15] = [
+    "length_cut",
+    "length_empty",
+    "reasoning_ate_budget",
+    "loop_stop",
+    "loop_length",
+    "refusal",
+    "refusal_words",
+    "empty",
+    "says_blank",
+    "invented",
+    "invalid_json",
+    "schema_mismatch",
+    "loses_word",
+    "adds_word",
+    "changes_number",
+];
+/// Most charged answers of one page, and of its rough text.
+const CAPS: [usize; 2] = [3, 2];
 
 /// An image as the ledger tells it.
 struct Image {
@@ -64,6 +100,7 @@ pub(crate) fn agreement_about(
     for (path, image) in &images {
         match image.state.as_str() {
             "done" => found.done += 1,
+            "rough" => found.rough += 1,
             "failed" => *found.failed.entry(image.reason.clone().unwrap_or_default()).or_default() += 1,
             other => found.odd.push(format!("{path} is {other}")),
         }
@@ -71,25 +108,37 @@ pub(crate) fn agreement_about(
         if has_text != (image.state == "done") {
             found.odd.push(format!("{path} is {}, its text {has_text}", image.state));
         }
+        let has_rough = workspace.join(format!("in/{path}.txt.api")).is_file();
+        if has_rough != (image.state == "rough") {
+            found.odd.push(format!("{path} is {}, its rough text {has_rough}", image.state));
+        }
     }
     let raw = raw_answers(workspace);
-    let mut paid: HashMap<&str, usize> = HashMap::new();
+    // A rough text goes out without its picture, under the id of its page.
+    let pages: HashMap<&str, &String> =
+        billed.iter().filter_map(|line| Some((line.custom_id.as_str(), prints.get(&line.image)?))).collect();
+    let mut paid: HashMap<&str, [Vec<bool>; 2]> = HashMap::new();
     for line in &billed {
-        let Some((path, image)) = prints.get(&line.image).and_then(|path| images.get_key_value(path)) else {
+        let path = if line.is_deep() { pages.get(line.custom_id.as_str()).copied() } else { prints.get(&line.image) };
+        let Some((path, image)) = path.and_then(|path| images.get_key_value(path)) else {
             found.odd.push(format!("{} was charged for a picture that nobody has", line.custom_id));
             continue;
         };
         if line.withheld {
             continue;
         }
-        *paid.entry(path).or_default() += 1;
+        paid.entry(path).or_default()[usize::from(line.is_deep())].push(line.is_unusable());
         let excused = gone && image.reason.as_deref() == Some("results_gone");
         let kept = raw.contains(&(line.batch.clone(), line.custom_id.clone()));
-        if !(excused || kept && matches!(image.state.as_str(), "done" | "failed")) {
+        if !(excused || kept && matches!(image.state.as_str(), "done" | "rough" | "failed")) {
             found.lost += 1;
         }
     }
-    found.paid_twice = paid.values().filter(|times| **times > 1).count();
+    // All but the last answer have to be such that asking again is lawful.
+    let is_twice = |answers: &Vec<bool>| answers.iter().rev().skip(1).any(|unusable| !unusable);
+    found.paid_twice = paid.values().filter(|answers| answers.iter().any(is_twice)).count();
+    let beyond = paid.iter().filter(|(_, answers)| answers.iter().zip(CAPS).any(|(answers, cap)| answers.len() > cap));
+    found.odd.extend(beyond.map(|(path, _)| format!("{path} was paid for more often than it may be tried")));
     let unpaid = images.iter().filter(|(path, image)| image.state == "done" && !paid.contains_key(path.as_str()));
     found.odd.extend(unpaid.map(|(path, _)| format!("{path} has a text that nobody was paid for")));
     found.odd.extend(unknown_batches(workspace, &billed));
@@ -101,7 +150,8 @@ pub(crate) fn agreement_about(
 fn charged(entry: &Value) -> Billed {
     let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     let image = entry["images"][0].as_str().unwrap_or_default().to_owned();
-    Billed { batch: text("batch"), custom_id: text("custom_id"), image, withheld: entry["withheld"] == true }
+    let withheld = entry["withheld"] == true;
+    Billed { batch: text("batch"), custom_id: text("custom_id"), image, withheld, forced: text("forced") }
 }
 
 /// Every image of the ledger by its path below the corpus.

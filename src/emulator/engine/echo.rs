@@ -1,6 +1,7 @@
 //! Answers from the request alone, reproducibly: the same picture gives the same text, whatever asked for it.
 
 use super::{Answered, ChatRequest, Engine, Image, Said, bad_image, shaped};
+use crate::emulator::bad;
 use crate::kit::hash;
 
 /// Words that the texts are made of.
@@ -50,7 +51,9 @@ impl Engine for Echo {
 
     fn answer(&self, request: &ChatRequest<'_>) -> Answered {
         request.images.iter().try_for_each(check)?;
-        let text = if request.images.is_empty() {
+        let text = if request.is_deep() {
+            bad::unspoilt(request.last_text())
+        } else if request.images.is_empty() {
             request.user.clone()
         } else {
             request.images.iter().map(|image| Self::text_of(&image.bytes)).collect::<Vec<_>>().join("\n\n")

@@ -115,12 +115,12 @@ impl Said {
 
 const BYTES_PER_TOKEN: u64 = 4;
 
-fn tokens_of(bytes: usize) -> u64 {
+pub(super) fn tokens_of(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(BYTES_PER_TOKEN)
 }
 
 /// A page text in the form that the request asks for: plain, or `{"text": …}`.
-fn shaped(text: &str, format: Format) -> String {
+pub(super) fn shaped(text: &str, format: Format) -> String {
     match format {
         Format::Text => text.to_owned(),
         Format::Json => serde_json::json!({ "text": text }).to_string(),

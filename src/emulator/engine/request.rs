@@ -24,6 +24,8 @@ pub struct ChatRequest<'a> {
     pub system: String,
     /// Texts of the user messages, one a line.
     pub user: String,
+    /// How many texts the user messages have, and where in `user` the last one begins.
+    texts: (usize, usize),
     /// The pictures, in order.
     pub images: Vec<Image>,
     /// Most tokens of the answer.
@@ -229,6 +231,7 @@ impl<'a> ChatRequest<'a> {
             model,
             system: read.instructions.unwrap_or_default(),
             user: String::new(),
+            texts: (0, 0),
             images: Vec::new(),
             max_tokens: read.max_output_tokens.or(read.max_completion_tokens).or(read.max_tokens),
             format,
@@ -250,8 +253,8 @@ impl<'a> ChatRequest<'a> {
     }
 
     fn add(&mut self, place: &str, message: &Message<'_>) -> Result<(), Refusal> {
-        let text =
-            if matches!(message.role.as_ref(), "system" | "developer") { &mut self.system } else { &mut self.user };
+        let is_user = !matches!(message.role.as_ref(), "system" | "developer");
+        let text = if is_user { &mut self.user } else { &mut self.system };
         let (words, picture) = match self.endpoint {
             Endpoint::Chat => ("text", "image_url"),
             Endpoint::Responses => ("input_text", "input_image"),
@@ -267,7 +270,12 @@ impl<'a> ChatRequest<'a> {
         for (number, part) in parts.iter().enumerate() {
             let param = format!("{place}.content[{number}]");
             match (part.kind.as_ref(), &part.text, &part.image_url) {
-                (kind, Some(told), _) if kind == words => push(text, told),
+                (kind, Some(told), _) if kind == words => {
+                    push(text, told);
+                    if is_user {
+                        self.texts = (self.texts.0 + 1, text.len() - told.len());
+                    }
+                }
                 (kind, _, Some(image)) if kind == picture => self.images.push(decode(self.endpoint, image, &param)?),
                 (kind, _, _) => {
                     let supported = format!("'{words}' and '{picture}'");
@@ -276,6 +284,18 @@ impl<'a> ChatRequest<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is about a text and not about a page: an instruction, the text, and no picture.
+    #[must_use]
+    pub fn is_deep(&self) -> bool {
+        self.images.is_empty() && self.texts.0 >= 2
+    }
+
+    /// The last text of the user messages; all of them where they have no parts.
+    #[must_use]
+    pub fn last_text(&self) -> &str {
+        self.user.get(self.texts.1..).unwrap_or_default()
     }
 
     /// Prompt tokens by the house's estimate: words and every picture.

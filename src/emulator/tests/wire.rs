@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::super::answer::{answer, never_ran};
 use super::super::engine::{Answered, ChatRequest, Engine, Said};
-use super::super::habits::Habits;
+use super::super::faults::Faults;
 use super::super::record::{BatchRecord, FileRecord, Opened, Purpose, Status, Tokens, Verdict};
 use super::super::refusal::Refusal;
-use super::super::scenario::Outcome;
+use super::super::scenario::{LineRule, Outcome, Scenario, When};
 use super::super::validate::question;
 use super::*;
 
@@ -198,7 +198,9 @@ fn result_lines_look_like_the_examples() {
         (example!("error-lines/request_timeout.jsonl"), Some(Outcome::RequestTimeout)),
     ] {
         let question = question(asked.as_bytes()).expect("a line");
-        let written = answer(&Fixed, forced, &question, ("batch_1/0", 1_794_271_800), &Habits::default());
+        let rule = |outcome| LineRule { custom_id_contains: String::new(), when: When::default(), outcome };
+        let faults = Faults::new(Scenario { line: forced.map(rule).into_iter().collect(), ..Scenario::default() });
+        let written = answer(&Fixed, &faults, &question, ("batch_1/0", 1_794_271_800));
         let line = std::str::from_utf8(&written.bytes).expect("UTF-8");
         assert_eq!(alike(line), alike(text), "{forced:?}");
         assert_eq!(members(line), ["id", "custom_id", "response", "error"]);
@@ -218,7 +220,8 @@ fn result_lines_look_like_the_examples() {
 fn the_usage_of_an_answer_has_the_members_of_the_example() {
     let asked = example!("input-lines/chat_json_schema.jsonl");
     let question = question(asked.as_bytes()).expect("a line");
-    let written = answer(&Fixed, None, &question, ("batch_1/0", 1_794_271_800), &Habits::default());
+    let faults = Faults::new(Scenario::default());
+    let written = answer(&Fixed, &faults, &question, ("batch_1/0", 1_794_271_800));
     let usage =
         |line: &[u8]| serde_json::from_slice::<Value>(line).expect("a line")["response"]["body"]["usage"].clone();
     assert_eq!(usage(&written.bytes), usage(example!("output-lines/chat_success.jsonl").as_bytes()));

@@ -141,6 +141,12 @@ impl Ledger {
         self.gathered(move |store| store.cannot_ask(image, reason)).await
     }
 
+    /// done, rough, failed or skipped → owed by order, as if never asked, in the order given; tells how many. `model` is asked
+    /// instead of the recipe's. Images that are owed or packed are left, and so are those that were never measured.
+    pub async fn ask_again(&self, images: Vec<ImageId>, model: Option<String>) -> Result<u64> {
+        self.gathered(move |store| store.ask_again(&images, model.as_deref())).await
+    }
+
     // ---- shards
     /// The shard, its lines and its images, in one move.
     pub async fn seal(&self, shard: NewShard) -> Result<ShardFacts> {

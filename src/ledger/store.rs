@@ -63,6 +63,10 @@ pub trait Store: Frame + Send {
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
     /// rough → owed, for deep cleaning; tells how many. A rough text of which one came to nothing is left to a person.
     fn want_deep(&mut self) -> Result<u64>;
+    /// done, rough, failed or skipped → owed by order, as if never asked, in the order given; tells how many. `model` is asked
+    /// instead of the recipe's; what earlier answers wished for is forgotten. Images that are owed or packed are left, and so
+    /// are those that were never measured.
+    fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
 
     // ---- shards
     /// The shard, its lines and its images, in one move.

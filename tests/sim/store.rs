@@ -79,6 +79,7 @@ as_they_are! {
     fn walk_over(&mut self, corpus: CorpusId) -> Result<()>;
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
+    fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
     fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts>;
     fn plan(&mut self, shard: ShardId) -> Result<Plan>;
     fn shards_to_open(&mut self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>>;

@@ -212,10 +212,11 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, format: Format, pix
     store.books.images(Some(known.state), ImageState::Owed, 1)
 }
 
+/// What was measured of the file before no longer holds of it.
 fn end(store: &mut SqliteStore, known: &Known, stamp: Stamp, state: ImageState, reason: Reason) -> Outcome<()> {
     const SQL: &str =
-        "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, asked = 0, gaps = 0,
-        owed_seq = NULL WHERE id = ?1 AND state = ?2";
+        "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, format = NULL,
+        width = NULL, height = NULL, asked = 0, gaps = 0, owed_seq = NULL WHERE id = ?1 AND state = ?2";
     let values = params![known.id.0, known.state.word(), state.word(), reason.word(), int(stamp.bytes), stamp.mtime_ms];
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
     if known.state == state {

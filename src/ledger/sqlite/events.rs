@@ -32,6 +32,14 @@ impl From<ImageId> for About {
     }
 }
 
+/// Appends one event about the newest run.
+pub(super) fn append_to_run(store: &SqliteStore, what: &str, detail: &str) -> Outcome<()> {
+    const SQL: &str =
+        "INSERT INTO event (at, epoch, what, run_id, detail) SELECT ?1, ?2, ?3, (SELECT max(id) FROM run), ?4";
+    store.connection.prepare_cached(SQL)?.execute(params![store.clock.now(), store.epoch, what, detail])?;
+    Ok(())
+}
+
 /// Appends one event; `detail` may be empty.
 pub(super) fn append(store: &SqliteStore, what: &str, about: impl Into<About>, detail: &str) -> Outcome<()> {
     const SQL: &str =

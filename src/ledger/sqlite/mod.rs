@@ -4,6 +4,7 @@
 //! change exactly one row; the table of moves is asked as well (`books`), and the schema's triggers are the last guard.
 
 mod admission;
+mod asking;
 mod books;
 mod collecting;
 mod enrol;

@@ -3,7 +3,7 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, collecting, enrol, events, images, listed, paying, rejudging, restore, runs, settling,
+    SqliteStore, admission, asking, collecting, enrol, events, images, listed, paying, rejudging, restore, runs, settling,
     shards, verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
@@ -66,6 +66,11 @@ impl Store for SqliteStore {
 
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()> {
         let outcome = images::cannot_ask(self, image, reason);
+        self.named(outcome)
+    }
+
+    fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64> {
+        let outcome = asking::ask_again(self, images, model);
         self.named(outcome)
     }
 

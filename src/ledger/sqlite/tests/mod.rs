@@ -1,6 +1,7 @@
 //! The store against its promises: single verbs, opening, and random commands beside a model.
 
 mod admission;
+mod asking;
 mod listed;
 mod model;
 mod opening;

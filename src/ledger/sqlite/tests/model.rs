@@ -38,6 +38,8 @@ pub(super) struct Image {
     pub(super) gaps: u32,
     pub(super) shard: Option<usize>,
     changes: u32,
+    /// Whether format and size are known: nothing else can be asked.
+    measured: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +82,8 @@ impl Model {
             Look::Bad => (ImageState::Failed, Some(Reason::Damaged)),
             Look::Passed => (ImageState::Skipped, Some(Reason::Excluded)),
         };
-        let new = Image { name, stamp, state, reason, asked: 0, gaps: 0, shard: None, changes: 0 };
+        let measured = look == Look::Fine;
+        let new = Image { name, stamp, state, reason, asked: 0, gaps: 0, shard: None, changes: 0, measured };
         let Some(known) = self.images.iter_mut().find(|image| image.name == name) else {
             self.images.push(new);
             return true;
@@ -109,6 +112,18 @@ impl Model {
             return false;
         };
         (image.state, image.reason) = (ImageState::Failed, Some(Reason::TooLarge));
+        true
+    }
+
+    pub(super) fn ask_again(&mut self, images: &[usize]) -> Made {
+        let ended = [ImageState::Done, ImageState::Failed, ImageState::Skipped];
+        for at in images {
+            let Some(image) = self.images.get_mut(*at).filter(|image| ended.contains(&image.state)) else { continue };
+            if image.measured {
+                (image.state, image.reason) = (ImageState::Owed, None);
+                (image.asked, image.gaps, image.changes) = (0, 0, 0);
+            }
+        }
         true
     }
 

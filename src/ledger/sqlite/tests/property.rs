@@ -17,6 +17,7 @@ use crate::ledger::sqlite::open;
 enum Command {
     Enrol(u8, i64, Look),
     CannotAsk(usize),
+    AskAgain(Vec<usize>),
     Seal(Vec<usize>),
     Uploaded(usize, u8),
     Dissolve(usize, Option<usize>, bool),
@@ -51,6 +52,7 @@ fn command() -> impl Strategy<Value = Command> {
     let plain = prop_oneof![
         6 => (0..8_u8, 0..3_i64, look).prop_map(|(name, stamp, look)| Command::Enrol(name, stamp, look)),
         1 => (0..64_usize).prop_map(Command::CannotAsk),
+        1 => proptest::collection::vec(0..12_usize, 0..4).prop_map(Command::AskAgain),
         4 => proptest::collection::vec(0..64_usize, 0..4).prop_map(Command::Seal),
         4 => (shard.clone(), prop_oneof![9 => Just(0_u8), 1 => Just(1_u8)]).prop_map(|(shard, hash)| Command::Uploaded(shard, hash)),
         2 => (shard.clone(), proptest::option::of(0..4_usize), any::<bool>())
@@ -94,7 +96,7 @@ fn aimed(model: &Model, command: &Command) -> Command {
     let (sealed, uploaded) = (|| shard(ShardState::Sealed), || shard(ShardState::Uploaded));
     let over = |at| C::Ended(at, BatchEnd::Completed, true, None);
     match command.clone() {
-        C::Enrol(..) => command.clone(),
+        C::Enrol(..) | C::AskAgain(_) => command.clone(),
         C::TakenBack(inner) => C::TakenBack(Box::new(aimed(model, &inner))),
         C::CannotAsk(at) => C::CannotAsk(pick(at, &owed())),
         C::Seal(draws) if owed().is_empty() => C::Enrol(u8::try_from(draws.len()).unwrap_or(0), 7, Look::Fine),
@@ -136,6 +138,7 @@ fn imagined(model: &mut Model, command: &Command) -> bool {
     match command {
         Command::Enrol(name, stamp, look) => model.enrol(*name, *stamp, *look),
         Command::CannotAsk(image) => model.cannot_ask(*image),
+        Command::AskAgain(images) => model.ask_again(images),
         Command::Seal(images) => model.seal(images),
         Command::Uploaded(shard, hash) => model.uploaded(*shard, *hash),
         Command::Dissolve(shard, culprit, gone) => model.dissolve(*shard, *culprit, *gone),
@@ -168,6 +171,10 @@ fn done(desk: &mut Desk, model: &Model, step: usize, command: &Command) -> Resul
             desk.store.enrol(corpus, &[found(&name.to_string(), *stamp, fate)]).map(drop)
         }
         Command::CannotAsk(image) => desk.store.cannot_ask(ImageId(id(*image)), Reason::TooLarge),
+        Command::AskAgain(images) => {
+            let images: Vec<_> = images.iter().map(|image| ImageId(id(*image))).collect();
+            desk.store.ask_again(&images, None).map(drop)
+        }
         Command::Seal(images) => {
             let images: Vec<_> = images.iter().map(|image| id(*image)).collect();
             let plan = desk.plan_of(step, &images);

@@ -1,0 +1,60 @@
+//! Images that are put back by order: whatever became of them, they are to be asked as if for the first time.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::SqliteStore;
+use super::events;
+use super::fault::{Fault, Outcome};
+use super::rows::word;
+use crate::domain::ids::ImageId;
+use crate::ledger::moves::ImageState;
+
+/// done, rough, failed or skipped → owed, in the order given; tells how many. What is owed or packed already stays as it is,
+/// and so does an image that was never measured: the next walk measures it, and nothing can be asked before.
+pub(super) fn ask_again(store: &mut SqliteStore, images: &[ImageId], model: Option<&str>) -> Outcome<u64> {
+    let mut moved = 0;
+    for image in images {
+        if let Some(from) = ended(store, *image)? {
+            put_back(store, *image, from)?;
+            wish_for(store, *image, model)?;
+            moved += 1;
+        }
+    }
+    if moved > 0 {
+        let model = model.map(|model| format!(", with {model}")).unwrap_or_default();
+        events::append_to_run(store, "retry", &format!("{moved} images{model}"))?;
+    }
+    Ok(moved)
+}
+
+/// Where an image stands that has ended and can be asked.
+fn ended(store: &SqliteStore, image: ImageId) -> Outcome<Option<ImageState>> {
+    const SQL: &str = "SELECT state FROM image WHERE id = ?1 AND state IN ('done', 'rough', 'failed', 'skipped')
+        AND format IS NOT NULL AND width IS NOT NULL AND height IS NOT NULL";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let state: Option<String> = statement.query_row([image.0], |row| row.get(0)).optional()?;
+    state.map(|state| word(&state, ImageState::from_word)).transpose()
+}
+
+/// Tries, returns and changes of the file begin anew; the text beside the image stays known as ours until its successor comes.
+fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcome<()> {
+    const SQL: &str = "UPDATE image SET state = 'owed', reason = NULL, asked = 0, gaps = 0, deep = 0, owed_seq = ?3
+        WHERE id = ?1 AND state = ?2";
+    let seq = store.books.next_seq();
+    if store.connection.prepare_cached(SQL)?.execute(params![image.0, from.word(), seq])? != 1 {
+        return Err(Fault::stale(format!("image {image} is no longer {}", from.word())));
+    }
+    store.connection.prepare_cached("UPDATE note SET changes = 0 WHERE image_id = ?1")?.execute([image.0])?;
+    store.books.images(Some(from), ImageState::Owed, 1)
+}
+
+/// What earlier answers wished for is over; a model that was ordered now is all that the next request changes.
+fn wish_for(store: &SqliteStore, image: ImageId, model: Option<&str>) -> Outcome<()> {
+    const SQL: &str = "INSERT INTO wish (image_id, model) VALUES (?1, ?2)
+        ON CONFLICT (image_id) DO UPDATE SET after = NULL, said = NULL, model = excluded.model";
+    match model {
+        Some(model) => store.connection.prepare_cached(SQL)?.execute(params![image.0, model])?,
+        None => store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([image.0])?,
+    };
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Images that are put back by order.
+
+use super::*;
+use crate::domain::batch::BatchEnd;
+use crate::domain::image::Reason;
+use crate::domain::verdict::Verdict;
+use crate::ledger::records::{Cursor, Ending, ImageVerdict, RawFile, TextOwner};
+
+/// A wish: image, reason, model.
+type Wish = (i64, Option<String>, Option<String>);
+
+fn wishes(desk: &Desk) -> Vec<Wish> {
+    let sql = "SELECT image_id, after, model FROM wish ORDER BY image_id";
+    let mut statement = desk.store.connection.prepare(sql).expect("sql");
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("wishes");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+fn fed(desk: &mut Desk) -> Vec<(i64, u32)> {
+    let corpus = desk.corpus;
+    let page = desk.done(|store| store.take_owed(corpus, Cursor::default(), 99));
+    page.images.iter().map(|image| (image.id.0, image.attempt)).collect()
+}
+
+fn again(desk: &mut Desk, images: &[i64], model: Option<&str>) -> u64 {
+    let images: Vec<_> = images.iter().map(|id| ImageId(*id)).collect();
+    desk.done(|store| store.ask_again(&images, model))
+}
+
+/// Five images of one batch: done, rough, failed, owed for the second time, and still packed; then one that was passed over
+/// although it was measured, and one that was never measured.
+fn one_of_each() -> Desk {
+    let mut desk = Desk::in_memory();
+    let (_, batch) = desk.open_shard(1, 5);
+    let output = Some(FileId("out".into()));
+    let ending = Ending {
+        end: BatchEnd::Completed,
+        output,
+        errors: None,
+        usage: None,
+        model: None,
+        refusal: None,
+        named: Vec::new(),
+    };
+    desk.done(|store| store.ended(batch, &ending));
+    desk.done(|store| store.fetched(batch, Some(RawFile { bytes: 1, sha256: [1; 32] }), None));
+    let text = Some((TextOwner::Ours, [9; 16]));
+    let of = |image, verdict| ImageVerdict::bare(ImageId(image), verdict);
+    let verdicts = [
+        ImageVerdict { text, ..of(1, Verdict::Accept) },
+        ImageVerdict { text, ..of(2, Verdict::DeepClean) },
+        of(3, Verdict::Reject(Reason::Refused)),
+        of(4, Verdict::AskAgain { reason: Reason::Truncated, counted: true }),
+    ];
+    desk.done(|store| store.verdicts(batch, &verdicts));
+    let corpus = desk.corpus;
+    let passed = Found { text_present: true, ..found("kept.png", 1, owed()) };
+    let page = [passed, found("broken.png", 1, Fate::Failed(Reason::Damaged))];
+    desk.done(|store| store.enrol(corpus, &page));
+    desk
+}
+
+#[test]
+fn what_has_ended_is_owed_anew_in_the_order_given() {
+    let mut desk = one_of_each();
+    assert_eq!(fed(&mut desk), [(4, 2)]);
+    assert_eq!(again(&mut desk, &[6, 3, 2, 1, 5, 4, 7], None), 4);
+    assert_eq!(fed(&mut desk), [(4, 2), (6, 1), (3, 1), (2, 1), (1, 1)], "owed and packed ones are left as they are");
+    assert_eq!((desk.state(5), desk.state(7)), ("packed".into(), "failed damaged".into()));
+    let known = desk.done(|store| store.known_texts(&[ImageId(1), ImageId(2)]));
+    assert_eq!(known[0].hash, Some([9; 16]), "our text is known until its successor comes");
+    assert_eq!(known[1].hash, Some([9; 16]));
+    assert!(desk.store.standing().closes());
+    assert_eq!(desk.events().iter().filter(|what| *what == "retry").count(), 1);
+    assert_eq!(again(&mut desk, &[6, 3, 2, 1], None), 0, "once more is no news");
+    assert_eq!(desk.events().iter().filter(|what| *what == "retry").count(), 1);
+}
+
+#[test]
+fn an_ordered_model_replaces_what_was_wished_for() {
+    let mut desk = one_of_each();
+    let batch = BatchNo(1);
+    assert_eq!(wishes(&desk), [(4, Some("truncated".into()), None)]);
+    desk.done(|store| store.settle(batch));
+    // It fails at its second try, with the wish of the first one still there.
+    desk.done(|store| store.cannot_ask(ImageId(4), Reason::TooLarge));
+    assert_eq!(again(&mut desk, &[3, 4], Some("better")), 2);
+    assert_eq!(wishes(&desk), [(3, None, Some("better".into())), (4, None, Some("better".into()))]);
+    desk.done(|store| store.cannot_ask(ImageId(4), Reason::TooLarge));
+    assert_eq!(again(&mut desk, &[4], None), 1);
+    assert_eq!(wishes(&desk), [(3, None, Some("better".into()))], "an order without a model takes the wish back");
+}
+
+#[test]
+fn an_event_tells_run_number_and_model() {
+    let mut desk = one_of_each();
+    again(&mut desk, &[1, 3], Some("better"));
+    let sql = "SELECT run_id, detail FROM event WHERE what = 'retry'";
+    let told: (i64, String) =
+        desk.store.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("event");
+    assert_eq!(told, (desk.run.0, "2 images, with better".into()));
+}
+
+#[test]
+fn a_file_that_got_worse_has_no_measure_to_be_asked_with() {
+    let mut desk = Desk::in_memory();
+    desk.enrol(0, 1);
+    desk.done(|store| store.cannot_ask(ImageId(1), Reason::TooLarge));
+    let corpus = desk.corpus;
+    desk.done(|store| store.enrol(corpus, &[found("page0.png", 2, Fate::Failed(Reason::Damaged))]));
+    assert_eq!(again(&mut desk, &[1], None), 0);
+    desk.done(|store| store.enrol(corpus, &[found("page0.png", 3, owed())]));
+    assert_eq!(fed(&mut desk), [(1, 1)], "the walk has measured it anew");
+}

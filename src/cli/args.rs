@@ -122,6 +122,8 @@ pub enum Verb {
         #[arg(long)]
         wait: bool,
     },
+    /// Put images back to be asked again, such as those that failed; the next run sends them
+    Retry(Retry),
     /// Stop batches at the provider; what ran stays billed and is still fetched
     Cancel(Cancel),
     /// One screen; with an image or batch: what is known of it
@@ -197,6 +199,25 @@ pub struct Cancel {
     #[arg(long)]
     pub all: bool,
     /// Only say what would be cancelled
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+}
+
+/// Flags of `retry`. Without a condition it means the images that failed.
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// Images of which this holds: code=E501, reason=refused, flag=too_short, state=failed|rough|done; `a|b` is one or the
+    /// other, several --where have to hold together
+    #[arg(long = "where", value_name = "COND")]
+    pub conditions: Vec<String>,
+    /// Images whose path below the image folder is like this, such as 'box-03/*.png'; a text that a person has edited is put
+    /// back only if its image is named exactly
+    #[arg(long, value_name = "GLOB")]
+    pub path: Option<String>,
+    /// Ask this model instead
+    #[arg(long, value_name = "M")]
+    pub model: Option<String>,
+    /// Only say what would be asked again
     #[arg(long, short = 'n')]
     pub dry_run: bool,
 }

@@ -243,6 +243,12 @@ pub(super) fn page(topic: &str) -> Option<String> {
     Some(format!("{name}\n  {}\n  {}", page.meaning, page.advice))
 }
 
+/// The reason of the ledger behind a code of one image.
+pub(super) fn reason_of(code: &str) -> Option<&'static str> {
+    let code = code.to_ascii_uppercase();
+    PAGES.iter().find(|page| page.code == code).map(|page| page.reason).filter(|reason| !reason.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

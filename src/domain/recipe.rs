@@ -23,6 +23,12 @@ impl IdStyle {
             Self::Opaque => "opaque",
         }
     }
+
+    /// The style behind a word of the ledger.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Path, Self::Opaque].into_iter().find(|style| style.word() == word)
+    }
 }
 
 /// What is sent and what is asked of it.

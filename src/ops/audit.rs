@@ -1,14 +1,10 @@
 //! Does the balance close? The ledger's rows are counted again, texts are compared with their hashes, and every line of
 //! the saved result files is looked for among the saved answers.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 
-use crate::corpus::beneath::Root;
-use crate::domain::image::RelPath;
-use crate::domain::layout::{self, Layout};
-use crate::kit::hash::{self, Short, ShortHasher};
-use crate::kit::path_bytes::to_path;
+use crate::domain::layout::Layout;
+use crate::kit::hash;
 use crate::ledger::LedgerError;
 use crate::ledger::journal::{Accounts, Journal};
 use crate::ledger::moves::BatchState;
@@ -16,13 +12,12 @@ use crate::ledger::reader::{DoneText, Reader};
 use crate::ledger::records::Standing;
 
 use super::raw_files::{self, Expected};
+use super::text_file;
 
 /// Rows asked for at once.
 const PAGE: u32 = 512;
 /// Examples kept of each kind of finding.
 const EXAMPLES: usize = 20;
-/// Bytes of a text read at once.
-const CHUNK: usize = 64 * 1024;
 
 /// One kind of finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +101,7 @@ fn texts(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), Le
 
 fn compare(text: &DoneText, layout: &Layout, report: &mut Report) {
     let shown = || text.path.shown();
-    match open(text, layout).and_then(hash_of) {
+    match text_file::open(layout, &text.root, &text.path, &text.kind).and_then(text_file::hash_of) {
         Ok(_) if text.kind == "kept" => report.edited += 1,
         // What a person put there need not be a file, nor be ours to read.
         Err(cause) if text.kind == "kept" && cause.kind() != io::ErrorKind::NotFound => report.edited += 1,
@@ -120,30 +115,8 @@ fn compare(text: &DoneText, layout: &Layout, report: &mut Report) {
     }
 }
 
-/// Opens the text of an image where it was written: no link is followed, and nothing but a file is opened.
-fn open(text: &DoneText, layout: &Layout) -> io::Result<File> {
-    let mut name = layout::text_name(&text.path.name, hex);
-    if text.kind == "api" {
-        name.extend_from_slice(b".api");
-    }
-    let root = layout.texts.clone().unwrap_or_else(|| to_path(&text.root));
-    let text = RelPath { folder: text.path.folder.clone(), name };
-    Root::open(&root)?.file(&text).map(|(file, _)| file)
-}
-
 pub(super) fn hex(bytes: &[u8]) -> String {
     hash::hex(&hash::short(bytes))
-}
-
-fn hash_of(mut file: File) -> io::Result<Short> {
-    let mut hasher = ShortHasher::default();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(&chunk[..read]),
-        }
-    }
 }
 
 fn batches(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), LedgerError> {

@@ -1,13 +1,16 @@
 //! The verbs that need no actors.
 //!
-//! *Job*: audit, doctor, cancel, recover. *In*: settings, the ledger, the user's files. *Out*: findings, requests to cancel; a
-//! ledger built again. *Owns*: nothing. *Bound*: reads by page; of one shard at a time its lines. *If it crashes here*: nothing
-//! was changed, or the same command goes on.
+//! *Job*: audit, doctor, cancel, recover, retry, validate, what is known of an image. *In*: settings, the ledger, the user's
+//! files. *Out*: findings, requests to cancel; images put back; a ledger built again. *Owns*: nothing. *Bound*: reads by page; of
+//! one shard at a time its lines. *If it crashes here*: nothing was changed, or the same command goes on.
 
 pub mod audit;
 pub mod cancel;
+pub mod desk;
 pub mod doctor;
 mod raw_files;
 pub mod recover;
 pub mod refusal;
 pub mod remote;
+pub mod retry;
+mod text_file;

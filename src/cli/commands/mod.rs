@@ -10,6 +10,7 @@ mod emulate;
 pub(super) mod help;
 mod init;
 mod recover;
+mod retry;
 mod run;
 mod status;
 mod upload;
@@ -29,6 +30,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
             (None, Some(listed)) => status::list(context, listed),
             (None, None) => status::all(context, exit_code),
         },
+        Verb::Retry(flags) => retry::retry(context, &flags),
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Audit => audit::audit(context),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),

@@ -5,6 +5,7 @@
 
 mod audit;
 mod details;
+mod images;
 mod queues;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use rusqlite::{Connection, Row, params};
 
 pub use self::audit::AuditFindings;
 pub use self::details::{ImageDetails, LineDetails};
+pub use self::images::{AskedAs, ImageRow};
 pub use self::queues::QueueRow;
 use super::LedgerError;
 use super::journal::Account;
@@ -244,6 +246,22 @@ impl Reader {
                 hash: column(row, "text_hash")?,
             })
         })
+    }
+
+    /// Images by row with what became of each last, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn images(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<ImageRow>> {
+        self.told(images::page(&self.connection, after.map_or(0, |image| image.0), limit))
+    }
+
+    /// The batches in whose files the last answer of an image may be, newest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batches_of(&self, image: ImageId) -> Result<Vec<BatchId>> {
+        self.told(images::batches_of(&self.connection, image))
     }
 
     /// Tags of all runs, oldest first.

@@ -119,11 +119,10 @@ pub(super) fn kept_recipe(store: &SqliteStore, id: i64) -> Outcome<Recipe> {
         .map_err(|cause| Fault::damaged(format!("recipe {id}: {cause}")))?;
     let style: String = column(row, "id_style")?;
     let kind: String = column(row, "kind")?;
-    let styles = [IdStyle::Path, IdStyle::Opaque];
     Ok(Recipe {
         id: Some(RecipeId(column(row, "id")?)),
         kind: super::rows::word(&kind, Kind::from_word)?,
-        id_style: super::rows::word(&style, |word| styles.into_iter().find(|style| style.word() == word))?,
+        id_style: super::rows::word(&style, IdStyle::from_word)?,
         step: column(row, "step")?,
         model: column(row, "model")?,
         endpoint: column(row, "endpoint")?,

@@ -1,0 +1,103 @@
+//! `retry`: images are put back to be asked again. It asks nothing itself: nothing is paid before the next run.
+
+use serde_json::json;
+
+use crate::cli::args::Retry;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Fail};
+use crate::cli::{explain, finish, words, work};
+use crate::ledger::LedgerError;
+use crate::ledger::moves::ImageState;
+use crate::ops::desk::Desk;
+use crate::ops::retry::{self, Found, Selection};
+use crate::settings::{Problem, Settings};
+
+use super::status;
+
+fn told(error: LedgerError) -> Fail {
+    finish::ledger(&error).into()
+}
+
+/// Puts back what the flags mean, and says what the next run will do.
+pub(super) fn retry(context: &Context, flags: &Retry) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    let selection = selection(context, flags, &settings).map_err(Fail::usage)?;
+    let layout = settings.layout();
+    let Some(reader) = status::reader(context, &layout)? else { return document(context, flags, &Found::default()) };
+    if flags.dry_run {
+        let found = retry::retry(&reader, &layout, &selection, |_| Ok(())).map_err(told)?;
+        return tell(context, flags, &found);
+    }
+    let _lock = work::lock(&layout.lock(), "retry")?;
+    let mut desk = Desk::open(&layout, context.clock.clone(), &settings).map_err(told)?;
+    let found = retry::retry(&reader, &layout, &selection, |images| {
+        desk.act(|store| store.ask_again(images, flags.model.as_deref())).map(drop)
+    });
+    desk.close().map_err(told)?;
+    tell(context, flags, &found.map_err(told)?)
+}
+
+fn selection(context: &Context, flags: &Retry, settings: &Settings) -> Result<Selection, Problem> {
+    if flags.model.as_deref().is_some_and(|model| model.trim().is_empty()) {
+        return Err(Problem::new("", "--model is empty").hint("name a model, or leave --model out"));
+    }
+    // As the ledger has its folders: links resolved.
+    let here = dunce::canonicalize(&context.current_dir).unwrap_or_else(|_| context.current_dir.clone());
+    let attempts = settings.retry.max_attempts;
+    Selection::read(&flags.conditions, flags.path.as_deref(), &here, attempts, explain::reason_of)
+}
+
+fn tell(context: &Context, flags: &Retry, found: &Found) -> Result<Exit, Fail> {
+    for line in lines(flags, found) {
+        context.out.say(&line);
+    }
+    document(context, flags, found)
+}
+
+fn lines(flags: &Retry, found: &Found) -> Vec<String> {
+    let images = |many| words::count(many, "image", "images");
+    let mut lines = Vec::new();
+    let with = flags.model.as_deref().map(|model| format!(" with {}", words::safe(model))).unwrap_or_default();
+    match (found.total(), flags.dry_run) {
+        (0, _) => lines.push("No image is to be put back.".to_owned()),
+        (many, true) => lines.push(format!("Would put back {} to be asked again{with}:", images(many))),
+        (many, false) => {
+            let are = words::count(many, "image is", "images are");
+            lines.push(format!("{are} owed again; batchscribe run  asks for them{with} and names the price first:"));
+        }
+    }
+    for ((state, reason), many) in &found.moved {
+        let reason = if reason.is_empty() { String::new() } else { format!(" ({})", words::safe(reason)) };
+        lines.push(format!("  {many} {}{reason}", state.word()));
+    }
+    if found.moved.keys().any(|(state, _)| matches!(state, ImageState::Done | ImageState::Rough)) {
+        lines.push("Their texts stay until new ones replace them.".to_owned());
+    }
+    if found.edited > 0 {
+        lines.push(format!(
+            "{} left: a person's text stands beside them. --path PATH puts one back by its name:",
+            images(found.edited)
+        ));
+        lines.extend(found.examples.iter().map(|path| format!("  {path}")));
+        let more = found.edited.saturating_sub(found.examples.len() as u64);
+        lines.extend((more > 0).then(|| format!("  and {more} more")));
+    }
+    if found.unmeasured > 0 {
+        let files = words::count(found.unmeasured, "file has", "files have");
+        lines.push(format!("{files} to be mended first; the next run measures them anew by itself."));
+    }
+    lines
+}
+
+fn document(context: &Context, flags: &Retry, found: &Found) -> Result<Exit, Fail> {
+    if context.out.json {
+        let moved = |((state, reason), images): (&(ImageState, String), &u64)| json!({"state": state.word(), "reason": reason, "images": images});
+        let document = json!({
+            "schema": 1, "dry_run": flags.dry_run, "model": flags.model, "images": found.total(),
+            "from": found.moved.iter().map(moved).collect::<Vec<_>>(), "edited": found.edited,
+            "unmeasured": found.unmeasured,
+        });
+        context.out.data(&document.to_string())?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,106 @@
+//! Images by page, with what became of each last: for the verbs that choose among them.
+
+use rusqlite::{Connection, Row, params};
+
+use super::rel_path;
+use crate::domain::ids::{BatchId, ImageId};
+use crate::domain::image::RelPath;
+use crate::domain::recipe::IdStyle;
+use crate::kit::hash::Short;
+use crate::ledger::moves::ImageState;
+use crate::ledger::sqlite::fault::Outcome;
+use crate::ledger::sqlite::{column, word};
+
+/// An image, and what its last request came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRow {
+    /// Its row: pass the last one to get the next page.
+    pub id: ImageId,
+    /// The corpus root.
+    pub root: Vec<u8>,
+    /// The corpus as the user wrote it.
+    pub given: Vec<u8>,
+    /// Where it lies below the root.
+    pub path: RelPath,
+    /// Where it stands.
+    pub state: ImageState,
+    /// Why it ended, if it ended without a text.
+    pub reason: Option<String>,
+    /// Counted tries so far.
+    pub asked: u32,
+    /// Whether format and size are known: nothing else can be asked.
+    pub measured: bool,
+    /// `txt`, `api`, `page` or `kept`, once there is a text.
+    pub text: Option<String>,
+    /// BLAKE3 of the text.
+    pub text_hash: Option<Short>,
+    /// Whether a person's edit was noted.
+    pub edited: bool,
+    /// Flags of its last answer.
+    pub flags: Vec<String>,
+    /// How its last request was asked, if it was.
+    pub asked_as: Option<AskedAs>,
+    /// Why it is asked again, if it is.
+    pub after: Option<String>,
+}
+
+/// How an image was asked last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedAs {
+    /// How its custom id was made.
+    pub id_style: IdStyle,
+    /// The custom id, where it is not the one that the rule makes.
+    pub custom_id: Option<String>,
+    /// Whether the answer was to be JSON.
+    pub json: bool,
+}
+
+/// Images by row, at most `limit` after `after`.
+pub(super) fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
+    const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.state, i.reason, i.asked, i.text, i.text_hash,
+        i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
+        o.edited_at IS NOT NULL AS edited, o.custom_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer
+        FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
+        LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
+        LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id
+        LEFT JOIN note o ON o.image_id = i.id LEFT JOIN wish w ON w.image_id = i.id
+        WHERE i.id > ?1 ORDER BY i.id LIMIT ?2";
+    connection.prepare_cached(SQL)?.query_and_then(params![after, limit], row)?.collect()
+}
+
+fn row(row: &Row<'_>) -> Outcome<ImageRow> {
+    let state: String = column(row, "state")?;
+    let style: Option<String> = column(row, "id_style")?;
+    let style = style.map(|style| word(&style, IdStyle::from_word)).transpose()?;
+    let answer: Option<String> = column(row, "answer")?;
+    let (custom_id, json) = (column(row, "custom_id")?, answer.is_some_and(|answer| answer != "text"));
+    Ok(ImageRow {
+        id: ImageId(column(row, "id")?),
+        root: column(row, "root")?,
+        given: column(row, "given")?,
+        path: rel_path(row)?,
+        state: word(&state, ImageState::from_word)?,
+        reason: column(row, "reason")?,
+        asked: column(row, "asked")?,
+        measured: column(row, "measured")?,
+        text: column(row, "text")?,
+        text_hash: column(row, "text_hash")?,
+        edited: column(row, "edited")?,
+        flags: flags(column(row, "flags")?),
+        asked_as: style.map(|id_style| AskedAs { id_style, custom_id, json }),
+        after: column(row, "after")?,
+    })
+}
+
+/// The flags of a line.
+pub(super) fn flags(joined: Option<String>) -> Vec<String> {
+    joined.map(|flags| flags.split(',').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Every name at the provider that a batch of the image's last shard had: its answer is in the files of one of them.
+pub(super) fn batches_of(connection: &Connection, image: ImageId) -> Outcome<Vec<BatchId>> {
+    const SQL: &str = "SELECT b.batch_id FROM image i JOIN batch b ON b.shard_id = i.shard_id
+        WHERE i.id = ?1 AND b.batch_id IS NOT NULL ORDER BY b.id DESC";
+    let read = |row: &Row<'_>| Ok(BatchId(column(row, "batch_id")?));
+    connection.prepare_cached(SQL)?.query_and_then([image.0], read)?.collect()
+}

@@ -1,0 +1,284 @@
+//! `retry`: which images are meant, and putting them back to owed. Nothing is paid and no text is touched here: ours stands
+//! until its successor comes, and the next run names the price.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::text_file::{self, Whose};
+use crate::domain::ids::ImageId;
+use crate::domain::image::Reason;
+use crate::domain::layout::Layout;
+use crate::kit::path_bytes::to_path;
+use crate::ledger::LedgerError;
+use crate::ledger::moves::ImageState;
+use crate::ledger::reader::{ImageRow, Reader};
+use crate::settings::Problem;
+
+/// Rows of the ledger read at once, and images moved in one transaction.
+const PAGE: u32 = 512;
+/// Texts of people that are named.
+const EXAMPLES: usize = 10;
+/// The flags of an answer.
+const FLAGS: [&str; 22] = [
+    "blank",
+    "blank_conflict",
+    "illegible",
+    "truncated",
+    "loop",
+    "repetition",
+    "refused",
+    "chatter",
+    "prompt_echo",
+    "fenced",
+    "escapes_decoded",
+    "json_invalid",
+    "schema_mismatch",
+    "too_short",
+    "too_long",
+    "replacement_char",
+    "deep_cleaned",
+    "edited",
+    "rotated",
+    "shrunk",
+    "high_reasoning",
+    "unknown_finish",
+];
+/// States that can be asked for.
+const STATES: [ImageState; 4] = [ImageState::Failed, ImageState::Rough, ImageState::Done, ImageState::Skipped];
+
+/// What an image has to be; one of the values of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    State(ImageState),
+    Reason(&'static str),
+    Flag(String),
+    /// It failed because all its counted tries are used up.
+    Worn,
+}
+
+impl Test {
+    fn holds(&self, image: &ImageRow, attempts: u32) -> bool {
+        match self {
+            Self::State(state) => image.state == *state,
+            Self::Reason(reason) => image.reason.as_deref() == Some(reason),
+            Self::Flag(flag) => image.flags.contains(flag),
+            Self::Worn => image.state == ImageState::Failed && image.asked >= attempts,
+        }
+    }
+}
+
+/// A pattern of paths: below the image folder, or as seen from where the user stands.
+#[derive(Clone, Debug)]
+struct Pattern {
+    typed: String,
+    below: GlobMatcher,
+    absolute: GlobMatcher,
+    /// Without a slash it is about names, in whatever folder.
+    names: bool,
+    current_dir: std::path::PathBuf,
+}
+
+impl Pattern {
+    fn read(typed: &str, current_dir: &Path) -> Result<Self, Problem> {
+        let here = globset::escape(&current_dir.to_string_lossy());
+        let matcher =
+            |glob: &str| GlobBuilder::new(glob).literal_separator(true).build().map(|glob| glob.compile_matcher());
+        let wrong = |cause: globset::Error| {
+            Problem::new("", format!("--path {typed} is no pattern: {}", cause.kind()))
+                .hint("* stands for anything within a name, ** for folders too, as in --path 'box-03/**'")
+        };
+        let typed = typed.strip_prefix("./").unwrap_or(typed);
+        let absolute = if Path::new(typed).is_absolute() { typed.to_owned() } else { format!("{here}/{typed}") };
+        Ok(Self {
+            typed: typed.to_owned(),
+            below: matcher(typed).map_err(wrong)?,
+            absolute: matcher(&absolute).map_err(wrong)?,
+            names: !typed.contains('/'),
+            current_dir: current_dir.to_owned(),
+        })
+    }
+
+    fn matches(&self, image: &ImageRow) -> bool {
+        let below = to_path(&image.path.joined());
+        self.below.is_match(&below)
+            || self.names && self.below.is_match(to_path(&image.path.name))
+            || self.absolute.is_match(to_path(&image.root).join(below))
+            || self.names_exactly(image)
+    }
+
+    /// Whether it is this image's path and nothing else, letter for letter.
+    fn names_exactly(&self, image: &ImageRow) -> bool {
+        let path = image.path.joined();
+        self.typed.as_bytes() == path || self.current_dir.join(&self.typed) == to_path(&image.root).join(to_path(&path))
+    }
+}
+
+/// Which images are meant.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// All of them have to hold, of each one value.
+    conditions: Vec<Vec<Test>>,
+    path: Option<Pattern>,
+    /// Counted tries allowed.
+    attempts: u32,
+}
+
+impl Selection {
+    /// Reads conditions such as `code=E501|E502` and a pattern of paths; `reason_of` knows the reason behind a code.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, and what would be right.
+    pub fn read(
+        conditions: &[String],
+        path: Option<&str>,
+        current_dir: &Path,
+        attempts: u32,
+        reason_of: impl Fn(&str) -> Option<&'static str>,
+    ) -> Result<Self, Problem> {
+        let conditions =
+            conditions.iter().map(|condition| read_condition(condition, &reason_of)).collect::<Result<_, _>>()?;
+        let path = path.map(|path| Pattern::read(path, current_dir)).transpose()?;
+        Ok(Self { conditions, path, attempts })
+    }
+
+    /// Whether an image is meant. Without a condition those that failed are, and one that is named exactly.
+    fn means(&self, image: &ImageRow) -> bool {
+        if self.path.as_ref().is_some_and(|path| !path.matches(image)) {
+            return false;
+        }
+        if self.conditions.is_empty() {
+            return image.state == ImageState::Failed || self.names(image);
+        }
+        self.conditions.iter().all(|tests| tests.iter().any(|test| test.holds(image, self.attempts)))
+    }
+
+    /// Whether its path names this image and no other.
+    fn names(&self, image: &ImageRow) -> bool {
+        self.path.as_ref().is_some_and(|path| path.names_exactly(image))
+    }
+}
+
+fn read_condition(condition: &str, reason_of: &impl Fn(&str) -> Option<&'static str>) -> Result<Vec<Test>, Problem> {
+    let Some((key, values)) = condition.split_once('=') else { return Err(no_condition(condition)) };
+    values.split('|').map(|value| read_test(condition, key.trim(), value.trim(), reason_of)).collect()
+}
+
+fn read_test(
+    condition: &str,
+    key: &str,
+    value: &str,
+    reason_of: &impl Fn(&str) -> Option<&'static str>,
+) -> Result<Test, Problem> {
+    let unknown =
+        |words: String| Err(Problem::new("", format!("--where {condition}: `{value}` is no {key}")).hint(words));
+    match key {
+        "state" => match ImageState::from_word(value).filter(|state| STATES.contains(state)) {
+            Some(state) => Ok(Test::State(state)),
+            None => unknown(format!("states are {}", STATES.map(ImageState::word).join(", "))),
+        },
+        "reason" => match Reason::from_word(value) {
+            Some(reason) => Ok(Test::Reason(reason.word())),
+            None => unknown(format!("reasons are {}", Reason::ALL.map(Reason::word).join(", "))),
+        },
+        "flag" => match FLAGS.contains(&value) {
+            true => Ok(Test::Flag(value.to_owned())),
+            false => unknown(format!("flags are {}", FLAGS.join(", "))),
+        },
+        "code" => match (value.to_ascii_uppercase().as_str(), reason_of(value)) {
+            ("E507", _) => Ok(Test::State(ImageState::Rough)),
+            ("E513", _) => Ok(Test::Worn),
+            (_, Some(reason)) => Ok(Test::Reason(reason)),
+            _ => unknown(
+                "codes of images are E201 to E209 and E501 to E514; batchscribe help E501  explains one".to_owned(),
+            ),
+        },
+        _ => Err(no_condition(condition)),
+    }
+}
+
+fn no_condition(condition: &str) -> Problem {
+    Problem::new("", format!("--where {condition} is no condition"))
+        .hint("a condition is code=E501, reason=refused, flag=too_short or state=failed")
+        .hint("reason=refused|empty  means one or the other; several --where have to hold together")
+}
+
+/// What was found, and put back unless only looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Images that are owed again, by where they stood and why.
+    pub moved: BTreeMap<(ImageState, String), u64>,
+    /// Texts of people that are left as they are.
+    pub edited: u64,
+    /// The first of their images.
+    pub examples: Vec<String>,
+    /// Images that cannot be asked before the next walk has measured them.
+    pub unmeasured: u64,
+}
+
+impl Found {
+    /// Images that are owed again.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.moved.values().sum()
+    }
+
+    fn note(&mut self, image: &ImageRow) {
+        *self.moved.entry((image.state, image.reason.clone().unwrap_or_default())).or_default() += 1;
+    }
+
+    fn leave(&mut self, image: &ImageRow) {
+        self.edited += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(image.path.shown());
+        }
+    }
+}
+
+/// Looks for the images that `selection` means, page by page, and hands them to `put_back`.
+///
+/// # Errors
+/// The ledger's.
+pub fn retry(
+    reader: &Reader,
+    layout: &Layout,
+    selection: &Selection,
+    mut put_back: impl FnMut(&[ImageId]) -> Result<(), LedgerError>,
+) -> Result<Found, LedgerError> {
+    let mut found = Found::default();
+    let mut after = None;
+    loop {
+        let page = reader.images(after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.id);
+        let mut chosen = Vec::new();
+        for image in page.iter().filter(|image| STATES.contains(&image.state) && selection.means(image)) {
+            if !image.measured {
+                found.unmeasured += 1;
+            } else if !selection.names(image) && is_a_persons(image, layout) {
+                found.leave(image);
+            } else {
+                found.note(image);
+                chosen.push(image.id);
+            }
+        }
+        if !chosen.is_empty() {
+            put_back(&chosen)?;
+        }
+    }
+}
+
+/// Whether a person's text stands beside an image: a new reading would not be written there.
+fn is_a_persons(image: &ImageRow, layout: &Layout) -> bool {
+    if image.edited || image.reason.as_deref() == Some(Reason::TextPresent.word()) {
+        return true;
+    }
+    match (image.text.as_deref(), image.text_hash) {
+        (Some("kept"), _) => true,
+        (Some(kind @ ("txt" | "api")), Some(hash)) => {
+            text_file::whose(layout, &image.root, &image.path, kind, hash) == Whose::Theirs
+        }
+        _ => false,
+    }
+}

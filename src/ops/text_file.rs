@@ -1,0 +1,71 @@
+//! The texts where they lie, reached by open folders: no link is followed, and nothing but a file is opened.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use super::audit::hex;
+use crate::corpus::beneath::Root;
+use crate::domain::image::RelPath;
+use crate::domain::layout::{self, Layout};
+use crate::kit::folder::Folder;
+use crate::kit::hash::{Short, ShortHasher};
+use crate::kit::path_bytes::to_path;
+
+/// Bytes of a text read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Whose text lies where an image's text would be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// None lies there.
+    Nobody,
+    /// Ours, as it was written.
+    Ours,
+    /// A person's, or one that cannot be read.
+    Theirs,
+}
+
+/// File name of an image's text; `kind` is the ledger's word.
+pub(super) fn name(image: &[u8], kind: &str) -> Vec<u8> {
+    let mut name = layout::text_name(image, hex);
+    if kind == "api" {
+        name.extend_from_slice(b".api");
+    }
+    name
+}
+
+fn place(layout: &Layout, root: &[u8]) -> io::Result<Root> {
+    Root::open(&layout.texts.clone().unwrap_or_else(|| to_path(root)))
+}
+
+/// Opens the text of an image where it was written.
+pub(super) fn open(layout: &Layout, root: &[u8], path: &RelPath, kind: &str) -> io::Result<File> {
+    let text = RelPath { folder: path.folder.clone(), name: name(&path.name, kind) };
+    place(layout, root)?.file(&text).map(|(file, _)| file)
+}
+
+/// The folder that holds the text of an image.
+pub(super) fn folder(layout: &Layout, root: &[u8], path: &RelPath) -> io::Result<Folder> {
+    place(layout, root)?.folder(&path.folder)
+}
+
+/// BLAKE3 of a text, however long it is.
+pub(super) fn hash_of(mut file: File) -> io::Result<Short> {
+    let mut hasher = ShortHasher::default();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&chunk[..read]),
+        }
+    }
+}
+
+/// Whose text it is, by what the ledger knows of ours.
+pub(super) fn whose(layout: &Layout, root: &[u8], path: &RelPath, kind: &str, ours: Short) -> Whose {
+    match open(layout, root, path, kind).and_then(hash_of) {
+        Ok(hash) if hash == ours => Whose::Ours,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Whose::Nobody,
+        _ => Whose::Theirs,
+    }
+}

@@ -67,6 +67,11 @@ pub trait Store: Frame + Send {
     /// instead of the recipe's; what earlier answers wished for is forgotten. Images that are owed or packed are left, and so
     /// are those that were never measured.
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
+    /// done → owed: its text, `text` by hash, turned out to be unusable, which counts as a try; failed, where that was the
+    /// last one. Tells whether it is owed.
+    fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool>;
+    /// done → rough: its text, `text` by hash, is unusable and the only copy of its answer, so that it stays as a rough text.
+    fn only_copy(&mut self, image: ImageId, text: Short) -> Result<()>;
 
     // ---- shards
     /// The shard, its lines and its images, in one move.

@@ -104,3 +104,11 @@ pub(super) fn batches_of(connection: &Connection, image: ImageId) -> Outcome<Vec
     let read = |row: &Row<'_>| Ok(BatchId(column(row, "batch_id")?));
     connection.prepare_cached(SQL)?.query_and_then([image.0], read)?.collect()
 }
+
+/// Whether there is an image at this path below a root.
+pub(super) fn knows(connection: &Connection, root: &[u8], path: &RelPath) -> Outcome<bool> {
+    const SQL: &str =
+        "SELECT 1 FROM corpus c JOIN directory d ON d.corpus_id = c.id JOIN image i ON i.directory_id = d.id
+        WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3";
+    Ok(connection.prepare_cached(SQL)?.exists(params![root, path.folder, path.name])?)
+}

@@ -6,6 +6,7 @@
 mod audit;
 mod details;
 mod images;
+mod provenance;
 mod queues;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use rusqlite::{Connection, Row, params};
 pub use self::audit::AuditFindings;
 pub use self::details::{ImageDetails, LineDetails};
 pub use self::images::{AskedAs, ImageRow};
+pub use self::provenance::{AskedWith, BatchTold, RecipeText, Request};
 pub use self::queues::QueueRow;
 use super::LedgerError;
 use super::journal::Account;
@@ -24,7 +26,7 @@ use super::sqlite::fault::Outcome;
 use super::sqlite::journal::stand;
 use super::sqlite::{column, count, inspected, standing, word};
 use crate::domain::batch::{BatchEnd, Usage};
-use crate::domain::ids::{BatchId, BatchNo, ImageId, Tag};
+use crate::domain::ids::{BatchId, BatchNo, ImageId, ShardId, Tag};
 use crate::domain::image::RelPath;
 use crate::kit::hash::Short;
 
@@ -262,6 +264,63 @@ impl Reader {
     /// The ledger's.
     pub fn batches_of(&self, image: ImageId) -> Result<Vec<BatchId>> {
         self.told(images::batches_of(&self.connection, image))
+    }
+
+    /// Every request for an image, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn requests_of(&self, image: ImageId) -> Result<Vec<Request>> {
+        self.told(provenance::of_image(&self.connection, image))
+    }
+
+    /// Requests of a shard by image, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn requests_in(&self, shard: ShardId, after: Option<ImageId>, limit: u32) -> Result<Vec<Request>> {
+        self.told(provenance::of_shard(&self.connection, shard, after.map_or(0, |image| image.0), limit))
+    }
+
+    /// What a recipe says in full, by its hash.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn recipe_text(&self, hash: Short) -> Result<Option<RecipeText>> {
+        self.told(provenance::recipe_text(&self.connection, hash))
+    }
+
+    /// The names at the provider that the batches of a shard have had, strays included.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batches_of_shard(&self, shard: ShardId) -> Result<Vec<BatchId>> {
+        self.told(provenance::batches_of_shard(&self.connection, shard))
+    }
+
+    /// Whether the ledger has an image at this path below a root.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn knows_image(&self, root: &[u8], path: &RelPath) -> Result<bool> {
+        self.told(images::knows(&self.connection, root, path))
+    }
+
+    /// Shards by row, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn shards(&self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardId>> {
+        self.told(provenance::shards(&self.connection, after.map_or(0, |shard| shard.0), limit))
+    }
+
+    /// Every image folder, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn corpora(&self) -> Result<Vec<CorpusRoot>> {
+        const SQL: &str = "SELECT c.root, c.given FROM corpus c WHERE c.id > ?1 ORDER BY c.id LIMIT ?2";
+        self.paged(SQL, 0, u32::MAX, |row| Ok(CorpusRoot { root: column(row, "root")?, given: column(row, "given")? }))
     }
 
     /// Tags of all runs, oldest first.

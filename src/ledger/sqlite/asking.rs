@@ -1,4 +1,4 @@
-//! Images that are put back by order: whatever became of them, they are to be asked as if for the first time.
+//! Images that are put back after they had ended: by order, as if never asked; or because their text turned out unusable.
 
 use rusqlite::{OptionalExtension as _, params};
 
@@ -7,6 +7,8 @@ use super::events;
 use super::fault::{Fault, Outcome};
 use super::rows::word;
 use crate::domain::ids::ImageId;
+use crate::domain::image::Reason;
+use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
 
 /// done, rough, failed or skipped → owed, in the order given; tells how many. What is owed or packed already stays as it is,
@@ -57,4 +59,43 @@ fn wish_for(store: &SqliteStore, image: ImageId, model: Option<&str>) -> Outcome
         None => store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([image.0])?,
     };
     Ok(())
+}
+
+/// done → owed with one try more, or → failed by way of owed, where that was the last one.
+pub(super) fn unusable(store: &mut SqliteStore, image: ImageId, text: Short, reason: Reason) -> Outcome<bool> {
+    const OWED: &str = "UPDATE image SET state = 'owed', asked = asked + 1, deep = 0, owed_seq = ?3
+        WHERE id = ?1 AND state = 'done' AND text = 'txt' AND text_hash = ?2 RETURNING asked";
+    const WISH: &str = "INSERT INTO wish (image_id, after) VALUES (?1, ?2)
+        ON CONFLICT (image_id) DO UPDATE SET after = excluded.after, said = NULL";
+    const FAILED: &str =
+        "UPDATE image SET state = 'failed', reason = ?2, owed_seq = NULL WHERE id = ?1 AND state = 'owed'";
+    let seq = store.books.next_seq();
+    let mut moved = store.connection.prepare_cached(OWED)?;
+    let asked: Option<u32> = moved.query_row(params![image.0, text, seq], |row| row.get(0)).optional()?;
+    drop(moved);
+    let Some(asked) = asked else { return Err(no_text_of_ours(image)) };
+    store.books.images(Some(ImageState::Done), ImageState::Owed, 1)?;
+    events::append(store, "unusable", image, reason.word())?;
+    if asked < store.allowed.attempts {
+        store.connection.prepare_cached(WISH)?.execute(params![image.0, reason.word()])?;
+        return Ok(true);
+    }
+    store.connection.prepare_cached(FAILED)?.execute(params![image.0, reason.word()])?;
+    store.books.images(Some(ImageState::Owed), ImageState::Failed, 1)?;
+    Ok(false)
+}
+
+/// done → rough, the text staying what it is.
+pub(super) fn only_copy(store: &mut SqliteStore, image: ImageId, text: Short) -> Outcome<()> {
+    const SQL: &str = "UPDATE image SET state = 'rough', text = 'api' WHERE id = ?1 AND state = 'done' AND text = 'txt'
+        AND text_hash = ?2";
+    if store.connection.prepare_cached(SQL)?.execute(params![image.0, text])? != 1 {
+        return Err(no_text_of_ours(image));
+    }
+    events::append(store, "only_copy", image, "")?;
+    store.books.images(Some(ImageState::Done), ImageState::Rough, 1)
+}
+
+fn no_text_of_ours(image: ImageId) -> Fault {
+    Fault::stale(format!("image {image} is not done with this text of ours"))
 }

@@ -74,6 +74,16 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool> {
+        let outcome = asking::unusable(self, image, text, reason);
+        self.named(outcome)
+    }
+
+    fn only_copy(&mut self, image: ImageId, text: Short) -> Result<()> {
+        let outcome = asking::only_copy(self, image, text);
+        self.named(outcome)
+    }
+
     fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts> {
         let outcome = shards::seal(self, shard);
         self.named(outcome)

@@ -112,3 +112,36 @@ fn a_file_that_got_worse_has_no_measure_to_be_asked_with() {
     desk.done(|store| store.enrol(corpus, &[found("page0.png", 3, owed())]));
     assert_eq!(fed(&mut desk), [(1, 1)], "the walk has measured it anew");
 }
+
+#[test]
+fn an_unusable_text_counts_as_a_try_until_they_are_used_up() {
+    let mut desk = one_of_each();
+    let (text, reason) = ([9; 16], Reason::JsonInvalid);
+    let other = desk.act(|store| store.unusable(ImageId(1), [8; 16], reason));
+    assert!(matches!(other, Err(LedgerError::Stale(_))), "{other:?}");
+    assert!(desk.act(|store| store.unusable(ImageId(2), text, reason)).is_err(), "a rough text is none");
+    assert!(desk.done(|store| store.unusable(ImageId(1), text, reason)));
+    assert_eq!(fed(&mut desk), [(4, 2), (1, 2)]);
+    assert_eq!(wishes(&desk)[0], (1, Some("json_invalid".into()), None));
+    let sql = "UPDATE image SET state = 'packed', owed_seq = NULL WHERE id = 1";
+    desk.store.connection.execute_batch(sql).expect("packed");
+    let sql = "UPDATE image SET state = 'done', asked = 2 WHERE id = 1";
+    desk.store.connection.execute_batch(sql).expect("accepted at the third try");
+    desk.store.books.standing.done += 1;
+    desk.store.books.standing.owed -= 1;
+    assert!(!desk.done(|store| store.unusable(ImageId(1), text, Reason::SchemaMismatch)));
+    assert_eq!(desk.state(1), "failed schema_mismatch");
+    assert!(desk.store.standing().closes());
+    let derived = crate::ledger::sqlite::standing(&desk.store.connection).expect("counts");
+    assert_eq!((derived.owed, derived.failed, derived.done), (1, 3, 0));
+}
+
+#[test]
+fn the_only_copy_of_an_answer_becomes_a_rough_text() {
+    let mut desk = one_of_each();
+    desk.done(|store| store.only_copy(ImageId(1), [9; 16]));
+    assert_eq!(desk.state(1), "rough");
+    assert!(desk.act(|store| store.only_copy(ImageId(1), [9; 16])).is_err());
+    assert_eq!(desk.done(|store| store.known_texts(&[ImageId(1)]))[0].hash, Some([9; 16]));
+    assert!(desk.store.standing().closes());
+}

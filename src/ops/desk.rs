@@ -49,6 +49,7 @@ impl Desk {
 /// What the settings allow an image and a model.
 fn allowed(settings: &Settings) -> Allowed {
     Allowed {
+        deep_clean: settings.clean.deep_clean,
         attempts: settings.retry.max_attempts,
         returns: settings.retry.max_returns,
         enqueued_tokens: settings.batch.max_enqueued_tokens,

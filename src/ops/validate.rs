@@ -33,7 +33,7 @@ const PAGE: u32 = 256;
 const LONGEST: u64 = 32 << 20;
 
 /// What texts have to be.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rules {
     /// Whether all of them are JSON, or none; otherwise those that JSON was asked for.
     pub json: Option<bool>,

@@ -3,8 +3,8 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, asking, collecting, enrol, events, images, listed, paying, rejudging, restore, runs, settling,
-    shards, verdicts,
+    SqliteStore, admission, asking, collecting, enrol, events, images, listed, paying, rejudging, restore, runs,
+    settling, shards, verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};

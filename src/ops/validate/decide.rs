@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_text_is_utf8_and_json_where_json_was_asked_for() {
-        let schema = json!({"type": "object"});
+        let schema = JsonSchema::new(&json!({"type": "object"})).expect("a schema");
         let word = |bytes: &[u8], json, schema| examine(bytes, json, schema).map(|fault| fault.word());
         for (bytes, json, expected) in [
             (b"plain".as_slice(), false, None),

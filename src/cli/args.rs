@@ -124,13 +124,17 @@ pub enum Verb {
     },
     /// Put images back to be asked again, such as those that failed; the next run sends them
     Retry(Retry),
+    /// Check texts for UTF-8, JSON and a schema; an unusable one of ours leaves its place, and its image is owed again
+    Validate(Validate),
+    /// Write what is known in a form for other programs
+    Export(Export),
     /// Stop batches at the provider; what ran stays billed and is still fetched
     Cancel(Cancel),
     /// One screen; with an image or batch: what is known of it
     Status {
         /// An image's path or a batch's id
         what: Option<String>,
-        /// List the images that failed
+        /// List images with what became of them
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Listed>,
         /// End with 4 while work is owed or in flight
@@ -186,6 +190,12 @@ pub enum Verb {
 pub enum Listed {
     /// Images that ended without a text.
     Failed,
+    /// Images whose last answer has flags.
+    Flagged,
+    /// Images with a rough text.
+    Rough,
+    /// Images whose text a person has edited, or wrote.
+    Edited,
 }
 
 /// Flags of `cancel`.
@@ -220,6 +230,47 @@ pub struct Retry {
     /// Only say what would be asked again
     #[arg(long, short = 'n')]
     pub dry_run: bool,
+}
+
+/// Flags of `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// JSON Schema that every JSON text has to fit [default: setting request.schema_file]
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// What all texts are [default: JSON where JSON was asked for]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<TextFormat>,
+    /// Only list what is unusable
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+}
+
+/// What texts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// One JSON value, read strictly.
+    Json,
+    /// Plain text: UTF-8 is all that is checked.
+    Text,
+}
+
+/// Flags of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The form
+    #[arg(value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Write to this file [default: the standard output]
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+}
+
+/// Forms of `export`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// JSON lines: every request with its recipe, answer and text; each recipe in full once.
+    Provenance,
 }
 
 /// Flags of `emulate`.

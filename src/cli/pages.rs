@@ -7,7 +7,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::journal::Journal;
 use crate::ledger::lock::WorkspaceLock;
 use crate::ledger::moves::ImageState;
-use crate::ledger::reader::{BatchRow, Failure, Reader};
+use crate::ledger::reader::{BatchRow, Failure, ImageRow, Reader};
 use crate::ledger::sqlite::SqliteStore;
 
 /// Rows asked for at once.
@@ -68,6 +68,11 @@ fn paged<T, K: Copy>(
             }
         }
     })
+}
+
+/// All images.
+pub(super) fn images(reader: &Reader) -> impl Iterator<Item = Result<ImageRow, LedgerError>> {
+    paged(|after| reader.images(after, PAGE), |image: &ImageRow| image.id)
 }
 
 /// Images that failed.

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod cancel;
 pub mod desk;
 pub mod doctor;
+pub mod known;
 pub mod raw_answer;
 mod raw_files;
 pub mod recover;

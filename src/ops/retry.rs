@@ -6,7 +6,7 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::text_file::{self, Whose};
+use super::known;
 use crate::domain::ids::ImageId;
 use crate::domain::image::Reason;
 use crate::domain::layout::Layout;
@@ -256,7 +256,7 @@ pub fn retry(
         for image in page.iter().filter(|image| STATES.contains(&image.state) && selection.means(image)) {
             if !image.measured {
                 found.unmeasured += 1;
-            } else if !selection.names(image) && is_a_persons(image, layout) {
+            } else if !selection.names(image) && known::is_a_persons(image, layout) {
                 found.leave(image);
             } else {
                 found.note(image);
@@ -266,19 +266,5 @@ pub fn retry(
         if !chosen.is_empty() {
             put_back(&chosen)?;
         }
-    }
-}
-
-/// Whether a person's text stands beside an image: a new reading would not be written there.
-fn is_a_persons(image: &ImageRow, layout: &Layout) -> bool {
-    if image.edited || image.reason.as_deref() == Some(Reason::TextPresent.word()) {
-        return true;
-    }
-    match (image.text.as_deref(), image.text_hash) {
-        (Some("kept"), _) => true,
-        (Some(kind @ ("txt" | "api")), Some(hash)) => {
-            text_file::whose(layout, &image.root, &image.path, kind, hash) == Whose::Theirs
-        }
-        _ => false,
     }
 }

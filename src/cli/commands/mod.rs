@@ -7,13 +7,16 @@ mod config;
 mod doctor;
 mod download;
 mod emulate;
+mod export;
 pub(super) mod help;
 mod init;
+mod known;
 mod recover;
 mod retry;
 mod run;
 mod status;
 mod upload;
+mod validate;
 
 use super::args::Verb;
 use super::context::Context;
@@ -31,6 +34,8 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
             (None, None) => status::all(context, exit_code),
         },
         Verb::Retry(flags) => retry::retry(context, &flags),
+        Verb::Validate(flags) => validate::validate(context, &flags),
+        Verb::Export(flags) => export::export(context, &flags),
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Audit => audit::audit(context),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),

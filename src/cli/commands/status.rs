@@ -1,5 +1,7 @@
 //! `status`: one screen; with an image or a batch, what is known of it. Reads the ledger, also while a run goes on.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::cli::args::Listed;
@@ -10,10 +12,12 @@ use crate::domain::batch::Usage;
 use crate::domain::ids::BatchId;
 use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
+use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, ImageDetails, LineDetails, QueueRow, Reader, ReasonCount, UsageSum};
+use crate::ledger::reader::{BatchRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum};
 use crate::ledger::records::Standing;
+use crate::ops::known;
 use crate::settings::{Problem, Settings};
 
 /// Open batches that one screen has room for.
@@ -135,47 +139,73 @@ fn batch_line(batch: &BatchRow, now: Millis) -> String {
     format!("{} {} {images}{}{doubt}", words::safe(id), batch.state.word(), age.unwrap_or_default())
 }
 
-/// Images in a state, one a line.
+/// Images of a kind, one a line, with what became of them.
 pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
-    let Listed::Failed = listed;
     let settings = context.settings()?;
-    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
-    for failure in pages::failed(&reader) {
-        let failure = failure.map_err(told)?;
-        let path = failure.path.shown();
+    let layout = settings.layout();
+    let Some(reader) = reader(context, &layout)? else { return Ok(Exit::Done) };
+    for image in pages::images(&reader) {
+        let image = image.map_err(told)?;
+        if !is_listed(&image, listed, &layout) {
+            continue;
+        }
+        let path = image.path.shown();
+        let reason = image.reason.clone().unwrap_or_default();
         if context.out.json {
-            let (state, reason) = (failure.state.word(), failure.reason);
-            let line = json!({"schema": 1, "type": "image", "path": path, "state": state, "reason": reason});
+            let line = json!({"schema": 1, "type": "image", "path": path, "state": state(image.state), "reason": reason,
+                "flags": image.flags});
             context.out.data(&line.to_string())?;
         } else {
-            context.out.data(&format!("{}\t{path}", words::safe(&failure.reason)))?;
+            let why = match listed {
+                Listed::Failed => reason,
+                Listed::Flagged | Listed::Rough => image.flags.join(","),
+                Listed::Edited => state(image.state).to_owned(),
+            };
+            context.out.data(&format!("{}\t{path}", words::safe(&why)))?;
         }
     }
     Ok(Exit::Done)
 }
 
+fn is_listed(image: &ImageRow, listed: Listed, layout: &Layout) -> bool {
+    match listed {
+        Listed::Failed => image.state == ImageState::Failed,
+        Listed::Flagged => !image.flags.is_empty(),
+        Listed::Rough => image.state == ImageState::Rough,
+        Listed::Edited => known::is_a_persons(image, layout),
+    }
+}
+
 /// One batch or image.
 pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
     let settings = context.settings()?;
-    let Some(reader) = reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    let layout = settings.layout();
+    let Some(reader) = reader(context, &layout)? else { return Ok(Exit::Done) };
     for batch in pages::batches(&reader) {
         let batch = batch.map_err(told)?;
         if batch.id.as_ref().is_some_and(|id| id.as_str() == what) {
             return show_batch(context, &batch);
         }
     }
-    // As typed first; an image may be named from the workspace or from the image folder, too.
-    for base in [&context.current_dir, &settings.image_dir, &context.workspace] {
-        let path = base.join(what);
-        let path = dunce::canonicalize(&path).unwrap_or(path);
+    // As typed first; an image may be named from the workspace or from any image folder of the ledger, too.
+    let roots = reader.corpora().map_err(told)?.into_iter().map(|corpus| to_path(&corpus.root));
+    let bases = [context.current_dir.clone(), settings.image_dir.clone(), context.workspace.clone()];
+    for base in bases.into_iter().chain(roots) {
+        let path = resolved(&base.join(what));
         if let Some(image) = reader.image(path.as_os_str().as_encoded_bytes()).map_err(told)? {
-            return show_image(context, &image);
+            return super::known::show(context, &reader, &layout, &image);
         }
     }
     let shown = words::safe(what);
     // A name mistyped, not an image that vanished: the command line is wrong.
     let problem = Problem::new("E408", format!("the ledger knows neither an image nor a batch `{shown}`"));
     Err(Fail::usage(problem.hint("an image is named by its path, a batch by its id at the provider")))
+}
+
+/// Links on the way resolved, also of a file that is no longer there.
+fn resolved(path: &Path) -> PathBuf {
+    let behind = |path: &Path| Some(dunce::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
+    dunce::canonicalize(path).ok().or_else(|| behind(path)).unwrap_or_else(|| path.to_owned())
 }
 
 fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
@@ -208,73 +238,9 @@ fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
     Ok(Exit::Done)
 }
 
-fn show_image(context: &Context, image: &ImageDetails) -> Result<Exit, Fail> {
-    if context.out.json {
-        context.out.data(&image_json(image).to_string())?;
-        return Ok(Exit::Done);
-    }
-    let reason = image.reason.as_deref().map(|reason| format!(" ({})", words::safe(reason))).unwrap_or_default();
-    context.out.data(&format!("{}: {}{reason}", image.path.shown(), state(image.state).replace('_', " ")))?;
-    let pixels =
-        image.pixels.map(|pixels| format!(", {} x {} pixels", pixels.width, pixels.height)).unwrap_or_default();
-    let format = image.format.map_or("unknown format", |format| format.word());
-    context.out.data(&format!(
-        " {} bytes, {format}{pixels}, changed {}",
-        image.stamp.bytes,
-        words::utc(image.stamp.mtime_ms)
-    ))?;
-    context.out.data(&format!(" {}", tries(image)))?;
-    for line in &image.lines {
-        context.out.data(&format!("  {}", request_line(line)))?;
-    }
-    Ok(Exit::Done)
-}
-
 /// The word of the contracts; the ledger calls an image that waits for its answer `packed`.
-fn state(state: ImageState) -> &'static str {
+pub(super) fn state(state: ImageState) -> &'static str {
     if state == ImageState::Packed { "in_flight" } else { state.word() }
-}
-
-fn tries(image: &ImageDetails) -> String {
-    let mut words = match image.lines.len() as u64 {
-        0 => return "never asked".to_owned(),
-        asked => format!("asked {}", words::count(asked, "time", "times")),
-    };
-    if image.asked > 0 {
-        words.push_str(&format!(", {} without a good answer", image.asked));
-    }
-    if image.gaps > 0 {
-        words.push_str(&format!(", {} never run by the provider", image.gaps));
-    }
-    words
-}
-
-fn request_line(line: &LineDetails) -> String {
-    let batch = line.batch.as_ref().map_or("no batch yet", BatchId::as_str);
-    let verdict = line.verdict.as_deref().unwrap_or("no answer yet");
-    let flags = if line.flags.is_empty() { String::new() } else { format!(" [{}]", line.flags.join(", ")) };
-    words::safe(&format!("line {} of {batch} ({}), {}: {verdict}{flags}", line.pos, line.shard, line.model))
-}
-
-fn image_json(image: &ImageDetails) -> Value {
-    let line = |line: &LineDetails| {
-        json!({
-            "shard": line.shard.as_str(), "line": line.pos, "model": line.model,
-            "batch": line.batch.as_ref().map(BatchId::as_str), "verdict": line.verdict, "flags": line.flags,
-        })
-    };
-    json!({
-        "schema": 1,
-        "path": image.path.shown(),
-        "state": state(image.state),
-        "reason": image.reason,
-        "bytes": image.stamp.bytes,
-        "format": image.format.map(|format| format.word()),
-        "attempts": image.asked,
-        "returns": image.gaps,
-        "text": image.text,
-        "requests": image.lines.iter().map(line).collect::<Vec<_>>(),
-    })
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
+use super::desk::Desk;
 use super::{refusal, remote};
 use crate::domain::batch::BatchEnd;
-use crate::domain::ids::BatchId;
+use crate::domain::ids::{BatchId, BatchNo};
 use crate::kit::backoff::Backoff;
 use crate::kit::clock::Clock;
 use crate::kit::random;
 use crate::kit::wait::wait_for;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::BatchState;
-use crate::ledger::reader::{BatchRow, Reader};
+use crate::ledger::reader::{BatchRow, CANCEL_ASKED, Reader};
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::{Cancelled, Provider};
 use crate::settings::keys::Key;
@@ -27,6 +28,8 @@ const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Durati
 /// A batch that runs at the provider, as far as the ledger knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
+    /// Its row.
+    pub no: BatchNo,
     /// Its name.
     pub id: BatchId,
     /// Its lines.
@@ -125,7 +128,7 @@ pub fn targets(reader: &Reader, which: &Which) -> Result<Targets, NoTargets> {
 fn take(found: &mut Targets, row: BatchRow) {
     match (row.state, row.id) {
         (BatchState::Open, Some(id)) => {
-            found.running.push(Running { id, lines: row.lines, stray: row.stray, run: row.run });
+            found.running.push(Running { no: row.no, id, lines: row.lines, stray: row.stray, run: row.run });
         }
         (BatchState::Opening, _) => found.nameless += 1,
         _ => {}
@@ -154,6 +157,14 @@ pub fn cancel(
         Ok(())
     };
     wait_for(asking).map_err(|cause| Problem::new("E405", format!("cannot wait: {cause}")))?.map_err(told_of)
+}
+
+/// Notes which batches were asked to stop, so that `status` does not show them as if nothing had happened.
+///
+/// # Errors
+/// The ledger's.
+pub fn note(desk: &mut Desk, batches: &[BatchNo]) -> Result<(), LedgerError> {
+    desk.act(|store| batches.iter().try_for_each(|batch| store.note_event(CANCEL_ASKED, Some(*batch), "")))
 }
 
 async fn cancel_one(provider: &dyn Provider, clock: &Clock, id: &BatchId) -> Result<Fate, Failure> {

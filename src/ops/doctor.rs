@@ -13,6 +13,9 @@ use crate::settings::{Engine, Environment, ProviderKind, Settings, texts};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Below this a run may fill the disk with results.
 const LITTLE: u64 = 1_000_000_000;
+/// Below this nothing can be begun: ledger, journal and a first batch of answers need as much.
+#[cfg(unix)]
+const LEAST: u64 = 20_000_000;
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,14 +164,23 @@ fn connect(settings: &Settings) -> std::io::Result<()> {
     Err(last)
 }
 
+/// How much room that is: with less than the least, not even the ledger can grow.
+#[cfg(unix)]
+fn room(free: u64) -> State {
+    match free {
+        0..LEAST => State::Bad,
+        LEAST..LITTLE => State::Odd,
+        _ => State::Good,
+    }
+}
+
 #[cfg(unix)]
 fn disk(folder: &Path) -> Look {
     const NAME: &str = "disk";
     match rustix::fs::statvfs(near(folder)) {
         Ok(facts) => {
             let free = facts.f_bavail.saturating_mul(facts.f_frsize);
-            let state = if free < LITTLE { State::Odd } else { State::Good };
-            look(NAME, state, format!("{} free", show_bytes(free)))
+            look(NAME, room(free), format!("{} free", show_bytes(free)))
         }
         Err(cause) => look(NAME, State::Odd, format!("free space is unknown ({cause})")),
     }
@@ -245,6 +257,13 @@ mod tests {
         let bad: Vec<_> = looks.iter().filter(|look| look.state == State::Bad).collect();
         assert!(bad.is_empty() || !cfg!(feature = "ocr"), "{bad:?}");
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0, "doctor leaves nothing behind");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_full_disk_is_bad() {
+        let states = [0, LEAST - 1, LEAST, LITTLE - 1, LITTLE].map(room);
+        assert_eq!(states, [State::Bad, State::Bad, State::Odd, State::Odd, State::Good]);
     }
 
     #[test]

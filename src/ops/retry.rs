@@ -268,3 +268,83 @@ pub fn retry(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::image::RelPath;
+
+    fn image(path: (&str, &str), state: ImageState, reason: Option<&str>, flags: &[&str], asked: u32) -> ImageRow {
+        ImageRow {
+            id: ImageId(1),
+            root: b"/archive/in".to_vec(),
+            given: b"in".to_vec(),
+            path: RelPath { folder: path.0.into(), name: path.1.into() },
+            state,
+            reason: reason.map(str::to_owned),
+            asked,
+            measured: true,
+            text: None,
+            text_hash: None,
+            edited: false,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            asked_as: None,
+            after: None,
+        }
+    }
+
+    fn selection(conditions: &[&str], path: Option<&str>) -> Selection {
+        let conditions: Vec<_> = conditions.iter().map(|condition| (*condition).to_owned()).collect();
+        let reason_of = |code: &str| (code == "E501").then_some("refused");
+        Selection::read(&conditions, path, Path::new("/archive"), 3, reason_of).expect("a selection")
+    }
+
+    #[test]
+    fn conditions_hold_together_and_their_values_for_each_other() {
+        use ImageState::{Done, Failed, Rough};
+        let failed = |reason, asked| image(("box", "a.png"), Failed, Some(reason), &[], asked);
+        let done = |flags: &[&str]| image(("box", "a.png"), Done, None, flags, 0);
+        let rough = image(("box", "a.png"), Rough, None, &["chatter"], 0);
+        for (conditions, image, means) in [
+            (&[][..], failed("empty", 1), true),
+            (&[], done(&["loop"]), false),
+            (&["code=E501"], failed("refused", 1), true),
+            (&["code=E501"], failed("empty", 1), false),
+            (&["code=E507"], rough.clone(), true),
+            (&["code=e513"], failed("empty", 3), true),
+            (&["code=E513"], failed("empty", 2), false),
+            (&["reason=refused|empty"], failed("empty", 1), true),
+            (&["reason=refused", "state=done"], failed("refused", 1), false),
+            (&["flag=too_short|loop"], done(&["blank", "loop"]), true),
+            (&["flag=too_short", "flag=loop"], done(&["loop"]), false),
+            (&["state=failed|rough"], rough, true),
+        ] {
+            assert_eq!(selection(conditions, None).means(&image), means, "{conditions:?} {image:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_seen_from_the_image_folder_and_from_the_user() {
+        let at = |path| image(path, ImageState::Failed, Some("empty"), &[], 0);
+        for (glob, path, means, exactly) in [
+            ("box/*.png", ("box", "a.png"), true, false),
+            ("box/*", ("box/deep", "a.png"), false, false),
+            ("box/**", ("box/deep", "a.png"), true, false),
+            ("a.png", ("box", "a.png"), true, false),
+            ("a.png", ("", "a.png"), true, true),
+            ("box/a.png", ("box", "a.png"), true, true),
+            ("in/box/a.png", ("box", "a.png"), true, true),
+            ("./in/box/*", ("box", "a.png"), true, false),
+            ("/archive/in/box/a.png", ("box", "a.png"), true, true),
+            ("box/[1].png", ("box", "[1].png"), true, true),
+            ("box/[1].png", ("box", "1.png"), true, false),
+            ("other/*", ("box", "a.png"), false, false),
+        ] {
+            let selection = selection(&[], Some(glob));
+            let image = at(path);
+            assert_eq!((selection.means(&image), selection.names(&image)), (means, exactly), "{glob} {path:?}");
+        }
+        let done = image(("box", "a.png"), ImageState::Done, None, &[], 0);
+        assert!(selection(&[], Some("box/a.png")).means(&done) && !selection(&[], Some("box/*")).means(&done));
+    }
+}

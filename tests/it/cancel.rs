@@ -16,7 +16,7 @@ fn slow(images: usize, scenario: &str, millis: u64) -> Sandbox {
 }
 
 /// The real binary, without a terminal.
-fn call(sandbox: &Sandbox, words: &str) -> (Option<i32>, String, String) {
+pub(crate) fn call(sandbox: &Sandbox, words: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
     command.env_clear().env("LANG", "C.UTF-8").env("HOME", sandbox.workspace()).current_dir(sandbox.workspace());
     command.stdin(Stdio::null()).args(words.split_whitespace()).arg("--no-config");
@@ -59,6 +59,8 @@ fn half_way_what_ran_is_fetched_the_rest_is_owed_and_a_run_finishes() {
     assert_eq!((exit, out.as_str()), (Some(0), ""), "{err}");
     assert!(err.contains("3 batches (12 images) asked to stop") && err.contains("batchscribe download"), "{err}");
     assert_eq!(oracle::count(&sandbox.bill(), "cancel"), 3);
+    let (_, out, _) = call(&sandbox, "status");
+    assert_eq!(out.matches(" open, being cancelled, 4 images, ").count(), 3, "{out}");
     let ended = sandbox.work(Mode::Download { wait: true });
     let standing = ended.standing;
     assert!(ended.fault.is_none(), "{:?}", ended.fault);

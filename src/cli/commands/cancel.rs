@@ -9,6 +9,7 @@ use crate::cli::{finish, local, words, work};
 use crate::domain::image::shown;
 use crate::emulator::Server;
 use crate::ops::cancel::{self, Fate, NoTargets, Running, Targets, Which};
+use crate::ops::desk::Desk;
 use crate::settings::{Address, Problem, ProviderKind, Settings};
 
 use super::status;
@@ -40,6 +41,7 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
     if fates.iter().all(|(_, fate)| matches!(fate, Fate::Unknown)) {
         return Err(finish::none_known(settings.api_url.host(), fates.len()).into());
     }
+    note(context, &settings, &fates);
     conclude(context, &settings, &fates, targets.nameless);
     document(context, flags, &fates)?;
     Ok(if fates.iter().all(|(_, fate)| matches!(fate, Fate::Asked | Fate::HasEnded)) {
@@ -47,6 +49,22 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
     } else {
         Exit::Unexpected
     })
+}
+
+/// Where a run is at work, it sees by itself what became of them; the ledger is its own.
+fn note(context: &Context, settings: &Settings, fates: &[(Running, Fate)]) {
+    let layout = settings.layout();
+    let asked: Vec<_> =
+        fates.iter().filter(|(_, fate)| matches!(fate, Fate::Asked)).map(|(batch, _)| batch.no).collect();
+    let Ok(_lock) = work::lock(&layout.lock(), "cancel") else { return };
+    let noted = Desk::open(&layout, context.clock.clone(), settings).and_then(|mut desk| {
+        cancel::note(&mut desk, &asked)?;
+        desk.close()
+    });
+    if let Err(error) = noted {
+        // They are being cancelled all the same.
+        context.out.warn(&error.to_string());
+    }
 }
 
 type Fates = Vec<(Running, Fate)>;

@@ -33,6 +33,8 @@ pub(super) fn retry(context: &Context, flags: &Retry) -> Result<Exit, Fail> {
     let found = retry::retry(&reader, &layout, &selection, |images| {
         desk.act(|store| store.ask_again(images, flags.model.as_deref())).map(drop)
     });
+    // The writer leaves last, and takes the ledger's working files with it.
+    drop(reader);
     desk.close().map_err(told)?;
     tell(context, flags, &found.map_err(told)?)
 }

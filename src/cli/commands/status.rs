@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{closing, events, finish, pages, words};
 use crate::domain::batch::Usage;
-use crate::domain::ids::BatchId;
+use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
 use crate::kit::path_bytes::to_path;
@@ -54,7 +54,8 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
         let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
         context.out.data(&format!("{}      {}", words::safe(&name), words::balance(&standing)))?;
-        for line in screen(&open, &reasons, context.clock.now()) {
+        let stopping = reader.being_cancelled().map_err(told)?;
+        for line in screen(&open, &stopping, &reasons, context.clock.now()) {
             context.out.data(&line)?;
         }
         for queue in reader.queues().map_err(told)? {
@@ -110,7 +111,7 @@ fn open_batches(reader: &Reader) -> Result<Vec<BatchRow>, LedgerError> {
     pages::batches(reader).filter(|batch| batch.as_ref().map_or(true, waits)).collect()
 }
 
-fn screen(open: &[BatchRow], reasons: &[ReasonCount], now: Millis) -> Vec<String> {
+fn screen(open: &[BatchRow], stopping: &[BatchNo], reasons: &[ReasonCount], now: Millis) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(oldest) = open.iter().filter_map(|batch| batch.opened_at).min() {
         let images: u64 = open.iter().map(|batch| u64::from(batch.lines)).sum();
@@ -118,7 +119,7 @@ fn screen(open: &[BatchRow], reasons: &[ReasonCount], now: Millis) -> Vec<String
         let age = words::seconds(u64::try_from(now - oldest).unwrap_or(0) / 1000);
         lines.push(format!(" {batches} not settled, {images} images; the oldest is {age} old"));
     }
-    lines.extend(open.iter().take(SHOWN).map(|batch| format!("  {}", batch_line(batch, now))));
+    lines.extend(open.iter().take(SHOWN).map(|batch| format!("  {}", batch_line(batch, stopping, now))));
     if open.len() > SHOWN {
         lines.push(format!("  … and {} more", open.len() - SHOWN));
     }
@@ -130,13 +131,17 @@ fn screen(open: &[BatchRow], reasons: &[ReasonCount], now: Millis) -> Vec<String
     lines
 }
 
-fn batch_line(batch: &BatchRow, now: Millis) -> String {
+fn batch_line(batch: &BatchRow, stopping: &[BatchNo], now: Millis) -> String {
     let id = batch.id.as_ref().map_or("(no id yet)", BatchId::as_str);
     let age =
         batch.opened_at.map(|at| format!(", {} old", words::seconds(u64::try_from(now - at).unwrap_or(0) / 1000)));
     let doubt = if batch.doubted { ", unknown whether it exists (E313)" } else { "" };
     let images = words::count(u64::from(batch.lines), "image", "images");
-    format!("{} {} {images}{}{doubt}", words::safe(id), batch.state.word(), age.unwrap_or_default())
+    let state = match batch.state {
+        BatchState::Open if stopping.contains(&batch.no) => "open, being cancelled,",
+        state => state.word(),
+    };
+    format!("{} {state} {images}{}{doubt}", words::safe(id), age.unwrap_or_default())
 }
 
 /// Images of a kind, one a line, with what became of them.
@@ -184,7 +189,7 @@ pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
     for batch in pages::batches(&reader) {
         let batch = batch.map_err(told)?;
         if batch.id.as_ref().is_some_and(|id| id.as_str() == what) {
-            return show_batch(context, &batch);
+            return show_batch(context, &batch, &reader.being_cancelled().map_err(told)?);
         }
     }
     // As typed first; an image may be named from the workspace or from any image folder of the ledger, too.
@@ -208,12 +213,12 @@ fn resolved(path: &Path) -> PathBuf {
     dunce::canonicalize(path).ok().or_else(|| behind(path)).unwrap_or_else(|| path.to_owned())
 }
 
-fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
+fn show_batch(context: &Context, batch: &BatchRow, stopping: &[BatchNo]) -> Result<Exit, Fail> {
     let now = context.clock.now();
     if context.out.json {
         let document = json!({
             "schema": 1, "id": batch.id.as_ref().map(BatchId::as_str), "shard": batch.shard.as_str(), "run": batch.run,
-            "attempt": batch.attempt, "state": batch.state.word(), "end": batch.end.map(|end| end.word()),
+            "attempt": batch.attempt, "state": batch.state.word(), "being_cancelled": stopping.contains(&batch.no), "end": batch.end.map(|end| end.word()),
             "lines": batch.lines, "bytes": batch.bytes, "opened_at": batch.opened_at.map(words::utc),
             "ended_at": batch.ended_at.map(words::utc),
             "tokens": batch.usage.map(tokens),
@@ -221,7 +226,7 @@ fn show_batch(context: &Context, batch: &BatchRow) -> Result<Exit, Fail> {
         context.out.data(&document.to_string())?;
         return Ok(Exit::Done);
     }
-    context.out.data(&batch_line(batch, now))?;
+    context.out.data(&batch_line(batch, stopping, now))?;
     context.out.data(&format!(" run {}, shard {}, try {}", batch.run, batch.shard, batch.attempt))?;
     let time = |name: &str, at: Option<i64>| at.map(|at| format!(" {name} {}", words::utc(at)));
     for line in [time("opened", batch.opened_at), time("ended", batch.ended_at)].into_iter().flatten() {
@@ -246,7 +251,7 @@ pub(super) fn state(state: ImageState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{BatchNo, Tag};
+    use crate::domain::ids::Tag;
 
     fn batch(id: &str, opened_at: i64) -> BatchRow {
         BatchRow {
@@ -273,7 +278,7 @@ mod tests {
     #[test]
     fn one_screen() {
         let reasons = [ReasonCount { state: ImageState::Failed, reason: "damaged".to_owned(), images: 2 }];
-        let lines = screen(&[batch("batch_1", 0), batch("batch_2", 60_000)], &reasons, 7_440_000);
+        let lines = screen(&[batch("batch_1", 0), batch("batch_2", 60_000)], &[], &reasons, 7_440_000);
         let expected = [
             " 2 batches not settled, 80 images; the oldest is 2 h 4 min old",
             "  batch_1 open 40 images, 2 h 4 min old",
@@ -283,6 +288,6 @@ mod tests {
         ];
         assert_eq!(lines, expected);
         let many: Vec<_> = (0..100).map(|_| batch("batch", 0)).collect();
-        assert!(screen(&many, &reasons, 0).len() <= 12);
+        assert!(screen(&many, &[], &reasons, 0).len() <= 12);
     }
 }

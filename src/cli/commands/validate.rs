@@ -39,6 +39,8 @@ pub(super) fn validate(context: &Context, flags: &Validate) -> Result<Exit, Fail
         let _lock = work::lock(&layout.lock(), "validate")?;
         let mut desk = Desk::open(&layout, context.clock.clone(), &settings).map_err(told)?;
         let report = validate::validate(&reader, &layout, &rules, Some(&mut desk), &mut each);
+        // The writer leaves last, and takes the ledger's working files with it.
+        drop(reader);
         desk.close().map_err(told)?;
         report
     };

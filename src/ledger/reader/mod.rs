@@ -32,6 +32,9 @@ use crate::kit::hash::Short;
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
+/// The event that tells that the provider was asked to stop a batch.
+pub const CANCEL_ASKED: &str = "cancel_asked";
+
 /// A ledger opened for reading.
 #[derive(Debug)]
 pub struct Reader {
@@ -211,6 +214,17 @@ impl Reader {
         const SQL: &str = "SELECT b.*, s.tag, s.lines, s.bytes, n.name FROM batch b JOIN shard s ON s.id = b.shard_id
             JOIN run n ON n.id = s.run_id WHERE b.id > ?1 ORDER BY b.id LIMIT ?2";
         self.paged(SQL, after.map_or(0, |batch| batch.0), limit, batch_row)
+    }
+
+    /// Batches that have not ended and that the provider was asked to stop.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn being_cancelled(&self) -> Result<Vec<BatchNo>> {
+        const SQL: &str =
+            "SELECT id FROM batch INDEXED BY batch_todo WHERE state IN ('opening', 'open', 'ended', 'fetched')
+            AND id IN (SELECT batch FROM event WHERE what = 'cancel_asked') AND id > ?1 LIMIT ?2";
+        self.paged(SQL, 0, u32::MAX, |row| Ok(BatchNo(column(row, "id")?)))
     }
 
     /// Tokens as the provider told them, over all batches.

@@ -262,7 +262,9 @@ fn answered(content: &str, refused: bool, finish: &Finish, usage: Option<Usage>,
     let judgement = match content::read(content, &question.reading) {
         Content::Text(polished, illegible) => text(polished, illegible, question),
         Content::Blank => blank(question),
-        Content::Empty => empty(question),
+        // What did not end by itself has not said that there is nothing.
+        Content::Empty if *finish == Finish::Stop => empty(question),
+        Content::Empty => again(Reason::Empty, question),
         Content::InvalidJson(why) => {
             let broken = again(Reason::JsonInvalid, question).flagged("json_invalid");
             Judgement { detail: Some(why), ..broken }

@@ -30,6 +30,10 @@ fn kept(name: &'static str, raw: impl Into<String>) -> Row {
     (name, raw, Ok(text), &[])
 }
 
+fn comes(name: &'static str, raw: &str, text: &str, flags: &'static [&'static str]) -> Row {
+    (name, raw.to_owned(), Ok(text.to_owned()), flags)
+}
+
 fn becomes(name: &'static str, raw: &str, text: &str) -> Row {
     (name, raw.to_owned(), Ok(text.to_owned()), &[])
 }
@@ -108,31 +112,41 @@ fn wrappers() -> Vec<Row> {
         kept("escaped quotes", "He said \\\"hello\\\" to me"),
         fenced("fenced", "```\nread\n```", "read\n"),
         fenced("fenced with a word", "```markdown\nread\n```\n", "read\n"),
-        kept("fenced twice", "```\n```text\nread\n```\n```"),
-        kept("two fences", "```\na\n```\nand\n```\nb\n```"),
+        fails("fenced twice", "```\n```text\nread\n```\n```", "rough", &["chatter"]),
+        fails("two fences", "```\na\n```\nand\n```\nb\n```", "rough", &["chatter"]),
         kept("a fence that only opens", "```\nread"),
         kept("a fence that only closes", "read\n```"),
         kept("JSON with a literal \\n", "{\"text\":\"one\\ntwo\"}"),
         kept("one literal \\n", "C:\\new"),
-        kept("chatter", "Here is the transcription:\n\nDear Sir"),
+        comes("chatter", "Here is the transcription:\n\nDear Sir", "Dear Sir\n", &["chatter"]),
         kept("chatter at the end", "Dear Sir\n\nLet me know if you need anything else!"),
         kept("the prompt repeated", "Transcribe the page exactly as written.\nDear Sir"),
-        kept("a refusal in words", "I'm sorry, but I can't assist with that."),
+        fails("a refusal in words", "I'm sorry, but I can't assist with that.", "refused", &["refused"]),
         kept("an apology in a letter", "I am sorry to hear that you cannot come."),
         kept("nearly a blank page", "[blank page] and more"),
-        kept("illegible", "[illegible]"),
+        comes("illegible", "[illegible]", "[illegible]\n", &["illegible"]),
     ]
 }
 
 fn sizes() -> Vec<Row> {
     vec![
-        kept("a line of 10 MB", "x".repeat(10_000_000)),
-        kept("one word 50,000 times", "word ".repeat(49_999) + "word"),
-        kept("100,000 line ends", format!("a{}b", "\n".repeat(100_000))),
+        kept("a line of 10 MB", (0..1_250_000).map(|n| format!("{n:07} ")).collect::<String>() + "end"),
+        fails("one word 50,000 times", &("word ".repeat(49_999) + "word"), "loop", &["loop"]),
+        comes(
+            "100,000 line ends",
+            &format!("a{0}b", "\n".repeat(100_000)),
+            &format!("a{0}b\n", "\n".repeat(100_000)),
+            &["repetition"],
+        ),
         kept("no letters", "~~~ 1234 ... ---"),
         kept("one letter", "I"),
         kept("emoji", "👩‍👩‍👧 🏳️‍🌈"),
-        kept("1,000 combining marks", format!("x{}", "\u{322}".repeat(1_000))),
+        comes(
+            "1,000 combining marks",
+            &format!("x{0}", "\u{322}".repeat(1_000)),
+            &format!("x{0}\n", "\u{322}".repeat(1_000)),
+            &["repetition"],
+        ),
         fails("nothing", "", "empty", &[]),
         fails("white space", " \t\r\n\u{a0}\n", "empty", &[]),
         fails("only controls", "\0\u{1b}\u{7f}", "empty", &[]),
@@ -186,6 +200,7 @@ fn written(content: &str, is_json: bool) -> (Result<String, &'static str>, Vec<&
             text_file::place(&beside, b"page.png.txt", text.as_bytes(), None, &mark).expect("written");
             Ok(std::fs::read_to_string(&target).expect("the text"))
         }
+        (Verdict::DeepClean, Some(_)) => Err("rough"),
         (Verdict::Reject(reason), None) => Err(reason.word()),
         other => panic!("{other:?}"),
     };

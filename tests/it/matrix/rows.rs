@@ -144,7 +144,6 @@ fn faults_of_requests() -> Vec<Row> {
         ),
         Row::new("15 lines of all outcomes", &outcomes()).failing(&[
             ("content_filter", 20),
-            ("empty", 10),
             ("image_refused", 10),
             ("provider_error", 10),
             ("reasoning_ate_budget", 10),

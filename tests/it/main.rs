@@ -23,6 +23,7 @@ mod kill;
 mod known;
 mod matrix;
 mod modes;
+mod origin;
 mod paid;
 mod providers;
 mod queue;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use batchscribe::emulator::engine::Engine;
 use batchscribe::emulator::engine::echo::Echo;
 use batchscribe::emulator::scenario::Scenario;
 use batchscribe::emulator::{self, Pace, Server, ServerOptions};
@@ -39,6 +40,8 @@ pub(crate) struct Weather {
     pub(crate) clock: Clock,
     /// Where the folders lie.
     pub(crate) disk: PathBuf,
+    /// What answers.
+    pub(crate) engine: Arc<dyn Engine>,
 }
 
 impl Default for Weather {
@@ -51,6 +54,7 @@ impl Default for Weather {
             pace: Pace::default(),
             clock: Clock::wall(),
             disk: std::env::temp_dir(),
+            engine: Arc::new(Echo::new()),
         }
     }
 }
@@ -69,7 +73,7 @@ impl Sandbox {
         for n in 0..images {
             sandbox.image(&format!("tray_{}/page{n:04}.png", n % 2), u32::try_from(n).expect("few"));
         }
-        let mut options = ServerOptions::new(sandbox.folder.path().join("server"), Arc::new(Echo::new()));
+        let mut options = ServerOptions::new(sandbox.folder.path().join("server"), weather.engine);
         options.bill = Some(sandbox.bill());
         options.scenario = weather.scenario;
         options.limits.models = weather.models;

@@ -8,6 +8,7 @@ use crate::cli::exit::{Exit, Fail};
 use crate::cli::{finish, local, words, work};
 use crate::domain::image::shown;
 use crate::emulator::Server;
+use crate::ledger::reader::Reader;
 use crate::ops::cancel::{self, Fate, NoTargets, Running, Targets, Which};
 use crate::ops::desk::Desk;
 use crate::settings::{Address, Problem, ProviderKind, Settings};
@@ -41,7 +42,7 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
     if fates.iter().all(|(_, fate)| matches!(fate, Fate::Unknown)) {
         return Err(finish::none_known(settings.api_url.host(), fates.len()).into());
     }
-    note(context, &settings, &fates);
+    note(context, &settings, reader, &fates);
     conclude(context, &settings, &fates, targets.nameless);
     document(context, flags, &fates)?;
     Ok(if fates.iter().all(|(_, fate)| matches!(fate, Fate::Asked | Fate::HasEnded)) {
@@ -52,8 +53,13 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
 }
 
 /// Where a run is at work, it sees by itself what became of them; the ledger is its own.
-fn note(context: &Context, settings: &Settings, fates: &[(Running, Fate)]) {
+fn note(context: &Context, settings: &Settings, reader: Reader, fates: &[(Running, Fate)]) {
     let layout = settings.layout();
+    if !reader.is_at_rest().unwrap_or(false) {
+        return;
+    }
+    // The writer leaves last, and takes the ledger's working files with it.
+    drop(reader);
     let asked: Vec<_> =
         fates.iter().filter(|(_, fate)| matches!(fate, Fate::Asked)).map(|(batch, _)| batch.no).collect();
     let Ok(_lock) = work::lock(&layout.lock(), "cancel") else { return };

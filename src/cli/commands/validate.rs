@@ -8,11 +8,11 @@ use crate::cli::args::{TextFormat, Validate};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::{finish, words, work};
-use crate::kit::json_schema;
+use crate::kit::json_schema::JsonSchema;
 use crate::ledger::LedgerError;
 use crate::ops::desk::Desk;
 use crate::ops::validate::{self, Became, Error, Finding, Report, Rules};
-use crate::settings::{Problem, Settings, texts};
+use crate::settings::{Problem, Settings, TextFrom, texts};
 
 use super::status;
 
@@ -60,20 +60,21 @@ fn rules(context: &Context, flags: &Validate, settings: &Settings) -> Result<Rul
     let asks_json = texts::recipe(settings, &prompt).is_ok_and(|recipe| recipe.parameters.answer_format.is_json());
     let json = match flags.format {
         Some(format) => Some(format == TextFormat::Json),
-        None => flags.schema.is_some().then_some(true),
+        None if flags.schema.is_some() => Some(true),
+        // A member of the JSON stands in the text, and is text.
+        None => matches!(settings.text.from, TextFrom::Field(_)).then_some(false),
     };
     Ok(Rules { json, asks_json, schema, endings: settings.valid_image_types.clone() })
 }
 
-fn schema(path: &Path) -> Result<Value, Problem> {
+fn schema(path: &Path) -> Result<JsonSchema, Problem> {
     let wrong = |cause: String| {
         Problem::new("E112", format!("schema file {} cannot be used: {cause}", path.display()))
             .hint("it has to be a JSON Schema whose references stay within it")
     };
     let text = fs_err::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
     let schema: Value = serde_json::from_str(&text).map_err(|cause| wrong(cause.to_string()))?;
-    json_schema::usable(&schema).map_err(wrong)?;
-    Ok(schema)
+    JsonSchema::new(&schema).map_err(|cause| wrong(cause.to_string()))
 }
 
 fn line(context: &Context, flags: &Validate, finding: &Finding) -> String {

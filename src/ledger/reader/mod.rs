@@ -216,6 +216,15 @@ impl Reader {
         self.paged(SQL, after.map_or(0, |batch| batch.0), limit, batch_row)
     }
 
+    /// Whether the last process that wrote the ledger has left it in good order, and none writes it now.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn is_at_rest(&self) -> Result<bool> {
+        let sql = "SELECT closed_at IS NOT NULL FROM keeper";
+        self.told(self.connection.query_row(sql, [], |row| row.get(0)).map_err(Into::into))
+    }
+
     /// Batches that have not ended and that the provider was asked to stop.
     ///
     /// # Errors

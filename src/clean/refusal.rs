@@ -7,7 +7,7 @@
 const LONGEST: usize = 400;
 
 /// How refusals begin.
-const BEGINNINGS: [&str; 74] = [
+const BEGINNINGS: [&str; 73] = [
     // English
     "i'm sorry",
     "i am sorry",
@@ -23,7 +23,6 @@ const BEGINNINGS: [&str; 74] = [
     "unfortunately, i",
     "i apologize",
     "my apologies",
-    "as an ai",
     // German
     "es tut mir leid",
     "tut mir leid",
@@ -160,7 +159,13 @@ pub fn is_refusal(text: &str) -> bool {
     }
     let folded = text.to_lowercase().replace(['\u{2019}', '\u{2bc}', '\u{2018}'], "'");
     let folded = folded.trim_start_matches(['"', '[', '(', '*', '_', ' ']);
-    BEGINNINGS.iter().any(|beginning| begins(folded, beginning)) && TASK.iter().any(|word| folded.contains(word))
+    let begins_so = BEGINNINGS.iter().any(|beginning| begins(folded, beginning));
+    (begins_so || speaks_of_itself(folded)) && TASK.iter().any(|word| folded.contains(word))
+}
+
+/// A model that begins with what it is refuses only if it goes on with what it cannot do.
+fn speaks_of_itself(text: &str) -> bool {
+    begins(text, "as an ai") && ["can't", "cannot", "unable", "not able"].iter().any(|word| text.contains(word))
 }
 
 /// A phrase ends with its word; in scripts without blanks it ends anywhere.
@@ -177,6 +182,7 @@ mod tests {
     fn refusals_have_three_signs_and_letters_have_not() {
         let refusals = [
             "I'm sorry, but I can't assist with that request.",
+            "As an AI language model, I cannot read this image.",
             "I\u{2019}m unable to transcribe the text in this image.",
             "Es tut mir leid, aber ich kann dieses Dokument nicht transkribieren.",
             "Je suis désolé, mais je ne peux pas transcrire cette image.",
@@ -193,6 +199,7 @@ mod tests {
             "I am sorry to hear that you cannot come on Sunday.",
             "Es tut mir leid, dass Du krank bist. Deine Mutter",
             "I cannot tell you how glad I am. Yours ever, Anne",
+            "As an AI, I have transcribed the text as well as I could.\nDear Sir",
             "Sorrynessimagetext",
             "The image of the saint was carried through the town.",
             "",

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::rel_path;
+use super::{Reader, Result, rel_path};
 use crate::domain::ids::{BatchId, ImageId};
 use crate::domain::image::RelPath;
 use crate::domain::recipe::IdStyle;
@@ -55,8 +55,34 @@ pub struct AskedAs {
     pub json: bool,
 }
 
+impl Reader {
+    /// Images by row with what became of each last, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn images(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<ImageRow>> {
+        self.told(page(&self.connection, after.map_or(0, |image| image.0), limit))
+    }
+
+    /// The batches in whose files the last answer of an image may be, newest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batches_of(&self, image: ImageId) -> Result<Vec<BatchId>> {
+        self.told(batches_of(&self.connection, image))
+    }
+
+    /// Whether the ledger has an image at this path below a root.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn knows_image(&self, root: &[u8], path: &RelPath) -> Result<bool> {
+        self.told(knows(&self.connection, root, path))
+    }
+}
+
 /// Images by row, at most `limit` after `after`.
-pub(super) fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
+fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
     const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.state, i.reason, i.asked, i.text, i.text_hash,
         i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
         o.edited_at IS NOT NULL AS edited, o.custom_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer
@@ -98,7 +124,7 @@ pub(super) fn flags(joined: Option<String>) -> Vec<String> {
 }
 
 /// Every name at the provider that a batch of the image's last shard had: its answer is in the files of one of them.
-pub(super) fn batches_of(connection: &Connection, image: ImageId) -> Outcome<Vec<BatchId>> {
+fn batches_of(connection: &Connection, image: ImageId) -> Outcome<Vec<BatchId>> {
     const SQL: &str = "SELECT b.batch_id FROM image i JOIN batch b ON b.shard_id = i.shard_id
         WHERE i.id = ?1 AND b.batch_id IS NOT NULL ORDER BY b.id DESC";
     let read = |row: &Row<'_>| Ok(BatchId(column(row, "batch_id")?));
@@ -106,7 +132,7 @@ pub(super) fn batches_of(connection: &Connection, image: ImageId) -> Outcome<Vec
 }
 
 /// Whether there is an image at this path below a root.
-pub(super) fn knows(connection: &Connection, root: &[u8], path: &RelPath) -> Outcome<bool> {
+fn knows(connection: &Connection, root: &[u8], path: &RelPath) -> Outcome<bool> {
     const SQL: &str =
         "SELECT 1 FROM corpus c JOIN directory d ON d.corpus_id = c.id JOIN image i ON i.directory_id = d.id
         WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3";

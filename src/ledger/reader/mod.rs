@@ -4,6 +4,7 @@
 //! checkpoints get through while a process works.
 
 mod audit;
+mod batches;
 mod details;
 mod images;
 mod provenance;
@@ -14,26 +15,24 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Row, params};
 
 pub use self::audit::AuditFindings;
+pub use self::batches::{BatchRow, CANCEL_ASKED, UsageSum};
 pub use self::details::{ImageDetails, LineDetails};
 pub use self::images::{AskedAs, ImageRow};
 pub use self::provenance::{AskedWith, BatchTold, RecipeText, Request};
 pub use self::queues::QueueRow;
 use super::LedgerError;
 use super::journal::Account;
-use super::moves::{BatchState, ImageState};
+use super::moves::ImageState;
 use super::records::{RawFile, Standing};
 use super::sqlite::fault::Outcome;
 use super::sqlite::journal::stand;
 use super::sqlite::{column, count, inspected, standing, word};
-use crate::domain::batch::{BatchEnd, Usage};
-use crate::domain::ids::{BatchId, BatchNo, ImageId, ShardId, Tag};
+use crate::domain::batch::Usage;
+use crate::domain::ids::{ImageId, Tag};
 use crate::domain::image::RelPath;
 use crate::kit::hash::Short;
 
 type Result<T> = std::result::Result<T, LedgerError>;
-
-/// The event that tells that the provider was asked to stop a batch.
-pub const CANCEL_ASKED: &str = "cancel_asked";
 
 /// A ledger opened for reading.
 #[derive(Debug)]
@@ -68,45 +67,6 @@ pub struct ReasonCount {
     pub images: u64,
 }
 
-/// A batch as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BatchRow {
-    /// Its row: pass the last one to get the next page.
-    pub no: BatchNo,
-    /// Its name at the provider, once it has one.
-    pub id: Option<BatchId>,
-    /// Its shard's name.
-    pub shard: Tag,
-    /// Its run, for people.
-    pub run: String,
-    /// Number of the try.
-    pub attempt: u32,
-    /// Where it stands.
-    pub state: BatchState,
-    /// How it ended, once it has.
-    pub end: Option<BatchEnd>,
-    /// Whether it is a second batch of its shard.
-    pub stray: bool,
-    /// Whether it is unknown if it exists.
-    pub doubted: bool,
-    /// Its lines.
-    pub lines: u32,
-    /// Length of its body in bytes.
-    pub bytes: u64,
-    /// When its intent was written (unix milliseconds).
-    pub intent_at: i64,
-    /// When it was opened (unix milliseconds).
-    pub opened_at: Option<i64>,
-    /// When it ended (unix milliseconds).
-    pub ended_at: Option<i64>,
-    /// Tokens, as the provider told them.
-    pub usage: Option<Usage>,
-    /// The file of answers as it was saved, if there was one.
-    pub output: Option<RawFile>,
-    /// The file of errors as it was saved, if there was one.
-    pub errors: Option<RawFile>,
-}
-
 /// A folder of images as the ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorpusRoot {
@@ -114,17 +74,6 @@ pub struct CorpusRoot {
     pub root: Vec<u8>,
     /// As the user wrote it.
     pub given: Vec<u8>,
-}
-
-/// Sums over all batches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UsageSum {
-    /// Batches that exist or existed at the provider.
-    pub batches: u64,
-    /// Of them, batches whose tokens were told.
-    pub told: u64,
-    /// Their tokens.
-    pub usage: Usage,
 }
 
 /// Whose text stands beside an image, as the ledger says.
@@ -194,66 +143,6 @@ impl Reader {
         })
     }
 
-    /// How many batches stand where.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn batch_counts(&self) -> Result<Vec<(BatchState, u64)>> {
-        const SQL: &str = "SELECT state, count(*) AS batches FROM batch WHERE id > ?1 GROUP BY state LIMIT ?2";
-        self.paged(SQL, 0, u32::MAX, |row| {
-            let state: String = column(row, "state")?;
-            Ok((word(&state, BatchState::from_word)?, count(column(row, "batches")?)))
-        })
-    }
-
-    /// Batches by row, at most `limit` after `after`.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn batches(&self, after: Option<BatchNo>, limit: u32) -> Result<Vec<BatchRow>> {
-        const SQL: &str = "SELECT b.*, s.tag, s.lines, s.bytes, n.name FROM batch b JOIN shard s ON s.id = b.shard_id
-            JOIN run n ON n.id = s.run_id WHERE b.id > ?1 ORDER BY b.id LIMIT ?2";
-        self.paged(SQL, after.map_or(0, |batch| batch.0), limit, batch_row)
-    }
-
-    /// Whether the last process that wrote the ledger has left it in good order, and none writes it now.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn is_at_rest(&self) -> Result<bool> {
-        let sql = "SELECT closed_at IS NOT NULL FROM keeper";
-        self.told(self.connection.query_row(sql, [], |row| row.get(0)).map_err(Into::into))
-    }
-
-    /// Batches that have not ended and that the provider was asked to stop.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn being_cancelled(&self) -> Result<Vec<BatchNo>> {
-        const SQL: &str =
-            "SELECT id FROM batch INDEXED BY batch_todo WHERE state IN ('opening', 'open', 'ended', 'fetched')
-            AND id IN (SELECT batch FROM event WHERE what = 'cancel_asked') AND id > ?1 LIMIT ?2";
-        self.paged(SQL, 0, u32::MAX, |row| Ok(BatchNo(column(row, "id")?)))
-    }
-
-    /// Tokens as the provider told them, over all batches.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn usage(&self) -> Result<UsageSum> {
-        const SQL: &str = "SELECT count(*) AS batches, count(prompt_tokens) AS told, coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
-            coalesce(sum(cached_tokens), 0) AS cached_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
-            coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens FROM batch WHERE batch_id IS NOT NULL AND id > ?1 LIMIT ?2";
-        let sums = self.paged(SQL, 0, 1, |row| {
-            Ok(UsageSum {
-                batches: count(column(row, "batches")?),
-                told: count(column(row, "told")?),
-                usage: usage(row)?.unwrap_or_default(),
-            })
-        })?;
-        Ok(sums.into_iter().next().unwrap_or_default())
-    }
-
     /// Images with a text, by row, at most `limit` after `after`, so that audit can compare what lies on disk.
     ///
     /// # Errors
@@ -271,70 +160,6 @@ impl Reader {
                 hash: column(row, "text_hash")?,
             })
         })
-    }
-
-    /// Images by row with what became of each last, at most `limit` after `after`.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn images(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<ImageRow>> {
-        self.told(images::page(&self.connection, after.map_or(0, |image| image.0), limit))
-    }
-
-    /// The batches in whose files the last answer of an image may be, newest first.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn batches_of(&self, image: ImageId) -> Result<Vec<BatchId>> {
-        self.told(images::batches_of(&self.connection, image))
-    }
-
-    /// Every request for an image, oldest first.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn requests_of(&self, image: ImageId) -> Result<Vec<Request>> {
-        self.told(provenance::of_image(&self.connection, image))
-    }
-
-    /// Requests of a shard by image, at most `limit` after `after`.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn requests_in(&self, shard: ShardId, after: Option<ImageId>, limit: u32) -> Result<Vec<Request>> {
-        self.told(provenance::of_shard(&self.connection, shard, after.map_or(0, |image| image.0), limit))
-    }
-
-    /// What a recipe says in full, by its hash.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn recipe_text(&self, hash: Short) -> Result<Option<RecipeText>> {
-        self.told(provenance::recipe_text(&self.connection, hash))
-    }
-
-    /// The names at the provider that the batches of a shard have had, strays included.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn batches_of_shard(&self, shard: ShardId) -> Result<Vec<BatchId>> {
-        self.told(provenance::batches_of_shard(&self.connection, shard))
-    }
-
-    /// Whether the ledger has an image at this path below a root.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn knows_image(&self, root: &[u8], path: &RelPath) -> Result<bool> {
-        self.told(images::knows(&self.connection, root, path))
-    }
-
-    /// Shards by row, at most `limit` after `after`.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn shards(&self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardId>> {
-        self.told(provenance::shards(&self.connection, after.map_or(0, |shard| shard.0), limit))
     }
 
     /// Every image folder, oldest first.
@@ -434,31 +259,6 @@ fn failure(row: &Row<'_>) -> Outcome<Failure> {
         path: rel_path(row)?,
         state: word(&state, ImageState::from_word)?,
         reason: column(row, "reason")?,
-    })
-}
-
-fn batch_row(row: &Row<'_>) -> Outcome<BatchRow> {
-    let state: String = column(row, "state")?;
-    let state = word(&state, BatchState::from_word)?;
-    let end: Option<String> = column(row, "ending")?;
-    Ok(BatchRow {
-        no: BatchNo(column(row, "id")?),
-        id: column::<Option<String>>(row, "batch_id")?.map(BatchId),
-        shard: Tag(column(row, "tag")?),
-        run: column(row, "name")?,
-        attempt: column(row, "attempt")?,
-        state,
-        end: end.map(|end| word(&end, BatchEnd::from_word)).transpose()?,
-        stray: column(row, "stray")?,
-        doubted: state == BatchState::Opening && column::<Option<i64>>(row, "doubt_at")?.is_some(),
-        lines: column(row, "lines")?,
-        bytes: count(column(row, "bytes")?),
-        intent_at: column(row, "intent_at")?,
-        opened_at: column(row, "opened_at")?,
-        ended_at: column(row, "ended_at")?,
-        usage: usage(row)?,
-        output: raw_file(row, "output_bytes", "output_sha256")?,
-        errors: raw_file(row, "error_bytes", "error_sha256")?,
     })
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::images::flags;
-use super::{raw_file, rel_path, usage};
+use super::{Reader, Result, raw_file, rel_path, usage};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, ImageId, ShardId, Tag};
 use crate::domain::image::{RelPath, Stamp};
@@ -125,20 +125,62 @@ const BODY: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.byte
     LEFT JOIN cleaning k ON k.shard_id = s.id AND k.image_id = i.id LEFT JOIN note o ON o.image_id = i.id
     LEFT JOIN batch b ON b.shard_id = s.id AND b.stray = 0 AND b.state NOT IN ('refused', 'void')";
 
+impl Reader {
+    /// Every request for an image, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn requests_of(&self, image: ImageId) -> Result<Vec<Request>> {
+        self.told(of_image(&self.connection, image))
+    }
+
+    /// Requests of a shard by image, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn requests_in(&self, shard: ShardId, after: Option<ImageId>, limit: u32) -> Result<Vec<Request>> {
+        self.told(of_shard(&self.connection, shard, after.map_or(0, |image| image.0), limit))
+    }
+
+    /// What a recipe says in full, by its hash.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn recipe_text(&self, hash: Short) -> Result<Option<RecipeText>> {
+        self.told(recipe_text(&self.connection, hash))
+    }
+
+    /// The names at the provider that the batches of a shard have had, strays included.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batches_of_shard(&self, shard: ShardId) -> Result<Vec<BatchId>> {
+        self.told(batches_of_shard(&self.connection, shard))
+    }
+
+    /// Shards by row, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn shards(&self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardId>> {
+        self.told(shards(&self.connection, after.map_or(0, |shard| shard.0), limit))
+    }
+}
+
 /// Every request for one image, oldest first. Looks into every shard: for one person asking about one image.
-pub(super) fn of_image(connection: &Connection, image: ImageId) -> Outcome<Vec<Request>> {
+fn of_image(connection: &Connection, image: ImageId) -> Outcome<Vec<Request>> {
     let sql = format!("{BODY} WHERE l.image_id = ?1 ORDER BY s.id");
     connection.prepare_cached(&sql)?.query_and_then([image.0], request)?.collect()
 }
 
 /// Requests of one shard by image, at most `limit` after `after`.
-pub(super) fn of_shard(connection: &Connection, shard: ShardId, after: i64, limit: u32) -> Outcome<Vec<Request>> {
+fn of_shard(connection: &Connection, shard: ShardId, after: i64, limit: u32) -> Outcome<Vec<Request>> {
     let sql = format!("{BODY} WHERE s.id = ?1 AND l.image_id > ?2 ORDER BY l.image_id LIMIT ?3");
     connection.prepare_cached(&sql)?.query_and_then(params![shard.0, after, limit], request)?.collect()
 }
 
 /// A recipe by its hash.
-pub(super) fn recipe_text(connection: &Connection, hash: Short) -> Outcome<Option<RecipeText>> {
+fn recipe_text(connection: &Connection, hash: Short) -> Outcome<Option<RecipeText>> {
     let mut find = connection.prepare_cached("SELECT prompt, parameters FROM recipe WHERE hash = ?1")?;
     let mut rows = find.query([hash])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -146,14 +188,14 @@ pub(super) fn recipe_text(connection: &Connection, hash: Short) -> Outcome<Optio
 }
 
 /// The names at the provider that a shard's batches have had.
-pub(super) fn batches_of_shard(connection: &Connection, shard: ShardId) -> Outcome<Vec<BatchId>> {
+fn batches_of_shard(connection: &Connection, shard: ShardId) -> Outcome<Vec<BatchId>> {
     let sql = "SELECT batch_id FROM batch WHERE shard_id = ?1 AND batch_id IS NOT NULL ORDER BY id";
     let read = |row: &Row<'_>| Ok(BatchId(column(row, "batch_id")?));
     connection.prepare_cached(sql)?.query_and_then([shard.0], read)?.collect()
 }
 
 /// Shards by row, at most `limit` after `after`.
-pub(super) fn shards(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ShardId>> {
+fn shards(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ShardId>> {
     let sql = "SELECT id FROM shard WHERE id > ?1 ORDER BY id LIMIT ?2";
     let read = |row: &Row<'_>| Ok(ShardId(column(row, "id")?));
     connection.prepare_cached(sql)?.query_and_then(params![after, limit], read)?.collect()

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::domain::batch::{BatchEnd, Usage};
+use crate::domain::ids::BatchId;
 use crate::domain::ids::FileId;
 use crate::domain::image::{Fate, Reason};
 use crate::domain::verdict::Verdict;
+use crate::ledger::moves::BatchState;
 use crate::ledger::records::{Ending, ImageVerdict, RawFile, TextOwner};
 use crate::ledger::sqlite::tests::{Desk, found};
 use crate::ledger::store::{Frame as _, Store as _};

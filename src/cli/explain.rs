@@ -46,7 +46,8 @@ const PAGES: &[Page] = &[
         "E112",
         "",
         "The schema file cannot be used.",
-        "It has to be a JSON Schema of type object; strict schemas need every property in `required`.",
+        "It has to be a JSON Schema that refers to nothing outside itself. One that is sent has to be of type object; strict \
+        schemas need every property in `required`.",
     ),
     page_of(
         "E113",

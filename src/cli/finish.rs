@@ -158,12 +158,7 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
                 .hint("or take another workspace for this folder: --workspace DIR")
                 .into()
         }
-        Fault::OtherAccount(base_url) => Problem::new(
-            "E410",
-            format!("this ledger has unfinished batches of another account ({})", words::safe(base_url)),
-        )
-        .hint("finish them with its key and provider, or take another --workspace")
-        .into(),
+        Fault::OtherAccount(base_url) => other_account(base_url).into(),
         Fault::NoneKnown { host, batches } => none_known(host, *batches).into(),
         Fault::Ledger(error) => ledger(error).into(),
         Fault::Disk(cause) => cannot_write(cause).into(),
@@ -174,6 +169,12 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             Fail::Told(vec![problem], Exit::Died)
         }
     }
+}
+
+/// Batches of this ledger belong to whoever opened them.
+pub(super) fn other_account(base_url: &str) -> Problem {
+    Problem::new("E410", format!("this ledger has unfinished batches of another account ({})", words::safe(base_url)))
+        .hint("finish them with its key and provider, or take another --workspace")
 }
 
 /// None of our batches is known there.

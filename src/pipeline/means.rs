@@ -16,6 +16,7 @@ use crate::ledger::records::{Allowed, NewRun};
 use crate::provider::SharedProvider;
 use crate::provider::http::Options as HttpOptions;
 use crate::provider::openai::OpenAi;
+use crate::settings::{ProviderKind, Settings};
 
 /// What a verb without actors needs to see images, account and provider as the actors would.
 pub struct Means {
@@ -58,18 +59,8 @@ pub(super) fn allowed(mission: &Mission) -> Allowed {
 
 /// What is written of the life that works off this mission.
 pub(super) fn new_run(mission: &Mission) -> NewRun {
-    let provider = &mission.settings.provider;
-    let account = format!(
-        "{}\n{}",
-        provider.organization.as_deref().unwrap_or_default(),
-        provider.project.as_deref().unwrap_or_default()
-    );
-    NewRun {
-        base_url: account_url(mission),
-        identity: hash::hex_digits(account.as_bytes(), 32),
-        settings: mission.settings.to_json(),
-        day: day(mission),
-    }
+    let (base_url, identity) = account(&mission.settings, &mission.base_url);
+    NewRun { base_url, identity, settings: mission.settings.to_json(), day: day(mission) }
 }
 
 /// The images.
@@ -82,13 +73,21 @@ pub(super) fn provider(mission: &Mission) -> Result<SharedProvider, Fault> {
     Ok(Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?))
 }
 
-/// The built-in provider listens on another port in every life, and is the same account all the same.
-fn account_url(mission: &Mission) -> String {
-    use crate::settings::ProviderKind;
-    match mission.settings.provider.name {
-        ProviderKind::Local => "local".to_owned(),
-        ProviderKind::OpenAi => mission.base_url.clone(),
-    }
+/// Whose money these settings spend: base URL, and BLAKE3 of organisation and project, never of the key. The built-in provider
+/// listens on another port in every life, and is the same account all the same.
+#[must_use]
+pub fn account(settings: &Settings, base_url: &str) -> (String, String) {
+    let provider = &settings.provider;
+    let identity = format!(
+        "{}\n{}",
+        provider.organization.as_deref().unwrap_or_default(),
+        provider.project.as_deref().unwrap_or_default()
+    );
+    let base_url = match provider.name {
+        ProviderKind::Local => "local",
+        ProviderKind::OpenAi => base_url,
+    };
+    (base_url.to_owned(), hash::hex_digits(identity.as_bytes(), 32))
 }
 
 fn day(mission: &Mission) -> String {

@@ -14,5 +14,5 @@ mod runner;
 mod terminus;
 mod world;
 
-pub use means::{Means, means};
+pub use means::{Means, account, means};
 pub use runner::{run, work};

@@ -148,6 +148,17 @@ fn nothing_is_cancelled_unasked() {
 }
 
 #[test]
+fn batches_of_another_account_are_told_before_anything_is_asked() {
+    let mut sandbox = slow(4, "", 300);
+    good(&sandbox, Mode::Upload);
+    sandbox.set("provider.project", "proj_other");
+    let (exit, _, err) = call(&sandbox, "cancel --all --yes");
+    assert_eq!(exit, Some(6), "{err}");
+    assert!(err.starts_with("error[E410]: this ledger has unfinished batches of another account ("), "{err}");
+    assert_eq!(oracle::count(&sandbox.bill(), "cancel"), 0);
+}
+
+#[test]
 fn a_batch_that_has_ended_meanwhile_is_told_and_fetched() {
     let sandbox = slow(4, "", 0);
     good(&sandbox, Mode::Upload);

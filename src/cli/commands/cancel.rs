@@ -11,6 +11,7 @@ use crate::emulator::Server;
 use crate::ledger::reader::Reader;
 use crate::ops::cancel::{self, Fate, NoTargets, Running, Targets, Which};
 use crate::ops::desk::Desk;
+use crate::pipeline;
 use crate::settings::{Address, Problem, ProviderKind, Settings};
 
 use super::status;
@@ -30,6 +31,10 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
     }
     if flags.dry_run {
         return would(context, flags, &targets);
+    }
+    let (base_url, identity) = pipeline::account(&settings, settings.api_url.base());
+    if let Some(other) = reader.other_account(&base_url, &identity).map_err(|error| finish::ledger(&error))? {
+        return Err(finish::other_account(&other).into());
     }
     confirm(context, flags, &targets)?;
     let key = work::key(context, &settings)?;

@@ -1,6 +1,6 @@
 //! Batches as people see them, and their sums.
 
-use rusqlite::Row;
+use rusqlite::{OptionalExtension as _, Row};
 
 use super::{Reader, Result, raw_file, usage};
 use crate::domain::batch::{BatchEnd, Usage};
@@ -82,6 +82,19 @@ impl Reader {
             "SELECT id FROM batch INDEXED BY batch_todo WHERE state IN ('opening', 'open', 'ended', 'fetched')
             AND id IN (SELECT batch FROM event WHERE what = 'cancel_asked') AND id > ?1 LIMIT ?2";
         self.paged(SQL, 0, u32::MAX, |row| Ok(BatchNo(column(row, "id")?)))
+    }
+
+    /// Base URL of another account than this one that has open batches.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn other_account(&self, base_url: &str, identity: &str) -> Result<Option<String>> {
+        const SQL: &str = "SELECT a.base_url FROM batch b INDEXED BY batch_todo JOIN shard s ON s.id = b.shard_id
+            JOIN run n ON n.id = s.run_id JOIN account a ON a.id = n.account_id
+            WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.state = 'open' AND (a.base_url, a.identity) IS NOT (?1, ?2) LIMIT 1";
+        let find =
+            || Ok(self.connection.prepare_cached(SQL)?.query_row([base_url, identity], |row| row.get(0)).optional()?);
+        self.told(find())
     }
 
     /// How many batches stand where.

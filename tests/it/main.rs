@@ -35,4 +35,5 @@ mod retry;
 mod secure;
 mod stale;
 mod sweep;
+mod trust;
 mod validate;

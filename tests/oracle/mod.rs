@@ -54,7 +54,8 @@ pub(crate) fn most_enqueued(bill: &Path) -> (u64, usize) {
     (sums.iter().copied().max().unwrap_or_default(), sums.len())
 }
 
-fn entries(bill: &Path) -> Vec<Value> {
+/// Every whole line of the bill.
+pub(crate) fn entries(bill: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(bill).unwrap_or_default();
     // The last line may be on its way.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

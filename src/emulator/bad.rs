@@ -215,7 +215,7 @@ pub(super) fn spoil(way: Way, request: &ChatRequest<'_>, said: Answered) -> Answ
         Way::TwoFences => around(halves(&text, |head, tail| format!("```\n{head}\n```\n\n```\n{tail}\n```"))),
         Way::PromptEcho => around(format!("{}\n\n{text}", request.user)),
         Way::Illegible => around("[illegible]\n[illegible]".to_owned()),
-        Way::LiteralEscapes => whole(format!("{}\\n", text.replace('\n', "\\n"))),
+        Way::LiteralEscapes => around(format!("{}\\n", text.replace('\n', "\\n"))),
         Way::LosesWord => {
             whole(text.trim_end().rsplit_once(char::is_whitespace).map_or("", |(head, _)| head).to_owned())
         }

@@ -7,6 +7,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayAlphaImage, ImageFormat, LumaA};
 
 use super::*;
+use crate::kit::atomic_file::{Access, Durability, write};
 
 /// Below it a page may be blank, above the second one it is not: `[judge] blank.ink`, and what a said blank page may have.
 const BLANK: f64 = 0.003;
@@ -161,7 +162,7 @@ fn a_grainy_blank_page_is_looked_at_and_a_dense_file_is_not() {
     let folder = tempfile::tempdir().expect("temp dir");
     let kept = |bytes: &[u8], sparse: Option<u64>| {
         let path = folder.path().join("page");
-        std::fs::write(&path, bytes).expect("a file");
+        write(&path, bytes, Access::Umask, Durability::Derived).expect("a file");
         measure(File::open(path).expect("a file"), u64::MAX, sparse)
     };
     for (sigma, quality) in [(0.0, 75), (1.0, 95), (4.0, 90), (8.0, 90), (4.0, 95)] {

@@ -18,7 +18,7 @@ const BLANK_EVERY: u32 = 10;
 /// A page of strokes, or a blank one; which page it is stands in its corner, where ink is not looked for.
 fn page(seed: u32) -> Vec<u8> {
     let mark = seed.to_le_bytes();
-    let is_blank = seed % BLANK_EVERY == 0;
+    let is_blank = seed.is_multiple_of(BLANK_EVERY);
     let image = image::GrayImage::from_fn(80, 80, |x, y| {
         let in_corner = y == 0 && x < 4;
         let is_ink = !is_blank && (10..70).contains(&x) && (10..70).contains(&y) && y % 8 < 4 && x % 4 < 2;

@@ -144,7 +144,10 @@ impl Work<'_> {
             (false, false) => Holder::NeverOurs,
         };
         let raw = holder == Holder::Ours && image.state == ImageState::Done && self.has_raw(reader, &image)?;
-        let became = decide(&image, holder, raw);
+        let mut became = decide(&image, holder, raw);
+        if became == Became::Rough && !self.has_room_as_rough(&image, hash) {
+            became = Became::NoRoom;
+        }
         let reason = fault.reason();
         self.found(&image.path, fault, became);
         Ok(became.moves().then_some(Order { image, hash, reason, became }))
@@ -196,6 +199,11 @@ impl Work<'_> {
         Ok(raw_answer::is_saved(self.layout, &reader.batches_of(image.id)?, &custom_id)?)
     }
 
+    /// Whether nothing but the same text bears the name of the rough text.
+    fn has_room_as_rough(&self, image: &ImageRow, hash: Short) -> bool {
+        text_file::whose(self.layout, &image.root, &image.path, "api", hash) != Whose::Theirs
+    }
+
     /// The ledger first, in one transaction; then the files.
     fn carry_out(&mut self, desk: &mut Desk, orders: Vec<Order>) -> Result<(), Error> {
         if orders.is_empty() {
@@ -227,7 +235,9 @@ impl Work<'_> {
         let folder = text_file::folder(self.layout, &image.root, &image.path)?;
         let name = text_file::name(&image.path.name, "txt");
         if *became == Became::Rough {
-            self.copy_as_rough(&folder, image, &name)?;
+            if !self.copy_as_rough(&folder, image, &name)? {
+                return Ok(());
+            }
             crash::point("validate.copied");
         }
         folder.remove(&name)?;
@@ -236,18 +246,17 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The rough text, complete before the text goes; one that stands there already is somebody's and stays.
-    fn copy_as_rough(&self, folder: &crate::kit::folder::Folder, image: &ImageRow, name: &[u8]) -> io::Result<()> {
+    /// The rough text, complete before the text goes; whether it stands there then. Somebody else's stays.
+    fn copy_as_rough(&self, folder: &crate::kit::folder::Folder, image: &ImageRow, name: &[u8]) -> io::Result<bool> {
         let mut bytes = Vec::new();
         folder.file(&[name])?.take(LONGEST + 1).read_to_end(&mut bytes)?;
         let mut draft = folder.draft(&Mark::new(&self.layout.batch)?)?;
         draft.fill(&bytes)?;
         match draft.publish_new(&text_file::name(&image.path.name, "api")) {
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-                let same = text_file::whose(self.layout, &image.root, &image.path, "api", short(&bytes)) == Whose::Ours;
-                if same { Ok(()) } else { Err(cause) }
+                Ok(text_file::whose(self.layout, &image.root, &image.path, "api", short(&bytes)) == Whose::Ours)
             }
-            published => published,
+            published => published.map(|()| true),
         }
     }
 }

@@ -72,11 +72,16 @@ fn the_only_copy_of_an_answer_is_kept_as_a_rough_text() {
     for folder in ["batch_return", "batch_json_results"] {
         std::fs::remove_dir_all(sandbox.workspace().join(folder)).expect("raw");
     }
+    let rough = sandbox.corpus().join("tray_0/page0000.png.txt.api");
+    std::fs::write(&rough, "of a person").expect("a file in the way");
+    let (_, out, _) = call(&sandbox, "validate --format json");
+    assert!(out.ends_with("; left, its raw answer is gone and another .txt.api stands beside it\n"), "{out}");
+    assert!(sandbox.text("tray_0/page0000.png").is_some());
+    std::fs::remove_file(&rough).expect("out of the way");
     let (exit, out, err) = call(&sandbox, "validate --format json");
     assert_eq!(exit, Some(3), "{err}");
     assert!(out.ends_with("; its raw answer is gone, so it is kept as .txt.api\n"), "{out}");
-    let rough = sandbox.corpus().join("tray_0/page0000.png.txt.api");
-    assert_eq!(std::fs::read_to_string(rough).expect("rough"), before);
+    assert_eq!(std::fs::read_to_string(&rough).expect("rough"), before);
     assert!(sandbox.text("tray_0/page0000.png").is_none());
     assert_eq!(oracle::states(&sandbox.workspace()), [("rough".to_owned(), 1)].into());
     assert_eq!(call(&sandbox, "status --list rough").1, "\ttray_0/page0000.png\n");

@@ -96,6 +96,7 @@ fn became_words(became: Became, dry_run: bool) -> &'static str {
         (Became::Removed, true) => "would be taken away",
         (Became::Rough, false) => "its raw answer is gone, so it is kept as .txt.api",
         (Became::Rough, true) => "its raw answer is gone, so it would be kept as .txt.api",
+        (Became::NoRoom, _) => "left, its raw answer is gone and another .txt.api stands beside it",
         (Became::Waits, _) => "left, its image is not done",
         (Became::Edited, _) => "left, a person has edited it",
         (Became::NeverOurs, _) => "left, it was never ours",

@@ -86,6 +86,8 @@ pub enum Became {
     Removed,
     /// It becomes the rough text: no other copy of the answer is left.
     Rough,
+    /// It is the only copy of the answer, and another file bears the name of its rough text: left.
+    NoRoom,
     /// Its image is to be asked, or is asked, in any case.
     Waits,
     /// A person has edited it: left.
@@ -104,6 +106,7 @@ impl Became {
             Self::AskedAgain => "asked_again",
             Self::Removed => "removed",
             Self::Rough => "rough",
+            Self::NoRoom => "no_room",
             Self::Waits => "waits",
             Self::Edited => "edited",
             Self::NeverOurs => "never_ours",

@@ -11,6 +11,7 @@ pub mod cleaner;
 pub mod close;
 pub mod content;
 mod deep;
+pub mod found_text;
 pub mod guard;
 pub mod judge;
 mod lengths;
@@ -19,3 +20,6 @@ pub mod refusal;
 pub mod repetition;
 pub mod rules;
 pub mod text_file;
+pub mod tree;
+#[cfg(test)]
+mod truth_tests;

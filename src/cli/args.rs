@@ -122,6 +122,8 @@ pub enum Verb {
         #[arg(long)]
         wait: bool,
     },
+    /// Clean the texts of a folder by rules; what stood there before is kept
+    Clean(Clean),
     /// Put images back to be asked again, such as those that failed; the next run sends them
     Retry(Retry),
     /// Check texts for UTF-8, JSON and a schema; an unusable one of ours leaves its place, and its image is owed again
@@ -209,6 +211,16 @@ pub struct Cancel {
     #[arg(long)]
     pub all: bool,
     /// Only say what would be cancelled
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+}
+
+/// Flags of `clean`.
+#[derive(Debug, Args)]
+pub struct Clean {
+    /// Folder of images and their texts, with all subfolders; texts that this workspace has asked for are left
+    pub dir: Option<PathBuf>,
+    /// Only list what would be changed
     #[arg(long, short = 'n')]
     pub dry_run: bool,
 }

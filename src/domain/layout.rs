@@ -56,6 +56,12 @@ impl Layout {
         self.batch.join("backup")
     }
 
+    /// Texts as they were before they were cleaned.
+    #[must_use]
+    pub fn before(&self) -> PathBuf {
+        self.batch.join("before")
+    }
+
     /// Spooled shards.
     #[must_use]
     pub fn spool(&self) -> PathBuf {

@@ -280,15 +280,20 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
     Cleaner::new(seams, world.faults.clone(), world.guard("cleaner"))
 }
 
-/// How answers are judged and cleaned.
-fn rules(settings: &Settings, world: &World) -> Rules {
-    let (judge, clean) = (&settings.judge, &settings.clean);
-    let form = match clean.unicode {
+/// How texts are cleaned.
+pub(super) fn polish_options(settings: &Settings) -> PolishOptions {
+    let form = match settings.clean.unicode {
         Unicode::Nfc => UnicodeForm::Nfc,
         Unicode::Keep => UnicodeForm::Keep,
     };
+    PolishOptions { form, skip: settings.clean.skipped_rules() }
+}
+
+/// How answers are judged and cleaned.
+fn rules(settings: &Settings, world: &World) -> Rules {
+    let (judge, clean) = (&settings.judge, &settings.clean);
     Rules {
-        polish: PolishOptions { form, skip: clean.skipped_rules() },
+        polish: polish_options(settings),
         limits: JudgeLimits {
             repetition: LoopLimits {
                 copies: judge.loop_copies as usize,

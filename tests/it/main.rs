@@ -12,6 +12,7 @@ mod cancel;
 #[cfg(target_os = "linux")]
 mod canary;
 mod cli_words;
+mod clean_tree;
 mod controls;
 mod ends;
 mod faults;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cancel;
+mod clean;
 mod completions;
 mod config;
 mod doctor;
@@ -33,6 +34,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
             (None, Some(listed)) => status::list(context, listed),
             (None, None) => status::all(context, exit_code),
         },
+        Verb::Clean(flags) => clean::clean(context, &flags),
         Verb::Retry(flags) => retry::retry(context, &flags),
         Verb::Validate(flags) => validate::validate(context, &flags),
         Verb::Export(flags) => export::export(context, &flags),

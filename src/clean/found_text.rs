@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn what_is_clean_stays_and_what_is_not_is_polished() {
-        for clean in ["", "Dear Sir\n", "{\"text\": \"e\u{301}\"}", "[blank page]\n", "[illegible]\n", "a\n~~~\n~~~\nb\n"] {
+        for clean in
+            ["", "Dear Sir\n", "{\"text\": \"e\u{301}\"}", "[blank page]\n", "[illegible]\n", "a\n~~~\n~~~\nb\n"]
+        {
             assert_eq!(at(clean), Look::Clean, "{clean:?}");
         }
         let cases = [

@@ -71,7 +71,8 @@ fn the_guard_misses_every_piece_of_a_true_page() {
             if words(lines[at]) == 0 {
                 continue;
             }
-            let fewer: Vec<&str> = lines.iter().enumerate().filter(|(line, _)| *line != at).map(|(_, line)| *line).collect();
+            let fewer: Vec<&str> =
+                lines.iter().enumerate().filter(|(line, _)| *line != at).map(|(_, line)| *line).collect();
             assert!(!accepted(&text, &fewer.join("\n")), "{name}: line {at} {:?}", lines[at]);
         }
         for (at, digit) in text.char_indices().filter(|(_, c)| c.is_ascii_digit()) {
@@ -84,7 +85,8 @@ fn the_guard_misses_every_piece_of_a_true_page() {
 
 #[test]
 fn true_pages_of_odd_shapes_are_unharmed() {
-    let contents = (1..40).map(|page| format!("Chapter {page} {} {page}", ".".repeat(60))).collect::<Vec<_>>().join("\n") + "\n";
+    let contents =
+        (1..40).map(|page| format!("Chapter {page} {} {page}", ".".repeat(60))).collect::<Vec<_>>().join("\n") + "\n";
     let zeros = "0.00\t0.00\t0.00\n".repeat(60);
     let litany = "Saint Mary,\npray for us.\nSaint Michael,\npray for us.\nSaint Gabriel,\npray for us.\n".to_owned();
     let waves = "Paris, 1903\n~~~\n~~~\n~~~\n~~~\n~~~\nle radium\n".to_owned();

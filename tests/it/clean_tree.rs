@@ -35,7 +35,10 @@ fn texts_are_cleaned_and_kept_as_they_were() {
     let before = sandbox.workspace().join("batch/before");
     let (exit, out, err) = call(&sandbox, "clean old -n");
     assert_eq!(exit, Some(3), "{err}");
-    assert!(out.contains("a/fenced.jpg.txt: would be cleaned: ") && err.ends_with("Nothing was changed.\n"), "{out}{err}");
+    assert!(
+        out.contains("a/fenced.jpg.txt: would be cleaned: ") && err.ends_with("Nothing was changed.\n"),
+        "{out}{err}"
+    );
     assert!(!before.exists() && at(&dir, "a/fenced.jpg.txt").expect("text").starts_with("```"));
 
     let (exit, out, err) = call(&sandbox, "clean old");
@@ -46,7 +49,10 @@ fn texts_are_cleaned_and_kept_as_they_were() {
     assert_eq!(at(&dir, "a/fenced.jpg.txt").as_deref(), Some("Dear Sir,\non 3.5.1848\n"));
     assert_eq!(at(&dir, "a/clean.JPG.txt").as_deref(), Some("Straſse, 1848\n"));
     assert!(at(&dir, "a/notes.txt").expect("notes").starts_with("```"));
-    assert_eq!((at(&dir, "b/rough.png.txt"), at(&dir, "b/rough.png.txt.api").map(String::into_bytes)), (None, Some(ROUGH.to_vec())));
+    assert_eq!(
+        (at(&dir, "b/rough.png.txt"), at(&dir, "b/rough.png.txt.api").map(String::into_bytes)),
+        (None, Some(ROUGH.to_vec()))
+    );
     assert_eq!(std::fs::read(before.join("a/fenced.jpg.txt")).expect("kept"), FENCED);
     assert_eq!(std::fs::read(before.join("b/rough.png.txt")).expect("kept"), ROUGH);
 

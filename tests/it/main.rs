@@ -11,8 +11,8 @@ mod cancel;
 // It looks into /proc.
 #[cfg(target_os = "linux")]
 mod canary;
-mod cli_words;
 mod clean_tree;
+mod cli_words;
 mod controls;
 mod ends;
 mod faults;

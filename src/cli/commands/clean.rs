@@ -21,7 +21,8 @@ fn told(error: LedgerError) -> Fail {
 /// Cleans a tree, and lists what was not clean.
 pub(super) fn clean(context: &Context, flags: &Clean) -> Result<Exit, Fail> {
     let Some(dir) = &flags.dir else {
-        let problem = Problem::new("E104", "clean needs a folder: the texts of this workspace cannot be judged again yet");
+        let problem =
+            Problem::new("E104", "clean needs a folder: the texts of this workspace cannot be judged again yet");
         return Err(problem.hint("name the folder whose texts are to be cleaned: batchscribe clean DIR").into());
     };
     let dir = context.current_dir.join(dir);
@@ -78,7 +79,9 @@ fn conclude(context: &Context, flags: &Clean, before: &Path, report: &Report) ->
         context.out.data(&document.to_string())?;
     }
     let all = words::count(*texts, "text", "texts");
-    context.out.say(&format!("{all}: {clean} were clean, {cleaned} cleaned, {rough} rough, {known} known, {left} left"));
+    context
+        .out
+        .say(&format!("{all}: {clean} were clean, {cleaned} cleaned, {rough} rough, {known} known, {left} left"));
     for (rule, texts) in &report.rules {
         context.out.say(&format!("  {rule}: {}", words::count(*texts, "text", "texts")));
     }

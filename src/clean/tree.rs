@@ -108,6 +108,9 @@ pub fn clean<E: From<io::Error>>(
                         folders.push(folder);
                     }
                 }
+                Sort::File if desk.as_ref().is_some_and(|desk| desk.mark.is_left_over(&below.name)) => {
+                    root.folder(&path)?.remove(&below.name)?;
+                }
                 Sort::File => {
                     let Some(image) = image_of(&below, order.endings) else { continue };
                     report.texts += 1;

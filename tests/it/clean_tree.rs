@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cancel::call;
+use crate::oracle;
 use crate::sandbox::Sandbox;
 
 fn put(dir: &Path, name: &str, text: &[u8]) {
@@ -26,6 +27,27 @@ fn tree(sandbox: &Sandbox) -> std::path::PathBuf {
     put(&dir, "b/rough.png.txt", ROUGH);
     put(&dir, "b/latin.png.txt", b"Stra\xdfe");
     dir
+}
+
+/// A tree with a text for each way that a text can go.
+pub(crate) fn unclean() -> Sandbox {
+    let sandbox = Sandbox::new(1);
+    let dir = sandbox.workspace().join("old");
+    put(&dir, "a/fenced.jpg.txt", FENCED);
+    put(&dir, "b/rough.png.txt", ROUGH);
+    sandbox
+}
+
+pub(crate) fn is_cleaned(sandbox: &Sandbox) {
+    let dir = sandbox.workspace().join("old");
+    let before = sandbox.workspace().join("batch/before");
+    assert_eq!(at(&dir, "a/fenced.jpg.txt").as_deref(), Some("Dear Sir,\non 3.5.1848\n"));
+    assert_eq!(at(&dir, "b/rough.png.txt"), None);
+    assert_eq!(at(&dir, "b/rough.png.txt.api").map(String::into_bytes), Some(ROUGH.to_vec()));
+    assert_eq!(std::fs::read(before.join("a/fenced.jpg.txt")).expect("kept"), FENCED);
+    assert_eq!(std::fs::read(before.join("b/rough.png.txt")).expect("kept"), ROUGH);
+    let files = |dir: &Path| oracle::all_files(dir).len();
+    assert_eq!((files(&dir), files(&before)), (2, 2), "no second copy, no file half written");
 }
 
 #[test]

@@ -26,7 +26,7 @@ struct Story {
 
 const RUN: &[&str] = &["run"];
 
-const STORIES: [Story; 12] = [
+const STORIES: [Story; 13] = [
     Story { name: "straight", line: RUN, prepare: || Sandbox::new(6), haste: 1, ends: six },
     Story { name: "asked again", line: RUN, prepare: asked_again, haste: 1, ends: six_and_one_more },
     Story { name: "adopted", line: RUN, prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
@@ -56,6 +56,13 @@ const STORIES: [Story; 12] = [
         prepare: unusable,
         haste: 1,
         ends: four_and_two,
+    },
+    Story {
+        name: "cleaned tree",
+        line: &["clean", "old"],
+        prepare: crate::clean_tree::unclean,
+        haste: 1,
+        ends: crate::clean_tree::is_cleaned,
     },
 ];
 

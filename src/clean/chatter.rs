@@ -217,7 +217,7 @@ fn longest_to_end(said: &[Word], asked: &[Word]) -> Option<usize> {
 pub fn rough(text: &str, prompt: &str) -> Vec<&'static str> {
     let mut why = Vec::new();
     let transcribes = is_transcription(prompt);
-    if transcribes && text.lines().any(|line| is_voice(line)) {
+    if transcribes && text.lines().any(is_voice) {
         why.push("model_voice");
     }
     if transcribes && has_remark(text) {

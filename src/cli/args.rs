@@ -218,10 +218,17 @@ pub struct Cancel {
 /// Flags of `clean`.
 #[derive(Debug, Args)]
 pub struct Clean {
-    /// Folder of images and their texts, with all subfolders; texts that this workspace has asked for are left
+    /// Folder of images and their texts, with all subfolders; texts that this workspace has asked for are left. Without it the
+    /// saved answers of this workspace are judged again, and their texts written
     pub dir: Option<PathBuf>,
+    /// Rough texts are owed for deep cleaning afterwards; the next run or upload sends them, and says what that is
+    #[arg(long, conflicts_with = "dir")]
+    pub deep: bool,
+    /// Write the JSON file of every result line again, too
+    #[arg(long, conflicts_with = "dir")]
+    pub rebuild: bool,
     /// Only list what would be changed
-    #[arg(long, short = 'n')]
+    #[arg(long, short = 'n', requires = "dir")]
     pub dry_run: bool,
 }
 

@@ -9,8 +9,8 @@ use crate::domain::layout;
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Failure, Reader, ReasonCount};
-use crate::ledger::records::Standing;
-use crate::pipeline::mission::{Outcome, Tally};
+use crate::ledger::records::{Rejudged, Standing};
+use crate::pipeline::mission::{Mode, Outcome, Tally};
 use crate::settings::Settings;
 use crate::settings::units::show_bytes;
 
@@ -151,6 +151,26 @@ fn others(by_ending: &BTreeMap<String, u64>, standing: &Standing) -> Option<Stri
     Some(row("Other", &format!("{files}: {}{note}", endings(by_ending))))
 }
 
+/// What judging again came to, and what a person may do about it.
+pub(super) fn rejudged(mode: &Mode, outcome: &Outcome) -> Vec<String> {
+    let Mode::Clean { deep, .. } = mode else { return Vec::new() };
+    let Rejudged { texts, rough, wanting } = outcome.rejudged;
+    let mut lines = vec![format!(
+        "judged again from saved answers: {} as today's rules make them, {rough} rough, {wanting} that they would not take",
+        words::count(u64::from(texts), "text", "texts")
+    )];
+    if wanting > 0 {
+        lines.push("  those stay as they are: batchscribe status --list flagged, batchscribe retry".to_owned());
+    }
+    if *deep {
+        let wanted = words::count(outcome.deep_wanted, "rough text is", "rough texts are");
+        lines.push(format!("{wanted} owed for deep cleaning; batchscribe run sends them, as text alone"));
+    } else if outcome.standing.rough > 0 {
+        lines.push("  rough texts go back to the model with: batchscribe clean --deep".to_owned());
+    }
+    lines
+}
+
 /// `.pdf 3, no ending 1`: the commonest first.
 pub(super) fn endings(by_ending: &BTreeMap<String, u64>) -> String {
     let mut endings: Vec<(&String, &u64)> = by_ending.iter().collect();
@@ -191,7 +211,7 @@ mod tests {
             passed_over,
             stopped: false,
             fault: None,
-            rejudged: crate::ledger::records::Rejudged::default(),
+            rejudged: Rejudged::default(),
             deep_wanted: 0,
             waits: Vec::new(),
         }

@@ -50,7 +50,7 @@ pub(super) fn finish(
     }
     let exit = exit(mode, outcome, ended);
     let facts = Facts::read(settings);
-    tell(context, told, outcome, tally, &facts);
+    tell(context, mode, told, outcome, tally, &facts);
     if context.out.json {
         let events = Events::new(context.clock.clone(), last_run(settings));
         let summary = Summary {
@@ -79,7 +79,7 @@ fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
     }
 }
 
-fn tell(context: &Context, told: &Telling<'_>, outcome: &Outcome, tally: &Tally, facts: &Facts) {
+fn tell(context: &Context, mode: &Mode, told: &Telling<'_>, outcome: &Outcome, tally: &Tally, facts: &Facts) {
     let out = &context.out;
     let standing = &outcome.standing;
     for line in closing::table(outcome, tally, facts, told.watch.elapsed()) {
@@ -92,13 +92,18 @@ fn tell(context: &Context, told: &Telling<'_>, outcome: &Outcome, tally: &Tally,
         out.say(&line);
     }
     let open = standing.batches_open + standing.batches_ended;
-    if open > 0 {
+    if matches!(mode, Mode::Clean { .. }) {
+        // What is open or owed is another verb's affair.
+    } else if open > 0 {
         let batches = words::count(open, "batch stays", "batches stay");
         out.say(&format!("{batches} open; what is ready is fetched by: batchscribe download, or the same command"));
         out.say("  stop paying for them: batchscribe cancel --all");
     } else if standing.owed + standing.packed > 0 {
         let images = words::count(standing.owed + standing.packed, "image is", "images are");
         out.say(&format!("{images} still to be asked; the same command goes on"));
+    }
+    for line in closing::rejudged(mode, outcome) {
+        out.say(&line);
     }
     out.say(&words::balance(standing));
     if !standing.closes() {

@@ -209,7 +209,8 @@ struct Begun {
 
 async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     let run = ledger.begin_run(means::new_run(mission)).await.map_err(Fault::Ledger)?;
-    if let Some(base_url) = run.foreign {
+    // Whose money it was does not matter to answers that are on disk.
+    if let Some(base_url) = run.foreign.filter(|_| !matches!(mission.mode, Mode::Clean { .. })) {
         return Err(Fault::OtherAccount(base_url));
     }
     let root = path_bytes::from_name(mission.image_root.as_os_str());

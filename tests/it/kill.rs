@@ -7,6 +7,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use batchscribe::domain::ids::ImageId;
+use batchscribe::kit::clock::Clock;
+use batchscribe::ledger::records::Allowed;
+use batchscribe::ledger::sqlite::SqliteStore;
+use batchscribe::ledger::store::{Frame as _, Store as _};
 use batchscribe::pipeline::mission::Mode;
 
 use crate::oracle;
@@ -26,7 +31,7 @@ struct Story {
 
 const RUN: &[&str] = &["run"];
 
-const STORIES: [Story; 13] = [
+const STORIES: [Story; 15] = [
     Story { name: "straight", line: RUN, prepare: || Sandbox::new(6), haste: 1, ends: six },
     Story { name: "asked again", line: RUN, prepare: asked_again, haste: 1, ends: six_and_one_more },
     Story { name: "adopted", line: RUN, prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
@@ -64,7 +69,12 @@ const STORIES: [Story; 13] = [
         haste: 1,
         ends: crate::clean_tree::is_cleaned,
     },
+    Story { name: "cleaned deeply", line: RUN, prepare: rough, haste: 1, ends: six_without_chatter },
+    Story { name: "read anew", line: RUN, prepare: rough_and_ordered, haste: 1, ends: six_without_chatter },
 ];
+
+/// A remark of the machine in the middle of every first answer.
+const ROUGH: &str = "[[bad]]\nhow = [\"model_voice\"]\ntimes = 1\n";
 
 const CREATED_AND_LOST: &str = "[[door]]\nat = \"create_batch\"\nact = \"act_then_drop\"\nwhen = { times = 1 }\n";
 const NEVER_CREATED: &str = "[[door]]\nat = \"create_batch\"\nact = \"drop\"\nwhen = { times = 1 }\n";
@@ -102,6 +112,40 @@ fn spooled() -> Sandbox {
     let mut sandbox = Sandbox::new(6);
     sandbox.set("shard.spool", "true");
     sandbox
+}
+
+/// Every first answer is rough, and goes back at once.
+fn rough() -> Sandbox {
+    let mut sandbox = stormy(ROUGH);
+    sandbox.set("clean.deep_clean", "true");
+    sandbox
+}
+
+/// Six rough texts that a person has put back to be read anew.
+fn rough_and_ordered() -> Sandbox {
+    let sandbox = stormy(ROUGH);
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.rough, outcome.fault.is_none()), (6, true), "{:?}", outcome.standing);
+    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None };
+    let path = sandbox.settings().layout().ledger();
+    let mut store = SqliteStore::open(&path, Clock::wall(), allowed).expect("the ledger");
+    store.begin().expect("begun");
+    assert_eq!(store.ask_again(&(1..=6).map(ImageId).collect::<Vec<_>>(), None).expect("put back"), 6);
+    store.commit().expect("committed");
+    store.close().expect("closed");
+    sandbox
+}
+
+/// Six texts, and none of the machine's words in them or beside them.
+fn six_without_chatter(sandbox: &Sandbox) {
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.standing.rough), (6, 0), "{:?}", outcome.standing);
+    for n in 0..6 {
+        let image = format!("tray_{}/page{n:04}.png", n % 2);
+        let text = sandbox.text(&image).unwrap_or_else(|| panic!("{image} has a text"));
+        assert!(!text.contains("As an AI"), "{image}: {text}");
+        assert!(!sandbox.corpus().join(format!("{image}.txt.api")).exists(), "{image} is rough no more");
+    }
 }
 
 /// Every shard is sealed, then an image changes.

@@ -1,4 +1,5 @@
-//! `clean DIR`: the texts of a tree are cleaned by rules; what stood there before is kept.
+//! `clean`: the saved answers of this workspace are judged again, and their texts written. `clean DIR`: the texts of a tree are
+//! cleaned by rules; what stood there before is kept.
 
 use std::path::Path;
 
@@ -7,11 +8,13 @@ use serde_json::json;
 use crate::cli::args::Clean;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::work::Job;
 use crate::cli::{finish, pages, words, work};
 use crate::domain::image::RelPath;
 use crate::kit::atomic_file::private_folder;
 use crate::ledger::LedgerError;
 use crate::pipeline::clean_tree::{Became, Error, Report, clean_tree};
+use crate::pipeline::mission::Mode;
 use crate::settings::{Problem, texts};
 
 fn told(error: LedgerError) -> Fail {
@@ -21,9 +24,8 @@ fn told(error: LedgerError) -> Fail {
 /// Cleans a tree, and lists what was not clean.
 pub(super) fn clean(context: &Context, flags: &Clean) -> Result<Exit, Fail> {
     let Some(dir) = &flags.dir else {
-        let problem =
-            Problem::new("E104", "clean needs a folder: the texts of this workspace cannot be judged again yet");
-        return Err(problem.hint("name the folder whose texts are to be cleaned: batchscribe clean DIR").into());
+        let mode = Mode::Clean { rebuild: flags.rebuild, deep: flags.deep };
+        return work::work(context, Job { verb: "clean", mode });
     };
     let dir = context.current_dir.join(dir);
     if !dir.is_dir() {

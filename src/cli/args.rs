@@ -104,6 +104,17 @@ pub enum Verb {
         /// One pass, for cron: send what is new, collect what is ready, leave
         #[arg(long)]
         once: bool,
+        /// Go on although the recipe changed: texts of the old one stay
+        #[arg(long)]
+        keep_old: bool,
+    },
+    /// What a run would ask and cost; opens no connection, writes nothing
+    Plan {
+        /// Folder of images, with all subfolders
+        image_dir: Option<PathBuf>,
+        /// List the images of one kind in the place of the sums
+        #[arg(long, value_enum, value_name = "WHICH")]
+        list: Option<Planned>,
     },
     /// The first half: scan, send, create the batches
     Upload {
@@ -115,6 +126,9 @@ pub enum Verb {
         /// Write the JSONL files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         spool_only: Option<PathBuf>,
+        /// Go on although the recipe changed: texts of the old one stay
+        #[arg(long)]
+        keep_old: bool,
     },
     /// The second half: look at every open batch, fetch what ended, write texts
     Download {
@@ -198,6 +212,19 @@ pub enum Listed {
     Rough,
     /// Images whose text a person has edited, or wrote.
     Edited,
+}
+
+/// What `plan --list` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Planned {
+    /// Images that would be asked.
+    Owed,
+    /// Images that would not be asked, with the reason.
+    Skipped,
+    /// Images whose text another recipe made.
+    Stale,
+    /// Images whose texts would be one file where a drive ignores case or Unicode forms.
+    Collisions,
 }
 
 /// Flags of `cancel`.
@@ -382,7 +409,9 @@ impl Verb {
                 add("IMAGE_DIR", "image_dir", path(image_dir));
                 add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
             }
-            Self::Recover { image_dir, .. } => add("IMAGE_DIR", "image_dir", path(image_dir)),
+            Self::Recover { image_dir, .. } | Self::Plan { image_dir, .. } => {
+                add("IMAGE_DIR", "image_dir", path(image_dir))
+            }
             _ => {}
         }
         flags

@@ -41,6 +41,12 @@ const PAGES: &[Page] = &[
         "There are no images in the folder.",
         "Name another folder, or add endings to valid_image_types.",
     ),
+    page_of(
+        "E108",
+        "",
+        "Model, prompt or another part of the recipe changed after some images were done.",
+        "Go on with --keep-old, which leaves their texts, or set it back; `batchscribe plan --list stale` lists them.",
+    ),
     page_of("E109", "", "A question had to be asked where nobody can answer.", "Add --yes if images may be sent."),
     page_of(
         "E112",

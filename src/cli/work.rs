@@ -14,6 +14,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
+use crate::ops::plan::stale;
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
@@ -35,6 +36,8 @@ pub(super) struct Job {
     pub(super) verb: &'static str,
     /// What the pipeline is to do.
     pub(super) mode: Mode,
+    /// Whether texts of another recipe stay as they are.
+    pub(super) keep_old: bool,
 }
 
 impl Job {
@@ -76,6 +79,9 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     }
     let image_root = image_root(&settings)?;
     let prompt = prompt(&settings, &job)?;
+    if !job.keep_old {
+        same_recipe(&settings, &prompt)?;
+    }
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
     introduce(context, &settings, &job, &prompt);
     confirm(context, &settings, &job)?;
@@ -148,6 +154,24 @@ fn prompt(settings: &Settings, job: &Job) -> Result<Prompt, Problem> {
     // A schema that cannot be used is told here, before anything begins.
     texts::recipe(settings, &prompt.text)?;
     Ok(prompt)
+}
+
+/// Refuses to mix the texts of two recipes unasked (E108).
+fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Problem> {
+    let Some(reader) = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))? else {
+        return Ok(());
+    };
+    let told = |error: LedgerError| finish::ledger(&error);
+    let recipe = texts::recipe(settings, &prompt.text)?;
+    let made = reader.made().map_err(told)?;
+    let (parts, images) = stale(&made, &recipe, settings.provider.name == ProviderKind::OpenAi);
+    if images == 0 {
+        return Ok(());
+    }
+    let (parts, found) = (parts.into_iter().collect::<Vec<_>>().join(", "), reader.standing().map_err(told)?.found);
+    Err(Problem::new("E108", format!("the recipe changed ({parts}) after {images} of {found} images"))
+        .hint("go on and keep their texts: --keep-old; or take another --workspace")
+        .hint("batchscribe plan --list stale  lists them; nothing was sent"))
 }
 
 /// The key, where one is needed: the built-in provider takes none, a server on this computer may go without.

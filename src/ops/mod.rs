@@ -1,6 +1,6 @@
 //! The verbs that need no actors.
 //!
-//! *Job*: audit, doctor, cancel, recover, retry, validate, what is known of an image. *In*: settings, the ledger, the user's
+//! *Job*: audit, doctor, cancel, plan, recover, retry, validate, what is known of an image. *In*: settings, the ledger, the user's
 //! files. *Out*: findings, requests to cancel; images put back; a ledger built again. *Owns*: nothing. *Bound*: reads by page; of
 //! one shard at a time its lines. *If it crashes here*: nothing was changed, or the same command goes on.
 
@@ -10,6 +10,7 @@ pub mod desk;
 pub mod doctor;
 pub mod known;
 pub mod raw_answer;
+pub mod plan;
 mod raw_files;
 pub mod recover;
 pub mod refusal;

@@ -26,6 +26,7 @@ mod matrix;
 mod modes;
 mod origin;
 mod paid;
+mod plan;
 mod providers;
 mod queue;
 mod recover;

@@ -7,5 +7,5 @@ use crate::pipeline::mission::Mode;
 
 /// `wait`: until no batch is open.
 pub(super) fn download(context: &Context, wait: bool) -> Result<Exit, Fail> {
-    work(context, Job { verb: "download", mode: Mode::Download { wait } })
+    work(context, Job { verb: "download", mode: Mode::Download { wait }, keep_old: true })
 }

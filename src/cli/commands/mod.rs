@@ -12,6 +12,7 @@ mod export;
 pub(super) mod help;
 mod init;
 mod known;
+mod plan;
 mod recover;
 mod retry;
 mod run;
@@ -26,8 +27,9 @@ use super::exit::{Exit, Fail};
 /// Does what a verb says.
 pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
     match verb {
-        Verb::Run { once, .. } => run::run(context, once),
-        Verb::Upload { spool_only, .. } => upload::upload(context, spool_only.as_deref()),
+        Verb::Run { once, keep_old, .. } => run::run(context, once, keep_old),
+        Verb::Plan { list, .. } => plan::plan(context, list),
+        Verb::Upload { spool_only, keep_old, .. } => upload::upload(context, spool_only.as_deref(), keep_old),
         Verb::Download { wait } => download::download(context, wait),
         Verb::Status { what, list, exit_code } => match (what, list) {
             (Some(what), _) => status::one(context, &what),

@@ -7,8 +7,8 @@ use crate::cli::exit::{Exit, Fail};
 use crate::cli::work::{Job, work};
 use crate::pipeline::mission::Mode;
 
-/// `spool`: the folder for files that somebody else sends.
-pub(super) fn upload(context: &Context, spool: Option<&Path>) -> Result<Exit, Fail> {
+/// `spool`: the folder for files that somebody else sends. `keep_old`: texts of another recipe stay as they are.
+pub(super) fn upload(context: &Context, spool: Option<&Path>, keep_old: bool) -> Result<Exit, Fail> {
     let mode = spool.map_or(Mode::Upload, |folder| Mode::SpoolOnly(context.current_dir.join(folder)));
-    work(context, Job { verb: "upload", mode })
+    work(context, Job { verb: "upload", mode, keep_old })
 }

@@ -8,6 +8,7 @@ mod batches;
 mod details;
 mod images;
 mod provenance;
+mod plan;
 mod queues;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use self::batches::{BatchRow, CANCEL_ASKED, UsageSum};
 pub use self::details::{ImageDetails, LineDetails};
 pub use self::images::{AskedAs, ImageRow};
 pub use self::provenance::{AskedWith, BatchTold, RecipeText, Request};
+pub use self::plan::{KnownImage, Made};
 pub use self::queues::QueueRow;
 use super::LedgerError;
 use super::journal::Account;

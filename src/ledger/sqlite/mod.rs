@@ -34,6 +34,7 @@ use self::fault::{Fault, Outcome};
 pub(super) use self::open::SCHEMA;
 pub(super) use self::open::{inspected, standing};
 pub(super) use self::rows::{column, count, word};
+pub(in crate::ledger) use self::runs::recipe_row;
 use super::LedgerError;
 use super::journal::{Account, Entry, Journal};
 use super::records::{Allowed, Standing};

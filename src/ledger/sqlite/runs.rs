@@ -1,6 +1,6 @@
 //! Runs, recipes and corpora: who pays, how it is asked, where the images lie.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::events::{self, About};
@@ -111,8 +111,13 @@ pub(super) fn recipe(store: &SqliteStore, recipe: &Recipe) -> Outcome<RecipeId> 
 
 /// A recipe as the ledger keeps it: the bytes of a plan come from here, never from today's settings.
 pub(super) fn kept_recipe(store: &SqliteStore, id: i64) -> Outcome<Recipe> {
+    recipe_row(&store.connection, id)
+}
+
+/// The same for whoever only reads.
+pub(in crate::ledger) fn recipe_row(connection: &Connection, id: i64) -> Outcome<Recipe> {
     let sql = "SELECT id, kind, id_style, step, model, endpoint, prompt, parameters FROM recipe WHERE id = ?1";
-    let mut statement = store.connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([id])?;
     let row = rows.next()?.ok_or_else(|| Fault::damaged(format!("recipe {id} is missing")))?;
     let parameters: Parameters = serde_json::from_str(&column::<String>(row, "parameters")?)

@@ -17,6 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use batchscribe::domain::metrics::edits;
 use batchscribe::emulator::engine::ocr::Recogniser;
 
 /// What a page is, by the start of its path: the sources of the corpus the engine is tuned with.
@@ -213,20 +214,6 @@ fn words_found(read: &str, truth: &str) -> (usize, usize) {
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty())
-}
-
-/// Levenshtein distance: the fewest insertions, deletions and replacements from one text to the other.
-fn edits(from: &[char], to: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (index, left) in from.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (column, right) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// The fewest edits from any stretch of `read` to `line`.

@@ -79,11 +79,11 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     }
     let image_root = image_root(&settings)?;
     let prompt = prompt(&settings, &job)?;
+    let key = if job.needs_provider() { key(context, &settings)? } else { None };
+    introduce(context, &settings, &job, &prompt);
     if !job.keep_old {
         same_recipe(&settings, &prompt)?;
     }
-    let key = if job.needs_provider() { key(context, &settings)? } else { None };
-    introduce(context, &settings, &job, &prompt);
     confirm(context, &settings, &job)?;
     // Nothing is left behind by a call that could not begin.
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;

@@ -42,7 +42,8 @@ pub fn look(bytes: &[u8], how: &PolishOptions, prompt: &str) -> Look {
     let Ok(raw) = std::str::from_utf8(bytes) else { return Look::Left(NOT_UTF8) };
     let (body, fenced) = strip_fence(raw);
     let body = body.trim_start_matches('\u{feff}').trim();
-    if body.starts_with('{') {
+    let is_list = body.starts_with('[') && check_strictly(body).is_ok();
+    if body.starts_with('{') || is_list {
         return match (check_strictly(body).is_ok(), fenced) {
             (true, true) => changed(raw, polish(raw, &only(&AROUND_JSON, how), prompt)),
             (true, false) => Look::Clean,

@@ -164,11 +164,11 @@ fn one(
         Became::Cleaned(rules) => {
             report.cleaned += 1;
             for rule in rules {
-                *report.rules.entry(rule).or_default() += 1;
+                *report.rules.entry(*rule).or_default() += 1;
             }
         }
         Became::Rough(_) => report.rough += 1,
-        Became::Left(why) => *report.left.entry(why).or_default() += 1,
+        Became::Left(why) => *report.left.entry(*why).or_default() += 1,
     }
     each(path, &became);
     Ok(())

@@ -54,8 +54,8 @@ pub fn clean_tree(
         let Some(reader) = reader else { return Ok(false) };
         let path = dir.join(to_path(&image.joined()));
         for (root, place) in &roots {
-            let known = path.strip_prefix(place).ok().and_then(below);
-            if known.is_some_and(|path| reader.knows_image(root, &path).unwrap_or(true)) {
+            let Some(image) = path.strip_prefix(place).ok().and_then(below) else { continue };
+            if reader.knows_image(root, &image)? {
                 return Ok(true);
             }
         }

@@ -1,11 +1,11 @@
 //! The grammar of the command line; precedence and meaning are `settings`' affair.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::flags::*;
 use crate::settings::Flag;
 
 /// Transcribes folders of page images: every image ends in a text beside it, or in a named reason.
@@ -170,6 +170,8 @@ pub enum Verb {
         #[arg(long, value_name = "ID", requires = "from_account")]
         run: Option<String>,
     },
+    /// Take over a workspace of the scripts before this program; asks for nothing
+    Import(Import),
     /// The built-in Batch API server on a port
     Emulate(Emulate),
     /// Write batchscribe.toml and prompt.txt, to be edited
@@ -201,150 +203,6 @@ pub enum Verb {
     },
 }
 
-/// What `status --list` lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Listed {
-    /// Images that ended without a text.
-    Failed,
-    /// Images whose last answer has flags.
-    Flagged,
-    /// Images with a rough text.
-    Rough,
-    /// Images whose text a person has edited, or wrote.
-    Edited,
-}
-
-/// What `plan --list` lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Planned {
-    /// Images that would be asked.
-    Owed,
-    /// Images that would not be asked, with the reason.
-    Skipped,
-    /// Images whose text another recipe made.
-    Stale,
-    /// Images whose texts would be one file where a drive ignores case or Unicode forms.
-    Collisions,
-}
-
-/// Flags of `cancel`.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).args(["batch", "all"]))]
-pub struct Cancel {
-    /// This batch, by its name at the provider
-    #[arg(long, value_name = "ID")]
-    pub batch: Option<String>,
-    /// Every batch of this workspace that is open; the name of the run is asked for
-    #[arg(long)]
-    pub all: bool,
-    /// Only say what would be cancelled
-    #[arg(long, short = 'n')]
-    pub dry_run: bool,
-}
-
-/// Flags of `clean`.
-#[derive(Debug, Args)]
-pub struct Clean {
-    /// Folder of images and their texts, with all subfolders; texts that this workspace has asked for are left. Without it the
-    /// saved answers of this workspace are judged again, and their texts written
-    pub dir: Option<PathBuf>,
-    /// Rough texts are owed for deep cleaning afterwards; the next run or upload sends them, and says what that is
-    #[arg(long, conflicts_with = "dir")]
-    pub deep: bool,
-    /// Write the JSON file of every result line again, too
-    #[arg(long, conflicts_with = "dir")]
-    pub rebuild: bool,
-    /// Only list what would be changed
-    #[arg(long, short = 'n', requires = "dir")]
-    pub dry_run: bool,
-}
-
-/// Flags of `retry`. Without a condition it means the images that failed.
-#[derive(Debug, Args)]
-pub struct Retry {
-    /// Images of which this holds: code=E501, reason=refused, flag=too_short, state=failed|rough|done; `a|b` is one or the
-    /// other, several --where have to hold together
-    #[arg(long = "where", value_name = "COND")]
-    pub conditions: Vec<String>,
-    /// Images whose path below the image folder is like this, such as 'box-03/*.png'; a text that a person has edited is put
-    /// back only if its image is named exactly
-    #[arg(long, value_name = "GLOB")]
-    pub path: Option<String>,
-    /// Ask this model instead
-    #[arg(long, value_name = "M")]
-    pub model: Option<String>,
-    /// Only say what would be asked again
-    #[arg(long, short = 'n')]
-    pub dry_run: bool,
-}
-
-/// Flags of `validate`.
-#[derive(Debug, Args)]
-pub struct Validate {
-    /// JSON Schema that every JSON text has to fit [default: setting request.schema_file]
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
-    /// What all texts are [default: JSON where JSON was asked for]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub format: Option<TextFormat>,
-    /// Only list what is unusable
-    #[arg(long, short = 'n')]
-    pub dry_run: bool,
-}
-
-/// What texts are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TextFormat {
-    /// One JSON value, read strictly.
-    Json,
-    /// Plain text: UTF-8 is all that is checked.
-    Text,
-}
-
-/// Flags of `export`.
-#[derive(Debug, Args)]
-pub struct Export {
-    /// The form
-    #[arg(value_enum, value_name = "FORMAT")]
-    pub format: ExportFormat,
-    /// Write to this file [default: the standard output]
-    #[arg(long, value_name = "PATH")]
-    pub out: Option<PathBuf>,
-}
-
-/// Forms of `export`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// JSON lines: every request with its recipe, answer and text; each recipe in full once.
-    Provenance,
-}
-
-/// Flags of `emulate`.
-#[derive(Debug, Args)]
-pub struct Emulate {
-    /// Address and port; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:7050", value_name = "ADDR")]
-    pub listen: SocketAddr,
-    /// ocr, echo, or the URL of an OpenAI-compatible server [default: setting provider.engine]
-    #[arg(long, value_name = "ENGINE")]
-    pub engine: Option<String>,
-    /// Write what would be charged to this file
-    #[arg(long, value_name = "FILE")]
-    pub bill: Option<PathBuf>,
-    /// Keep files and batches here [default: batch/local in the workspace]
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-    /// Faults to be played, as TOML
-    #[arg(long, value_name = "FILE")]
-    pub scenario: Option<PathBuf>,
-    /// Time that each line takes, such as 50ms
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub line_delay: Option<std::time::Duration>,
-    /// Bytes a second that uploads may take, such as "10 MB"
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub upload_rate: Option<u64>,
-}
-
 /// What `config` shows.
 #[derive(Debug, Subcommand)]
 pub enum Config {
@@ -361,16 +219,6 @@ pub enum Config {
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("the form is KEY=VALUE, such as request.detail=low")?;
     Ok((key.trim().to_owned(), value.to_owned()))
-}
-
-fn duration(text: &str) -> Result<std::time::Duration, &'static str> {
-    crate::settings::units::duration(text).ok_or("a duration is written 250ms, 60s or 10m")
-}
-
-fn size(text: &str) -> Result<u64, &'static str> {
-    crate::settings::units::bytes(text)
-        .filter(|bytes| *bytes > 0)
-        .ok_or("a size is written 4096, \"150 MB\" or \"256 MiB\"")
 }
 
 impl Global {
@@ -412,6 +260,7 @@ impl Verb {
             Self::Recover { image_dir, .. } | Self::Plan { image_dir, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir))
             }
+            Self::Import(import) => add("--corpus-root", "image_dir", path(&import.corpus_root)),
             _ => {}
         }
         flags

@@ -12,6 +12,7 @@ mod events;
 pub mod exit;
 mod explain;
 mod finish;
+pub mod flags;
 mod local;
 mod logs;
 mod out;

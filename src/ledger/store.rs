@@ -5,7 +5,7 @@
 
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use crate::domain::image::{Found, Reason};
+use crate::domain::image::{Found, Reason, RelPath};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
@@ -168,6 +168,9 @@ pub trait Store: Frame + Send {
     /// Brings back a shard with its lines, and those of its batches that are missing: open, fetched where their answers are
     /// on disk, in doubt where they have no name. An image belongs to the newest shard that asked for it.
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
+    /// Texts that an earlier program wrote count as ours, by hash, so that better ones may replace them. Only where an answer is
+    /// awaited, or where that very text was kept for a person's; tells how many.
+    fn own_texts(&mut self, root: &[u8], texts: &[(RelPath, Short)]) -> Result<u64>;
     /// Dissolves plans that newer shards have taken images from, before anything is paid for them; tells how many.
     fn dissolve_robbed(&mut self) -> Result<u64>;
 

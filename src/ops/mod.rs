@@ -8,6 +8,7 @@ pub mod audit;
 pub mod cancel;
 pub mod desk;
 pub mod doctor;
+pub mod import;
 pub mod known;
 pub mod plan;
 pub mod raw_answer;

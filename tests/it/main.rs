@@ -19,6 +19,7 @@ mod faults;
 mod first_question;
 mod first_run;
 mod front;
+mod import;
 mod journal;
 mod kill;
 mod known;

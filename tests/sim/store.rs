@@ -3,7 +3,7 @@
 
 use batchscribe::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use batchscribe::domain::image::{Found, Reason};
+use batchscribe::domain::image::{Found, Reason, RelPath};
 use batchscribe::domain::recipe::Recipe;
 use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
 use batchscribe::kit::hash::Short;
@@ -126,6 +126,7 @@ as_they_are! {
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
     fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId>;
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
+    fn own_texts(&mut self, root: &[u8], texts: &[(RelPath, Short)]) -> Result<u64>;
     fn dissolve_robbed(&mut self) -> Result<u64>;
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()>;
 }

@@ -10,6 +10,7 @@ mod download;
 mod emulate;
 mod export;
 pub(super) mod help;
+mod import;
 mod init;
 mod known;
 mod plan;
@@ -43,6 +44,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Audit => audit::audit(context),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
+        Verb::Import(flags) => import::import(context, &flags),
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),
         Verb::Doctor { online } => doctor::doctor(context, online),

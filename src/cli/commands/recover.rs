@@ -155,7 +155,8 @@ fn next(report: &Report, settings: &Settings) -> String {
     }
 }
 
-fn refused(error: Error, settings: &Settings, key_source: &str) -> Fail {
+/// How a refusal is told.
+pub(super) fn refused(error: Error, settings: &Settings, key_source: &str) -> Fail {
     match error {
         Error::Ledger(error) => finish::ledger(&error).into(),
         Error::Disk(cause) => cannot_write(&cause).into(),

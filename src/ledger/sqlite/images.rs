@@ -127,6 +127,19 @@ pub(super) fn content_seen(store: &SqliteStore, images: &[(ImageId, Short)]) -> 
     Ok(())
 }
 
+/// Texts of an earlier program, by hash: ours from here on.
+pub(super) fn own_texts(store: &SqliteStore, root: &[u8], texts: &[(RelPath, Short)]) -> Outcome<u64> {
+    const SQL: &str = "UPDATE image SET text = 'txt', text_hash = ?4 WHERE name = ?3 AND page = 1
+        AND directory_id = (SELECT d.id FROM directory d JOIN corpus c ON c.id = d.corpus_id WHERE c.root = ?1 AND d.path = ?2)
+        AND (state = 'packed' AND text IS NULL OR text = 'kept' AND text_hash = ?4)";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut changed = 0;
+    for (path, hash) in texts {
+        changed += statement.execute(params![root, path.folder, path.name, hash])? as u64;
+    }
+    Ok(changed)
+}
+
 /// Hashes of the texts that *we* wrote: one that a person keeps is not ours to replace.
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
     let sql = "SELECT CASE WHEN i.text <> 'kept' THEN i.text_hash END AS hash,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use crate::domain::image::{Found, Reason};
+use crate::domain::image::{Found, Reason, RelPath};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
@@ -301,6 +301,11 @@ impl Store for SqliteStore {
 
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored> {
         let outcome = restore::shard(self, lost);
+        self.named(outcome)
+    }
+
+    fn own_texts(&mut self, root: &[u8], texts: &[(RelPath, Short)]) -> Result<u64> {
+        let outcome = images::own_texts(self, root, texts);
         self.named(outcome)
     }
 

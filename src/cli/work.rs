@@ -48,12 +48,12 @@ impl Job {
 
     /// Whether requests are made from images.
     fn asks(&self) -> bool {
-        !matches!(self.mode, Mode::Download { .. } | Mode::Clean { .. })
+        !matches!(self.mode, Mode::Download { .. } | Mode::Collect | Mode::Clean { .. })
     }
 
     /// Whether a provider is spoken to at all.
     fn needs_provider(&self) -> bool {
-        !matches!(self.mode, Mode::SpoolOnly(_) | Mode::Clean { .. })
+        !self.mode.is_offline()
     }
 }
 

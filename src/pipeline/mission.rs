@@ -34,6 +34,8 @@ pub enum Mode {
         /// Stay until no batch is open.
         wait: bool,
     },
+    /// Read the answers that are on disk already, write their texts, close their books; no provider is needed.
+    Collect,
     /// Judge the saved answers of settled batches again and write their texts; nothing is asked, and no provider is needed.
     Clean {
         /// Write the JSON file of every result line again, too.
@@ -44,6 +46,12 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether all that is needed is on this disk.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        matches!(self, Self::SpoolOnly(_) | Self::Collect | Self::Clean { .. })
+    }
+
     /// Whether owed images are planned and sent.
     #[must_use]
     pub fn feeds(&self) -> bool {

@@ -61,14 +61,8 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned).await?;
             Ok(3)
         }
-        Mode::Clean { rebuild, .. } => {
-            let cleaner = start(cleaner(mission, world));
-            let extractor = start(extractor(mission, world, &cleaner, Source::Settled { rebuild: *rebuild })?);
-            let over: Recipient<NoMoreEnds> = recipient(&extractor);
-            let gone = |_| Fault::Died { who: "extractor", why: "ended at once".to_owned() };
-            hand_over(&over, NoMoreEnds, &EdgeMeter::default()).await.map_err(gone)?;
-            Ok(2)
-        }
+        Mode::Collect => on_disk(mission, world, Source::Ended).await,
+        Mode::Clean { rebuild, .. } => on_disk(mission, world, Source::Settled { rebuild: *rebuild }).await,
         Mode::Download { wait } => {
             let looks = if *wait { Looks::UntilNoneIsOpen } else { Looks::Once };
             let poller = back_half(mission, world, looks)?;
@@ -78,6 +72,16 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             Ok(3)
         }
     }
+}
+
+/// Extractor and Cleaner, for answers that are on disk already.
+async fn on_disk(mission: &Mission, world: &World, source: Source) -> Result<usize, Fault> {
+    let cleaner = start(cleaner(mission, world));
+    let extractor = start(extractor(mission, world, &cleaner, source)?);
+    let over: Recipient<NoMoreEnds> = recipient(&extractor);
+    let gone = |_| Fault::Died { who: "extractor", why: "ended at once".to_owned() };
+    hand_over(&over, NoMoreEnds, &EdgeMeter::default()).await.map_err(gone)?;
+    Ok(2)
 }
 
 /// The one place where actors are started.
@@ -262,7 +266,8 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         layout: mission.layout.clone(),
         bodies: Arc::clone(&world.bodies),
         corpus: Arc::clone(&world.corpus),
-        keep_remote: mission.settings.run.keep_remote,
+        // What is read without a provider is left there, too.
+        keep_remote: mission.settings.run.keep_remote || mission.mode.is_offline(),
     };
     let seams = CleanerSeams {
         ledger: world.ledger.clone(),

@@ -104,14 +104,14 @@ fn unbegun(fault: Fault) -> Outcome {
 /// Recorded before any actor looks at the standing: a walk that has not begun must not pass for one that is over.
 async fn begin_walk(mission: &Mission, world: &World) -> Result<(), Fault> {
     match mission.mode {
-        Mode::Download { .. } | Mode::Clean { .. } => Ok(()),
+        Mode::Download { .. } | Mode::Collect | Mode::Clean { .. } => Ok(()),
         _ => world.ledger.walk_begins(world.corpus_id).await.map_err(Fault::Ledger),
     }
 }
 
 /// Before any actor: what is at the provider and not in the ledger must not be opened a second time.
 async fn sweep(mission: &Mission, world: &World) -> Result<(), Fault> {
-    if matches!(mission.mode, Mode::SpoolOnly(_) | Mode::Clean { .. }) {
+    if mission.mode.is_offline() {
         return Ok(());
     }
     let provider = Arc::clone(&world.provider);

@@ -210,7 +210,7 @@ struct Begun {
 async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     let run = ledger.begin_run(means::new_run(mission)).await.map_err(Fault::Ledger)?;
     // Whose money it was does not matter to answers that are on disk.
-    if let Some(base_url) = run.foreign.filter(|_| !matches!(mission.mode, Mode::Clean { .. })) {
+    if let Some(base_url) = run.foreign.filter(|_| !matches!(mission.mode, Mode::Collect | Mode::Clean { .. })) {
         return Err(Fault::OtherAccount(base_url));
     }
     let root = path_bytes::from_name(mission.image_root.as_os_str());

@@ -25,7 +25,7 @@ fn told(error: LedgerError) -> Fail {
 pub(super) fn clean(context: &Context, flags: &Clean) -> Result<Exit, Fail> {
     let Some(dir) = &flags.dir else {
         let mode = Mode::Clean { rebuild: flags.rebuild, deep: flags.deep };
-        return work::work(context, Job { verb: "clean", mode });
+        return work::work(context, Job { verb: "clean", mode, keep_old: true });
     };
     let dir = context.current_dir.join(dir);
     if !dir.is_dir() {

@@ -64,7 +64,7 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
     if flags.dry_run || waits || !report.open.is_empty() {
         return Ok(Exit::Done);
     }
-    work::work(context, Job { verb: "import", mode: Mode::Download { wait: false } })
+    work::work(context, Job { verb: "import", mode: Mode::Collect, keep_old: true })
 }
 
 fn tell(context: &Context, flags: &Import, report: &Report) -> Result<(), Fail> {

@@ -44,6 +44,8 @@ pub(super) struct Hands {
     pub(super) mark: Mark,
     /// What the answers were asked with.
     pub(super) recipe: Arc<Recipe>,
+    /// Whether they are judged again, long after their books were closed.
+    pub(super) again: bool,
 }
 
 /// Folders that are held open at once; an answer of one more waits until these are synced and closed.
@@ -361,6 +363,7 @@ pub(super) mod tests {
             rules: Arc::new(rules()),
             mark: Mark::new(folder.path()).expect("a mark"),
             recipe: Arc::new(recipe(Kind::Read)),
+            again: false,
         };
         let work = vec![answer(1, "a.png"), answer(2, "touchy.png"), answer(3, "c.png")];
         let judged = judge_and_write(&hands, work).expect("no fault");

@@ -235,7 +235,7 @@ impl Work {
 
     fn hands(&self, recipe: &Arc<Recipe>) -> Hands {
         let CleanerSeams { corpus, pool, rules, mark, .. } = self.seams.clone();
-        Hands { corpus, pool, rules, mark, recipe: Arc::clone(recipe) }
+        Hands { corpus, pool, rules, mark, recipe: Arc::clone(recipe), again: self.seams.again.is_some() }
     }
 
     /// The answers that end an image of this shard, each with the hash of the text that we wrote there last. A second answer

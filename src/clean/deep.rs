@@ -23,11 +23,23 @@ pub(super) fn judge(answer: &Answer, known: &KnownText, hands: &Hands) -> Judgem
     };
     let is_whole = matches!(finish, Finish::Stop | Finish::Other(_)) && refusal.is_none();
     let Some(content) = content.as_deref().filter(|_| is_whole) else { return refused(Vec::new()) };
+    if hands.again {
+        return stands(content, known, hands);
+    }
     let Some((hash, before)) = known.hash.and_then(|hash| Some((hash, the_rough_text(hands, answer, hash)?))) else {
         // A person was at it: it is his now.
         return Judgement::of(Verdict::Reject(Reason::DeepRejected));
     };
     compared(content, &before, hash, hands)
+}
+
+/// Judged again: the rough text is gone, so all that can be said is whether this answer made the text that we wrote.
+fn stands(content: &str, known: &KnownText, hands: &Hands) -> Judgement {
+    let text = polish(content, &hands.rules.polish, &hands.rules.ladder.base().prompt).text;
+    if known.hash != Some(hash::short(text.as_bytes())) {
+        return Judgement::of(Verdict::AskAgain { reason: Reason::NeverRan, counted: false });
+    }
+    Judgement { text: Some(text), ..Judgement::of(Verdict::Accept).flagged("deep_cleaned") }
 }
 
 fn the_rough_text(hands: &Hands, answer: &Answer, hash: Short) -> Option<String> {

@@ -120,6 +120,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn batches(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), LedgerError> {
+    let strangers = reader.foreign_lines()?;
     let mut after = None;
     loop {
         let page = reader.batches(after, PAGE)?;
@@ -129,7 +130,8 @@ fn batches(reader: &Reader, layout: &Layout, report: &mut Report) -> Result<(), 
         for (batch, id) in read.filter_map(|batch| Some((batch, batch.id.as_ref()?))) {
             let settled = batch.state == BatchState::Settled;
             let (output, errors) = (batch.output, batch.errors);
-            raw_files::check(&Expected { id: id.as_str(), settled, output, errors }, layout, report);
+            let foreign = strangers.get(&batch.no).copied().unwrap_or_default();
+            raw_files::check(&Expected { id: id.as_str(), settled, output, errors, foreign }, layout, report);
         }
     }
 }

@@ -123,10 +123,8 @@ fn texts_of_the_ledger_are_left_and_one_document_tells_of_all() {
 }
 
 #[test]
-fn without_a_folder_it_says_what_is_missing() {
+fn a_folder_that_is_none_is_told() {
     let sandbox = Sandbox::new(1);
-    let (exit, _, err) = call(&sandbox, "clean");
-    assert!(exit == Some(2) && err.contains("batchscribe clean DIR"), "{err}");
     let (exit, _, err) = call(&sandbox, "clean nowhere");
     assert!(exit == Some(2) && err.contains("nowhere is no folder"), "{err}");
 }

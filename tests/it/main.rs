@@ -21,6 +21,7 @@ mod first_run;
 mod front;
 mod import;
 mod journal;
+mod judged_again;
 mod kill;
 mod known;
 mod matrix;

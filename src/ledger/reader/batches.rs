@@ -1,5 +1,7 @@
 //! Batches as people see them, and their sums.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension as _, Row};
 
 use super::{Reader, Result, raw_file, usage};
@@ -71,6 +73,22 @@ impl Reader {
     pub fn is_at_rest(&self) -> Result<bool> {
         let sql = "SELECT closed_at IS NOT NULL FROM keeper";
         self.told(self.connection.query_row(sql, [], |row| row.get(0)).map_err(Into::into))
+    }
+
+    /// How many result lines of each batch named no image of ours, for the few batches that have such. They were counted each time
+    /// that the batch was read, so there may be more than there are.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn foreign_lines(&self) -> Result<BTreeMap<BatchNo, u64>> {
+        const SQL: &str = "SELECT batch, sum(CAST(detail AS INTEGER)) AS many FROM event
+            WHERE what = 'unknown_id' AND batch IS NOT NULL GROUP BY batch";
+        let read = || -> Outcome<BTreeMap<BatchNo, u64>> {
+            let mut statement = self.connection.prepare(SQL)?;
+            let row = |row: &Row<'_>| Ok((BatchNo(row.get("batch")?), count(row.get("many")?)));
+            Ok(statement.query_map([], row)?.collect::<rusqlite::Result<_>>()?)
+        };
+        self.told(read())
     }
 
     /// Batches that have not ended and that the provider was asked to stop.

@@ -104,9 +104,9 @@ pub enum Verb {
         /// One pass, for cron: send what is new, collect what is ready, leave
         #[arg(long)]
         once: bool,
-        /// Go on although the recipe changed: texts of the old one stay
-        #[arg(long)]
-        keep_old: bool,
+        /// What becomes of texts that are there
+        #[command(flatten)]
+        old: Old,
     },
     /// What a run would ask and cost; opens no connection, writes nothing
     Plan {
@@ -126,9 +126,9 @@ pub enum Verb {
         /// Write the JSONL files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         spool_only: Option<PathBuf>,
-        /// Go on although the recipe changed: texts of the old one stay
-        #[arg(long)]
-        keep_old: bool,
+        /// What becomes of texts that are there
+        #[command(flatten)]
+        old: Old,
     },
     /// The second half: look at every open batch, fetch what ended, write texts
     Download {

@@ -5,6 +5,33 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// What becomes of texts that are there already.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Old {
+    /// Go on although the recipe changed: texts of the old one stay
+    #[arg(long, conflicts_with = "redo")]
+    pub keep_old: bool,
+    /// Ask again: pages whose text another recipe made, that failed, or all; old texts stay until the new ones come
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub redo: Option<Redo>,
+}
+
+impl Old {
+    /// Nothing is asked, so nothing becomes of them.
+    pub(super) const KEPT: Self = Self { keep_old: true, redo: None };
+}
+
+/// What `--redo` asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Redo {
+    /// Pages whose text another recipe made.
+    Stale,
+    /// Pages that failed.
+    Failed,
+    /// Every page that was ever asked.
+    All,
+}
+
 /// What `status --list` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Listed {

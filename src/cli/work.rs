@@ -14,13 +14,16 @@ use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
+use crate::ops::desk::Desk;
 use crate::ops::plan::stale;
+use crate::ops::redo;
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
 use crate::settings::texts::{self, Prompt};
 use crate::settings::{Address, Engine, Problem, ProviderKind, Settings};
 
+use super::args::{Old, Redo};
 use super::attend::{Attendant, Charge, Ended};
 use super::context::Context;
 use super::events::{Events, Summary};
@@ -36,8 +39,8 @@ pub(super) struct Job {
     pub(super) verb: &'static str,
     /// What the pipeline is to do.
     pub(super) mode: Mode,
-    /// Whether texts of another recipe stay as they are.
-    pub(super) keep_old: bool,
+    /// What becomes of texts that are there already.
+    pub(super) old: Old,
 }
 
 impl Job {
@@ -81,7 +84,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let prompt = prompt(&settings, &job)?;
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
     introduce(context, &settings, &job, &prompt);
-    if !job.keep_old {
+    if !job.old.keep_old && job.old.redo.is_none() {
         same_recipe(&settings, &prompt)?;
     }
     confirm(context, &settings, &job)?;
@@ -90,6 +93,9 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let lock = lock(&layout.lock(), job.verb)?;
     for folder in [&layout.completed, &layout.output, &layout.extraction] {
         private_folder(folder).map_err(|cause| cannot_write(&cause))?;
+    }
+    if let Some(which) = job.old.redo {
+        put_back(context, &settings, which, &prompt)?;
     }
     let ready = ready(&mut settings, &job, key)?;
     let events = Events::new(context.clock.clone(), None);
@@ -170,8 +176,29 @@ fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Problem> {
     }
     let (parts, found) = (parts.into_iter().collect::<Vec<_>>().join(", "), reader.standing().map_err(told)?.found);
     Err(Problem::new("E108", format!("the recipe changed ({parts}) after {images} of {found} images"))
-        .hint("go on and keep their texts: --keep-old; or take another --workspace")
+        .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
         .hint("batchscribe plan --list stale  lists them; nothing was sent"))
+}
+
+/// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.
+fn put_back(context: &Context, settings: &Settings, which: Redo, prompt: &Prompt) -> Result<(), Fail> {
+    let told = |error: LedgerError| Fail::from(finish::ledger(&error));
+    let layout = settings.layout();
+    let Some(reader) = pages::ledger(&layout).map_err(told)? else { return Ok(()) };
+    let today = texts::recipe(settings, &prompt.text)?;
+    let which = match which {
+        Redo::Stale => redo::Which::Stale,
+        Redo::Failed => redo::Which::Failed,
+        Redo::All => redo::Which::All,
+    };
+    let mut desk = Desk::open(&layout, context.clock.clone(), settings).map_err(told)?;
+    let images =
+        redo::redo(&reader, &layout, which, &today, |images| desk.act(|store| store.ask_again(images, None)).map(drop));
+    // The writer leaves last, and takes the ledger's working files with it.
+    drop(reader);
+    desk.close().map_err(told)?;
+    context.out.say(&format!("{} asked again.", words::count(images.map_err(told)?, "image is", "images are")));
+    Ok(())
 }
 
 /// The key, where one is needed: the built-in provider takes none, a server on this computer may go without.

@@ -1,7 +1,7 @@
 //! When is a text stale? When today's recipe differs in anything that a person sets and that the page's text hangs on.
 //!
-//! What only attempts change (the limit of output tokens, effort, temperature) is no difference: a text that a later
-//! attempt of the same settings made is as good as one of the first.
+//! What only attempts change (the limit of output tokens, effort, temperature, a note behind the prompt) is no difference: a text
+//! that a later attempt of the same settings made is as good as one of the first.
 
 use super::recipe::{AnswerFormat, Kind, Recipe};
 
@@ -13,12 +13,15 @@ pub fn changed(made: &Recipe, today: &Recipe) -> Vec<&'static str> {
         return Vec::new();
     }
     let (old, new) = (&made.parameters, &today.parameters);
+    // A later step of the ladder asks with a note behind the prompt, in more detail, or another model.
+    let first = made.step == 1;
+    let prompt = if first { made.prompt == today.prompt } else { made.prompt.starts_with(today.prompt.trim_end()) };
     let parts = [
-        ("model", made.model != today.model),
+        ("model", first && made.model != today.model),
         ("endpoint", made.endpoint != today.endpoint),
-        ("prompt", made.prompt != today.prompt),
+        ("prompt", !prompt),
         ("system prompt", old.system != new.system),
-        ("detail", old.detail != new.detail),
+        ("detail", first && old.detail != new.detail),
         ("answer format", !alike(&old.answer_format, &new.answer_format)),
         ("schema", alike(&old.answer_format, &new.answer_format) && old.answer_format != new.answer_format),
         ("custom_id", made.id_style != today.id_style),

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod raw_answer;
 mod raw_files;
 pub mod recover;
+pub mod redo;
 pub mod refusal;
 pub mod remote;
 pub mod retry;

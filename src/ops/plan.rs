@@ -144,6 +144,10 @@ pub fn plan<E>(
 #[must_use]
 pub fn stale(made: &[Made], today: &Recipe, real_provider: bool) -> (BTreeSet<&'static str>, u64) {
     let mut whole = (BTreeSet::new(), 0);
+    // Whoever has gone on once, or has ordered another model for some, knows that there are two.
+    if made.iter().any(|one| one.recipe.step == 1 && stale::changed(&one.recipe, today).is_empty()) {
+        return whole;
+    }
     // Texts of the built-in engine give way to a real provider by themselves; that is no change of the recipe.
     for one in made.iter().filter(|one| one.built_in != real_provider) {
         let parts = stale::changed(&one.recipe, today);

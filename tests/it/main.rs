@@ -32,6 +32,7 @@ mod plan;
 mod providers;
 mod queue;
 mod recover;
+mod redo;
 mod relay;
 mod responses;
 mod resume;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cli::args::Clean;
+use crate::cli::args::{Clean, Old};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::work::Job;
@@ -25,7 +25,7 @@ fn told(error: LedgerError) -> Fail {
 pub(super) fn clean(context: &Context, flags: &Clean) -> Result<Exit, Fail> {
     let Some(dir) = &flags.dir else {
         let mode = Mode::Clean { rebuild: flags.rebuild, deep: flags.deep };
-        return work::work(context, Job { verb: "clean", mode, keep_old: true });
+        return work::work(context, Job { verb: "clean", mode, old: Old::KEPT });
     };
     let dir = context.current_dir.join(dir);
     if !dir.is_dir() {

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::cli::args::Import;
+use crate::cli::args::{Import, Old};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::work::{self, Job};
@@ -64,7 +64,7 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
     if flags.dry_run || waits || !report.open.is_empty() {
         return Ok(Exit::Done);
     }
-    work::work(context, Job { verb: "import", mode: Mode::Collect, keep_old: true })
+    work::work(context, Job { verb: "import", mode: Mode::Collect, old: Old::KEPT })
 }
 
 fn tell(context: &Context, flags: &Import, report: &Report) -> Result<(), Fail> {

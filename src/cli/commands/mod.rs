@@ -28,9 +28,9 @@ use super::exit::{Exit, Fail};
 /// Does what a verb says.
 pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
     match verb {
-        Verb::Run { once, keep_old, .. } => run::run(context, once, keep_old),
+        Verb::Run { once, old, .. } => run::run(context, once, old),
         Verb::Plan { list, .. } => plan::plan(context, list),
-        Verb::Upload { spool_only, keep_old, .. } => upload::upload(context, spool_only.as_deref(), keep_old),
+        Verb::Upload { spool_only, old, .. } => upload::upload(context, spool_only.as_deref(), old),
         Verb::Download { wait } => download::download(context, wait),
         Verb::Status { what, list, exit_code } => match (what, list) {
             (Some(what), _) => status::one(context, &what),

@@ -47,6 +47,8 @@ pub struct ImageRow {
 /// How an image was asked last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskedAs {
+    /// The recipe's row.
+    pub recipe: i64,
     /// How its custom id was made.
     pub id_style: IdStyle,
     /// The custom id, where it is not the one that the rule makes.
@@ -85,7 +87,7 @@ impl Reader {
 fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
     const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.state, i.reason, i.asked, i.text, i.text_hash,
         i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
-        o.edited_at IS NOT NULL AS edited, o.custom_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer
+        o.edited_at IS NOT NULL AS edited, o.custom_id, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
         LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
         LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id
@@ -113,7 +115,12 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
         text_hash: column(row, "text_hash")?,
         edited: column(row, "edited")?,
         flags: flags(column(row, "flags")?),
-        asked_as: style.map(|id_style| AskedAs { id_style, custom_id, json }),
+        asked_as: style.zip(column(row, "recipe_id")?).map(|(id_style, recipe)| AskedAs {
+            recipe,
+            id_style,
+            custom_id,
+            json,
+        }),
         after: column(row, "after")?,
     })
 }

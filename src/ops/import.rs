@@ -179,7 +179,7 @@ fn read(line: &[u8]) -> Option<(String, Value)> {
 fn take_in(wanted: &Wanted, batches: &BTreeMap<BatchId, Left>, report: &mut Report) -> Result<(), recover::Error> {
     let (disk, layout) = (recover::Error::Disk, &wanted.recover.layout);
     let journal = Journal::at(&layout.journal());
-    if !layout.ledger().exists() {
+    if is_missing(&layout.ledger()) {
         // A ledger that was lost is another verb's affair.
         journal.nothing_lost(layout)?;
         SqliteStore::open(&layout.ledger(), wanted.recover.clock.clone(), wanted.recover.allowed)?.close()?;
@@ -203,10 +203,15 @@ fn take_in(wanted: &Wanted, batches: &BTreeMap<BatchId, Left>, report: &mut Repo
     Ok(())
 }
 
+/// What cannot be looked at counts as there: it is then opened, and the error says why.
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound)
+}
+
 /// Copies a result file to where ours lie, or puts it together; one that lies there already stays.
 fn keep(left: &Left, target: &Path, folder: &Path) -> Result<(), recover::Error> {
     let disk = recover::Error::Disk;
-    if target.exists() {
+    if !is_missing(target) {
         return Ok(());
     }
     let mut draft = Draft::create(folder, Access::Private).map_err(disk)?;

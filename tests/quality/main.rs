@@ -15,6 +15,7 @@ const LEAST: usize = 200;
 
 /// Every verdict and every flag, on the half that rules may be tuned on and on the half that they may not.
 #[test]
+#[expect(clippy::print_stdout, reason = "the table is what the test is run for")]
 fn verdicts_and_flags_are_those_of_a_person() {
     let answers = labelled::read();
     assert!(answers.len() >= LEAST, "{} answers", answers.len());

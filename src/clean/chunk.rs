@@ -313,6 +313,7 @@ pub(super) mod tests {
             from: TextFrom::Content,
             deep_changed_words: 0.0,
             ladder: Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup),
+            attempts: 3,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Rules {
     pub deep_changed_words: f64,
     /// What may be asked.
     pub ladder: Ladder,
+    /// Counted tries of an image.
+    pub attempts: u32,
 }
 
 impl Rules {
@@ -77,7 +79,11 @@ impl Rules {
             ink: known.ink,
             after: known.after.filter(|_| attempt > 1),
             said: known.said,
-            next: Next::Step { ladder: &self.ladder, kind: recipe.kind, attempt: attempt + 1, model },
+            next: if attempt < self.attempts {
+                Next::Step { ladder: &self.ladder, kind: recipe.kind, attempt: attempt + 1, model }
+            } else {
+                Next::Nothing
+            },
             hash: short,
         }
     }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use image::{DynamicImage, GrayImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, Luma};
 
@@ -21,6 +22,8 @@ const DARKER: u64 = 25;
 const NEGATIVE: u64 = 100;
 /// Most memory that a decoder may take. The pixels once more in grey come on top, a third of it.
 const DECODER_BYTES: u64 = 256 << 20;
+/// Most memory of decoded pixels that several threads may hold at once; a larger image is decoded alone.
+const BESIDE_OTHERS: u64 = 32 << 20;
 /// Bytes for each pixel from which on a JPEG or WebP is taken for written. Counted: blank paper has 0.18 with some grain (a deviation
 /// of 4 of 255) at quality 90, 0.31 with twice of it or at quality 95; 33 pages of text 0.04 to 0.64, two of them more than this.
 const SPARSE: f64 = 0.35;
@@ -37,15 +40,16 @@ pub enum NoInk {
 }
 
 /// Ink of an image file, 0 to 1; `None` where it is not known, which is never a reason to reject an answer. With `sparse`, the bytes
-/// of the file, a page with too many of them for a blank one is not decoded.
+/// of the file, a page with too many of them for a blank one is not decoded. `large` is held while a large image is decoded, so that
+/// the memory of one is all that is needed, however many threads there are.
 #[must_use]
-pub fn measure(file: File, max_pixels: u64, sparse: Option<u64>) -> Option<f64> {
+pub fn measure(file: File, max_pixels: u64, sparse: Option<u64>, large: &Mutex<()>) -> Option<f64> {
     if let Some(bytes) = sparse
         && !may_be_blank(&file, bytes)
     {
         return None;
     }
-    let measured = of_file(BufReader::new(file), max_pixels);
+    let measured = alone(BufReader::new(file), max_pixels, large);
     measured.inspect_err(|why| tracing::debug!(%why, "the ink of an image is not known")).ok()
 }
 
@@ -54,8 +58,12 @@ pub fn measure(file: File, max_pixels: u64, sparse: Option<u64>) -> Option<f64> 
 /// # Errors
 /// Why it is not known.
 pub fn of_file(source: impl BufRead + Seek, max_pixels: u64) -> Result<f64, NoInk> {
+    alone(source, max_pixels, &Mutex::new(()))
+}
+
+fn alone(source: impl BufRead + Seek, max_pixels: u64, large: &Mutex<()>) -> Result<f64, NoInk> {
     // A decoder that panics has met bytes that it does not understand, and nothing of it is kept.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(source, max_pixels)));
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(source, max_pixels, large)));
     let grey = decoded.unwrap_or_else(|_| Err(NoInk::Undecodable("its decoder broke off".to_owned())))?;
     let (width, height) = grey.dimensions();
     Ok(ink(grey.as_raw(), width, height))
@@ -71,7 +79,7 @@ fn may_be_blank(mut file: &File, bytes: u64) -> bool {
     !is_long && file.seek(SeekFrom::Start(0)).is_ok()
 }
 
-fn decode(source: impl BufRead + Seek, max_pixels: u64) -> Result<GrayImage, NoInk> {
+fn decode(source: impl BufRead + Seek, max_pixels: u64, large: &Mutex<()>) -> Result<GrayImage, NoInk> {
     let undecodable = |cause: &dyn std::fmt::Display| NoInk::Undecodable(cause.to_string());
     let reader = ImageReader::new(source).with_guessed_format().map_err(|cause| undecodable(&cause))?;
     let mut limits = Limits::default();
@@ -81,6 +89,8 @@ fn decode(source: impl BufRead + Seek, max_pixels: u64) -> Result<GrayImage, NoI
     if u64::from(width) * u64::from(height) > max_pixels || decoder.total_bytes() > DECODER_BYTES {
         return Err(NoInk::TooLarge);
     }
+    let is_large = decoder.total_bytes() > BESIDE_OTHERS;
+    let _alone = is_large.then(|| large.lock().unwrap_or_else(PoisonError::into_inner));
     let decoded = decoder.set_limits(limits).and_then(|()| DynamicImage::from_decoder(decoder));
     match decoded {
         Ok(image) => Ok(grey(image)),

@@ -1,5 +1,7 @@
 //! Ink of real pages, and of pages that were made to mislead.
 
+use std::sync::Mutex;
+
 use std::io::Cursor;
 use std::path::Path;
 
@@ -163,7 +165,7 @@ fn a_grainy_blank_page_is_looked_at_and_a_dense_file_is_not() {
     let kept = |bytes: &[u8], sparse: Option<u64>| {
         let path = folder.path().join("page");
         write(&path, bytes, Access::Umask, Durability::Derived).expect("a file");
-        measure(File::open(path).expect("a file"), u64::MAX, sparse)
+        measure(File::open(path).expect("a file"), u64::MAX, sparse, &Mutex::new(()))
     };
     for (sigma, quality) in [(0.0, 75), (1.0, 95), (4.0, 90), (8.0, 90), (4.0, 95)] {
         let bytes = jpeg(&page(sigma, |_, _| 0.0), quality);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
@@ -52,6 +53,8 @@ pub struct LocalOptions {
 pub struct LocalCorpus {
     root: PathBuf,
     options: LocalOptions,
+    /// Held while a large image is decoded.
+    large: Arc<Mutex<()>>,
 }
 
 impl LocalCorpus {
@@ -59,7 +62,7 @@ impl LocalCorpus {
     #[must_use]
     pub fn new(root: PathBuf, options: LocalOptions) -> Self {
         // A path that the system cannot make absolute is empty, and then the walk says so.
-        Self { root: std::path::absolute(&root).unwrap_or(root), options }
+        Self { root: std::path::absolute(&root).unwrap_or(root), options, large: Arc::default() }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -171,7 +174,7 @@ impl Corpus for LocalCorpus {
 
     fn ink(&self, path: &RelPath, sparse: bool) -> io::Result<Option<f64>> {
         let (file, stamp) = self.open(path)?;
-        Ok(ink::measure(file, self.options.max_pixels, sparse.then_some(stamp.bytes)))
+        Ok(ink::measure(file, self.options.max_pixels, sparse.then_some(stamp.bytes), &self.large))
     }
 
     fn text_name(&self, path: &RelPath) -> Vec<u8> {

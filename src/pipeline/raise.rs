@@ -316,6 +316,7 @@ fn rules(settings: &Settings, world: &World) -> Rules {
         },
         deep_changed_words: clean.deep_changed_words,
         ladder: world.recipes.ladder().clone(),
+        attempts: settings.retry.max_attempts,
     }
 }
 

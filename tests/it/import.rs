@@ -173,3 +173,54 @@ fn an_open_batch_is_not_paid_for_again() {
     let (exit, _, said) = scene.call(&["run"]);
     assert!(exit != Some(0) && said.contains("E403"), "{exit:?} {said}");
 }
+
+/// A page that bears writing: long texts for paper without ink are doubted.
+fn written_page(seed: u32) -> Vec<u8> {
+    let stroke = |x: u32, y: u32| y % 12 < 5 && (x + seed) % 5 < 2;
+    let page = image::GrayImage::from_fn(240, 320, |x, y| image::Luma([if stroke(x, y) { 30 } else { 230 }]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    page.write_to(&mut bytes, image::ImageFormat::Png).expect("a PNG");
+    bytes.into_inner()
+}
+
+/// Every page of `tests/data/truth` with words on it, by its path.
+fn real_pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/truth");
+    let mut pages = Vec::new();
+    for name in oracle::all_files(&root).into_iter().filter(|name| name.ends_with(".txt")) {
+        let text = std::fs::read_to_string(root.join(&name)).expect("a text");
+        if text.contains(char::is_alphabetic) {
+            pages.push((name.trim_end_matches(".txt").to_owned(), text));
+        }
+    }
+    pages
+}
+
+#[test]
+fn a_workspace_of_real_pages_is_whole_again_without_a_request() {
+    let scene = Scene(tempfile::tempdir().expect("temp dir"));
+    let pages = real_pages();
+    assert!(pages.len() > 25, "{}", pages.len());
+    let mut raw = String::new();
+    for (n, (image, content)) in (0..).zip(&pages) {
+        put(&scene.path("images").join(image), written_page(n));
+        raw += &format!("{}\n", line(&format!("images|{}", image.replace('/', "|")), content));
+        // As the scripts had it: the inside of the JSON string, up to its first quote, escapes and all.
+        let escaped = Value::from(content.as_str()).to_string();
+        let inside = &escaped[1..escaped.len() - 1];
+        let cut = inside.split('"').next().unwrap_or_default();
+        put(&scene.path("images").join(format!("{image}.txt")), cut);
+    }
+    put(&scene.path("origin/batch_return/batch_batch_real.jsonl"), raw);
+    put(&scene.path("origin/batch/completed/batch_real.txt"), "batch_real\n");
+    let (exit, _, said) = scene.import(&["--rebuild-texts"]);
+    assert_eq!(exit, Some(0), "{said}");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for (image, content) in &pages {
+        let text = scene.text(image).unwrap_or_else(|| panic!("{image}: {said}"));
+        assert_eq!(words(&text), words(content), "{image}: {said}");
+        assert!(!text.contains("\\n"), "{image}");
+    }
+    let (exit, out, said) = scene.call(&["audit"]);
+    assert_eq!(exit, Some(0), "{out}{said}");
+}

@@ -158,7 +158,7 @@ pub enum Verb {
         exit_code: bool,
     },
     /// Does the balance close? Ledger, texts and saved answers are compared
-    Audit,
+    Audit(Audit),
     /// Build the ledger again from saved files, or from the provider's batch list
     Recover {
         /// Folder of images, named as it was for `run`

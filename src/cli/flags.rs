@@ -5,6 +5,18 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// Flags of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Compare the texts of two runs (by name), or of two recipes (by the first digits that `status FILE` shows), the older one
+    /// first: pages that both have answered
+    #[arg(long, num_args = 2, value_names = ["OLDER", "NEWER"])]
+    pub compare: Option<Vec<String>>,
+    /// Texts that people have typed, by the images' paths and .txt: which of the two is nearer
+    #[arg(long, value_name = "DIR", requires = "compare")]
+    pub truth: Option<PathBuf>,
+}
+
 /// What becomes of texts that are there already.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Old {

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod cancel;
+pub mod compare;
 pub mod desk;
 pub mod doctor;
 pub mod import;

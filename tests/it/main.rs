@@ -13,6 +13,7 @@ mod cancel;
 mod canary;
 mod clean_tree;
 mod cli_words;
+mod compare;
 mod controls;
 mod ends;
 mod faults;

@@ -1,21 +1,32 @@
 //! `audit`: does the balance close? Ends with 3 if it does not.
 
+use std::path::Path;
+
 use serde_json::json;
 
+use crate::cli::args::Audit;
 use crate::cli::context::Context;
 use crate::cli::events;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::finish;
 use crate::cli::words;
+use crate::domain::layout::Layout;
+use crate::domain::metrics::Errors;
+use crate::ledger::reader::{Reader, Side};
 use crate::ops::audit::{self, Report};
+use crate::ops::compare::{self, CompareError, Comparison, Tally};
+use crate::settings::Problem;
 
 use super::status;
 
-/// Prints the findings.
-pub(super) fn audit(context: &Context) -> Result<Exit, Fail> {
+/// Prints the findings, or a comparison.
+pub(super) fn audit(context: &Context, flags: &Audit) -> Result<Exit, Fail> {
     let settings = context.settings()?;
     let layout = settings.layout();
     let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
+    if let Some([older, newer]) = flags.compare.as_deref() {
+        return compare(context, &reader, &layout, [older, newer], flags.truth.as_deref());
+    }
     let report = audit::audit(&reader, &layout).map_err(|error| finish::ledger(&error))?;
     if context.out.json {
         context.out.data(&document(&report))?;
@@ -25,6 +36,90 @@ pub(super) fn audit(context: &Context) -> Result<Exit, Fail> {
         }
     }
     Ok(if report.closes() { Exit::Done } else { Exit::SomeFailed })
+}
+
+fn compare(
+    context: &Context,
+    reader: &Reader,
+    layout: &Layout,
+    names: [&str; 2],
+    truth: Option<&Path>,
+) -> Result<Exit, Fail> {
+    let side = |name: &str| -> Result<Side, Fail> {
+        let unknown = || {
+            Problem::new("", format!("there is no run and no one recipe `{}`", words::safe(name)))
+                .hint("batchscribe status FILE  shows the recipes of a page; a run has a name such as 2026-11-22-a")
+        };
+        Ok(reader.side(name).map_err(|error| finish::ledger(&error))?.ok_or_else(|| Fail::usage(unknown()))?)
+    };
+    let sides = [side(names[0])?, side(names[1])?];
+    let truth = truth.map(|truth| context.current_dir.join(truth));
+    let comparison = compare::compare(reader, layout, sides, truth.as_deref()).map_err(|error| match error {
+        CompareError::Ledger(error) => Fail::from(finish::ledger(&error)),
+        CompareError::Disk(cause) => Fail::from(Problem::new("E201", format!("a file cannot be read: {cause}"))),
+    })?;
+    if context.out.json {
+        context.out.data(&compared(&comparison))?;
+        return Ok(Exit::Done);
+    }
+    let folders = comparison.folders.iter().map(|(folder, tally)| (folder.as_str(), tally));
+    for (folder, tally) in folders.chain([("all", &comparison.all)]) {
+        for line in tally_lines(folder, tally) {
+            context.out.data(&words::safe(&line))?;
+        }
+    }
+    if comparison.unsaved > 0 {
+        context.out.warn(&format!("{} pages have an answer that is no longer saved", comparison.unsaved));
+    }
+    Ok(Exit::Done)
+}
+
+fn percent(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "unknown".to_owned(), |rate| format!("{:.1} %", rate * 100.0))
+}
+
+fn tally_lines(folder: &str, tally: &Tally) -> Vec<String> {
+    let name = if folder.is_empty() { "." } else { folder };
+    let [before, after] = tally.signs;
+    let mut lines = vec![format!(
+        "{name}: {}, {} with the same words, {} of the words changed, {before} signs before, {after} now",
+        words::count(tally.pages, "page", "pages"),
+        tally.same,
+        percent(tally.churn.rate())
+    )];
+    lines.extend(tally.flags.iter().map(|(flag, [more, less])| format!("  {flag}: +{more} -{less}")));
+    if tally.truths > 0 {
+        let [old, new] = tally.cer.map(|errors| percent(errors.rate()));
+        let [old_words, new_words] = tally.wer.map(|errors| percent(errors.rate()));
+        lines.push(format!(
+            "  against {}: wrong signs {old} before, {new} now; wrong words {old_words} before, {new_words} now",
+            words::count(tally.truths, "true text", "true texts")
+        ));
+    }
+    if let Some((gain, spread)) = tally.gain() {
+        let nearer = match () {
+            () if gain + spread < 0.0 => "the newer one is nearer",
+            () if gain - spread > 0.0 => "the older one is nearer",
+            () => "no difference is proved",
+        };
+        lines.push(format!("  a page: {:+.2} ± {:.2} points of wrong signs: {nearer}", gain * 100.0, spread * 100.0));
+    }
+    lines
+}
+
+fn compared(comparison: &Comparison) -> String {
+    let tally = |tally: &Tally| {
+        let rates = |errors: [Errors; 2]| errors.map(Errors::rate);
+        let (cer, wer) = (rates(tally.cer), rates(tally.wer));
+        json!({
+            "pages": tally.pages, "same": tally.same, "words_changed": tally.churn.rate(), "signs": tally.signs,
+            "flags": tally.flags, "truths": tally.truths, "cer": cer, "wer": wer,
+            "gain": tally.gain().map(|(mean, _)| mean), "gain_95": tally.gain().map(|(_, half)| half),
+        })
+    };
+    let folders: serde_json::Map<String, serde_json::Value> =
+        comparison.folders.iter().map(|(folder, sums)| (folder.clone(), tally(sums))).collect();
+    json!({"schema": 1, "all": tally(&comparison.all), "folders": folders, "unsaved": comparison.unsaved}).to_string()
 }
 
 fn lines(report: &Report) -> Vec<String> {

@@ -42,7 +42,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Validate(flags) => validate::validate(context, &flags),
         Verb::Export(flags) => export::export(context, &flags),
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
-        Verb::Audit => audit::audit(context),
+        Verb::Audit(flags) => audit::audit(context, &flags),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Import(flags) => import::import(context, &flags),
         Verb::Emulate(flags) => emulate::emulate(context, &flags),

@@ -5,6 +5,7 @@
 
 mod audit;
 mod batches;
+mod compare;
 mod details;
 mod images;
 mod plan;
@@ -17,6 +18,7 @@ use rusqlite::{Connection, Row, params};
 
 pub use self::audit::AuditFindings;
 pub use self::batches::{BatchRow, CANCEL_ASKED, UsageSum};
+pub use self::compare::{After, Answered, Pair, Side};
 pub use self::details::{ImageDetails, LineDetails};
 pub use self::images::{AskedAs, ImageRow};
 pub use self::plan::{KnownImage, Made};

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use batchscribe::pipeline::mission::Mode;
 use serde_json::{Value, json};
 
 use crate::oracle;
-use crate::sandbox::png;
+use crate::sandbox::{Sandbox, png};
 
 /// Content, and what stands beside the image.
 const PAGES: [(&str, &str, Option<&str>); 6] = [
@@ -169,7 +170,7 @@ fn an_open_batch_is_not_paid_for_again() {
     put(&scene.path("origin/batch/batch_three.txt"), "batch_three");
     let (exit, _, said) = scene.import(&["--rebuild-texts"]);
     assert_eq!(exit, Some(0), "{said}");
-    assert!(said.contains("batch_three") && said.contains("recover --from-account"), "{said}");
+    assert!(said.contains("batch_three") && said.contains("recover IMAGES --from-account"), "{said}");
     let (exit, _, said) = scene.call(&["run"]);
     assert!(exit != Some(0) && said.contains("E403"), "{exit:?} {said}");
 }
@@ -223,4 +224,41 @@ fn a_workspace_of_real_pages_is_whole_again_without_a_request() {
     }
     let (exit, out, said) = scene.call(&["audit"]);
     assert_eq!(exit, Some(0), "{out}{said}");
+}
+
+#[test]
+fn open_batches_are_taken_over_and_collected_like_our_own() {
+    // Whoever opened them left a name, and nothing else.
+    let sandbox = Sandbox::new(4);
+    assert!(sandbox.work(Mode::Upload).fault.is_none());
+    let scene = Scene(tempfile::tempdir().expect("temp dir"));
+    let opened: Vec<String> = oracle::all_files(&sandbox.workspace().join("batch"))
+        .into_iter()
+        .filter(|name| name.starts_with("batch_") && name.ends_with(".txt"))
+        .collect();
+    assert!(!opened.is_empty());
+    for name in &opened {
+        put(&scene.path("origin/batch").join(name), name.trim_end_matches(".txt"));
+    }
+    let (workspace, origin) = (scene.path("workspace"), scene.path("origin").display().to_string());
+    std::fs::create_dir_all(&workspace).expect("folder");
+    let call = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
+        command.args(words).arg("--workspace").arg(&workspace).args(["--no-config", "--yes"]);
+        for (key, value) in sandbox.flags().into_iter().filter(|(key, _)| key != "image_dir") {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        let output =
+            command.env_clear().current_dir(sandbox.workspace()).stdin(Stdio::null()).output().expect("the program");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (exit, said) = call(&["import", &origin, "--corpus-root", "in"]);
+    assert!(exit == Some(0) && said.contains("recover IMAGES --from-account"), "{exit:?} {said}");
+    let (exit, said) = call(&["run", "in"]);
+    assert!(exit == Some(2) && said.contains("E403"), "nothing is asked beside them: {exit:?} {said}");
+    let (exit, said) = call(&["recover", "in", "--from-account"]);
+    assert_eq!(exit, Some(0), "{said}");
+    let (exit, said) = call(&["download", "--wait"]);
+    assert!(exit == Some(0) && said.contains("found 4 = 4 done"), "{exit:?} {said}");
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), 4, "nothing is paid for again");
 }

@@ -104,7 +104,8 @@ fn lines(flags: &Import, report: &Report) -> Vec<String> {
     }
     if !report.open.is_empty() {
         lines.push(
-            "Only the provider knows what open batches asked for: batchscribe recover --from-account, with the key, then batchscribe download"
+            "Only the provider knows what open batches asked for: batchscribe recover IMAGES --from-account, with the key and the image \
+             folder named as the scripts named it, then batchscribe download"
                 .to_owned(),
         );
     }

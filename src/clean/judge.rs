@@ -218,8 +218,7 @@ pub fn judge(answer: &Answer, question: &Question<'_>) -> Judgement {
         Outcome::NeverRan { .. } => Judgement::of(nobodys_fault()),
         Outcome::Error { status, code, param, message } => error(*status, code, param, message),
         Outcome::Answered { content, refusal, finish } => {
-            let content = content.as_deref().unwrap_or_default();
-            let mut judgement = answered(content, refusal.is_some(), finish, answer.usage, question);
+            let mut judgement = answered(content.as_deref(), refusal.is_some(), finish, answer.usage, question);
             let share = reasoning_share(answer.usage);
             judgement.flag_if("high_reasoning", share > MUCH_REASONING);
             judgement
@@ -252,13 +251,21 @@ fn again(reason: Reason, question: &Question<'_>) -> Judgement {
     })
 }
 
-fn answered(content: &str, refused: bool, finish: &Finish, usage: Option<Usage>, question: &Question<'_>) -> Judgement {
+fn answered(
+    content: Option<&str>,
+    refused: bool,
+    finish: &Finish,
+    usage: Option<Usage>,
+    question: &Question<'_>,
+) -> Judgement {
     match finish {
         Finish::ContentFilter => return Judgement::of(Verdict::Reject(Reason::ContentFilter)),
         _ if refused => return again(Reason::Refused, question).flagged("refused"),
-        Finish::Length => return cut(content, usage, question),
+        Finish::Length => return cut(content.unwrap_or_default(), usage, question),
         Finish::Stop | Finish::Other(_) => {}
     }
+    // Where there is no content, nothing was said, not even that there is nothing.
+    let Some(content) = content else { return again(Reason::Empty, question) };
     let judgement = match content::read(content, &question.reading) {
         Content::Text(polished, illegible) => text(polished, illegible, question),
         Content::Blank => blank(question),

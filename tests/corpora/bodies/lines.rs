@@ -65,6 +65,7 @@ fn outcome(desk: &Desk, image: &Image, set_aside: bool) -> Expect {
         ("done", Some(text)) if text == "asked again\n" => Expect::Again,
         ("done", Some(text)) if text.is_empty() => Expect::Blank,
         ("done", Some(text)) => Expect::Text(text),
+        ("rough", None) => Expect::Rough,
         (_, None) => Expect::Failed(image.reason.clone()),
         other => panic!("{image:?} {other:?}"),
     }
@@ -74,7 +75,7 @@ fn outcome(desk: &Desk, image: &Image, set_aside: bool) -> Expect {
 fn is_ours(path: &str, images: &HashSet<String>) -> bool {
     let Some(path) = path.strip_prefix("work/") else { return false };
     if let Some(image) = path.strip_prefix("in/") {
-        return images.contains(image.trim_end_matches(".txt"));
+        return images.contains(image.trim_end_matches(".api").trim_end_matches(".txt"));
     }
     if let Some(result) = path.strip_prefix("batch_json_results/") {
         let name = result.split_once('/').map(|(_, name)| name.trim_end_matches(".json").replace('|', "/"));

@@ -50,7 +50,7 @@ fn compare(
             Problem::new("", format!("there is no run and no one recipe `{}`", words::safe(name)))
                 .hint("batchscribe status FILE  shows the recipes of a page; a run has a name such as 2026-11-22-a")
         };
-        Ok(reader.side(name).map_err(|error| finish::ledger(&error))?.ok_or_else(|| Fail::usage(unknown()))?)
+        reader.side(name).map_err(|error| finish::ledger(&error))?.ok_or_else(|| Fail::usage(unknown()))
     };
     let sides = [side(names[0])?, side(names[1])?];
     let truth = truth.map(|truth| context.current_dir.join(truth));

@@ -10,6 +10,7 @@ pub mod image;
 pub mod ladder;
 pub mod layout;
 pub mod metrics;
+pub mod money;
 pub mod recipe;
 pub mod shard;
 pub mod stale;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::ladder::{Abilities, Lookup};
+use crate::domain::money::Price;
 use crate::domain::tokens::{Counting, Detail, ImageRule};
 
 const TABLE: &str = include_str!("../../config/models.toml");
@@ -24,6 +25,8 @@ pub struct Model {
     pub efforts: Vec<String>,
     /// USD per million prompt tokens through Batch.
     pub input: f64,
+    /// USD per million prompt tokens that the provider had in its cache; absent: as `input`.
+    pub cached: Option<f64>,
     /// USD per million output tokens through Batch.
     pub output: f64,
     /// How images are counted.
@@ -31,6 +34,24 @@ pub struct Model {
     /// Most output tokens that may be asked for.
     #[serde(default = "newer_output")]
     pub max_output: u32,
+}
+
+impl Model {
+    /// Its price through Batch.
+    #[must_use]
+    pub fn price(&self) -> Price {
+        Price {
+            input: picos(self.input),
+            cached: picos(self.cached.unwrap_or(self.input)),
+            output: picos(self.output),
+        }
+    }
+}
+
+/// Picodollars a token of a price in USD per million tokens.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "prices are positive and small")]
+fn picos(usd_per_million: f64) -> u64 {
+    (usd_per_million * 1e6).round() as u64
 }
 
 /// What models since gpt-5 take. Source: OpenAI's model pages.
@@ -116,6 +137,8 @@ mod tests {
         let names: std::collections::BTreeSet<_> = table.model.iter().map(|model| &model.name).collect();
         assert_eq!(names.len(), table.model.len());
         assert!(table.model.iter().all(|model| model.input > 0.0 && model.output > model.input));
+        let price = find("gpt-4o").expect("a row").price();
+        assert_eq!(price, Price { input: 1_250_000, cached: 1_250_000, output: 5_000_000 });
     }
 
     #[test]

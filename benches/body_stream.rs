@@ -184,6 +184,7 @@ fn corpus(root: &Path) -> LocalCorpus {
 
 fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
     let parameters = Parameters {
+        preparation: None,
         system: None,
         detail: "high".into(),
         max_output_tokens: Some(4000),
@@ -206,6 +207,7 @@ fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
         let path = RelPath {
             folder: format!("tray_{:04}", n / 250).into_bytes(),
             name: format!("page{n:06}.png").into_bytes(),
+            page: 1,
         };
         let stamp = corpus.measure(&path).expect("an image").stamp;
         let bytes = framer.frame(&path, Format::Png).line_bytes(stamp.bytes);
@@ -216,6 +218,7 @@ fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
             path,
             stamp,
             format: Format::Png,
+            prepared: None,
             attempt: 1,
             rough: None,
         }

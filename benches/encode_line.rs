@@ -14,6 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn framer() -> Framer {
     let parameters = Parameters {
+        preparation: None,
         system: None,
         detail: "high".into(),
         max_output_tokens: Some(4000),
@@ -36,7 +37,7 @@ fn framer() -> Framer {
 
 fn lines(criterion: &mut Criterion) {
     let framer = framer();
-    let path = RelPath { folder: b"box-03/tray_1".to_vec(), name: b"page3986.png".to_vec() };
+    let path = RelPath { folder: b"box-03/tray_1".to_vec(), name: b"page3986.png".to_vec(), page: 1 };
     let mut group = criterion.benchmark_group("line");
     group.throughput(Throughput::Elements(1));
     group.bench_function("frame", |bench| {

@@ -9,7 +9,7 @@ mod support;
 use std::time::Instant;
 
 use batchscribe::domain::ids::{FileId, Tag};
-use batchscribe::domain::image::{Fate, Format, Found, Pixels, RelPath, Stamp};
+use batchscribe::domain::image::{Fate, Format, Found, Looks, Pixels, RelPath, Stamp};
 use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use batchscribe::domain::shard::{NewLine, NewShard, SealReason};
 use batchscribe::kit::clock::Clock;
@@ -53,7 +53,11 @@ fn main() {
         }
         cursor = page.next;
         sealed += page.images.len();
-        let lines = page.images.iter().map(|image| NewLine { image: image.id, bytes: 400_000 }).collect();
+        let lines = page
+            .images
+            .iter()
+            .map(|image| NewLine { image: image.id, bytes: 400_000, prepared: None, ink: None })
+            .collect();
         let tag = Tag(random::letters(12).expect("randomness"));
         let shard = NewShard { tag, run, recipe, seal: SealReason::Lines, lines, est_tokens: 1 };
         let facts = committed(&mut store, |store| store.seal(&shard).expect("seal"));
@@ -85,8 +89,9 @@ fn found(n: usize) -> Found {
     let path = RelPath {
         folder: format!("box/tray_{:04}", n / 250).into_bytes(),
         name: format!("page{n:07}_left.png").into_bytes(),
+        page: 1,
     };
-    let fate = Fate::Owed { format: Format::Png, pixels: Pixels { width: 2480, height: 3508 } };
+    let fate = Fate::Owed(Looks::plain(Format::Png, Pixels { width: 2480, height: 3508 }));
     Found { path, stamp: Stamp { bytes: 300_000, mtime_ms: 1_700_000_000_000 }, fate, text_present: false }
 }
 
@@ -100,6 +105,7 @@ fn recipe() -> Recipe {
         endpoint: "/v1/chat/completions".into(),
         prompt: "Transcribe.".into(),
         parameters: Parameters {
+            preparation: None,
             system: None,
             detail: "high".into(),
             max_output_tokens: None,

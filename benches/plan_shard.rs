@@ -23,7 +23,7 @@ fn plan() -> usize {
         if let Some(seal) = open.full_for(&next, &LIMITS) {
             closed += usize::from(open.close(seal).is_some());
         }
-        open.push(&next, 0);
+        open.push(&next, None, 0);
     }
     closed + usize::from(open.close(SealReason::Drain).is_some())
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::judge::{Judgement, judge};
 use super::polish::Step;
 use super::rules::Rules;
 use super::text_file;
-use super::{deep, lengths};
+use super::{deep, lengths, pages};
 use crate::corpus::Corpus;
 use crate::domain::answer::Answer;
 use crate::domain::batch::Usage;
@@ -42,6 +43,8 @@ pub(super) struct Hands {
     pub(super) rules: Arc<Rules>,
     /// Marks our temporary files among the user's.
     pub(super) mark: Mark,
+    /// Where the texts of single pages wait for those of their files.
+    pub(super) pages: PathBuf,
     /// What the answers were asked with.
     pub(super) recipe: Arc<Recipe>,
     /// Whether they are judged again, long after their books were closed.
@@ -199,6 +202,11 @@ fn put(
     let (name, other) = if kind == TextKind::Clean { (&clean, &rough) } else { (&rough, &clean) };
     for _ in 0..2 {
         let Some(folder) = folders.of(image)? else { return Ok(None) };
+        if known.one_of_many && kind == TextKind::Clean {
+            let hash = pages::keep(&hands.pages, known.image, text)?;
+            text_file::remove_ours(&folder, &rough, known.hash)?;
+            return Ok(Some((TextOwner::Page, hash)));
+        }
         match text_file::place(&folder, name, text, known.hash, &hands.mark) {
             // Removed while it was open: in the mirror tree it is made again.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => folders.forget(image),
@@ -254,7 +262,6 @@ impl Judged {
 #[cfg(test)]
 pub(super) mod tests {
     use std::fs::File;
-    use std::path::PathBuf;
 
     use tokio::sync::mpsc;
 
@@ -327,6 +334,7 @@ pub(super) mod tests {
             after: None,
             said: None,
             ink: None,
+            one_of_many: false,
         }
     }
 
@@ -340,6 +348,7 @@ pub(super) mod tests {
             endpoint: "/v1/chat/completions".into(),
             prompt: "Read.".into(),
             parameters: Parameters {
+                preparation: None,
                 system: None,
                 detail: "high".into(),
                 max_output_tokens: Some(4000),
@@ -354,7 +363,7 @@ pub(super) mod tests {
     fn a_panic_at_one_answer_ends_one_image_by_name() {
         let folder = tempfile::tempdir().expect("temp dir");
         let answer = |image: i64, name: &str| {
-            let path = RelPath { folder: Vec::new(), name: name.as_bytes().to_vec() };
+            let path = RelPath { folder: Vec::new(), name: name.as_bytes().to_vec(), page: 1 };
             let outcome = Outcome::Answered { content: Some("text".into()), refusal: None, finish: Finish::Stop };
             (Answer { image: ImageId(image), path, attempt: 1, outcome, usage: None }, unknown())
         };
@@ -363,6 +372,7 @@ pub(super) mod tests {
             pool: Pool::new("test", 2).expect("threads"),
             rules: Arc::new(rules()),
             mark: Mark::new(folder.path()).expect("a mark"),
+            pages: folder.path().join("pages"),
             recipe: Arc::new(recipe(Kind::Read)),
             again: false,
         };
@@ -379,7 +389,7 @@ pub(super) mod tests {
         let folders = 2 * MOST_FOLDERS + 3;
         let outcome = Outcome::Answered { content: None, refusal: None, finish: Finish::Stop };
         let answer = |n: usize| {
-            let path = RelPath { folder: (n % folders).to_string().into_bytes(), name: b"a.png".to_vec() };
+            let path = RelPath { folder: (n % folders).to_string().into_bytes(), name: b"a.png".to_vec(), page: 1 };
             (Answer { image: ImageId(n as i64), path, attempt: 1, outcome: outcome.clone(), usage: None }, unknown())
         };
         let stretches = stretches((0..folders + 1).map(answer).collect());

@@ -393,7 +393,7 @@ mod tests {
     const MORE: Beside = Beside { may_ask: true, ..NOTHING };
 
     fn by(beside: &Beside, outcome: Outcome) -> Judgement {
-        let path = RelPath { folder: Vec::new(), name: b"a.jpg".to_vec() };
+        let path = RelPath { folder: Vec::new(), name: b"a.jpg".to_vec(), page: 1 };
         let answer = Answer { image: ImageId(1), path, attempt: 1, outcome, usage: beside.usage };
         let polish = PolishOptions::default();
         let reading = Reading {

@@ -15,6 +15,7 @@ pub mod found_text;
 pub mod guard;
 pub mod judge;
 mod lengths;
+pub mod pages;
 pub mod polish;
 pub mod refusal;
 pub mod repetition;

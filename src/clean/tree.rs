@@ -100,7 +100,7 @@ pub fn clean<E: From<io::Error>>(
             continue;
         };
         for entry in entries.flatten() {
-            let below = RelPath { folder: path.clone(), name: entry.name };
+            let below = RelPath { folder: path.clone(), name: entry.name, page: 1 };
             match entry.sort {
                 Sort::Folder if !is_left_out(&below.name) => {
                     let folder = below.joined();
@@ -132,7 +132,7 @@ fn image_of(text: &RelPath, endings: &[String]) -> Option<RelPath> {
     let name = text.name.strip_suffix(b".txt")?;
     let lower = name.to_ascii_lowercase();
     let is_image = endings.iter().any(|ending| lower.ends_with(ending.to_ascii_lowercase().as_bytes()));
-    is_image.then(|| RelPath { folder: text.folder.clone(), name: name.to_vec() })
+    is_image.then(|| RelPath { folder: text.folder.clone(), name: name.to_vec(), page: 1 })
 }
 
 fn one(
@@ -211,7 +211,7 @@ fn put(
     match draft.publish_new(&name) {
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
             // An earlier life may have come as far as this.
-            let rough = RelPath { folder: path.folder.clone(), name };
+            let rough = RelPath { folder: path.folder.clone(), name, page: 1 };
             if !read(root, &rough).is_ok_and(|there| there == after.text.as_bytes()) {
                 return Ok(Became::Left(ROUGH_THERE));
             }

@@ -222,7 +222,7 @@ mod tests {
         let failed = Failure {
             image: ImageId(1),
             root: Vec::new(),
-            path: RelPath { folder: b"b".to_vec(), name: b"x.jpg".to_vec() },
+            path: RelPath { folder: b"b".to_vec(), name: b"x.jpg".to_vec(), page: 1 },
             state: ImageState::Failed,
             reason: "damaged".to_owned(),
         };

@@ -105,7 +105,7 @@ mod tests {
             ("x/..", "outside.jpg", false),
             ("", "x", false),
         ] {
-            let path = RelPath { folder: folder.into(), name: name.into() };
+            let path = RelPath { folder: folder.into(), name: name.into(), page: 1 };
             let opened = Root::open(&root).and_then(|root| root.file(&path));
             let kind = opened.err().map(|cause| cause.kind());
             assert_eq!(kind, (!good).then_some(io::ErrorKind::InvalidInput), "{folder}/{name}");

@@ -12,8 +12,9 @@ use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
 use super::walk::{Gone, Walk};
 use super::{Corpus, Walked, ink};
-use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp};
+use crate::domain::image::{Fate, Found, Looks, Pixels, Reason, RelPath, Stamp};
 use crate::domain::layout;
+use crate::domain::recipe::{Preparation, WayOut};
 use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::folder::Folder;
@@ -31,6 +32,17 @@ pub enum TextsLocation {
     Mirror(PathBuf),
 }
 
+/// What is asked of a file of several pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Each by itself.
+    Each,
+    /// The first alone.
+    First,
+    /// Nothing: such a file is refused.
+    Refuse,
+}
+
 /// What of a folder belongs to the corpus.
 #[derive(Clone, Debug)]
 pub struct LocalOptions {
@@ -42,6 +54,10 @@ pub struct LocalOptions {
     pub max_image_bytes: u64,
     /// Largest image that is sent, in pixels: what the header claims, so that nobody has to decode a bomb to know it.
     pub max_pixels: u64,
+    /// How pictures are made ready: one that is, may be as large as it likes.
+    pub preparation: Preparation,
+    /// What is asked of a file of several pages.
+    pub pages: Pages,
     /// Where texts lie.
     pub texts: TextsLocation,
     /// Tells the temporary files that an earlier life of this workspace left; they are removed where the walk finds them.
@@ -96,19 +112,37 @@ impl LocalCorpus {
             Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
             Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
         };
-        let text_present = matches!(fate, Fate::Owed { .. }) && place.has(&text_name(path));
+        let text_present = matches!(fate, Fate::Owed(_)) && place.has(&text_name(path));
         Ok(Found { path: path.clone(), stamp, fate, text_present })
     }
 
     fn fate(&self, file: &mut File, stamp: Stamp) -> io::Result<Fate> {
         Ok(match sniff(file, stamp.bytes)? {
-            Sniffed::Image(..) if stamp.bytes > self.options.max_image_bytes => Fate::Failed(Reason::TooLarge),
-            Sniffed::Image(_, pixels) if pixels.count() > self.options.max_pixels => Fate::Failed(Reason::TooLarge),
-            Sniffed::Image(format, pixels) => Fate::Owed { format, pixels },
+            Sniffed::Image(looks) => self.of_image(looks, stamp),
             Sniffed::Unsupported(_) => Fate::Failed(Reason::UnsupportedFormat),
             Sniffed::Damaged => Fate::Failed(Reason::Damaged),
             Sniffed::NotAnImage => Fate::Failed(Reason::NotAnImage),
         })
+    }
+}
+
+impl LocalCorpus {
+    /// What becomes of an image, by its header alone.
+    fn of_image(&self, mut looks: Looks, stamp: Stamp) -> Fate {
+        let LocalOptions { preparation, pages, max_image_bytes, max_pixels, .. } = &self.options;
+        match pages {
+            Pages::Refuse if looks.pages.len() > 1 => return Fate::Failed(Reason::UnsupportedFormat),
+            Pages::First => looks.pages.truncate(1),
+            Pages::Each | Pages::Refuse => {}
+        }
+        let too_long = |pixels: &Pixels| preparation.way(looks.format, looks.needs, *pixels) == WayOut::AsItIs;
+        if looks.largest() > *max_pixels || stamp.bytes > *max_image_bytes && looks.pages.iter().any(too_long) {
+            return Fate::Failed(Reason::TooLarge);
+        }
+        match preparation.way(looks.format, looks.needs, Pixels { width: 1, height: 1 }) {
+            WayOut::NotAtAll => Fate::Failed(Reason::UnsupportedFormat),
+            WayOut::AsItIs | WayOut::Prepared => Fate::Owed(looks),
+        }
     }
 }
 

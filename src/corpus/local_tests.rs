@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::super::{PAGE, PassedOver};
 use super::*;
 use crate::domain::image::{Format, Pixels};
+use crate::domain::recipe::Preparation;
 use crate::kit::atomic_file::{Access, Durability, write};
 use crate::kit::exit_guard::{Exit, ExitNotice};
 use crate::kit::path_bytes;
@@ -38,6 +39,8 @@ impl Tree {
             excluded_folders: vec![self.0.path().join("batch")],
             max_image_bytes: 1_000,
             max_pixels: 1_000_000,
+            preparation: Preparation::default(),
+            pages: Pages::Each,
             texts: TextsLocation::Beside,
             mark: Mark::new(Path::new("batch")).expect("randomness"),
         };
@@ -69,7 +72,7 @@ fn fates(corpus: &LocalCorpus) -> BTreeMap<Vec<u8>, Fate> {
 }
 
 fn owed(format: Format, width: u32, height: u32) -> Fate {
-    Fate::Owed { format, pixels: Pixels { width, height } }
+    Fate::Owed(Looks::plain(format, Pixels { width, height }))
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn links_pipes_and_loops_are_counted_or_skipped() {
     );
     assert_eq!(passed_over.links, 3);
     assert_eq!(passed_over.by_ending, BTreeMap::from([("txt".into(), 1), ("db".into(), 1)]));
-    let pipe = RelPath { folder: vec![], name: b"pipe.jpg".to_vec() };
+    let pipe = RelPath { folder: vec![], name: b"pipe.jpg".to_vec(), page: 1 };
     assert_eq!(tree.corpus().open(&pipe).map(drop).map_err(|e| e.kind()), Err(io::ErrorKind::InvalidInput));
 }
 
@@ -193,7 +196,7 @@ fn a_text_is_whatever_bears_its_name() {
     tree.put(b"x/a.jpg", JPEG).put(b"x/a.jpg.txt", b"text").put(b"x/b.jpg", JPEG).put(b"x/c.jpg", JPEG);
     symlink("/nowhere", tree.0.path().join("x/c.jpg.txt")).expect("link");
     let corpus = tree.corpus();
-    let at = |name: &str| RelPath { folder: b"x".to_vec(), name: name.into() };
+    let at = |name: &str| RelPath { folder: b"x".to_vec(), name: name.into(), page: 1 };
     let has = |name: &str| corpus.measure(&at(name)).expect("an image").text_present;
     assert_eq!((has("a.jpg"), has("b.jpg"), has("c.jpg")), (true, false, true));
     let mirror = Tree::new();
@@ -212,6 +215,8 @@ fn real_odd_files_meet_their_reasons() {
         excluded_folders: Vec::new(),
         max_image_bytes: 50_000_000,
         max_pixels: 1_000_000,
+        preparation: Preparation::default(),
+        pages: Pages::Each,
         texts: TextsLocation::Beside,
         mark: Mark::new(Path::new("batch")).expect("randomness"),
     };

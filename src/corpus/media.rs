@@ -8,16 +8,16 @@ use std::io::{self, Read, Seek};
 
 use super::whole;
 use super::window::Window;
-use crate::domain::image::{Format, Pixels};
+use crate::domain::image::{Format, Looks, Pixels};
 
 /// How far into a file the size is looked for.
 const REACH: u64 = 1 << 20;
 
 /// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sniffed {
-    /// An image that can be sent as it is.
-    Image(Format, Pixels),
+    /// An image.
+    Image(Looks),
     /// An image, a page or a drawing of a format that is not sent; its name.
     Unsupported(&'static str),
     /// Begins like an image, and its header cannot be true or its end is missing.
@@ -53,7 +53,9 @@ pub fn sniff<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Sniffed> 
 
 fn sized(format: Format, size: Option<(u32, u32)>, whole: bool) -> Sniffed {
     match size {
-        Some((width, height)) if whole && width > 0 && height > 0 => Sniffed::Image(format, Pixels { width, height }),
+        Some((width, height)) if whole && width > 0 && height > 0 => {
+            Sniffed::Image(Looks::plain(format, Pixels { width, height }))
+        }
         _ => Sniffed::Damaged,
     }
 }
@@ -195,7 +197,7 @@ mod tests {
     }
 
     fn image(format: Format, width: u32, height: u32) -> Sniffed {
-        Sniffed::Image(format, Pixels { width, height })
+        Sniffed::Image(Looks::plain(format, Pixels { width, height }))
     }
 
     fn jpeg_with(segments: &[(u8, usize)], frame: &[u8]) -> Vec<u8> {
@@ -321,8 +323,8 @@ mod tests {
         fn any_bytes_have_an_answer(magic in 0usize..6, bytes in prop::collection::vec(any::<u8>(), 0..9_000)) {
             let heads: [&[u8]; 6] = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8 ", b"BM"];
             let whole = [heads[magic], &bytes].concat();
-            if let Sniffed::Image(_, pixels) = look(&whole) {
-                prop_assert!(pixels.width > 0 && pixels.height > 0);
+            if let Sniffed::Image(looks) = look(&whole) {
+                prop_assert!(!looks.pages.is_empty() && looks.pages.iter().all(|it| it.width > 0 && it.height > 0));
             }
         }
     }

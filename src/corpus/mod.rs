@@ -119,7 +119,9 @@ pub trait Corpus: Send + Sync {
 
     /// The name of an image's rough text, in the same folder.
     fn rough_name(&self, path: &RelPath) -> Vec<u8> {
-        [&self.text_name(path)[..], layout::ROUGH_ENDING.as_bytes()].concat()
+        let mut of_page = path.clone();
+        of_page.name = layout::page_name(&path.name, path.page);
+        [&self.text_name(&of_page)[..], layout::ROUGH_ENDING.as_bytes()].concat()
     }
 
     /// Opens the folder that an image's text belongs in: beside it, where no folder is ours to make, or in the mirror tree,

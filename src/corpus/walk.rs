@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
                 let folder = below(&level.folder, &entry.name);
                 levels.extend(self.enter(&root, folder));
             } else {
-                let path = RelPath { folder: level.folder.clone(), name: entry.name };
+                let path = RelPath { folder: level.folder.clone(), name: entry.name, page: 1 };
                 self.consider(&root, path, entry.sort)?;
             }
         }

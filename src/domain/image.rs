@@ -30,7 +30,8 @@ impl Pixels {
     }
 }
 
-/// A format that the API takes as it is. Source: `batch-api` reference, images: PNG, JPEG, WebP, still GIF.
+/// A format of images: the first four are taken by the API as they are (source: `batch-api` reference, images: PNG, JPEG, WebP,
+/// still GIF), the others are converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -42,10 +43,34 @@ pub enum Format {
     Webp,
     /// GIF.
     Gif,
+    /// TIFF or BigTIFF.
+    Tiff,
+    /// JPEG 2000, with or without its container.
+    Jp2,
+    /// Windows bitmap.
+    Bmp,
+    /// Portable bitmap, grey map or pixmap.
+    Pnm,
 }
 
 impl Format {
-    /// Media type of the data URL.
+    /// Every format.
+    pub const ALL: [Self; 8] =
+        [Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Tiff, Self::Jp2, Self::Bmp, Self::Pnm];
+
+    /// Whether the API takes it.
+    #[must_use]
+    pub fn goes_as_it_is(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png | Self::Webp | Self::Gif)
+    }
+
+    /// Whether a file may hold several pages.
+    #[must_use]
+    pub fn may_have_pages(self) -> bool {
+        self == Self::Tiff
+    }
+
+    /// Media type, for the data URL.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
@@ -53,6 +78,10 @@ impl Format {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            Self::Tiff => "image/tiff",
+            Self::Jp2 => "image/jp2",
+            Self::Bmp => "image/bmp",
+            Self::Pnm => "image/x-portable-anymap",
         }
     }
 
@@ -64,23 +93,89 @@ impl Format {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Gif => "gif",
+            Self::Tiff => "tiff",
+            Self::Jp2 => "jp2",
+            Self::Bmp => "bmp",
+            Self::Pnm => "pnm",
         }
     }
 
     /// The format behind a word of the ledger.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Jpeg, Self::Png, Self::Webp, Self::Gif].into_iter().find(|format| format.word() == word)
+        Self::ALL.into_iter().find(|format| format.word() == word)
     }
 }
 
-/// Path of a file below the corpus root: bytes, because names need not be UTF-8; `/` between the parts.
+/// What has to be done to a picture before it can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Needs {
+    /// Nothing: its bytes are sent.
+    Nothing,
+    /// It lies on its side, or on its head, and says so.
+    Turning,
+    /// Its format, its colours or its depth are none that the API is known to take, or it moves.
+    Converting,
+}
+
+impl Needs {
+    /// The word kept in the ledger; none where nothing is needed.
+    #[must_use]
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Turning => Some("turning"),
+            Self::Converting => Some("converting"),
+        }
+    }
+
+    /// What is behind a word of the ledger.
+    #[must_use]
+    pub fn from_word(word: Option<&str>) -> Option<Self> {
+        [Self::Nothing, Self::Turning, Self::Converting].into_iter().find(|needs| needs.word() == word)
+    }
+}
+
+/// What the header of an image file tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// What its first bytes say it is.
+    pub format: Format,
+    /// What has to be done to it.
+    pub needs: Needs,
+    /// Size of each page as it will be seen, in their order; one for most files.
+    pub pages: Vec<Pixels>,
+}
+
+impl Looks {
+    /// An image of one page that is sent as it is.
+    #[must_use]
+    pub fn plain(format: Format, pixels: Pixels) -> Self {
+        Self { format, needs: Needs::Nothing, pages: vec![pixels] }
+    }
+
+    /// Size of a page, from 1.
+    #[must_use]
+    pub fn of_page(&self, page: u32) -> Option<Pixels> {
+        self.pages.get(usize::try_from(page).ok()?.checked_sub(1)?).copied()
+    }
+
+    /// Pixels of the largest page.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        self.pages.iter().map(|page| page.count()).max().unwrap_or(0)
+    }
+}
+
+/// Path of a file below the corpus root, and which page of it: bytes, because names need not be UTF-8; `/` between the parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath {
     /// Folder below the root, empty for the root itself.
     pub folder: Vec<u8>,
     /// File name.
     pub name: Vec<u8>,
+    /// Page of the file, from 1.
+    pub page: u32,
 }
 
 impl RelPath {
@@ -94,9 +189,17 @@ impl RelPath {
     }
 
     /// For people: lossy, and without control or bidi characters that could rewrite a terminal line.
+    /// From page 2 on with the page behind it.
     #[must_use]
     pub fn shown(&self) -> String {
-        shown(&self.joined())
+        let path = shown(&self.joined());
+        if self.page > 1 { format!("{path}#{}", self.page) } else { path }
+    }
+
+    /// Another page of the same file.
+    #[must_use]
+    pub fn with_page(&self, page: u32) -> Self {
+        Self { page, ..self.clone() }
     }
 }
 
@@ -244,13 +347,8 @@ impl Reason {
 /// What the walk makes of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// To be asked.
-    Owed {
-        /// What the first bytes say it is.
-        format: Format,
-        /// Size in pixels.
-        pixels: Pixels,
-    },
+    /// To be asked, each page by itself.
+    Owed(Looks),
     /// Ends here, with a reason.
     Failed(Reason),
     /// Is not to be asked.
@@ -279,8 +377,10 @@ pub struct OwedImage {
     pub path: RelPath,
     /// Length and time as measured.
     pub stamp: Stamp,
-    /// What it is sent as.
+    /// What it is.
     pub format: Format,
+    /// What has to be done to it before it is sent.
+    pub needs: Needs,
     /// Size in pixels.
     pub pixels: Pixels,
     /// The counted try that this will be, from 1.

@@ -260,6 +260,7 @@ mod tests {
             endpoint: "/v1/chat/completions".into(),
             prompt: "Read.\n".into(),
             parameters: Parameters {
+                preparation: None,
                 system: None,
                 detail: "high".into(),
                 max_output_tokens: Some(4000),

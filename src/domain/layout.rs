@@ -62,6 +62,18 @@ impl Layout {
         self.batch.join("before")
     }
 
+    /// Pictures that were made ready, until their batch is settled.
+    #[must_use]
+    pub fn prepared(&self) -> PathBuf {
+        self.batch.join("prepared")
+    }
+
+    /// Texts of single pages of files that have several, until the text of the file is made of them, and for when it is made again.
+    #[must_use]
+    pub fn pages(&self) -> PathBuf {
+        self.batch.join("pages")
+    }
+
     /// Spooled shards.
     #[must_use]
     pub fn spool(&self) -> PathBuf {
@@ -130,17 +142,37 @@ pub fn safe_component(id: &str) -> String {
 pub fn custom_id(style: IdStyle, given: &[u8], path: &RelPath, hash: HexHash) -> String {
     let whole = whole_path(given, path);
     match style {
-        IdStyle::Opaque => format!("p{}", &hash(&whole)[..26]),
+        IdStyle::Opaque => {
+            // The first page has the id of the file, as a file of one page has.
+            let named = if path.page > 1 { [&whole[..], page_mark(path.page).as_bytes()].concat() } else { whole };
+            format!("p{}", &hash(&named)[..26])
+        }
         IdStyle::Path => {
             let text = String::from_utf8_lossy(&whole);
             let id: String = text.chars().map(|c| if is_separator(c) { '|' } else { c }).collect();
+            let page = page_mark(path.page);
+            let room = LONGEST_ID - page.len();
             let clear = matches!(text, Cow::Borrowed(_))
                 && !text.contains(['|', '\\'])
                 && !text.contains(char::is_control)
-                && id.chars().count() <= LONGEST_ID;
-            if clear { id } else { with_suffix(&clip_chars(&id, LONGEST_ID - SUFFIX_DIGITS - 1), &whole, hash) }
+                && !ends_like_a_page(&text)
+                && id.chars().count() <= room;
+            let of_file =
+                if clear { id } else { with_suffix(&clip_chars(&id, room - SUFFIX_DIGITS - 1), &whole, hash) };
+            of_file + &page
         }
     }
+}
+
+/// What tells the pages of a file apart, from the second on.
+fn page_mark(page: u32) -> String {
+    if page > 1 { format!("#{page}") } else { String::new() }
+}
+
+/// Whether a file's own name could be taken for a page of another file.
+fn ends_like_a_page(name: &str) -> bool {
+    let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    digits.len() < name.len() && digits.ends_with('#')
 }
 
 fn is_separator(c: char) -> bool {
@@ -198,6 +230,12 @@ fn clip_bytes(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+/// A file's name with the page, from the second on: what the rough text of a page is named after.
+#[must_use]
+pub fn page_name(name: &[u8], page: u32) -> Vec<u8> {
+    [name, page_mark(page).as_bytes()].concat()
+}
+
 /// What the name of a rough text has behind that of the text.
 pub const ROUGH_ENDING: &str = ".api";
 
@@ -237,7 +275,7 @@ mod tests {
     }
 
     fn path(folder: &str, name: &str) -> RelPath {
-        RelPath { folder: folder.into(), name: name.into() }
+        RelPath { folder: folder.into(), name: name.into(), page: 1 }
     }
 
     fn id(given: &str, folder: &str, name: &str) -> String {
@@ -258,6 +296,12 @@ mod tests {
         assert_eq!(id(".", "a", "b.jpg"), "a|b.jpg");
         assert!(pipe.starts_with("a|b.jpg~"), "{pipe}");
         assert!(id(".", "", "a\nb.jpg").starts_with("a_b.jpg~"));
+        let page = |name: &str, page: u32| custom_id(IdStyle::Path, b".", &path("", name).with_page(page), hash);
+        assert_eq!((page("a.tif", 1), page("a.tif", 2)), ("a.tif".into(), "a.tif#2".into()));
+        assert!(page("a.tif#2", 1).starts_with("a.tif#2~"), "{}", page("a.tif#2", 1));
+        assert_eq!(page(&"x".repeat(600), 12).chars().count(), LONGEST_ID);
+        let opaque = |page: u32| custom_id(IdStyle::Opaque, b".", &path("", "a.tif").with_page(page), hash);
+        assert_ne!(opaque(1), opaque(2));
         assert_eq!(id(".", "", &"x".repeat(600)).chars().count(), LONGEST_ID);
     }
 

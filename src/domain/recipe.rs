@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::RecipeId;
+use super::image::{Format, Needs, Pixels};
 
 /// How custom ids are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,64 @@ pub struct Parameters {
     pub temperature: Option<f64>,
     /// What the answer is to be.
     pub answer_format: AnswerFormat,
+    /// How pictures are made ready, where that is not the way of every run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
+}
+
+/// How pictures are made ready. What every run does (convert what the API does not take, turn what lies on its side) is no part
+/// of a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Longest side of what is sent, in pixels; 0: as it is.
+    pub longest_side: u32,
+    /// Quality of a JPEG that is made, 1 to 100.
+    pub jpeg_quality: u8,
+    /// When a picture is made anew.
+    pub reencode: Reencode,
+}
+
+impl Default for Preparation {
+    fn default() -> Self {
+        Self { longest_side: 0, jpeg_quality: 85, reencode: Reencode::WhenNeeded }
+    }
+}
+
+impl Preparation {
+    /// Whether a picture is sent as it is, made ready first, or not sent at all.
+    #[must_use]
+    pub fn way(&self, format: Format, needs: Needs, pixels: Pixels) -> WayOut {
+        let too_long = self.longest_side > 0 && pixels.width.max(pixels.height) > self.longest_side;
+        match (self.reencode, needs) {
+            (Reencode::Always, _) | (Reencode::WhenNeeded, Needs::Turning | Needs::Converting) => WayOut::Prepared,
+            (Reencode::WhenNeeded, Needs::Nothing) if too_long => WayOut::Prepared,
+            (Reencode::Never, _) if !format.goes_as_it_is() => WayOut::NotAtAll,
+            (Reencode::Never | Reencode::WhenNeeded, _) => WayOut::AsItIs,
+        }
+    }
+}
+
+/// How a picture leaves for the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayOut {
+    /// Byte for byte.
+    AsItIs,
+    /// As a picture that is made of it.
+    Prepared,
+    /// It is of a format that is not taken, and nothing may be made of it.
+    NotAtAll,
+}
+
+/// When a picture is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reencode {
+    /// Never: what would have to be, ends as an unsupported format, and what lies on its side is sent so.
+    Never,
+    /// Where the API does not take it, where it lies on its side, where it is too large.
+    WhenNeeded,
+    /// Every one.
+    Always,
 }
 
 /// Model, prompt, parameters and id style: two lines of one recipe differ only in image and id.
@@ -120,6 +179,12 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// How pictures are made ready.
+    #[must_use]
+    pub fn preparation(&self) -> Preparation {
+        self.parameters.preparation.unwrap_or_default()
+    }
+
     /// Whether its lines are requests to the Responses API; all others are chat completions.
     #[must_use]
     pub fn speaks_responses(&self) -> bool {

@@ -1,5 +1,7 @@
 //! A shard: a sealed plan, that is an ordered list of lines with their exact lengths.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use super::image::{Format, RelPath, Stamp};
 use super::recipe::Recipe;
@@ -36,17 +38,45 @@ impl SealReason {
     }
 }
 
+/// A picture that was made ready to be sent: a file of ours, and what is known of it. The ledger keeps it as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Its name among the prepared files.
+    pub file: String,
+    /// What it is.
+    pub format: Format,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Whether it was turned as the original says that it lies.
+    pub turned: bool,
+    /// Whether it has fewer pixels than the original.
+    pub shrunk: bool,
+    /// BLAKE3 of its bytes, 32 hex digits.
+    pub blake3_128: String,
+    /// BLAKE3 of the file it was made from, where hashes are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_blake3_128: Option<String>,
+}
+
 /// One line of a plan about to be sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewLine {
     /// The image it asks for.
     pub image: ImageId,
     /// Exact length in bytes, newline included.
     pub bytes: u64,
+    /// What is sent in the place of the image's own file.
+    pub prepared: Option<Prepared>,
+    /// Share of dark pixels, where it was measured on the way.
+    pub ink: Option<f64>,
 }
 
 /// A plan about to be sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewShard {
     /// Name for the provider.
     pub tag: Tag,
@@ -156,6 +186,8 @@ pub struct PlanLine {
     pub stamp: Stamp,
     /// What it is sent as.
     pub format: Format,
+    /// What is sent in the place of the image's own file.
+    pub prepared: Option<Prepared>,
     /// The counted try that this line is, from 1.
     pub attempt: u32,
     /// Hash of the rough text that is sent in the place of the image, for a deep cleaning.

@@ -48,6 +48,7 @@ mod tests {
             endpoint: "/v1/chat/completions".into(),
             prompt: "Read.".into(),
             parameters: Parameters {
+                preparation: None,
                 system: None,
                 detail: "high".into(),
                 max_output_tokens: Some(4000),

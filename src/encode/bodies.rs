@@ -102,6 +102,14 @@ impl ShardBodies for Bodies {
 
     async fn discard(&self, shard: ShardId) {
         self.sent(shard).await;
+        // For most corpora nothing is ever prepared, and no plan is read.
+        let Some(files) = self.options.makings.prepared().filter(|files| !files.is_empty()) else { return };
+        match self.ledger.plan(shard).await {
+            Ok(plan) => {
+                files.discard(plan.lines.into_iter().filter_map(|line| line.prepared).map(|it| (it.file, it.bytes)))
+            }
+            Err(cause) => tracing::warn!(%shard, %cause, "prepared pictures stay; they are removed at the next start"),
+        }
     }
 }
 

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::line::{Framer, escaped};
+use super::prepared::PreparedFiles;
 use crate::corpus::{Corpus, beneath, rough};
 use crate::domain::image::Reason;
-use crate::domain::shard::{Plan, PlanLine};
+use crate::domain::shard::{Plan, PlanLine, Prepared};
 use crate::kit::base64::{CHUNK_IN, CHUNK_OUT, Encoder};
 use crate::kit::bodies::{BodyDone, BodyError, LANE_CHUNKS, Spoiler};
 use crate::kit::crash;
-use crate::kit::hash::{BodyHasher, ShortHasher};
+use crate::kit::hash::{self, BodyHasher, ShortHasher};
 
 /// Takes the chunks of a body; `false` once nobody wants them any more.
 pub trait Lane {
@@ -53,9 +54,7 @@ pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn L
         let start = maker.written();
         guarded(line, || maker.line(line, &framer, corpus))?;
         debug_assert_eq!(maker.written() - start, line.bytes, "announced and written length of a line");
-        if line.rough.is_none() {
-            contents.extend(maker.image.as_mut().map(|hasher| (line.image, hasher.finish())));
-        }
+        contents.extend(maker.content_of(line).map(|hash| (line.image, hash)));
     }
     maker.flush()?;
     if maker.pushed != plan.shard.bytes {
@@ -84,6 +83,7 @@ const BUFFERS: usize = LANE_CHUNKS + 12;
 pub struct Makings {
     base64: Encoder,
     hash_images: bool,
+    prepared: Option<PreparedFiles>,
     home: Sender<Vec<u8>>,
     spare: Receiver<Vec<u8>>,
 }
@@ -93,7 +93,19 @@ impl Makings {
     #[must_use]
     pub fn new(hash_images: bool, bodies: usize) -> Self {
         let (home, spare) = bounded(bodies.max(1) * BUFFERS);
-        Self { base64: Encoder::new(), hash_images, home, spare }
+        Self { base64: Encoder::new(), hash_images, prepared: None, home, spare }
+    }
+
+    /// The same, which finds prepared pictures among `files`.
+    #[must_use]
+    pub fn with_prepared(self, files: PreparedFiles) -> Self {
+        Self { prepared: Some(files), ..self }
+    }
+
+    /// The prepared pictures.
+    #[must_use]
+    pub fn prepared(&self) -> Option<&PreparedFiles> {
+        self.prepared.as_ref()
     }
 
     fn buffer(&self) -> Pooled {
@@ -149,6 +161,14 @@ impl Maker<'_> {
             self.append_long(text.as_bytes())?;
             return self.append(&frame.suffix);
         }
+        if let Some(prepared) = &line.prepared {
+            self.append(&frame.prefix)?;
+            self.prepared_of(prepared).map_err(|fault| match fault {
+                Fault::File(cause) => lost(line, &cause, corpus),
+                Fault::GivenUp => BodyError::GivenUp,
+            })?;
+            return self.append(&frame.suffix);
+        }
         if frame.line_bytes(line.stamp.bytes) != line.bytes {
             // The walk measured the file anew while its line lay in an open plan: the plan is about another file.
             return Err(spoiled(line, &io::Error::from(ErrorKind::UnexpectedEof), corpus));
@@ -171,6 +191,32 @@ impl Maker<'_> {
             return Err(changed());
         }
         Ok(())
+    }
+
+    /// A prepared picture, which is what it was when the plan was sealed or nothing at all.
+    fn prepared_of(&mut self, prepared: &Prepared) -> Result<(), Fault> {
+        let files = self.makings.prepared.as_ref().ok_or_else(|| io::Error::from(ErrorKind::NotFound))?;
+        let mut file = files.open(&prepared.file)?;
+        if file.metadata()?.len() != prepared.bytes {
+            return Err(changed());
+        }
+        let of_originals = self.image.replace(ShortHasher::default());
+        let encoded = self.encode(&mut file, prepared.bytes);
+        let hash = std::mem::replace(&mut self.image, of_originals).map(|mut hasher| hasher.finish());
+        encoded?;
+        if hash.map(|hash| hash::hex(&hash)).as_ref() != Some(&prepared.blake3_128) {
+            return Err(changed());
+        }
+        Ok(())
+    }
+
+    /// Hash of the image that a line is about, if it was taken.
+    fn content_of(&mut self, line: &PlanLine) -> Option<[u8; 16]> {
+        match &line.prepared {
+            Some(prepared) => prepared.source_blake3_128.as_deref().and_then(hash::unhex),
+            None if line.rough.is_some() => None,
+            None => self.image.as_mut().map(ShortHasher::finish),
+        }
     }
 
     fn encode(&mut self, file: &mut File, bytes: u64) -> Result<(), Fault> {
@@ -255,6 +301,12 @@ fn changed() -> Fault {
     Fault::File(io::Error::new(ErrorKind::UnexpectedEof, "changed while it was read"))
 }
 
+/// A prepared picture that is not there any more, or not whole: it is made again, from an image that is looked at anew.
+fn lost(line: &PlanLine, cause: &io::Error, corpus: &dyn Corpus) -> BodyError {
+    let BodyError::Spoiled(spoiler) = spoiled(line, cause, corpus) else { return BodyError::GivenUp };
+    BodyError::Spoiled(Box::new(Spoiler { what: format!("its prepared picture {}", spoiler.what), ..*spoiler }))
+}
+
 fn spoiled(line: &PlanLine, cause: &io::Error, corpus: &dyn Corpus) -> BodyError {
     let what = match cause.kind() {
         ErrorKind::UnexpectedEof => "changed while it was read".to_owned(),
@@ -276,10 +328,19 @@ mod tests {
 
     #[test]
     fn a_panic_at_one_image_spoils_the_plan_by_its_name() {
-        let path = RelPath { folder: b"tray".to_vec(), name: b"touchy.png".to_vec() };
+        let path = RelPath { folder: b"tray".to_vec(), name: b"touchy.png".to_vec(), page: 1 };
         let stamp = Stamp { bytes: 1, mtime_ms: 1 };
-        let line =
-            PlanLine { image: ImageId(7), pos: 1, bytes: 9, path, stamp, format: Format::Png, attempt: 1, rough: None };
+        let line = PlanLine {
+            image: ImageId(7),
+            pos: 1,
+            bytes: 9,
+            path,
+            stamp,
+            format: Format::Png,
+            prepared: None,
+            attempt: 1,
+            rough: None,
+        };
         let ended = guarded(&line, || panic!("expected by this test"));
         let Err(BodyError::Spoiled(spoiler)) = ended else { panic!("{ended:?}") };
         assert_eq!((spoiler.image, spoiler.path.as_str()), (ImageId(7), "tray/touchy.png"));

@@ -1,18 +1,23 @@
-//! The Encoder: the actor that fills plans and seals them. It touches no byte of an image.
+//! The Encoder: the actor that fills plans and seals them. It touches no byte of an image; those that cannot go as they are, are
+//! made ready on the pool, several at once, and take their places in the order of the feed.
 
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient};
 use actix::{ResponseActFuture, fut::wrap_future};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::line::{Framer, escaped};
 use super::pack::{self, Closed, Limits, OpenPlan, Outside};
-use super::plans::{Open, Plans};
+use super::plans::{Open, Plans, Sent};
+use super::workshop::{NotReady, Workshop};
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
-use crate::domain::shard::NewShard;
+use crate::domain::recipe::{Recipe, WayOut};
+use crate::domain::shard::{NewShard, SealReason};
 use crate::domain::tokens::Counting;
 use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::Clock;
@@ -50,6 +55,8 @@ pub struct EncoderOptions {
     pub pool: Pool,
     /// Whether second tries are sealed without waiting for what is in flight.
     pub eager: bool,
+    /// Makes pictures ready that cannot go as they are.
+    pub workshop: Workshop,
     /// Most lines of the first plan of a recipe that never brought an answer, where its batch goes ahead alone.
     pub ahead: Option<usize>,
 }
@@ -77,7 +84,19 @@ struct Work {
     over: Recipient<NoMoreShards>,
     meter: EdgeMeter,
     plans: Plans,
+    /// Images in the order of the feed, some of them being made ready still.
+    window: FuturesOrdered<BoxFuture<'static, Coming>>,
 }
+
+/// An image on its way into a plan.
+struct Coming {
+    image: OwedImage,
+    recipe: RecipeId,
+    sent: Result<Sent, NotReady>,
+}
+
+/// Most images between the feed and the plans.
+const WINDOW: usize = 256;
 
 impl Encoder {
     /// An Encoder that hands its shards to `shards`.
@@ -93,7 +112,8 @@ impl Encoder {
     ) -> Self {
         let (intake, inputs) = mpsc::channel(1);
         let (shards, over) = next;
-        let work = Work { options, ledger, clock, intake: inputs, shards, over, meter, plans: Plans::default() };
+        let (plans, window) = (Plans::default(), FuturesOrdered::new());
+        let work = Work { options, ledger, clock, intake: inputs, shards, over, meter, plans, window };
         Self { intake, work: Some(work), faults, guard }
     }
 }
@@ -138,33 +158,89 @@ impl Work {
             // No further ahead than the age itself, should the clock have been put back.
             let oldest = clock.now().saturating_add(self.options.limits.age_ms);
             let deadline = self.plans.age_deadline().map_or(i64::MAX, |due| due.min(oldest));
+            let files = self.options.workshop.files.clone();
+            let has_room = self.has_room().await?;
             tokio::select! {
                 biased;
-                input = self.intake.recv() => match input {
-                    Some(Input::Image(image)) => self.admit(&image).await?,
+                Some(coming) = self.window.next(), if !self.window.is_empty() => self.admit(coming).await?,
+                input = self.intake.recv(), if has_room => match input {
+                    Some(Input::Image(image)) => self.take_in(image).await?,
                     Some(Input::NoMore) => break,
                     // The feed vanished without its last word: its own guard tells why.
                     None => return Ok(()),
                 },
+                () = files.freed(), if !has_room => {}
                 changed = standing.changed() => changed.map_err(|_| "the ledger is closed")?,
                 () = clock.sleep_until(deadline) => {}
             }
         }
-        while let Some((recipe, plan)) = self.plans.rest() {
-            self.seal(recipe, plan).await?;
+        while let Some(coming) = self.window.next().await {
+            self.admit(coming).await?;
         }
+        self.seal_all(SealReason::Drain).await?;
         hand_over(&self.over, NoMoreShards, &self.meter).await?;
         Ok(())
     }
 
-    async fn admit(&mut self, image: &OwedImage) -> Result<(), AnyFault> {
-        let Ok(rough) = self.rough_length(image).await? else {
-            return Ok(self.ledger.cannot_ask(image.id, Reason::Missing).await?);
+    /// Whether another image may come in. Where prepared files leave no room, the plans that hold some have to leave first; who
+    /// waits for nothing that is in flight has no more of them than batches may be open.
+    async fn has_room(&mut self) -> Result<bool, AnyFault> {
+        if self.options.eager || self.options.workshop.files.has_room() {
+            return Ok(self.window.len() < WINDOW);
+        }
+        if self.window.is_empty() {
+            self.seal_all(SealReason::Bytes).await?;
+        }
+        Ok(false)
+    }
+
+    async fn seal_all(&mut self, reason: SealReason) -> Result<(), AnyFault> {
+        while let Some((recipe, plan)) = self.plans.rest(reason) {
+            self.seal(recipe, plan).await?;
+        }
+        Ok(())
+    }
+
+    /// An image from the feed: into its plan at once, or behind those that are made ready before it.
+    async fn take_in(&mut self, image: OwedImage) -> Result<(), AnyFault> {
+        let (id, recipe) = self.options.recipes.of(&image).await?;
+        self.plan_for(id, &recipe)?;
+        let sent = match image.rough {
+            Some(hash) => match self.rough_length(&image, hash).await? {
+                Some(escaped) => Sent::Rough(escaped),
+                None => return Ok(self.ledger.cannot_ask(image.id, Reason::Missing).await?),
+            },
+            None => match recipe.preparation().way(image.format, image.needs, image.pixels) {
+                WayOut::AsItIs => Sent::Itself,
+                WayOut::NotAtAll => {
+                    return Ok(self.ledger.cannot_ask(image.id, Reason::UnsupportedFormat).await?);
+                }
+                WayOut::Prepared => {
+                    let made = self.options.workshop.clone().make(image.clone(), recipe.preparation());
+                    let coming = made.map(move |made| Coming { image, recipe: id, sent: made.map(Sent::Prepared) });
+                    self.window.push_back(coming.boxed());
+                    return Ok(());
+                }
+            },
         };
-        let recipe = self.plan_for(image).await?;
+        let coming = Coming { image, recipe: id, sent: Ok(sent) };
+        if self.window.is_empty() {
+            return self.admit(coming).await;
+        }
+        self.window.push_back(ready(coming).boxed());
+        Ok(())
+    }
+
+    async fn admit(&mut self, coming: Coming) -> Result<(), AnyFault> {
+        let Coming { image, recipe, sent } = coming;
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(NotReady::Ended(reason)) => return Ok(self.ledger.cannot_ask(image.id, reason).await?),
+            Err(NotReady::Disk(cause)) => return Err(cause.into()),
+        };
         let ceiling = self.options.ceiling.clone();
         let Some(open) = self.plans.of(recipe) else { return Ok(()) };
-        let next = open.candidate(image, rough);
+        let next = open.candidate(&image, &sent);
         let limits = Limits { bytes: ceiling.over(open.limits.bytes), ..open.limits };
         let full = open.plan.full_for(&next, &limits).and_then(|reason| open.plan.close(reason));
         if let Some(plan) = full {
@@ -176,34 +252,32 @@ impl Work {
         if open.queue_limit.is_some_and(|limit| next.tokens > limit) {
             return Ok(self.ledger.cannot_ask(image.id, Reason::OverAllowance).await?);
         }
-        open.plan.push(&next, now);
+        let ready = if let Sent::Prepared(ready) = sent { Some(ready) } else { None };
+        open.plan.push(&next, ready, now);
         Ok(())
     }
 
-    /// The recipe of an image, whose plan has a place from here on.
-    async fn plan_for(&mut self, image: &OwedImage) -> Result<RecipeId, AnyFault> {
-        let (id, recipe) = self.options.recipes.of(image).await?;
+    /// The plan of a recipe has a place from here on.
+    fn plan_for(&mut self, id: RecipeId, recipe: &Recipe) -> Result<(), AnyFault> {
         if self.plans.of(id).is_none() {
             self.plans.begin(Open {
                 recipe: id,
-                framer: Framer::new(&recipe, &self.options.given)?,
+                framer: Framer::new(recipe, &self.options.given)?,
                 counting: (self.options.counting)(&recipe.model, &recipe.parameters.detail),
                 plan: OpenPlan::default(),
                 limits: self.options.limits,
                 queue_limit: None,
             });
         }
-        Ok(id)
+        Ok(())
     }
 
-    /// Length in JSON of the rough text that is sent in the place of an image, if one is; an error if it is not the one that was
-    /// to be cleaned.
-    async fn rough_length(&self, image: &OwedImage) -> Result<Result<Option<u64>, ()>, AnyFault> {
-        let Some(hash) = image.rough else { return Ok(Ok(None)) };
+    /// Length in JSON of the rough text that is sent in the place of an image; `None` if it is not the one that was to be cleaned.
+    async fn rough_length(&self, image: &OwedImage, hash: [u8; 16]) -> Result<Option<u64>, AnyFault> {
         let (corpus, path) = (Arc::clone(&self.options.corpus), image.path.clone());
         let read = self.options.pool.run(move || rough::read(&*corpus, &path, hash)).await?;
         // What cannot be read now is what it was: a rough text, for a person to look at.
-        Ok(read.ok().flatten().map(|text| Some(escaped(&text).len() as u64)).ok_or(()))
+        Ok(read.ok().flatten().map(|text| escaped(&text).len() as u64))
     }
 
     /// Refusals teach the limit while plans are made: each new plan knows the newest.

@@ -95,7 +95,7 @@ impl Framer {
             #[serde(borrow)]
             body: &'a serde_json::value::RawValue,
         }
-        let frame = self.frame(&RelPath { folder: Vec::new(), name: Vec::new() }, Format::Png);
+        let frame = self.frame(&RelPath { folder: Vec::new(), name: Vec::new(), page: 1 }, Format::Png);
         let mut line = frame.prefix;
         match self.recipe.kind {
             Kind::Read => Encoder::new().append(BLANK_PAGE, &mut line),
@@ -268,6 +268,7 @@ pub(crate) mod tests {
             endpoint: "/v1/chat/completions".into(),
             prompt: prompt.into(),
             parameters: Parameters {
+                preparation: None,
                 system: Some("You are \"careful\".".into()),
                 detail: "high".into(),
                 max_output_tokens: Some(4000),
@@ -290,7 +291,7 @@ pub(crate) mod tests {
     #[test]
     fn a_line_is_the_request_of_the_reference() {
         let framer = Framer::new(&recipe("Transcribe\nthe \"page\"."), b"rolls").expect("json");
-        let path = RelPath { folder: b"tray_1".to_vec(), name: b"page3986.png".to_vec() };
+        let path = RelPath { folder: b"tray_1".to_vec(), name: b"page3986.png".to_vec(), page: 1 };
         let bytes = line(&framer, &path, b"image");
         assert_eq!(bytes.last(), Some(&b'\n'));
         let value: serde_json::Value = serde_json::from_slice(&bytes).expect("one JSON object");
@@ -320,7 +321,7 @@ pub(crate) mod tests {
     #[test]
     fn a_line_of_the_responses_api_is_the_request_of_the_reference() {
         let framer = Framer::new(&responses("Transcribe\nthe \"page\"."), b"rolls").expect("json");
-        let path = RelPath { folder: b"tray_1".to_vec(), name: b"page3986.png".to_vec() };
+        let path = RelPath { folder: b"tray_1".to_vec(), name: b"page3986.png".to_vec(), page: 1 };
         let value: serde_json::Value =
             serde_json::from_slice(&line(&framer, &path, b"image")).expect("one JSON object");
         let expected = serde_json::json!({
@@ -351,7 +352,7 @@ pub(crate) mod tests {
         {
             let deep = Recipe { kind: Kind::Deep, endpoint: endpoint.into(), ..recipe("Clean \"it\".") };
             let framer = Framer::new(&deep, b"rolls").expect("json");
-            let path = RelPath { folder: Vec::new(), name: b"a.png".to_vec() };
+            let path = RelPath { folder: Vec::new(), name: b"a.png".to_vec(), page: 1 };
             let (frame, escaped) = (framer.frame(&path, Format::Png), escaped(rough));
             let line = [&frame.prefix[..], escaped.as_bytes(), &frame.suffix].concat();
             assert_eq!(line.len() as u64, frame.around(escaped.len() as u64));
@@ -368,7 +369,7 @@ pub(crate) mod tests {
     fn a_specimen_is_what_a_line_asks_around_a_page_that_is_nobodys() {
         for recipe in [recipe("Transcribe."), responses("Transcribe.")] {
             let framer = Framer::new(&recipe, b".").expect("json");
-            let path = RelPath { folder: Vec::new(), name: b"a.png".to_vec() };
+            let path = RelPath { folder: Vec::new(), name: b"a.png".to_vec(), page: 1 };
             let whole: serde_json::Value = serde_json::from_slice(&line(&framer, &path, BLANK_PAGE)).expect("JSON");
             let specimen = framer.specimen().expect("JSON");
             assert_eq!(serde_json::from_slice::<serde_json::Value>(&specimen).expect("JSON"), whole["body"]);
@@ -389,7 +390,7 @@ pub(crate) mod tests {
             let schema = serde_json::json!({"type": "object", "description": prompt});
             let formats = [AnswerFormat::Text, AnswerFormat::JsonObject, AnswerFormat::JsonSchema { schema }];
             let mut recipe = if is_chat { recipe(&prompt) } else { responses(&prompt) };
-            recipe.parameters = Parameters {
+            recipe.parameters = Parameters { preparation: None,
                 system,
                 detail: "high".into(),
                 max_output_tokens: tokens,
@@ -398,7 +399,7 @@ pub(crate) mod tests {
                 answer_format: formats[format].clone(),
             };
             let framer = Framer::new(&recipe, b".").expect("json");
-            let path = RelPath { folder: Vec::new(), name };
+            let path = RelPath { folder: Vec::new(), name, page: 1 };
             let bytes = line(&framer, &path, &image);
             prop_assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1);
             let value = serde_json::from_slice::<serde_json::Value>(&bytes).expect("one JSON object");

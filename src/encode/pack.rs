@@ -1,5 +1,6 @@
 //! The open plan, and the one predicate that closes it. Totals in, verdict out: no clock, no disk, no ledger.
 
+use super::workshop::Ready;
 use crate::domain::ids::ImageId;
 use crate::domain::shard::{NewLine, SealReason};
 use crate::kit::clock::Millis;
@@ -63,7 +64,7 @@ pub struct OpenPlan {
 }
 
 /// A plan whose turn has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Closed {
     /// Its lines in feed order.
     pub lines: Vec<NewLine>,
@@ -103,9 +104,10 @@ impl OpenPlan {
         }
     }
 
-    /// Adds a line that fits.
-    pub fn push(&mut self, line: &Candidate, now: Millis) {
-        self.lines.push(NewLine { image: line.image, bytes: line.bytes });
+    /// Adds a line that fits; `ready` is what is sent in the place of the image's own file.
+    pub fn push(&mut self, line: &Candidate, ready: Option<Ready>, now: Millis) {
+        let (prepared, ink) = ready.map_or((None, None), |ready| (Some(ready.prepared), ready.ink));
+        self.lines.push(NewLine { image: line.image, bytes: line.bytes, prepared, ink });
         self.bytes += line.bytes;
         self.tokens += line.tokens;
         self.has_first |= line.first;
@@ -158,7 +160,7 @@ mod tests {
     fn plan(lines: &[Candidate]) -> OpenPlan {
         let mut plan = OpenPlan::default();
         for line in lines {
-            plan.push(line, 1000);
+            plan.push(line, None, 1000);
         }
         plan
     }
@@ -218,7 +220,7 @@ mod tests {
                 if let Some(seal) = open.full_for(&next, &LIMITS) {
                     closed.extend(open.close(seal));
                 }
-                open.push(&next, 0);
+                open.push(&next, None, 0);
             }
             closed.extend(open.close(SealReason::Drain));
             let order: Vec<i64> = closed.iter().flat_map(|plan| plan.lines.iter().map(|line| line.image.0)).collect();

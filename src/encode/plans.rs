@@ -2,11 +2,23 @@
 
 use super::line::Framer;
 use super::pack::{Candidate, Closed, Limits, OpenPlan, Outside};
+use super::workshop::Ready;
 use crate::domain::ids::RecipeId;
-use crate::domain::image::OwedImage;
+use crate::domain::image::{OwedImage, Pixels};
 use crate::domain::shard::SealReason;
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Millis;
+
+/// What is sent of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Sent {
+    /// The bytes of its file.
+    Itself,
+    /// A picture that was made of it.
+    Prepared(Ready),
+    /// Its rough text, so many bytes long in JSON.
+    Rough(u64),
+}
 
 /// The plan that lines of one recipe go into.
 #[derive(Debug)]
@@ -26,13 +38,18 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// What `image` adds to the plan; `rough` is the length of its rough text in JSON, where that is what is sent.
-    pub(super) fn candidate(&self, image: &OwedImage, rough: Option<u64>) -> Candidate {
-        let frame = self.framer.frame(&image.path, image.format);
+    /// What `image` adds to the plan, by what is sent of it.
+    pub(super) fn candidate(&self, image: &OwedImage, sent: &Sent) -> Candidate {
+        let format = if let Sent::Prepared(ready) = sent { ready.prepared.format } else { image.format };
+        let frame = self.framer.frame(&image.path, format);
         let prompt = self.framer.prompt_bytes();
-        let (bytes, tokens) = match rough {
-            Some(escaped) => (frame.around(escaped), Counting::text(prompt + escaped)),
-            None => (frame.line_bytes(image.stamp.bytes), self.counting.line(image.pixels, prompt)),
+        let (bytes, tokens) = match sent {
+            Sent::Rough(escaped) => (frame.around(*escaped), Counting::text(prompt + escaped)),
+            Sent::Itself => (frame.line_bytes(image.stamp.bytes), self.counting.line(image.pixels, prompt)),
+            Sent::Prepared(Ready { prepared, .. }) => {
+                let pixels = Pixels { width: prepared.width, height: prepared.height };
+                (frame.line_bytes(prepared.bytes), self.counting.line(pixels, prompt))
+            }
         };
         Candidate { image: image.id, bytes, tokens, first: image.first }
     }
@@ -67,9 +84,9 @@ impl Plans {
         })
     }
 
-    /// Any plan that has lines, closed: nothing more comes.
-    pub(super) fn rest(&mut self) -> Option<(RecipeId, Closed)> {
-        self.0.iter_mut().find_map(|open| Some((open.recipe, open.plan.close(SealReason::Drain)?)))
+    /// Any plan that has lines, closed: nothing more comes, or there is no room for more.
+    pub(super) fn rest(&mut self, reason: SealReason) -> Option<(RecipeId, Closed)> {
+        self.0.iter_mut().find_map(|open| Some((open.recipe, open.plan.close(reason)?)))
     }
 
     /// When the next plan is sealed for its age at the latest (unix milliseconds).

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn only_paths_below_the_root_have_parts() {
-        let path = |folder: &str, name: &str| RelPath { folder: folder.into(), name: name.into() };
+        let path = |folder: &str, name: &str| RelPath { folder: folder.into(), name: name.into(), page: 1 };
         assert_eq!(parts(&path("", "a.jpg")), Some(vec![&b"a.jpg"[..]]));
         assert_eq!(parts(&path("x/y", "a.jpg")).map(|parts| parts.len()), Some(3));
         for (folder, name) in [

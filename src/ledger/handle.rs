@@ -9,7 +9,7 @@ use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Standing, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
 };
 use super::store::Store;
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
@@ -326,6 +326,21 @@ impl Ledger {
     /// A recipe, by its row.
     pub async fn kept_recipe(&self, recipe: RecipeId) -> Result<Recipe> {
         self.gathered(move |store| store.kept_recipe(recipe)).await
+    }
+
+    /// Files of several pages of which this shard asked one and of which all are done: their texts can be made.
+    pub async fn whole_files(&self, shard: ShardId) -> Result<Vec<WholeFile>> {
+        self.gathered(move |store| store.whole_files(shard)).await
+    }
+
+    /// The text of a file of several pages stands, by hash.
+    pub async fn joined(&self, pages: Vec<ImageId>, owner: TextOwner, text: Short) -> Result<()> {
+        self.gathered(move |store| store.joined(&pages, owner, text)).await
+    }
+
+    /// Files of prepared pictures that the plan of a shard names which is not settled.
+    pub async fn prepared_files(&self) -> Result<Vec<String>> {
+        self.gathered(|store| store.prepared_files()).await
     }
 
     /// Hashes of the texts that we wrote beside these images.

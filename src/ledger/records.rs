@@ -200,6 +200,8 @@ pub struct RawFile {
 pub enum TextOwner {
     /// Written by us.
     Ours,
+    /// Written by us for one page of a file that has several: it waits for those of the others.
+    Page,
     /// A person's: kept.
     Kept,
 }
@@ -240,6 +242,17 @@ pub struct SpentRough {
     pub path: RelPath,
     /// Hash of the rough text as it was sent.
     pub hash: Short,
+}
+
+/// A file of several pages, all of which have a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeFile {
+    /// Its first page.
+    pub path: RelPath,
+    /// Its pages in their order.
+    pub pages: Vec<ImageId>,
+    /// Hash of the text of the file as we wrote it last.
+    pub text: Option<Short>,
 }
 
 /// What judging answers again came to.
@@ -298,6 +311,8 @@ pub struct KnownText {
     pub said: Option<Short>,
     /// Share of dark pixels, if it was measured.
     pub ink: Option<f64>,
+    /// Whether it is a page of a file that has several: its text waits for theirs.
+    pub one_of_many: bool,
 }
 
 /// Counted tries and uncounted returns allowed for an image.

@@ -14,7 +14,7 @@ use super::LedgerError;
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Standing, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -86,6 +86,8 @@ pub trait Store: Frame + Send {
     fn uploaded(&mut self, shard: ShardId, input: &FileId, input_created: i64, hash: [u8; 16]) -> Result<()>;
     /// Keeps the hash of a spooled body; the shard stays sealed.
     fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()>;
+    /// Files of prepared pictures that the plan of a shard names which is not settled.
+    fn prepared_files(&mut self) -> Result<Vec<String>>;
     /// Keeps BLAKE3 of images, taken while they streamed.
     fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()>;
     /// sealed or uploaded → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
@@ -146,6 +148,10 @@ pub trait Store: Frame + Send {
     fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged>;
     /// Rough texts of a shard whose deep cleaning was accepted: they may lie beside the texts still.
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
+    /// Files of several pages of which this shard asked one and of which all are done: their texts can be made.
+    fn whole_files(&mut self, shard: ShardId) -> Result<Vec<WholeFile>>;
+    /// The text of a file of several pages stands, by hash.
+    fn joined(&mut self, pages: &[ImageId], owner: TextOwner, text: Short) -> Result<()>;
     /// Hashes of the texts that we wrote beside these images.
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
     /// A chunk of verdicts of one batch. An image that this batch's shard no longer holds packed is left as it is.

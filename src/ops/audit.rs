@@ -171,7 +171,7 @@ mod tests {
         DoneText {
             image: ImageId(1),
             root: root.as_os_str().as_encoded_bytes().to_vec(),
-            path: RelPath { folder: Vec::new(), name: name.into() },
+            path: RelPath { folder: Vec::new(), name: name.into(), page: 1 },
             kind: kind.to_owned(),
             hash: hash::short(content),
         }

@@ -193,7 +193,7 @@ mod tests {
         };
         Pair {
             at: After::default(),
-            path: crate::domain::image::RelPath { folder: b"a".to_vec(), name: b"p.png".to_vec() },
+            path: crate::domain::image::RelPath { folder: b"a".to_vec(), name: b"p.png".to_vec(), page: 1 },
             given: Vec::new(),
             older: answered(old),
             newer: answered(new),

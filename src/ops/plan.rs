@@ -6,7 +6,7 @@ use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use crate::corpus::{Corpus as _, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Pixels, Reason, RelPath};
 use crate::domain::recipe::Recipe;
@@ -19,7 +19,7 @@ use crate::kit::path_bytes::from_name;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{KnownImage, Made, Reader};
-use crate::settings::{ProviderKind, Settings, models};
+use crate::settings::{self, ProviderKind, Settings, models};
 
 /// Output tokens of a page before any was seen: at least, as expected.
 const GUESS: [u64; 2] = [150, 600];
@@ -165,6 +165,12 @@ fn corpus(ask: &Ask<'_>) -> std::io::Result<LocalCorpus> {
         excluded_folders: own.into_iter().chain(layout.texts.as_ref()).cloned().collect(),
         max_image_bytes: most_bytes(settings).saturating_sub(line_bytes(ask.recipe, 0)) / 4 * 3,
         max_pixels: settings.encode.max_pixels,
+        preparation: ask.recipe.preparation(),
+        pages: match settings.encode.pages {
+            settings::Pages::Each => Pages::Each,
+            settings::Pages::First => Pages::First,
+            settings::Pages::Refuse => Pages::Refuse,
+        },
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         // The mark of no workspace: the walk removes nothing, whoever left it.
         mark: Mark::new(&layout.batch.join("plan"))?,
@@ -221,16 +227,19 @@ impl<'a> Sums<'a> {
     }
 
     fn new_one(&mut self, found: &Found) -> Told {
-        if found.text_present && matches!(found.fate, Fate::Owed { .. }) {
+        if found.text_present && matches!(found.fate, Fate::Owed(_)) {
             return ended(&mut self.plan.skipped, Reason::TextPresent.word().to_owned());
         }
         self.by_fate(found)
     }
 
     fn by_fate(&mut self, found: &Found) -> Told {
-        match found.fate {
-            Fate::Owed { pixels, .. } => {
-                self.owed(found.stamp.bytes, pixels);
+        match &found.fate {
+            Fate::Owed(looks) => {
+                let pages = looks.pages.len() as u64;
+                for page in &looks.pages {
+                    self.owed(found.stamp.bytes / pages.max(1), *page);
+                }
                 Told::Owed
             }
             Fate::Failed(reason) => ended(&mut self.plan.failed, reason.word().to_owned()),
@@ -341,7 +350,7 @@ mod tests {
         let collides =
             ["a/1.png", "a/2.png", "a/b/1.png", "a/2.PNG", "c/1.png", "c/\u{e9}.png", "c/e\u{301}.png"].map(|path| {
                 let (folder, name) = path.rsplit_once('/').expect("a folder");
-                names.collides(&RelPath { folder: folder.into(), name: name.into() })
+                names.collides(&RelPath { folder: folder.into(), name: name.into(), page: 1 })
             });
         assert_eq!(collides, [false, false, false, true, false, false, true]);
         assert_eq!(names.open.len(), 1, "folders that the walk has left are forgotten");

@@ -279,7 +279,7 @@ mod tests {
             id: ImageId(1),
             root: b"/archive/in".to_vec(),
             given: b"in".to_vec(),
-            path: RelPath { folder: path.0.into(), name: path.1.into() },
+            path: RelPath { folder: path.0.into(), name: path.1.into(), page: 1 },
             state,
             reason: reason.map(str::to_owned),
             asked,

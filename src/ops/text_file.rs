@@ -26,12 +26,12 @@ pub(super) enum Whose {
 }
 
 /// File name of an image's text; `kind` is the ledger's word.
-pub(super) fn name(image: &[u8], kind: &str) -> Vec<u8> {
-    let mut name = layout::text_name(image, hex);
-    if kind == "api" {
-        name.extend_from_slice(b".api");
+pub(super) fn name(image: &RelPath, kind: &str) -> Vec<u8> {
+    if kind != "api" {
+        return layout::text_name(&image.name, hex);
     }
-    name
+    let of_page = layout::text_name(&layout::page_name(&image.name, image.page), hex);
+    [&of_page[..], layout::ROUGH_ENDING.as_bytes()].concat()
 }
 
 fn place(layout: &Layout, root: &[u8]) -> io::Result<Root> {
@@ -40,7 +40,7 @@ fn place(layout: &Layout, root: &[u8]) -> io::Result<Root> {
 
 /// Opens the text of an image where it was written.
 pub(super) fn open(layout: &Layout, root: &[u8], path: &RelPath, kind: &str) -> io::Result<File> {
-    let text = RelPath { folder: path.folder.clone(), name: name(&path.name, kind) };
+    let text = RelPath { folder: path.folder.clone(), name: name(path, kind), page: 1 };
     place(layout, root)?.file(&text).map(|(file, _)| file)
 }
 

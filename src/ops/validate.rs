@@ -117,6 +117,12 @@ pub fn validate(
     Ok(work.report)
 }
 
+/// The text of one page in that of its file: pages are parted by form feeds, which cleaning leaves in no text of its own.
+fn of_page(bytes: &[u8], page: u32) -> &[u8] {
+    let nth = usize::try_from(page.saturating_sub(1)).unwrap_or(usize::MAX);
+    bytes.split(|byte| *byte == b'\x0c').nth(nth).unwrap_or(bytes)
+}
+
 struct Work<'a> {
     layout: &'a Layout,
     rules: &'a Rules,
@@ -137,7 +143,7 @@ impl Work<'_> {
         }
         let json =
             self.rules.json.unwrap_or_else(|| image.asked_as.as_ref().map_or(self.rules.asks_json, |asked| asked.json));
-        let Some(fault) = self.judged(&bytes, json) else { return Ok(None) };
+        let Some(fault) = self.judged(of_page(&bytes, image.path.page), json) else { return Ok(None) };
         let holder = match (ours, image.text.is_some()) {
             (true, _) => Holder::Ours,
             (false, true) => Holder::Edited,
@@ -233,7 +239,7 @@ impl Work<'_> {
             return Ok(());
         }
         let folder = text_file::folder(self.layout, &image.root, &image.path)?;
-        let name = text_file::name(&image.path.name, "txt");
+        let name = text_file::name(&image.path, "txt");
         if *became == Became::Rough {
             if !self.copy_as_rough(&folder, image, &name)? {
                 return Ok(());
@@ -252,7 +258,7 @@ impl Work<'_> {
         folder.file(&[name])?.take(LONGEST + 1).read_to_end(&mut bytes)?;
         let mut draft = folder.draft(&Mark::new(&self.layout.batch)?)?;
         draft.fill(&bytes)?;
-        match draft.publish_new(&text_file::name(&image.path.name, "api")) {
+        match draft.publish_new(&text_file::name(&image.path, "api")) {
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 Ok(text_file::whose(self.layout, &image.root, &image.path, "api", short(&bytes)) == Whose::Ours)
             }

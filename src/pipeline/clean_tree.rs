@@ -83,5 +83,5 @@ fn roots(reader: Option<&Reader>, texts: Option<PathBuf>) -> Result<Vec<(Vec<u8>
 fn below(path: &Path) -> Option<RelPath> {
     let mut parts: Vec<Vec<u8>> = path.iter().map(from_name).collect();
     let name = parts.pop()?;
-    Some(RelPath { folder: parts.join(&b'/'), name })
+    Some(RelPath { folder: parts.join(&b'/'), name, page: 1 })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::mission::{Fault, Mission};
 use crate::corpus::Corpus;
-use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use crate::domain::image::{Format, RelPath};
 use crate::encode::line::Framer;
 use crate::kit::atomic_file::Mark;
@@ -16,7 +16,7 @@ use crate::ledger::records::{Allowed, NewRun};
 use crate::provider::SharedProvider;
 use crate::provider::http::Options as HttpOptions;
 use crate::provider::openai::OpenAi;
-use crate::settings::{ProviderKind, Settings};
+use crate::settings::{self, ProviderKind, Settings};
 
 /// What a verb without actors needs to see images, account and provider as the actors would.
 pub struct Means {
@@ -104,16 +104,27 @@ fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOption
         excluded_folders: excluded,
         max_image_bytes: max_image_bytes(mission, framer),
         max_pixels: mission.settings.encode.max_pixels,
+        preparation: mission.recipe.preparation(),
+        pages: pages(&mission.settings),
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         mark,
     }
 }
 
+/// What the settings ask of files of several pages.
+fn pages(settings: &Settings) -> Pages {
+    match settings.encode.pages {
+        settings::Pages::Each => Pages::Each,
+        settings::Pages::First => Pages::First,
+        settings::Pages::Refuse => Pages::Refuse,
+    }
+}
+
 /// The largest image whose line still fits into a shard, whatever its path.
-fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
+pub(super) fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
     /// A path of 4,096 bytes, each written as an escape of six.
     const LONGEST_ID: u64 = 6 * 4096;
-    let short = RelPath { folder: Vec::new(), name: Vec::new() };
+    let short = RelPath { folder: Vec::new(), name: Vec::new(), page: 1 };
     let around = framer.frame(&short, Format::Jpeg).line_bytes(0) + LONGEST_ID;
     let shard = mission.settings.shard.max_shard_bytes.min(mission.settings.provider.max_file_bytes);
     let largest = shard.saturating_sub(around) / 4 * 3;

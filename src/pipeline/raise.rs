@@ -19,6 +19,7 @@ use crate::clean::rules::{LengthLimits, Rules};
 use crate::corpus::Walked;
 use crate::encode::encoder::{Encoder, EncoderOptions};
 use crate::encode::pack::Limits;
+use crate::encode::workshop::{MEMORY_UNIT, Workshop};
 use crate::extract::extractor::{Extractor, ExtractorSeams, Next, Source};
 use crate::extract::fetch::Fetcher;
 use crate::extract::write::ResultWriters;
@@ -112,6 +113,7 @@ async fn front_half(
         corpus: Arc::clone(&world.corpus),
         pool: world.work.clone(),
         eager: end != FeedEnd::Settled,
+        workshop: workshop(mission, world),
         ahead: (way(settings) == Way::ByBatch && !matches!(mission.mode, Mode::SpoolOnly(_)))
             .then_some(canary::BATCH_LINES),
     };
@@ -138,6 +140,21 @@ async fn front_half(
         world.guard("scanner"),
     ));
     Ok(())
+}
+
+/// Where pictures are made ready.
+fn workshop(mission: &Mission, world: &World) -> Workshop {
+    let settings = &mission.settings;
+    Workshop {
+        corpus: Arc::clone(&world.corpus),
+        pool: world.work.clone(),
+        memory: world.memory.clone(),
+        most_memory: settings.shard.max_memory / MEMORY_UNIT,
+        files: world.prepared.clone(),
+        max_pixels: settings.encode.max_pixels,
+        max_bytes: world.max_image_bytes,
+        hash_images: settings.encode.hash_images,
+    }
 }
 
 /// The listing of the corpus, by a thread of its own; where nothing may happen beside anything else, all of it at once.

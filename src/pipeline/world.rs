@@ -15,7 +15,9 @@ use crate::domain::ladder::Ladder;
 use crate::encode::bodies::{Bodies, BodyOptions, Spool};
 use crate::encode::body::Makings;
 use crate::encode::line::Framer;
+use crate::encode::prepared::PreparedFiles;
 use crate::encode::spool::Spooler;
+use crate::encode::workshop::MEMORY_UNIT;
 use crate::kit::atomic_file::{Mark, private_folder, sweep};
 use crate::kit::bodies::ShardBodies;
 use crate::kit::budget::Budget;
@@ -66,6 +68,12 @@ pub(super) struct World {
     pub(super) corpus_id: CorpusId,
     pub(super) mark: Mark,
     pub(super) makings: Makings,
+    /// Memory for decoded pixels.
+    pub(super) memory: Budget,
+    /// Pictures that were made ready.
+    pub(super) prepared: PreparedFiles,
+    /// The largest picture whose line fits into a shard, in bytes.
+    pub(super) max_image_bytes: u64,
     /// What judging again came to.
     pub(super) rejudged: Arc<Mutex<Rejudged>>,
     /// Nothing happens beside anything else.
@@ -100,7 +108,9 @@ impl World {
         let (work, body_pool) = pools(in_step, bodies).map_err(Fault::Disk)?;
         let spool = spool(mission, &notices).map_err(Fault::Disk)?;
         let (body_places, news) = (Budget::new(mission.settings.shard.max_bodies), News::default());
-        let makings = Makings::new(mission.settings.encode.hash_images, bodies);
+        let prepared = prepared(mission, &ledger).await?;
+        let makings = Makings::new(mission.settings.encode.hash_images, bodies).with_prepared(prepared.clone());
+        let memory = u32::try_from(mission.settings.shard.max_memory / MEMORY_UNIT).unwrap_or(u32::MAX);
         let options =
             BodyOptions { makings: makings.clone(), spool: spool.clone().filter(|_| mission.settings.shard.spool) };
         let made = Bodies::new(
@@ -135,6 +145,9 @@ impl World {
             corpus_id: begun.corpus,
             mark,
             makings,
+            memory: Budget::new(memory),
+            prepared,
+            max_image_bytes: means::max_image_bytes(mission, &framer),
             rejudged: Arc::default(),
             in_step,
         };
@@ -144,6 +157,7 @@ impl World {
     /// Wakes whoever waits for a lease.
     pub(super) fn close_budgets(&self) {
         self.slots.close();
+        self.memory.close();
         self.body_places.close();
     }
 }
@@ -233,6 +247,17 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
         ceiling.lower(bytes / 2);
     }
     Ok(Begun { run: run.id, recipes, corpus: corpus.id, given: corpus.given, ceiling })
+}
+
+/// The prepared pictures, those of an earlier life that a plan still names among them.
+async fn prepared(mission: &Mission, ledger: &Ledger) -> Result<PreparedFiles, Fault> {
+    let files = PreparedFiles::new(mission.layout.prepared(), mission.settings.shard.max_prepared);
+    let left_over = files.left_over().map_err(Fault::Disk)?;
+    if !left_over.is_empty() {
+        let living = ledger.prepared_files().await.map_err(Fault::Ledger)?.into_iter().collect();
+        files.take_over(left_over, &living).map_err(Fault::Disk)?;
+    }
+    Ok(files)
 }
 
 fn spool(mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> io::Result<Option<Spool>> {

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::recipe::IdStyle;
+use crate::domain::recipe::{IdStyle, Preparation, Reencode};
 
 use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, Judge, KeyHeader, Provider, ProviderKind,
-    Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits, models,
+    Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, Judge, KeyHeader, Pages, Provider,
+    ProviderKind, Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits, models,
 };
 
 /// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
@@ -39,7 +39,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
         run: run(&get),
         provider: provider(&get, kind),
         request,
-        encode: Encode { hash_images: get.switch("encode.hash_images"), max_pixels: get.count("encode.max_pixels") },
+        encode: encode(&get),
         shard: shard(&get),
         batch: Batch {
             max_open_batches: get.small("batch.max_open_batches"),
@@ -182,7 +182,30 @@ fn shard(get: &Getter<'_>) -> Shard {
         max_shard_tokens: Some(get.count("shard.max_shard_tokens")).filter(|tokens| *tokens > 0),
         seal_age: get.span("shard.seal_age"),
         max_bodies: get.small("shard.max_bodies"),
+        max_memory: get.count("shard.max_memory"),
+        max_prepared: get.count("shard.max_prepared"),
         spool: get.switch("shard.spool"),
+    }
+}
+
+fn encode(get: &Getter<'_>) -> Encode {
+    Encode {
+        hash_images: get.switch("encode.hash_images"),
+        preparation: Preparation {
+            longest_side: get.small("encode.longest_side"),
+            jpeg_quality: u8::try_from(get.count("encode.jpeg_quality")).unwrap_or(100),
+            reencode: match get.text("encode.reencode").as_str() {
+                "never" => Reencode::Never,
+                "always" => Reencode::Always,
+                _ => Reencode::WhenNeeded,
+            },
+        },
+        max_pixels: get.count("encode.max_pixels"),
+        pages: match get.text("encode.pages").as_str() {
+            "first" => Pages::First,
+            "refuse" => Pages::Refuse,
+            _ => Pages::Each,
+        },
     }
 }
 

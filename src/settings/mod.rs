@@ -32,6 +32,7 @@ pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve};
 
 use crate::domain::layout::Layout;
+use crate::domain::recipe::Preparation;
 
 /// Everything that can be set, resolved: paths are absolute, `""` and `0` have become `None` where they mean "unset".
 ///
@@ -242,8 +243,23 @@ pub struct Request {
 pub struct Encode {
     /// BLAKE3 of each image while it streams.
     pub hash_images: bool,
+    /// How pictures are made ready.
+    pub preparation: Preparation,
     /// Most pixels of an image, as its header tells them.
     pub max_pixels: u64,
+    /// What is asked of a file of several pages.
+    pub pages: Pages,
+}
+
+/// `encode.pages`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Each by itself.
+    Each,
+    /// The first alone.
+    First,
+    /// Nothing: such a file is refused.
+    Refuse,
 }
 
 /// `[shard]`
@@ -257,6 +273,10 @@ pub struct Shard {
     pub seal_age: Duration,
     /// Uploads at once.
     pub max_bodies: u32,
+    /// Bytes of memory for decoding pictures.
+    pub max_memory: u64,
+    /// Bytes of disk for pictures that were made ready.
+    pub max_prepared: u64,
     /// Write each shard to disk first.
     pub spool: bool,
 }

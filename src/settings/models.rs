@@ -40,11 +40,7 @@ impl Model {
     /// Its price through Batch.
     #[must_use]
     pub fn price(&self) -> Price {
-        Price {
-            input: picos(self.input),
-            cached: picos(self.cached.unwrap_or(self.input)),
-            output: picos(self.output),
-        }
+        Price { input: picos(self.input), cached: picos(self.cached.unwrap_or(self.input)), output: picos(self.output) }
     }
 }
 

@@ -27,6 +27,20 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
     pair(more(a, b), a, b, "a batch cannot hold more images than the provider takes lines");
     let (a, b) = ("shard.max_shard_bytes", "provider.max_file_bytes");
     pair(more(a, b), a, b, "a shard cannot be larger than the provider's largest file");
+    let (a, b) = ("shard.max_shard_bytes", "shard.max_prepared");
+    pair(
+        amount(book, a).saturating_mul(2) > amount(book, b),
+        a,
+        b,
+        "one shard is sent while the next one is prepared, so that there is room for two",
+    );
+    let (a, b) = ("encode.longest_side", "encode.reencode");
+    pair(
+        amount(book, a) > 0 && text(book, b) == "never",
+        a,
+        b,
+        "a picture cannot be made smaller and be left as it is",
+    );
     let (a, b) = ("batch.poll_interval", "batch.max_poll_interval");
     pair(more(a, b), a, b, "the first interval is the shortest; it grows to the longest");
     let (a, b) = ("request.answer_format", "request.schema_file");

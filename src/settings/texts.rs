@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::domain::recipe::{AnswerFormat, Kind, Parameters, Recipe};
+use crate::domain::recipe::{AnswerFormat, Kind, Parameters, Preparation, Recipe};
 
 use super::problem::{Problem, cause_alone};
 use super::{AnswerChoice, Settings};
@@ -59,7 +59,10 @@ pub fn prompt(settings: &Settings) -> Result<Prompt, Problem> {
 pub fn recipe(settings: &Settings, prompt: &str) -> Result<Recipe, Problem> {
     let request = &settings.request;
     let system = request.system_file.as_deref().map(system).transpose()?;
+    let preparation = settings.encode.preparation;
     let parameters = Parameters {
+        // As for every run: no part of the recipe, which stays the one that it was.
+        preparation: (preparation != Preparation::default()).then_some(preparation),
         system,
         detail: request.detail.clone(),
         max_output_tokens: Some(request.max_output_tokens),
@@ -109,6 +112,7 @@ pub fn deep_recipe(settings: &Settings, read: &Recipe) -> Result<Recipe, Problem
         super::models::lowest_effort(&model)
     };
     let parameters = Parameters {
+        preparation: None,
         system: None,
         detail: read.parameters.detail.clone(),
         max_output_tokens: read.parameters.max_output_tokens,

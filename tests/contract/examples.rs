@@ -284,7 +284,7 @@ fn input_lines_are_accepted_at_their_own_endpoint_only() {
 /// What becomes of the image, and whether a person has to pay if the run stops.
 fn judged(line: &[u8], as_json: bool) -> (Judgement, Option<bool>) {
     let read = parse::read(line).expect("a line with an id");
-    let path = RelPath { folder: Vec::new(), name: b"page.jpg".to_vec() };
+    let path = RelPath { folder: Vec::new(), name: b"page.jpg".to_vec(), page: 1 };
     let answer = Answer { image: ImageId(1), path, attempt: 1, outcome: read.outcome, usage: read.usage };
     let stop = against_the_run(&answer.outcome).map(|stop| stop.is_about_money());
     (alone(&answer, as_json), stop)

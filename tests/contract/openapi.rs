@@ -349,7 +349,7 @@ fn line(endpoint: &str, parameters: Parameters) -> Value {
         parameters,
     };
     let framer = Framer::new(&recipe, b"rolls").expect("a framer");
-    let path = RelPath { folder: b"tray_1".to_vec(), name: b"page \xff\".png".to_vec() };
+    let path = RelPath { folder: b"tray_1".to_vec(), name: b"page \xff\".png".to_vec(), page: 1 };
     let frame = framer.frame(&path, Format::Png);
     let mut bytes = frame.prefix.clone();
     Encoder::new().append(b"\x89PNG\r\n\x1a\n", &mut bytes);
@@ -361,6 +361,7 @@ fn line(endpoint: &str, parameters: Parameters) -> Value {
 fn the_lines_that_we_write_are_those_of_the_service() {
     let schemas = Schemas::read();
     let plain = Parameters {
+        preparation: None,
         system: None,
         detail: "auto".into(),
         max_output_tokens: None,
@@ -403,6 +404,7 @@ fn the_lines_that_we_write_have_the_members_of_the_examples() {
     let example = |file: &str| -> Value { serde_json::from_slice(&lines(file)[0]).expect("a line") };
     let chat = example("input-lines/chat_json_schema.jsonl");
     let ours = Parameters {
+        preparation: None,
         system: Some("Transcribe the page.".into()),
         detail: "high".into(),
         max_output_tokens: Some(4000),

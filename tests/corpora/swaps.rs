@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use batchscribe::clean::text_file;
 use batchscribe::corpus::Corpus as _;
-use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use batchscribe::domain::image::RelPath;
+use batchscribe::domain::recipe::Preparation;
 use batchscribe::kit::atomic_file::Mark;
 use batchscribe::kit::hash::short;
 use batchscribe::ledger::records::TextOwner;
@@ -81,6 +82,8 @@ impl Scene {
             excluded_folders: Vec::new(),
             max_image_bytes: u64::MAX,
             max_pixels: u64::MAX,
+            preparation: Preparation::default(),
+            pages: Pages::Each,
             texts,
             mark: self.mark(),
         };
@@ -93,7 +96,7 @@ impl Scene {
 }
 
 fn image(n: u64) -> RelPath {
-    RelPath { folder: b"tray/box".to_vec(), name: format!("{}.png", n % 50).into_bytes() }
+    RelPath { folder: b"tray/box".to_vec(), name: format!("{}.png", n % 50).into_bytes(), page: 1 }
 }
 
 /// Writes texts as the Cleaner does, each again until it found its folder; counts those written and those refused.

@@ -187,7 +187,7 @@ fn structured() -> Vec<Row> {
 
 /// Judges a content as an answer that ended well, and writes its text; what lies on disk then.
 fn written(content: &str, is_json: bool) -> (Result<String, &'static str>, Vec<&'static str>) {
-    let path = RelPath { folder: Vec::new(), name: b"page.png".to_vec() };
+    let path = RelPath { folder: Vec::new(), name: b"page.png".to_vec(), page: 1 };
     let outcome = Outcome::Answered { content: Some(content.to_owned()), refusal: None, finish: Finish::Stop };
     let answer = Answer { image: ImageId(1), path, attempt: 1, outcome, usage: None };
     let judgement = judged(&answer, is_json);

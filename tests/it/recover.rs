@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use batchscribe::emulator::scenario::Scenario;
+use batchscribe::kit::clock::Clock;
 use batchscribe::ledger::LedgerError;
 use batchscribe::pipeline::mission::{Fault, Mode, Outcome};
 use batchscribe::provider::Provider as _;
@@ -519,13 +520,18 @@ fn newest_batch(sandbox: &Sandbox, delete: bool, wanted: impl Fn(&Batch) -> bool
 
 #[test]
 fn a_batch_whose_input_file_is_gone_tells_by_its_answers_whom_it_asked() {
-    let sandbox = Sandbox::with(4, slow());
+    // The service's clock stands still until it is told: however slow this machine, the batch has not ended before.
+    let clock = Clock::manual(1_800_000_000_000);
+    let weather = Weather { line_delay: Duration::from_secs(60), clock: clock.clone(), ..Weather::default() };
+    let sandbox = Sandbox::with(4, weather);
     sandbox.work(Mode::Upload);
+    clock.advance(Duration::from_secs(30));
     newest_batch(&sandbox, true, |batch| batch.status == "in_progress");
     lose_ledger(&sandbox);
     let (exit, said) = recover(&sandbox, &["--from-account"]);
     assert!(exit == Some(2) && said.contains("its input file is gone, and it has not ended yet"), "{said}");
     assert!(said.contains("the same command again once they have ended"), "{said}");
+    clock.advance(Duration::from_secs(3600));
     newest_batch(&sandbox, false, |batch| batch.status == "completed");
     let said = recovered(&sandbox, &["--from-account"]);
     assert!(said.contains("1 with answers on disk"), "{said}");

@@ -110,7 +110,7 @@ fn answer(labelled: &Labelled, attempt: u32) -> Answer {
     let (content, refusal) = (labelled.content.clone(), labelled.refusal.clone());
     let outcome = Outcome::Answered { content, refusal, finish };
     let usage = labelled.usage.map(|[prompt, output, reasoning]| Usage { prompt, cached: 0, output, reasoning });
-    let path = RelPath { folder: Vec::new(), name: b"page.jpg".to_vec() };
+    let path = RelPath { folder: Vec::new(), name: b"page.jpg".to_vec(), page: 1 };
     Answer { image: ImageId(1), path, attempt, outcome, usage }
 }
 
@@ -133,6 +133,7 @@ pub(crate) fn ladder() -> Ladder {
         endpoint: "/v1/chat/completions".into(),
         prompt: "Read.".into(),
         parameters: Parameters {
+            preparation: None,
             system: None,
             detail: "high".into(),
             max_output_tokens: Some(4000),

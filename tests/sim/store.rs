@@ -11,7 +11,7 @@ use batchscribe::ledger::LedgerError;
 use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Standing, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
 };
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame, Store};
@@ -116,6 +116,9 @@ as_they_are! {
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
     fn want_deep(&mut self) -> Result<u64>;
     fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe>;
+    fn whole_files(&mut self, shard: ShardId) -> Result<Vec<WholeFile>>;
+    fn joined(&mut self, pages: &[ImageId], owner: TextOwner, text: Short) -> Result<()>;
+    fn prepared_files(&mut self) -> Result<Vec<String>>;
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;

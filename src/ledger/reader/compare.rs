@@ -90,7 +90,7 @@ impl Reader {
     /// # Errors
     /// The ledger's.
     pub fn pairs(&self, older: Side, newer: Side, after: After, limit: u32) -> Result<Vec<Pair>> {
-        const SQL: &str = "SELECT l.shard_id, l.image_id, d.path, i.name, c.given, l.flags AS old_flags, nl.flags AS new_flags,
+        const SQL: &str = "SELECT l.shard_id, l.image_id, d.path, i.name, i.page, c.given, l.flags AS old_flags, nl.flags AS new_flags,
             ob.batch_id AS old_batch, nb.batch_id AS new_batch, orr.id_style AS old_style, nr.id_style AS new_style
             FROM line l JOIN shard os ON os.id = l.shard_id JOIN recipe orr ON orr.id = os.recipe_id
             JOIN batch ob ON ob.shard_id = os.id AND ob.stray = 0 AND ob.state = 'settled'

@@ -70,7 +70,12 @@ pub(super) fn of(connection: &Connection, path: &[u8]) -> Outcome<Option<ImageDe
     while let Some(row) = rows.next()? {
         let (corpus, root): (i64, Vec<u8>) = (column(row, "id")?, column(row, "root")?);
         let Some(below) = below(&root, path) else { continue };
-        if let Some(details) = find(connection, corpus, &root, &split(below))? {
+        let path = split(below);
+        if let Some(details) = find(connection, corpus, &root, &path)? {
+            return Ok(Some(details));
+        }
+        if let Some(details) = page_of(&path).map(|page| find(connection, corpus, &root, &page)).transpose()?.flatten()
+        {
             return Ok(Some(details));
         }
     }
@@ -85,16 +90,23 @@ fn below<'p>(root: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
 
 fn split(path: &[u8]) -> RelPath {
     match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => RelPath { folder: path[..slash].to_vec(), name: path[slash + 1..].to_vec() },
-        None => RelPath { folder: Vec::new(), name: path.to_vec() },
+        Some(slash) => RelPath { folder: path[..slash].to_vec(), name: path[slash + 1..].to_vec(), page: 1 },
+        None => RelPath { folder: Vec::new(), name: path.to_vec(), page: 1 },
     }
+}
+
+/// `scan.tif#3`: the third page of `scan.tif`.
+fn page_of(path: &RelPath) -> Option<RelPath> {
+    let at = path.name.iter().rposition(|byte| *byte == b'#')?;
+    let page = std::str::from_utf8(&path.name[at + 1..]).ok()?.parse().ok()?;
+    Some(RelPath { name: path.name[..at].to_vec(), page, ..path.clone() })
 }
 
 fn find(connection: &Connection, corpus: i64, root: &[u8], path: &RelPath) -> Outcome<Option<ImageDetails>> {
     const SQL: &str = "SELECT i.* FROM directory d JOIN image i ON i.directory_id = d.id
-        WHERE d.corpus_id = ?1 AND d.path = ?2 AND i.name = ?3 ORDER BY i.page LIMIT 1";
+        WHERE d.corpus_id = ?1 AND d.path = ?2 AND i.name = ?3 AND i.page = ?4";
     let mut statement = connection.prepare_cached(SQL)?;
-    let mut rows = statement.query(params![corpus, path.folder, path.name])?;
+    let mut rows = statement.query(params![corpus, path.folder, path.name, path.page])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let state: String = column(row, "state")?;
     let (width, height): (Option<u32>, Option<u32>) = (column(row, "width")?, column(row, "height")?);

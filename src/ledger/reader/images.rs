@@ -85,7 +85,7 @@ impl Reader {
 
 /// Images by row, at most `limit` after `after`.
 fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
-    const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.state, i.reason, i.asked, i.text, i.text_hash,
+    const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.state, i.reason, i.asked, i.text, i.text_hash,
         i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
         o.edited_at IS NOT NULL AS edited, o.custom_id, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id

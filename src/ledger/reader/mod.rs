@@ -124,7 +124,7 @@ impl Reader {
     /// # Errors
     /// The ledger's.
     pub fn failures(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<Failure>> {
-        const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.state, coalesce(i.reason, '') AS reason
+        const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.state, coalesce(i.reason, '') AS reason
             FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
             WHERE i.id > ?1 AND i.state IN ('rough', 'failed', 'skipped') ORDER BY i.id LIMIT ?2";
         self.paged(SQL, after.map_or(0, |image| image.0), limit, failure)
@@ -147,14 +147,17 @@ impl Reader {
         })
     }
 
-    /// Images with a text, by row, at most `limit` after `after`, so that audit can compare what lies on disk.
+    /// Images with a text, by row, at most `limit` after `after`, so that audit can compare what lies on disk. Pages whose file
+    /// waits for another one of it are left out: its text is made when that one has come.
     ///
     /// # Errors
     /// The ledger's.
     pub fn texts(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<DoneText>> {
-        const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.text, i.text_hash
+        const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.text, i.text_hash
             FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
-            WHERE i.id > ?1 AND i.state IN ('done', 'rough') ORDER BY i.id LIMIT ?2";
+            WHERE i.id > ?1 AND i.state IN ('done', 'rough') AND NOT (i.format IS 'tiff' AND i.state = 'done' AND EXISTS (SELECT 1
+            FROM image o WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.state IN ('owed', 'packed', 'rough', 'failed')))
+            ORDER BY i.id LIMIT ?2";
         self.paged(SQL, after.map_or(0, |image| image.0), limit, |row| {
             Ok(DoneText {
                 image: ImageId(column(row, "id")?),
@@ -273,7 +276,7 @@ fn raw_file(row: &Row<'_>, bytes: &str, sha256: &str) -> Outcome<Option<RawFile>
 }
 
 fn rel_path(row: &Row<'_>) -> Outcome<RelPath> {
-    Ok(RelPath { folder: column(row, "path")?, name: column(row, "name")? })
+    Ok(RelPath { folder: column(row, "path")?, name: column(row, "name")?, page: column(row, "page")? })
 }
 
 fn usage(row: &Row<'_>) -> Outcome<Option<Usage>> {

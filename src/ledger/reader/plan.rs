@@ -49,9 +49,9 @@ impl Reader {
             coalesce(a.base_url = 'local', 0) AS built_in
             FROM corpus c JOIN directory d ON d.corpus_id = c.id JOIN image i ON i.directory_id = d.id
             LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN run n ON n.id = s.run_id LEFT JOIN account a ON a.id = n.account_id
-            WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3 ORDER BY i.page LIMIT 1";
+            WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3 AND i.page = ?4";
         let mut statement = self.connection.prepare_cached(SQL)?;
-        let mut rows = statement.query(params![root, path.folder, path.name])?;
+        let mut rows = statement.query(params![root, path.folder, path.name, path.page])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let state: String = column(row, "state")?;
         Ok(Some(KnownImage {

@@ -5,9 +5,9 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::SqliteStore;
 use super::events;
 use super::fault::{Fault, Outcome};
-use super::rows::{column, int, word};
+use super::rows::{column, int, length, word};
 use crate::domain::ids::{CorpusId, ImageId};
-use crate::domain::image::{Fate, Format, Found, Pixels, Reason, Stamp};
+use crate::domain::image::{Fate, Found, Looks, Reason, Stamp};
 use crate::ledger::moves::ImageState;
 use crate::ledger::records::Enrolled;
 
@@ -19,15 +19,17 @@ struct Known {
     reason: Option<Reason>,
     /// Failed after its answer came: that was paid for and lies raw, so that only a person asks again.
     answered: bool,
+    /// Its header was read and told what it is.
+    measured: bool,
 }
 
 /// What has to be done about a known file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Act {
     /// Nothing.
     Leave,
     /// It is owed with what was measured now; its tries begin anew.
-    Ask { changed: bool, format: Format, pixels: Pixels },
+    Ask { changed: bool },
     /// It ends, or goes on having ended, for this reason.
     End(ImageState, Reason),
     /// Its text stands although the file is no longer what it was: only a person can tell what that means.
@@ -45,12 +47,49 @@ pub(super) fn page(store: &mut SqliteStore, corpus: CorpusId, page: &[Found]) ->
             _ => directory(store, corpus, &found.path.folder)?,
         };
         folder = Some((&found.path.folder, directory));
-        match known(store, directory, &found.path.name)? {
-            None => insert(store, directory, found, &mut enrolled)?,
-            Some(known) => apply(store, &known, found, &mut enrolled)?,
+        let pages = match &found.fate {
+            Fate::Owed(looks) => length(looks.pages.len()).max(1),
+            Fate::Failed(_) | Fate::Skipped(_) => 1,
+        };
+        for page in (1..=pages).map(|page| u32::try_from(page).unwrap_or(u32::MAX)) {
+            match known(store, directory, &found.path.name, page)? {
+                None => insert(store, directory, found, page, &mut enrolled)?,
+                Some(known) => apply(store, &known, found, page, &mut enrolled)?,
+            }
         }
+        no_more_pages(store, directory, found, pages, &mut enrolled)?;
     }
     Ok(enrolled)
+}
+
+/// Pages that the file had and has no more. A file of one page never had others, and of nearly all files nothing is asked here.
+fn no_more_pages(
+    store: &mut SqliteStore,
+    directory: i64,
+    found: &Found,
+    pages: i64,
+    enrolled: &mut Enrolled,
+) -> Outcome<()> {
+    if !matches!(&found.fate, Fate::Owed(looks) if looks.format.may_have_pages()) {
+        return Ok(());
+    }
+    const SQL: &str = "SELECT page FROM image WHERE directory_id = ?1 AND name = ?2 AND page > ?3 AND state NOT IN ('packed', 'failed')";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let gone: Vec<u32> = statement
+        .query_map(params![directory, found.path.name, pages], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    drop(statement);
+    for page in gone {
+        let Some(known) = known(store, directory, &found.path.name, page)? else { continue };
+        if known.state != ImageState::Owed {
+            // The only way from a text to an end leads over asking again.
+            ask(store, &known, found.stamp, None)?;
+        }
+        enrolled.failed += 1;
+        let owed = Known { state: ImageState::Owed, ..known };
+        end(store, &owed, found.stamp, ImageState::Failed, Reason::Missing)?;
+    }
+    Ok(())
 }
 
 fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64> {
@@ -62,12 +101,13 @@ fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64>
     Ok(insert.insert(params![corpus.0, path])?)
 }
 
-fn known(store: &SqliteStore, directory: i64, name: &[u8]) -> Outcome<Option<Known>> {
+fn known(store: &SqliteStore, directory: i64, name: &[u8], page: u32) -> Outcome<Option<Known>> {
     const SQL: &str = "SELECT id, bytes, mtime_ms, state, reason, state = 'failed' AND reason = ?3 AND EXISTS (
-        SELECT 1 FROM line l WHERE l.shard_id = image.shard_id AND l.image_id = image.id AND l.verdict IS NOT NULL) AS answered
-        FROM image WHERE directory_id = ?1 AND name = ?2 AND page = 1";
+        SELECT 1 FROM line l WHERE l.shard_id = image.shard_id AND l.image_id = image.id AND l.verdict IS NOT NULL) AS answered,
+        format IS NOT NULL AS measured
+        FROM image WHERE directory_id = ?1 AND name = ?2 AND page = ?4";
     let mut statement = store.connection.prepare_cached(SQL)?;
-    let mut rows = statement.query(params![directory, name, Reason::Missing.word()])?;
+    let mut rows = statement.query(params![directory, name, Reason::Missing.word(), page])?;
     rows.next()?.map(read_known).transpose()
 }
 
@@ -82,6 +122,7 @@ fn read_known(row: &Row<'_>) -> Outcome<Known> {
         // A reason of a later version is none of those that are measured anew, which is all that is asked here.
         reason: reason.as_deref().and_then(Reason::from_word),
         answered: column::<Option<bool>>(row, "answered")?.unwrap_or_default(),
+        measured: column(row, "measured")?,
     })
 }
 
@@ -93,10 +134,8 @@ fn judge(known: &Known, found: &Found) -> Act {
         // Its stamp is frozen: the plan that holds it was made with it, and the body compares.
         (Packed, _) => Act::Leave,
         // The text that it was skipped for still stands.
-        (Skipped, Fate::Owed { .. }) if found.text_present => Act::Leave,
-        (_, Fate::Owed { format, pixels }) if !same || may_be_measured_anew(known) => {
-            Act::Ask { changed: !same, format: *format, pixels: *pixels }
-        }
+        (Skipped, Fate::Owed(_)) if found.text_present => Act::Leave,
+        (_, Fate::Owed(_)) if !same || may_be_measured_anew(known) => Act::Ask { changed: !same },
         (_, _) if same => Act::Leave,
         (Failed, Fate::Failed(reason)) => Act::End(Failed, *reason),
         (Skipped, Fate::Skipped(reason)) => Act::End(Skipped, *reason),
@@ -115,6 +154,8 @@ fn may_be_measured_anew(known: &Known) -> bool {
     };
     match known.state {
         ImageState::Failed if known.answered => false,
+        // What its header tells was known: it failed when it was decoded, and the same bytes would fail again.
+        ImageState::Failed if known.measured && matches!(known.reason, Some(Damaged | UnsupportedFormat)) => false,
         ImageState::Failed => matches!(
             known.reason,
             Some(
@@ -126,17 +167,15 @@ fn may_be_measured_anew(known: &Known) -> bool {
     }
 }
 
-fn insert(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut Enrolled) -> Outcome<()> {
+fn insert(store: &mut SqliteStore, directory: i64, found: &Found, page: u32, enrolled: &mut Enrolled) -> Outcome<()> {
     const SQL: &str =
-        "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let (state, measured, reason) = match &found.fate {
+        "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq, page, needs)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let (state, looks, reason) = match &found.fate {
         // A text that is there before its image is known is somebody else's; or the ledger was lost, and then its answer is
         // found by the measure that is kept here.
-        Fate::Owed { format, pixels } if found.text_present => {
-            (ImageState::Skipped, Some((format, pixels)), Some(&Reason::TextPresent))
-        }
-        Fate::Owed { format, pixels } => (ImageState::Owed, Some((format, pixels)), None),
+        Fate::Owed(looks) if found.text_present => (ImageState::Skipped, Some(looks), Some(&Reason::TextPresent)),
+        Fate::Owed(looks) => (ImageState::Owed, Some(looks), None),
         Fate::Failed(reason) => (ImageState::Failed, None, Some(reason)),
         Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),
     };
@@ -146,12 +185,14 @@ fn insert(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut
         found.path.name,
         int(found.stamp.bytes),
         found.stamp.mtime_ms,
-        measured.map(|(_, pixels)| pixels.width),
-        measured.map(|(_, pixels)| pixels.height),
-        measured.map(|(format, _)| format.word()),
+        looks.and_then(|looks| looks.of_page(page)).map(|pixels| pixels.width),
+        looks.and_then(|looks| looks.of_page(page)).map(|pixels| pixels.height),
+        looks.map(|looks| looks.format.word()),
         state.word(),
         reason.map(|reason| reason.word()),
-        seq
+        seq,
+        page,
+        looks.and_then(|looks| looks.needs.word())
     ])?;
     match state {
         ImageState::Owed => enrolled.owed += 1,
@@ -161,13 +202,14 @@ fn insert(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut
     store.books.images(None, state, 1)
 }
 
-fn apply(store: &mut SqliteStore, known: &Known, found: &Found, enrolled: &mut Enrolled) -> Outcome<()> {
+fn apply(store: &mut SqliteStore, known: &Known, found: &Found, page: u32, enrolled: &mut Enrolled) -> Outcome<()> {
     match judge(known, found) {
         Act::Leave => enrolled.unchanged += 1,
-        Act::Ask { changed, format, pixels } => {
+        Act::Ask { changed } => {
             let new = if changed { &mut enrolled.changed } else { &mut enrolled.owed };
             *new += 1;
-            ask(store, known, found.stamp, format, pixels)?;
+            let looks = if let Fate::Owed(looks) = &found.fate { Some((looks, page)) } else { None };
+            ask(store, known, found.stamp, looks)?;
         }
         Act::End(state, reason) => {
             let ended = if state == ImageState::Failed { &mut enrolled.failed } else { &mut enrolled.skipped };
@@ -183,21 +225,23 @@ fn apply(store: &mut SqliteStore, known: &Known, found: &Found, enrolled: &mut E
 }
 
 /// An image that is still owed keeps its place in the feed: with a new one it would be fed twice in one life.
-fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, format: Format, pixels: Pixels) -> Outcome<()> {
+fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, looks: Option<(&Looks, u32)>) -> Outcome<()> {
     const SQL: &str =
         "UPDATE image SET state = 'owed', reason = NULL, asked = 0, gaps = 0, deep = 0, bytes = ?3, mtime_ms = ?4,
         format = ?5, width = ?6, height = ?7, content = CASE WHEN (bytes, mtime_ms) = (?3, ?4) THEN content END,
-        owed_seq = coalesce(owed_seq, ?8) WHERE id = ?1 AND state = ?2";
+        owed_seq = coalesce(owed_seq, ?8), needs = ?9 WHERE id = ?1 AND state = ?2";
+    let pixels = looks.and_then(|(looks, page)| looks.of_page(page));
     let new_seq = if known.state == ImageState::Owed { None } else { Some(store.books.next_seq()) };
     let values = params![
         known.id.0,
         known.state.word(),
         int(stamp.bytes),
         stamp.mtime_ms,
-        format.word(),
-        pixels.width,
-        pixels.height,
-        new_seq
+        looks.map(|(looks, _)| looks.format.word()),
+        pixels.map(|pixels| pixels.width),
+        pixels.map(|pixels| pixels.height),
+        new_seq,
+        looks.and_then(|(looks, _)| looks.needs.word())
     ];
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
     // What was wrong with an answer to another picture changes nothing.
@@ -216,7 +260,7 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, format: Format, pix
 fn end(store: &mut SqliteStore, known: &Known, stamp: Stamp, state: ImageState, reason: Reason) -> Outcome<()> {
     const SQL: &str =
         "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, format = NULL,
-        width = NULL, height = NULL, asked = 0, gaps = 0, owed_seq = NULL WHERE id = ?1 AND state = ?2";
+        width = NULL, height = NULL, needs = NULL, asked = 0, gaps = 0, owed_seq = NULL WHERE id = ?1 AND state = ?2";
     let values = params![known.id.0, known.state.word(), state.word(), reason.word(), int(stamp.bytes), stamp.mtime_ms];
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
     if known.state == state {
@@ -235,17 +279,15 @@ fn one(changed: usize, known: &Known) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::image::RelPath;
+    use crate::domain::image::{Format, Pixels, RelPath};
 
     const OLD: Stamp = Stamp { bytes: 10, mtime_ms: 1 };
     const NEW: Stamp = Stamp { bytes: 10, mtime_ms: 2 };
-    const FORMAT: Format = Format::Png;
-    const PIXELS: Pixels = Pixels { width: 3, height: 4 };
 
     fn judged(state: ImageState, reason: Option<Reason>, stamp: Stamp, fate: Fate) -> Act {
-        let path = RelPath { folder: Vec::new(), name: b"a".to_vec() };
+        let path = RelPath { folder: Vec::new(), name: b"a".to_vec(), page: 1 };
         judge(
-            &Known { id: ImageId(1), stamp: OLD, state, reason, answered: false },
+            &Known { id: ImageId(1), stamp: OLD, state, reason, answered: false, measured: false },
             &Found { path, stamp, fate, text_present: false },
         )
     }
@@ -253,8 +295,8 @@ mod tests {
     #[test]
     fn what_a_second_look_comes_to() {
         use ImageState::{Done, Failed, Owed, Packed, Skipped};
-        let owed = || Fate::Owed { format: FORMAT, pixels: PIXELS };
-        let ask = |changed| Act::Ask { changed, format: FORMAT, pixels: PIXELS };
+        let owed = || Fate::Owed(Looks::plain(Format::Png, Pixels { width: 3, height: 4 }));
+        let ask = |changed| Act::Ask { changed };
         let damaged = || Fate::Failed(Reason::Damaged);
         let cases = [
             (judged(Packed, None, NEW, owed()), Act::Leave, "packed is frozen"),

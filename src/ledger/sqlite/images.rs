@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
-use super::rows::{column, count, format, length};
+use super::rows::{column, count, format, length, needs};
 use super::shards::moved;
 use crate::domain::ids::{CorpusId, ImageId, ShardId};
 use crate::domain::image::{OwedImage, Pixels, Reason, RelPath, Stamp};
@@ -17,8 +17,8 @@ use crate::ledger::records::{Cursor, KnownText, OwedPage, SpentRough};
 pub(super) fn take_owed(store: &SqliteStore, corpus: CorpusId, cursor: Cursor, limit: u32) -> Outcome<OwedPage> {
     // CROSS JOIN keeps this order of tables: the feed's index is read forward and nothing is sorted.
     const SQL: &str =
-        "SELECT i.id, d.path, i.name, i.bytes, i.mtime_ms, i.format, i.width, i.height, i.asked, i.shard_id, i.owed_seq,
-        CASE i.deep WHEN 1 THEN i.text_hash END AS rough, w.after, w.model
+        "SELECT i.id, d.path, i.name, i.page, i.bytes, i.mtime_ms, i.format, i.needs, i.width, i.height, i.asked, i.shard_id,
+        i.owed_seq, CASE i.deep WHEN 1 THEN i.text_hash END AS rough, w.after, w.model
         FROM image i INDEXED BY image_owed CROSS JOIN directory d ON d.id = i.directory_id
         LEFT JOIN wish w ON w.image_id = i.id
         WHERE i.state = 'owed' AND i.owed_seq > ?1 AND d.corpus_id = ?2 ORDER BY i.owed_seq LIMIT ?3";
@@ -39,6 +39,7 @@ fn owed(row: &Row<'_>) -> Outcome<OwedImage> {
         path: path(row)?,
         stamp: stamp(row)?,
         format: format(column(row, "format")?)?,
+        needs: needs(column(row, "needs")?)?,
         pixels: Pixels { width: column(row, "width")?, height: column(row, "height")? },
         attempt: asked + 1,
         first: column::<Option<i64>>(row, "shard_id")?.is_none(),
@@ -49,9 +50,9 @@ fn owed(row: &Row<'_>) -> Outcome<OwedImage> {
     })
 }
 
-/// Columns `path` (the folder's) and `name`.
+/// Columns `path` (the folder's), `name` and `page`.
 pub(super) fn path(row: &Row<'_>) -> Outcome<RelPath> {
-    Ok(RelPath { folder: column(row, "path")?, name: column(row, "name")? })
+    Ok(RelPath { folder: column(row, "path")?, name: column(row, "name")?, page: column(row, "page")? })
 }
 
 /// Columns `bytes` and `mtime_ms`.
@@ -104,7 +105,7 @@ pub(super) fn want_deep(store: &mut SqliteStore) -> Outcome<u64> {
 
 /// Rough texts of a shard whose deep cleaning was accepted.
 pub(super) fn spent_roughs(store: &SqliteStore, shard: ShardId) -> Outcome<Vec<SpentRough>> {
-    const SQL: &str = "SELECT d.path, i.name, unhex(c.rules ->> '$[0].rough') AS rough FROM cleaning c
+    const SQL: &str = "SELECT d.path, i.name, i.page, unhex(c.rules ->> '$[0].rough') AS rough FROM cleaning c
         JOIN image i ON i.id = c.image_id JOIN directory d ON d.id = i.directory_id
         WHERE c.shard_id = ?1 AND i.state = 'done' AND i.shard_id = ?1 AND c.rules ->> '$[0].rule' = 'deep_clean'";
     let mut statement = store.connection.prepare_cached(SQL)?;
@@ -143,7 +144,8 @@ pub(super) fn own_texts(store: &SqliteStore, root: &[u8], texts: &[(RelPath, Sho
 /// Hashes of the texts that *we* wrote: one that a person keeps is not ours to replace.
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
     let sql = "SELECT CASE WHEN i.text <> 'kept' THEN i.text_hash END AS hash,
-        i.state, i.shard_id, w.after, w.said, k.ink
+        i.state, i.shard_id, w.after, w.said, k.ink, i.format = 'tiff' AND EXISTS (SELECT 1 FROM image o
+        WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.page = 2) AS one_of_many
         FROM image i LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN ink k ON k.image_id = i.id WHERE i.id = ?1";
     let mut find = store.connection.prepare_cached(sql)?;
     images
@@ -159,6 +161,7 @@ pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Ve
                 after: None,
                 said: None,
                 ink: None,
+                one_of_many: false,
             };
             if let Some(row) = rows.next()? {
                 known.hash = column(row, "hash")?;
@@ -168,6 +171,8 @@ pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Ve
                 // A reason of a later version changes nothing here.
                 known.after = column::<Option<String>>(row, "after")?.as_deref().and_then(Reason::from_word);
                 (known.said, known.ink) = (column(row, "said")?, column(row, "ink")?);
+                // Unknown where the image was never measured.
+                known.one_of_many = column::<Option<bool>>(row, "one_of_many")?.unwrap_or_default();
             }
             Ok(known)
         })

@@ -14,6 +14,7 @@ mod images;
 pub(in crate::ledger) mod journal;
 mod listed;
 mod open;
+mod pages;
 mod paying;
 mod rejudging;
 mod restore;

@@ -25,9 +25,9 @@ pub(in crate::ledger) const SCHEMA: &str = include_str!("schema.sql");
 /// `BSCR`.
 const APPLICATION: i64 = 1_112_752_978;
 /// Version of [`SCHEMA`].
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// From each version before to the next one, oldest first. The outcome is compared with [`SCHEMA`] before it is kept.
-const UPGRADES: [&str; 1] = [include_str!("upgrade_1.sql")];
+const UPGRADES: [&str; 2] = [include_str!("upgrade_1.sql"), include_str!("upgrade_2.sql")];
 /// Before it, two connections that checkpointed could lose pages.
 const OLDEST_LIBRARY: i32 = 3_051_003;
 /// How long a connection waits for another one, such as a backup.

@@ -66,11 +66,13 @@ fn ends(
     (owner, text): (TextOwner, Short),
 ) -> Outcome<()> {
     const SQL: &str =
-        "UPDATE image SET state = ?2, reason = NULL, text = ?3, text_hash = ?4 WHERE id = ?1 AND state = ?5";
+        "UPDATE image SET state = ?2, reason = NULL, text = CASE WHEN ?3 = 'page' AND text = 'txt' THEN text ELSE ?3 END,
+        text_hash = CASE WHEN ?3 = 'page' AND text = 'txt' THEN text_hash ELSE ?4 END WHERE id = ?1 AND state = ?5";
     let owner = match (owner, to) {
         (TextOwner::Kept, _) => "kept",
         (TextOwner::Ours, ImageState::Rough) => "api",
         (TextOwner::Ours, _) => "txt",
+        (TextOwner::Page, _) => "page",
     };
     let values = params![judged.image.0, to.word(), owner, text, from.word()];
     let changed = store.connection.prepare_cached(SQL)?.execute(values)?;

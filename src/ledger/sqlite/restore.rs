@@ -57,11 +57,13 @@ pub(super) fn name_images(store: &SqliteStore, corpus: CorpusId, style: IdStyle,
 }
 
 fn page_of_images(store: &SqliteStore, corpus: CorpusId, after: i64) -> Outcome<Vec<(i64, RelPath)>> {
-    const SQL: &str = "SELECT i.id, d.path, i.name FROM image i CROSS JOIN directory d ON d.id = i.directory_id
-        WHERE i.id > ?1 AND d.corpus_id = ?2 AND i.page = 1 ORDER BY i.id LIMIT ?3";
+    const SQL: &str = "SELECT i.id, d.path, i.name, i.page FROM image i CROSS JOIN directory d ON d.id = i.directory_id
+        WHERE i.id > ?1 AND d.corpus_id = ?2 ORDER BY i.id LIMIT ?3";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let values = params![after, corpus.0, length(PAGE)];
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, RelPath { folder: row.get(1)?, name: row.get(2)? }));
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok((row.get(0)?, RelPath { folder: row.get(1)?, name: row.get(2)?, page: row.get(3)? }))
+    };
     Ok(statement.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
 }
 

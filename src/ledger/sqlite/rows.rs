@@ -6,7 +6,7 @@ use rusqlite::types::FromSql;
 use super::fault::{Fault, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal, Usage};
 use crate::domain::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId};
-use crate::domain::image::Format;
+use crate::domain::image::{Format, Needs};
 
 /// A count as SQLite keeps it. Nothing here comes near the limit; a value that did would be cut to it.
 pub(super) fn int(value: u64) -> i64 {
@@ -32,6 +32,12 @@ pub(in crate::ledger) fn word<T>(text: &str, from_word: impl FnOnce(&str) -> Opt
 pub(super) fn format(text: Option<String>) -> Outcome<Format> {
     let text = text.ok_or_else(|| Fault::damaged("an image without a format is to be asked"))?;
     word(&text, Format::from_word)
+}
+
+/// What has to be done to an image that is owed.
+pub(super) fn needs(text: Option<String>) -> Outcome<Needs> {
+    let unknown = || Fault::damaged(format!("an image needs '{}'", text.as_deref().unwrap_or_default()));
+    Needs::from_word(text.as_deref()).ok_or_else(unknown)
 }
 
 /// A column, under the ledger's error.

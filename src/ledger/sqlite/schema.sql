@@ -1,5 +1,5 @@
--- The ledger's schema, version 2. Frozen once released: an opened file is compared with it word for word.
-PRAGMA application_id = 1112752978; PRAGMA user_version = 2;  -- 'BSCR'
+-- The ledger's schema, version 3. Frozen once released: an opened file is compared with it word for word.
+PRAGMA application_id = 1112752978; PRAGMA user_version = 3;  -- 'BSCR'
 CREATE TABLE keeper (                -- one row: who writes. ledger: 16 random hex digits; epoch: +1 whenever a process takes the ledger
   one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL, epoch INTEGER NOT NULL, owed_seq INTEGER NOT NULL DEFAULT 0,   -- owed_seq: last one given
   host TEXT, pid INTEGER, boot TEXT, version TEXT, since INTEGER, closed_at INTEGER) STRICT;
@@ -32,6 +32,7 @@ CREATE TABLE shard (                 -- a sealed plan; its line rows in the orde
   lines INTEGER NOT NULL CHECK (lines > 0), bytes INTEGER NOT NULL, est_tokens INTEGER NOT NULL CHECK (est_tokens > 0), worst_musd INTEGER,
   body_hash BLOB CHECK (length(body_hash) = 16), input_file_id TEXT UNIQUE, input_created INTEGER,  -- XXH3-128 of the first whole body; the server's clock, seconds
   CHECK (state NOT IN ('uploaded', 'opening') OR (input_file_id IS NOT NULL AND body_hash IS NOT NULL))) STRICT;
+-- image.needs: what has to be done to a picture before it can be sent; NULL: nothing, its bytes are sent
 CREATE TABLE image (                 -- a file of the corpus, or one page of it
   id INTEGER PRIMARY KEY, directory_id INTEGER NOT NULL REFERENCES directory, name BLOB NOT NULL, page INTEGER NOT NULL DEFAULT 1,
   bytes INTEGER NOT NULL, mtime_ms INTEGER NOT NULL, width INTEGER, height INTEGER,         -- bytes, mtime_ms: the stamp; frozen while packed
@@ -40,7 +41,7 @@ CREATE TABLE image (                 -- a file of the corpus, or one page of it
   content BLOB CHECK (length(content) = 16), deep INTEGER NOT NULL DEFAULT 0 CHECK (deep IN (0, 1)),   -- BLAKE3, with hash_images; for deep cleaning
   asked INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0, owed_seq INTEGER,      -- counted tries; uncounted returns; place in the feed
   shard_id INTEGER REFERENCES shard,                                -- the latest shard it was packed in; stays
-  text TEXT CHECK (text IN ('txt', 'api', 'page', 'kept')), text_hash BLOB CHECK (length(text_hash) = 16),  -- page: waits for its siblings; kept: a person's stands
+  text TEXT CHECK (text IN ('txt', 'api', 'page', 'kept')), text_hash BLOB CHECK (length(text_hash) = 16), needs TEXT CHECK (needs IN ('turning', 'converting')),  -- page: waits for its siblings; kept: a person's stands
   UNIQUE (directory_id, name, page), CHECK ((state = 'owed') = (owed_seq IS NOT NULL)), CHECK (state <> 'packed' OR shard_id IS NOT NULL),
   CHECK (state NOT IN ('done', 'rough') OR text IS NOT NULL), CHECK ((text IS NULL) = (text_hash IS NULL)),
   CHECK ((state IN ('failed', 'skipped')) = (reason IS NOT NULL))) STRICT;

@@ -9,7 +9,7 @@ use super::rows::{column, count, format, int, length, word};
 use super::{SqliteStore, images, runs};
 use crate::domain::ids::{FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Fate, Reason};
-use crate::domain::shard::{NewShard, Plan, PlanLine, ShardFacts};
+use crate::domain::shard::{NewLine, NewShard, Plan, PlanLine, Prepared, ShardFacts};
 use crate::ledger::moves::{ImageState, ShardState};
 use crate::ledger::records::{Culprit, Remeasured};
 
@@ -75,14 +75,26 @@ pub(super) fn seal(store: &mut SqliteStore, new: &NewShard) -> Outcome<ShardFact
 /// Two statements whatever the number of lines: the lines arrive as one JSON array of `[image, bytes]`. One statement a
 /// line would cost SQLite a journal of its own each time, because the triggers may abort it.
 fn pack(store: &SqliteStore, shard: ShardId, new: &NewShard) -> Outcome<()> {
-    const LINES: &str = "INSERT INTO line (shard_id, image_id, pos, bytes)
-        SELECT ?1, value ->> 0, key + 1, value ->> 1 FROM json_each(?2)";
+    const LINES: &str = "INSERT INTO line (shard_id, image_id, pos, bytes, prepared)
+        SELECT ?1, value ->> 0, key + 1, value ->> 1, value ->> 2 FROM json_each(?2)";
+    const INK: &str =
+        "INSERT INTO ink (image_id, ink) VALUES (?1, ?2) ON CONFLICT (image_id) DO UPDATE SET ink = excluded.ink";
     const IMAGES: &str = "UPDATE image SET state = 'packed', shard_id = ?1, owed_seq = NULL
         WHERE state = 'owed' AND id IN (SELECT image_id FROM line WHERE shard_id = ?1)";
-    let lines: Vec<(i64, i64)> = new.lines.iter().map(|line| (line.image.0, int(line.bytes))).collect();
-    let lines = serde_json::to_string(&lines).map_err(|cause| Fault::stale(format!("plan: {cause}")))?;
+    let told = |cause: serde_json::Error| Fault::stale(format!("plan: {cause}"));
+    let row = |line: &NewLine| {
+        let prepared = line.prepared.as_ref().map(serde_json::to_string).transpose()?;
+        Ok((line.image.0, int(line.bytes), prepared))
+    };
+    let lines = new.lines.iter().map(row).collect::<serde_json::Result<Vec<_>>>().map_err(told)?;
+    let lines = serde_json::to_string(&lines).map_err(told)?;
     store.connection.prepare_cached(LINES)?.execute(params![shard.0, lines])?;
     let packed = store.connection.prepare_cached(IMAGES)?.execute([shard.0])?;
+    for line in &new.lines {
+        if let Some(ink) = line.ink {
+            store.connection.prepare_cached(INK)?.execute(params![line.image.0, ink])?;
+        }
+    }
     if packed == new.lines.len() {
         return Ok(());
     }
@@ -107,8 +119,8 @@ pub(super) fn to_open(store: &SqliteStore, after: Option<ShardId>, limit: u32) -
 
 /// The plan of a shard, lines in order.
 pub(super) fn plan(store: &SqliteStore, shard: ShardId) -> Outcome<Plan> {
-    const SQL: &str = "SELECT l.image_id, l.pos, l.bytes AS line_bytes, d.path, d.corpus_id, i.name, i.bytes, i.mtime_ms, i.format, i.asked,
-        CASE i.deep WHEN 1 THEN i.text_hash END AS rough
+    const SQL: &str = "SELECT l.image_id, l.pos, l.bytes AS line_bytes, d.path, d.corpus_id, i.name, i.page, i.bytes, i.mtime_ms, i.format,
+        i.asked, l.prepared, CASE i.deep WHEN 1 THEN i.text_hash END AS rough
         FROM line l CROSS JOIN image i ON i.id = l.image_id CROSS JOIN directory d ON d.id = i.directory_id
         WHERE l.shard_id = ?1 ORDER BY l.pos";
     let recipe = "SELECT recipe_id FROM shard WHERE id = ?1";
@@ -133,15 +145,23 @@ pub(super) fn plan(store: &SqliteStore, shard: ShardId) -> Outcome<Plan> {
     Ok(Plan { shard: facts, recipe: runs::kept_recipe(store, recipe)?, given, root, lines })
 }
 
+/// What a line keeps of a picture that was made ready.
+fn prepared(text: &str) -> Outcome<Prepared> {
+    serde_json::from_str(text).map_err(|cause| Fault::damaged(format!("a prepared picture: {cause}")))
+}
+
 fn plan_line(row: &Row<'_>) -> Outcome<PlanLine> {
     let asked: u32 = column(row, "asked")?;
+    let prepared: Option<Prepared> = column::<Option<String>>(row, "prepared")?.as_deref().map(prepared).transpose()?;
+    let format = prepared.as_ref().map_or_else(|| format(column(row, "format")?), |prepared| Ok(prepared.format))?;
     Ok(PlanLine {
         image: ImageId(column(row, "image_id")?),
         pos: column(row, "pos")?,
         bytes: count(column(row, "line_bytes")?),
         path: images::path(row)?,
         stamp: images::stamp(row)?,
-        format: format(column(row, "format")?)?,
+        format,
+        prepared,
         attempt: asked + 1,
         rough: column(row, "rough")?,
     })
@@ -231,16 +251,21 @@ fn blame(store: &mut SqliteStore, culprit: &Culprit) -> Outcome<()> {
     const NOTE: &str = "INSERT INTO note (image_id, changes) VALUES (?1, 1)
         ON CONFLICT (image_id) DO UPDATE SET changes = changes + 1 RETURNING changes";
     const MEASURE: &str =
-        "UPDATE image SET bytes = ?2, mtime_ms = ?3, format = ?4, width = ?5, height = ?6, content = NULL
+        "UPDATE image SET bytes = ?2, mtime_ms = ?3, format = ?4, width = ?5, height = ?6, needs = ?7, content = NULL
         WHERE id = ?1 AND state = 'owed'";
     let image = culprit.image;
     let changes: i64 = store.connection.prepare_cached(NOTE)?.query_row([image.0], |row| row.get(0))?;
     match &culprit.now {
         Err(reason) => images::cannot_ask(store, image, *reason),
         Ok(_) if changes >= MOST_CHANGES => images::cannot_ask(store, image, Reason::KeepsChanging),
-        Ok(Remeasured { stamp, fate: Fate::Owed { format, pixels } }) => {
-            let (bytes, mtime) = (int(stamp.bytes), stamp.mtime_ms);
-            let values = params![image.0, bytes, mtime, format.word(), pixels.width, pixels.height];
+        Ok(Remeasured { stamp, fate: Fate::Owed(looks) }) => {
+            let page = store
+                .connection
+                .prepare_cached("SELECT page FROM image WHERE id = ?1")?
+                .query_row([image.0], |row| row.get(0))?;
+            let Some(pixels) = looks.of_page(page) else { return images::cannot_ask(store, image, Reason::Missing) };
+            let (bytes, mtime, format) = (int(stamp.bytes), stamp.mtime_ms, looks.format.word());
+            let values = params![image.0, bytes, mtime, format, pixels.width, pixels.height, looks.needs.word()];
             let changed = store.connection.prepare_cached(MEASURE)?.execute(values)?;
             moved(changed, || format!("image {image} is not owed"))
         }

@@ -3,7 +3,7 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, asking, collecting, enrol, events, images, listed, paying, rejudging, restore, runs,
+    SqliteStore, admission, asking, collecting, enrol, events, images, listed, pages, paying, rejudging, restore, runs,
     settling, shards, verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
@@ -16,7 +16,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Unswept,
+    Recognised, Rejudged, Run, Settled, SpentRough, TextOwner, Unswept, WholeFile,
 };
 use crate::ledger::store::Store;
 
@@ -251,6 +251,21 @@ impl Store for SqliteStore {
 
     fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe> {
         let outcome = runs::kept_recipe(self, recipe.0);
+        self.named(outcome)
+    }
+
+    fn whole_files(&mut self, shard: ShardId) -> Result<Vec<WholeFile>> {
+        let outcome = pages::whole_files(self, shard);
+        self.named(outcome)
+    }
+
+    fn joined(&mut self, images: &[ImageId], owner: TextOwner, text: Short) -> Result<()> {
+        let outcome = pages::joined(self, images, owner, text);
+        self.named(outcome)
+    }
+
+    fn prepared_files(&mut self) -> Result<Vec<String>> {
+        let outcome = pages::prepared_files(self);
         self.named(outcome)
     }
 

@@ -247,6 +247,7 @@ impl Accepted {
         let owner = match owner {
             TextOwner::Ours if state == ImageState::Rough => "api",
             TextOwner::Ours => "txt",
+            TextOwner::Page => "page",
             TextOwner::Kept => "kept",
         };
         self.0.push((judged.image.0, owner, hash::hex(&text), state));
@@ -266,7 +267,10 @@ impl Accepted {
 
 /// Moves images as `[image, owner, hash]` of one JSON array.
 fn write_texts(store: &mut SqliteStore, to: ImageState, images: &[(&i64, &&'static str, &String)]) -> Outcome<()> {
-    const SQL: &str = "UPDATE image SET state = ?2, text = j.value ->> 1, text_hash = unhex(j.value ->> 2), deep = 0
+    // The text of a file of several pages stands until it is made anew of theirs.
+    const SQL: &str = "UPDATE image SET state = ?2, deep = 0,
+        text = CASE WHEN j.value ->> 1 = 'page' AND text = 'txt' THEN text ELSE j.value ->> 1 END,
+        text_hash = CASE WHEN j.value ->> 1 = 'page' AND text = 'txt' THEN text_hash ELSE unhex(j.value ->> 2) END
         FROM json_each(?1) j WHERE image.id = j.value ->> 0 AND image.state = 'packed'";
     // What was wished for has come; of nearly all images nothing was.
     const WISHES: &str = "DELETE FROM wish WHERE image_id IN (SELECT value ->> 0 FROM json_each(?1))";

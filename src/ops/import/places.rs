@@ -25,7 +25,7 @@ fn parts(id: &str) -> Option<Vec<&str>> {
 
 fn path(parts: &[&str]) -> Option<RelPath> {
     let (name, folder) = parts.split_last()?;
-    Some(RelPath { folder: folder.join("/").into_bytes(), name: name.as_bytes().to_vec() })
+    Some(RelPath { folder: folder.join("/").into_bytes(), name: name.as_bytes().to_vec(), page: 1 })
 }
 
 fn exists(root: &Root, path: &RelPath) -> bool {
@@ -65,7 +65,7 @@ pub(super) fn image(root: &Root, given: &str, id: &str) -> Option<RelPath> {
         head => id.strip_prefix(head)?.strip_prefix('|')?,
     };
     let found = path(&parts(rest).filter(|_| !rest.starts_with('|'))?)?;
-    let literal = RelPath { folder: Vec::new(), name: rest.as_bytes().to_vec() };
+    let literal = RelPath { folder: Vec::new(), name: rest.as_bytes().to_vec(), page: 1 };
     let two = rest.contains('|') && exists(root, &literal);
     (exists(root, &found) && !two).then_some(found)
 }

@@ -60,6 +60,7 @@ impl FirstLine {
             endpoint: text(&line, "url")?,
             prompt: text(prompt, "text")?,
             parameters: Parameters {
+                preparation: None,
                 system,
                 detail: in_url.or_else(|| text(picture, "detail"))?,
                 max_output_tokens: number("max_completion_tokens").or_else(|| number("max_output_tokens")),
@@ -96,6 +97,7 @@ mod tests {
 
     fn recipe(prompt: &str, system: Option<&str>, answer_format: AnswerFormat) -> Recipe {
         let parameters = Parameters {
+            preparation: None,
             system: system.map(str::to_owned),
             detail: "high".into(),
             max_output_tokens: Some(4000),
@@ -117,7 +119,7 @@ mod tests {
 
     fn read(recipe: &Recipe, picture: &str, size: usize) -> Option<Recipe> {
         let framer = Framer::new(recipe, b"in").expect("JSON");
-        let path = RelPath { folder: b"a".to_vec(), name: b"b.png".to_vec() };
+        let path = RelPath { folder: b"a".to_vec(), name: b"b.png".to_vec(), page: 1 };
         let frame = framer.frame(&path, Format::Png);
         let line = [&frame.prefix[..], picture.as_bytes(), &frame.suffix, b"{\"custom_id\":\"another\"}\n"].concat();
         let mut first = FirstLine::default();
@@ -161,7 +163,7 @@ mod tests {
         fn any_prompt_comes_back(prompt in ".{0,80}") {
             let made = recipe(&prompt, None, AnswerFormat::Text);
             let framer = Framer::new(&made, b"in").expect("JSON");
-            let path = RelPath { folder: Vec::new(), name: b"b.png".to_vec() };
+            let path = RelPath { folder: Vec::new(), name: b"b.png".to_vec(), page: 1 };
             let frame = framer.frame(&path, Format::Jpeg);
             let mut first = FirstLine::default();
             first.push(&[&frame.prefix[..], b"QUJD", &frame.suffix].concat());

@@ -160,7 +160,7 @@ mod tests {
             id: ImageId(1),
             root: b"/pages".to_vec(),
             given: b"pages".to_vec(),
-            path: RelPath { folder: Vec::new(), name: b"a.jpg".to_vec() },
+            path: RelPath { folder: Vec::new(), name: b"a.jpg".to_vec(), page: 1 },
             state,
             reason: reason.map(str::to_owned),
             asked: 0,

@@ -24,7 +24,7 @@ fn tree(reader: &Reader, work: &mut Work<'_>, corpora: &[CorpusRoot]) -> Result<
     let Ok(root) = Root::open(&place) else { return Ok(()) };
     let mut folders = vec![Vec::new()];
     while let Some(folder) = folders.pop() {
-        let path = to_path(&RelPath { folder: folder.clone(), name: Vec::new() }.joined());
+        let path = to_path(&RelPath { folder: folder.clone(), name: Vec::new(), page: 1 }.joined());
         if work.layout.texts.is_none() && is_working_folder(work.layout, &place.join(path)) {
             continue;
         }
@@ -46,7 +46,7 @@ fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
 
 fn text(reader: &Reader, work: &mut Work<'_>, corpora: &[CorpusRoot], folder: &[u8], name: &[u8]) -> Result<(), Error> {
     let Some(image) = image_name(name, &work.rules.endings) else { return Ok(()) };
-    let path = RelPath { folder: folder.to_vec(), name: image.to_vec() };
+    let path = RelPath { folder: folder.to_vec(), name: image.to_vec(), page: 1 };
     for corpus in corpora {
         if reader.knows_image(&corpus.root, &path)? {
             return Ok(());

@@ -7,11 +7,11 @@ use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use batchscribe::corpus::{Corpus, Walked};
 use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
-use batchscribe::domain::image::{Fate, Found, Reason, RelPath, Stamp};
-use batchscribe::domain::recipe::Recipe;
+use batchscribe::domain::image::{Fate, Found, Looks, Reason, RelPath, Stamp};
+use batchscribe::domain::recipe::{Preparation, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
 use batchscribe::encode::body::{self, Lane, Makings};
 use batchscribe::encode::line::Framer;
@@ -191,7 +191,7 @@ fn came(ended: Result<BodyDone, BodyError>, sent: u64, planned: u64) -> Came {
     match ended {
         Ok(_) if sent == planned => Came::Whole,
         Err(BodyError::Spoiled(spoiler)) if sent < planned => match spoiler.now {
-            Ok(Found { fate: Fate::Owed { .. }, .. }) => Came::Changed,
+            Ok(Found { fate: Fate::Owed(_), .. }) => Came::Changed,
             Ok(Found { fate: Fate::Failed(reason), .. }) | Err(reason) => Came::Ended(reason),
             other => panic!("{other:?}"),
         },
@@ -210,6 +210,8 @@ fn corpus(root: &Path) -> LocalCorpus {
         excluded_folders: Vec::new(),
         max_image_bytes: 50_000_000,
         max_pixels: 200_000_000,
+        preparation: Preparation::default(),
+        pages: Pages::Each,
         texts: TextsLocation::Beside,
         mark: Mark::new(root).expect("a mark"),
     };
@@ -217,13 +219,13 @@ fn corpus(root: &Path) -> LocalCorpus {
 }
 
 fn image() -> RelPath {
-    RelPath { folder: Vec::new(), name: b"page.png".to_vec() }
+    RelPath { folder: Vec::new(), name: b"page.png".to_vec(), page: 1 }
 }
 
 /// A plan of one line, as the feed would make it.
 fn plan(corpus: &LocalCorpus, recipe: &Recipe) -> Plan {
     let found = corpus.measure(&image()).expect("measured");
-    let Fate::Owed { format, .. } = found.fate else { panic!("{found:?}") };
+    let Fate::Owed(Looks { format, .. }) = found.fate else { panic!("{found:?}") };
     let bytes = Framer::new(recipe, b"in").expect("json").frame(&image(), format).line_bytes(found.stamp.bytes);
     let line = PlanLine {
         image: ImageId(1),
@@ -232,6 +234,7 @@ fn plan(corpus: &LocalCorpus, recipe: &Recipe) -> Plan {
         path: image(),
         stamp: found.stamp,
         format,
+        prepared: None,
         attempt: 1,
         rough: None,
     };

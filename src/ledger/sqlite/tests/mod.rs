@@ -14,7 +14,7 @@ use std::path::Path;
 use super::SqliteStore;
 use crate::domain::batch::{Admission, Intent};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use crate::domain::image::{Fate, Format, Found, Pixels, RelPath, Stamp};
+use crate::domain::image::{Fate, Format, Found, Looks, Pixels, RelPath, Stamp};
 use crate::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use crate::domain::shard::{NewLine, NewShard, SealReason};
 use crate::kit::clock::Clock;
@@ -83,7 +83,8 @@ impl Desk {
 
     /// A plan over these images.
     pub(in crate::ledger) fn plan_of(&self, tag: usize, images: &[i64]) -> NewShard {
-        let lines = images.iter().map(|id| NewLine { image: ImageId(*id), bytes: 100 }).collect();
+        let lines =
+            images.iter().map(|id| NewLine { image: ImageId(*id), bytes: 100, prepared: None, ink: None }).collect();
         let tag = Tag(format!("tag{tag:09}"));
         NewShard { tag, run: self.run, recipe: self.recipe, seal: SealReason::Dry, lines, est_tokens: 10 }
     }
@@ -143,6 +144,7 @@ pub(in crate::ledger) fn new_run() -> NewRun {
 
 pub(in crate::ledger) fn recipe() -> Recipe {
     let parameters = Parameters {
+        preparation: None,
         system: None,
         detail: "high".into(),
         max_output_tokens: Some(4000),
@@ -163,10 +165,10 @@ pub(in crate::ledger) fn recipe() -> Recipe {
 }
 
 pub(in crate::ledger) fn owed() -> Fate {
-    Fate::Owed { format: Format::Png, pixels: Pixels { width: 3, height: 4 } }
+    Fate::Owed(Looks::plain(Format::Png, Pixels { width: 3, height: 4 }))
 }
 
 pub(in crate::ledger) fn found(name: &str, mtime_ms: i64, fate: Fate) -> Found {
-    let path = RelPath { folder: b"tray".to_vec(), name: name.as_bytes().to_vec() };
+    let path = RelPath { folder: b"tray".to_vec(), name: name.as_bytes().to_vec(), page: 1 };
     Found { path, stamp: Stamp { bytes: 10, mtime_ms }, fate, text_present: false }
 }

@@ -1,0 +1,62 @@
+//! Files of several pages: each page's text waits in a file of ours, and when all are there, one text holds them in order, each
+//! behind a form feed but the first.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::text_file;
+use crate::corpus::Corpus;
+use crate::domain::ids::ImageId;
+use crate::kit::atomic_file::{self, Access, Durability, Mark, private_folder};
+use crate::kit::hash::{Short, short};
+use crate::ledger::records::{TextOwner, WholeFile};
+
+/// Between two pages.
+const PAGE_BREAK: u8 = b'\x0c';
+
+/// What became of the text of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// It stands: whose it is, and its hash.
+    Stands(TextOwner, Short),
+    /// The folder of the image is gone.
+    Gone,
+    /// The text of a page is not at hand any more; it can be made again from the saved answer.
+    Lacking(ImageId),
+}
+
+fn page_file(folder: &Path, image: ImageId) -> PathBuf {
+    folder.join(format!("{image}.txt"))
+}
+
+/// Keeps the text of one page in `folder`; its hash.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn keep(folder: &Path, image: ImageId, text: &[u8]) -> io::Result<Short> {
+    private_folder(folder)?;
+    atomic_file::write(&page_file(folder, image), text, Access::Private, Durability::Synced)?;
+    Ok(short(text))
+}
+
+/// Makes the text of a file from those of its pages.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn join(corpus: &dyn Corpus, folder: &Path, file: &WholeFile, mark: &Mark) -> io::Result<Joined> {
+    let mut text = Vec::new();
+    for (n, page) in file.pages.iter().enumerate() {
+        if n > 0 {
+            text.push(PAGE_BREAK);
+        }
+        match fs_err::read(page_file(folder, *page)) {
+            Ok(bytes) => text.extend_from_slice(&bytes),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Joined::Lacking(*page)),
+            Err(cause) => return Err(cause),
+        }
+    }
+    let Some(place) = corpus.text_folder(&file.path)? else { return Ok(Joined::Gone) };
+    let (owner, hash) = text_file::place(&place, &corpus.text_name(&file.path), &text, file.text, mark)?;
+    place.sync()?;
+    Ok(Joined::Stands(owner, hash))
+}

@@ -17,7 +17,8 @@ const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x02\xff\xc0\0\x0b\x08\0\x05\0\x04\x01\0
 /// A million pixels and a thousand more.
 const BOMB: &[u8] =
     b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x03\xe9\0\0\x03\xe8\x08\x02\0\0\0crc.\0\0\0\0IEND\xaeB\x60\x82";
-const TIFF: &[u8] = b"II*\0\x08\0\0\0";
+/// A page of 4 x 5 pixels, as far as its directory.
+const TIFF: &[u8] = b"II*\0\x08\0\0\0\x02\0\0\x01\x03\0\x01\0\0\0\x04\0\0\0\x01\x01\x03\0\x01\0\0\0\x05\0\0\0\0\0\0\0";
 
 struct Tree(tempfile::TempDir);
 
@@ -225,7 +226,7 @@ fn real_odd_files_meet_their_reasons() {
     assert_eq!(fate("hopper_orientation_6.webp"), Some(owed(Format::Webp, 128, 128)));
     assert_eq!(fate("hopper_16bit_qtables.jpg"), Some(owed(Format::Jpeg, 128, 128)));
     assert_eq!(fate("zero_width.gif"), Some(Fate::Failed(Reason::Damaged)));
-    assert_eq!(fate("zero_height.j2k"), Some(Fate::Failed(Reason::UnsupportedFormat)));
+    assert_eq!(fate("zero_height.j2k"), Some(Fate::Failed(Reason::Damaged)));
     assert_eq!(fate("g4-multi.tif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
     assert_eq!(fate("hopper.avif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
     assert_eq!(fate("error-page.jpg"), Some(Fate::Failed(Reason::NotAnImage)));

@@ -4,12 +4,16 @@
 //! *Owns*: one walk thread. *Bound*: pages of 256 files, two of them waiting; 10,000 names of open folders in all.
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
+mod accepted;
 pub mod beneath;
+mod converted;
+pub mod exif;
 pub mod ink;
 pub mod local;
 pub mod media;
 pub mod names;
 pub mod rough;
+pub mod tiff;
 mod walk;
 mod whole;
 mod window;

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Seek};
 
+use super::accepted::colours;
 use super::window::{PIECE, Window};
 
 /// Blocks that are walked before a file is believed: an end that is looked for longer costs more than it tells.
@@ -79,11 +80,6 @@ pub(super) fn gif<R: Read + Seek>(window: &mut Window<'_, R>, bytes: u64) -> io:
         }
     }
     Ok(true)
-}
-
-/// Bytes of the colour table that the flags of a GIF announce.
-fn colours(flags: u8) -> u64 {
-    if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
 /// Where the last piece begins, but not before `from`.

@@ -36,6 +36,12 @@ impl<'a, R: Read + Seek> Window<'a, R> {
         Ok(self.lying(at))
     }
 
+    /// The piece from `at` on, `None` at the end of the file.
+    pub(super) fn from(&mut self, at: u64) -> io::Result<Option<&[u8]>> {
+        self.move_to(at)?;
+        Ok(Some(self.rest(at)).filter(|rest| !rest.is_empty()))
+    }
+
     /// Whether `wanted` stands anywhere from `from` on.
     pub(super) fn has(&mut self, from: u64, wanted: &[u8]) -> io::Result<bool> {
         let finder = memmem::Finder::new(wanted);

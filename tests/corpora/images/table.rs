@@ -43,9 +43,9 @@ fn cut() -> Vec<Case> {
         ("jpg", jpeg, 3, DAMAGED),
         ("gif", gif, 6, DAMAGED),
         ("webp", webp, 12, DAMAGED),
-        ("tif", |seed| picture(ImageFormat::Tiff, seed), 4, UNSUPPORTED),
-        ("bmp", |seed| picture(ImageFormat::Bmp, seed), 18, UNSUPPORTED),
-        ("jp2", jp2, 12, UNSUPPORTED),
+        ("tif", |seed| picture(ImageFormat::Tiff, seed), 4, DAMAGED),
+        ("bmp", |seed| picture(ImageFormat::Bmp, seed), 18, DAMAGED),
+        ("jp2", jp2, 12, DAMAGED),
         // Known by its name alone.
         ("heic", |seed| media(b"heic", seed), 0, UNSUPPORTED),
     ];
@@ -76,7 +76,7 @@ fn disguised() -> Vec<Case> {
         one("jpeg.tif", jpeg(1_104), Done),
         one("tiff.jpg", picture(ImageFormat::Tiff, 1_105), UNSUPPORTED),
         one("bmp.png", picture(ImageFormat::Bmp, 1_106), UNSUPPORTED),
-        one("jp2.tif", jp2(1_107), UNSUPPORTED),
+        one("jp2.tif", jp2(1_107), DAMAGED),
         one("avif.jpg", media(b"avif", 1_108), UNSUPPORTED),
         one("jpeg.HEIC", jpeg(1_109), UNSUPPORTED),
     ]
@@ -118,7 +118,7 @@ fn sizes() -> Vec<Case> {
         one("2147483647x2147483647.png", png((0x7fff_ffff, 0x7fff_ffff)), TOO_LARGE),
         one("2147483648x1.png", png((0x8000_0000, 1)), DAMAGED),
         one("-1x-1.png", png((u32::MAX, u32::MAX)), DAMAGED),
-        one("negative.png", b"P6 -5 -5 255\n123".to_vec(), UNSUPPORTED),
+        one("negative.png", b"P6 -5 -5 255\n123".to_vec(), DAMAGED),
     ]
 }
 
@@ -147,9 +147,9 @@ fn bombs() -> Vec<Case> {
         one("sub-blocks.gif", [&b"GIF89a\x01\0\x01\0\0\0\0\x21\xfe"[..], &[1; 2_000_000]].concat(), DAMAGED),
         one("riff-4gb.webp", [&b"RIFF\xff\xff\xff\xffWEBPVP8L"[..], &noise(1_304, 200)].concat(), DAMAGED),
         one("ifds.tif", tiff(10_000, 0, 8), UNSUPPORTED),
-        one("ring.tif", tiff(3, 8, 8), UNSUPPORTED),
-        one("strip-outside.tif", tiff(1, 0, u32::MAX), UNSUPPORTED),
-        one("no-page.tif", b"II*\0\0\0\0\0".to_vec(), UNSUPPORTED),
+        one("ring.tif", tiff(3, 8, 8), DAMAGED),
+        one("strip-outside.tif", tiff(1, 0, u32::MAX), DAMAGED),
+        one("no-page.tif", b"II*\0\0\0\0\0".to_vec(), DAMAGED),
     ]
 }
 
@@ -188,9 +188,9 @@ fn odd() -> Vec<Case> {
         one("extended.webp", riff(&[(b"VP8X", extended(0)), (b"VP8L", webp_chunk(1_408))]), Done),
         one("animated.webp", riff(&[(b"VP8X", extended(2)), (b"ANIM", vec![0; 6]), (b"ANMF", one_frame)]), Done),
         one("jpeg-in-tiff.tif", [tiff(1, 0, 200), jpeg(1_409)].concat(), UNSUPPORTED),
-        one("big.tif", b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0".to_vec(), UNSUPPORTED),
-        one("motorola.tif", b"MM\0*\0\0\0\x08\0\0\0\0\0\0".to_vec(), UNSUPPORTED),
-        one("codestream.jp2", b"\xff\x4f\xff\x51\0\x29".to_vec(), UNSUPPORTED),
+        one("big.tif", b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0".to_vec(), DAMAGED),
+        one("motorola.tif", b"MM\0*\0\0\0\x08\0\0\0\0\0\0".to_vec(), DAMAGED),
+        one("codestream.jp2", b"\xff\x4f\xff\x51\0\x29".to_vec(), DAMAGED),
         one("jxl.jpg", b"\xff\x0a\xfa\x1f\x01".to_vec(), UNSUPPORTED),
         one("photoshop.jpg", b"8BPS\0\x01\0\0\0\0\0\0".to_vec(), UNSUPPORTED),
     ]

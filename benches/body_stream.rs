@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use batchscribe::corpus::Corpus;
-use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
 use batchscribe::domain::image::{Format, RelPath};
-use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
+use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Preparation, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
 use batchscribe::encode::body::{self, Lane, Makings};
 use batchscribe::encode::line::Framer;
@@ -176,6 +176,8 @@ fn corpus(root: &Path) -> LocalCorpus {
         excluded_folders: Vec::new(),
         max_image_bytes: u64::MAX,
         max_pixels: u64::MAX,
+        preparation: Preparation::default(),
+        pages: Pages::Each,
         texts: TextsLocation::Beside,
         mark: Mark::new(root).expect("randomness"),
     };

@@ -334,6 +334,7 @@ pub(super) mod tests {
             after: None,
             said: None,
             ink: None,
+            prepared: false,
             one_of_many: false,
         }
     }

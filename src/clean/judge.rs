@@ -153,6 +153,8 @@ pub struct Question<'a> {
     pub after: Option<Reason>,
     /// Hash of the text that was doubted before.
     pub said: Option<[u8; 16]>,
+    /// Whether the bytes of the image's own file were sent.
+    pub as_it_is: bool,
     /// What could be asked next.
     pub next: Next<'a>,
     /// The hash of texts.
@@ -163,7 +165,8 @@ impl<'a> Question<'a> {
     /// An answer by itself: nothing is known beside it, and nothing can be asked any more.
     #[must_use]
     pub fn alone(reading: Reading<'a>, limits: &'a Limits) -> Self {
-        Self { reading, limits, ink: None, after: None, said: None, next: Next::Nothing, hash: crate::kit::hash::short }
+        let hash = crate::kit::hash::short;
+        Self { reading, limits, ink: None, after: None, said: None, as_it_is: true, next: Next::Nothing, hash }
     }
 }
 
@@ -216,7 +219,9 @@ impl Judgement {
 pub fn judge(answer: &Answer, question: &Question<'_>) -> Judgement {
     match &answer.outcome {
         Outcome::NeverRan { .. } => Judgement::of(nobodys_fault()),
-        Outcome::Error { status, code, param, message } => error(*status, code, param, message),
+        Outcome::Error { status, code, param, message } => {
+            error(errors::meaning(*status, code, param, message), question)
+        }
         Outcome::Answered { content, refusal, finish } => {
             let mut judgement = answered(content.as_deref(), refusal.is_some(), finish, answer.usage, question);
             let share = reasoning_share(answer.usage);
@@ -230,10 +235,14 @@ fn nobodys_fault() -> Verdict {
     Verdict::AskAgain { reason: Reason::NeverRan, counted: false }
 }
 
-fn error(status: u16, code: &str, param: &str, message: &str) -> Judgement {
-    match errors::meaning(status, code, param, message) {
+fn error(meaning: Then, question: &Question<'_>) -> Judgement {
+    match meaning {
         // The fault is ours, or nobody's, and not the image's: it stays owed, and nothing is counted.
         Then::Stop | Then::Again => Judgement::of(nobodys_fault()),
+        // Our own picture of it may be taken where its own bytes were not.
+        Then::End(Reason::ImageRefused) if question.as_it_is && question.next.asks(Reason::ImageRefused) => {
+            Judgement::of(Verdict::AskAgain { reason: Reason::ImageRefused, counted: true })
+        }
         Then::End(reason) => Judgement::of(Verdict::Reject(reason)),
     }
 }
@@ -386,10 +395,12 @@ mod tests {
         after: Option<Reason>,
         said: Option<[u8; 16]>,
         may_ask: bool,
+        as_it_is: bool,
         usage: Option<Usage>,
     }
 
-    const NOTHING: Beside = Beside { json: false, ink: None, after: None, said: None, may_ask: false, usage: None };
+    const NOTHING: Beside =
+        Beside { json: false, ink: None, after: None, said: None, may_ask: false, as_it_is: true, usage: None };
     const MORE: Beside = Beside { may_ask: true, ..NOTHING };
 
     fn by(beside: &Beside, outcome: Outcome) -> Judgement {
@@ -411,6 +422,7 @@ mod tests {
             ink: beside.ink,
             after: beside.after,
             said: beside.said,
+            as_it_is: beside.as_it_is,
             next: if beside.may_ask { step } else { Next::Nothing },
             hash: short,
         };
@@ -567,6 +579,10 @@ mod tests {
             let judgement = by(&NOTHING, outcome.clone());
             assert_eq!((judgement.verdict, against_the_run(&outcome).is_some()), (verdict, stops), "{outcome:?}");
         }
+        let refused = |beside: &Beside| by(beside, failed(400, "invalid_image_format", "", "")).verdict;
+        let remade = Verdict::AskAgain { reason: Reason::ImageRefused, counted: true };
+        assert_eq!(refused(&MORE), remade, "a picture of ours may be taken");
+        assert_eq!(refused(&Beside { as_it_is: false, ..MORE }), Verdict::Reject(Reason::ImageRefused));
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl Rules {
             ink: known.ink,
             after: known.after.filter(|_| attempt > 1),
             said: known.said,
+            as_it_is: !known.prepared,
             next: if attempt < self.attempts {
                 Next::Step { ladder: &self.ladder, kind: recipe.kind, attempt: attempt + 1, model }
             } else {

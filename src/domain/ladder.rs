@@ -4,7 +4,7 @@
 //! the ledger knows what each answer was asked with.
 
 use super::image::Reason;
-use super::recipe::{Kind, Parameters, Recipe};
+use super::recipe::{Kind, Parameters, Preparation, Recipe, Reencode};
 
 /// Added to the prompt where a blank page may be meant.
 const BLANK_NOTE: &str = "If the page bears no writing, answer only: [blank page]";
@@ -17,6 +17,8 @@ const LOOP_NOTE: &str =
     "Write each line once for each time that it stands on the page, and stop at the end of the page.";
 /// Added where deep cleaning changed words.
 const COPY_NOTE: &str = "Your last answer changed the text itself. Copy every word, number and sign of it exactly.";
+/// Percent of the longest side that a picture is shrunk to, so that a loop is not read again as it was.
+const SMALLER: u32 = 85;
 /// Temperature that leads out of a loop.
 const LOOSENED: f64 = 0.4;
 /// Counted tries of a deep cleaning.
@@ -88,7 +90,8 @@ impl Ladder {
     /// Whether a recipe is one of this ladder; those of models that a person ordered are not.
     #[must_use]
     pub fn makes(&self, recipe: &Recipe) -> bool {
-        const CAUSES: [Reason; 8] = [
+        const CAUSES: [Reason; 9] = [
+            Reason::ImageRefused,
             Reason::Truncated,
             Reason::ReasoningAteBudget,
             Reason::Loop,
@@ -143,7 +146,7 @@ impl Ladder {
         Some(Recipe { step: wish.attempt, ..changed })
     }
 
-    /// Source: `quality.md` §4. A picture that the provider refused would have to be made anew, which is not a recipe's affair.
+    /// Source: `quality.md` §4.
     fn read_step(&self, first: &Recipe, after: Reason, attempt: u32) -> Option<Recipe> {
         let can = (self.lookup)(&first.model);
         let second = attempt == 2;
@@ -153,6 +156,7 @@ impl Ladder {
                 more_tokens(first, &can, attempt, if second { Effort::Lower } else { Effort::Lowest })
             }
             Reason::Loop if second => Some(loosened(first, &can)),
+            Reason::ImageRefused if second => remade(first),
             Reason::Empty | Reason::BlankConflict if second => Some(noted(&sharper_or_same(first, &can), BLANK_NOTE)),
             Reason::Refused if second => Some(noted(first, CONTEXT_NOTE)),
             Reason::JsonInvalid | Reason::SchemaMismatch if second => Some(noted(first, FORMAT_NOTE)),
@@ -198,12 +202,27 @@ fn more_tokens(first: &Recipe, can: &Abilities, attempt: u32, effort: Effort) ->
     })
 }
 
+/// Another picture, so that other image tokens are read, and a temperature that leads out of the rut where the model takes one.
 fn loosened(first: &Recipe, can: &Abilities) -> Recipe {
-    if can.temperature && first.parameters.temperature.is_none_or(|temperature| temperature < LOOSENED) {
-        let parameters = Parameters { temperature: Some(LOOSENED), ..first.parameters.clone() };
-        return Recipe { parameters, ..first.clone() };
+    let warmer = can.temperature && first.parameters.temperature.is_none_or(|temperature| temperature < LOOSENED);
+    let temperature = if warmer { Some(LOOSENED) } else { first.parameters.temperature };
+    let preparation = first.preparation();
+    if preparation.reencode == Reencode::Never {
+        let parameters = Parameters { temperature, ..first.parameters.clone() };
+        let first = Recipe { parameters, ..first.clone() };
+        return if warmer { first } else { noted(&first, LOOP_NOTE) };
     }
-    noted(first, LOOP_NOTE)
+    let preparation = Some(Preparation { percent: SMALLER, ..preparation });
+    Recipe { parameters: Parameters { temperature, preparation, ..first.parameters.clone() }, ..first.clone() }
+}
+
+/// The picture made anew by us, where its own bytes were refused.
+fn remade(first: &Recipe) -> Option<Recipe> {
+    let preparation = first.preparation();
+    let preparation = Some(Preparation { reencode: Reencode::Always, ..preparation })
+        .filter(|_| preparation.reencode == Reencode::WhenNeeded)?;
+    let parameters = Parameters { preparation: Some(preparation), ..first.parameters.clone() };
+    Some(Recipe { parameters, ..first.clone() })
 }
 
 /// The next level of `detail`, if there is one.
@@ -285,7 +304,12 @@ mod tests {
         let note = recipe.prompt.split_once("\n\n").map_or("", |(_, note)| note.split(' ').next().unwrap_or_default());
         let (tokens, effort) = (max_output_tokens.unwrap_or_default(), reasoning_effort.as_deref().unwrap_or("-"));
         let warmth = temperature.map_or("-".to_owned(), |warmth| warmth.to_string());
-        Some(format!("{tokens} {effort} {warmth} {detail} {} {note}", recipe.model).trim_end().to_owned())
+        let picture = match recipe.parameters.preparation {
+            Some(Preparation { percent: SMALLER, .. }) => "85 %",
+            Some(Preparation { reencode: Reencode::Always, .. }) => "anew",
+            _ => "",
+        };
+        Some(format!("{tokens} {effort} {warmth} {detail} {} {note}{picture}", recipe.model).trim_end().to_owned())
     }
 
     #[test]
@@ -300,8 +324,8 @@ mod tests {
                 Reason::ReasoningAteBudget,
                 [Some("8000 low - high thinker"), Some("16000 none - high thinker")],
             ),
-            (&plain, Reason::Loop, [Some("4000 - 0.4 high plain"), None]),
-            (&thinker, Reason::Loop, [Some("4000 high - high thinker Write"), Some("4000 - - high plain")]),
+            (&plain, Reason::Loop, [Some("4000 - 0.4 high plain 85 %"), None]),
+            (&thinker, Reason::Loop, [Some("4000 high - high thinker 85 %"), Some("4000 - - high plain")]),
             (&thinker, Reason::Empty, [Some("4000 high - original thinker If"), Some("4000 - - high plain")]),
             (&plain, Reason::Empty, [Some("4000 - - high plain If"), None]),
             (&thinker, Reason::BlankConflict, [Some("4000 high - original thinker If"), None]),
@@ -309,7 +333,7 @@ mod tests {
             (&thinker, Reason::JsonInvalid, [Some("4000 high - high thinker Answer"), Some("4000 - - high plain")]),
             (&plain, Reason::SchemaMismatch, [Some("4000 - - high plain Answer"), None]),
             (&thinker, Reason::ContentFilter, [None, None]),
-            (&thinker, Reason::ImageRefused, [None, None]),
+            (&thinker, Reason::ImageRefused, [Some("4000 high - high thinker anew"), None]),
         ];
         for (ladder, reason, wanted) in cases {
             let steps = [2, 3].map(|attempt| told(ladder, reason, attempt));

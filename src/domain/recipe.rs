@@ -112,19 +112,44 @@ pub struct Preparation {
     pub jpeg_quality: u8,
     /// When a picture is made anew.
     pub reencode: Reencode,
+    /// Percent of the longest side that the model would see, for a second look that is not the first one again; 100: all of it.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub percent: u32,
 }
+
+fn whole() -> u32 {
+    100
+}
+
+fn is_whole(percent: &u32) -> bool {
+    *percent == whole()
+}
+
+/// Pixels of the longest side beyond which models of most levels of `detail` see no more. Source: `batch-api` reference §5.
+const SEEN: u32 = 2048;
 
 impl Default for Preparation {
     fn default() -> Self {
-        Self { longest_side: 0, jpeg_quality: 85, reencode: Reencode::WhenNeeded }
+        Self { longest_side: 0, jpeg_quality: 85, reencode: Reencode::WhenNeeded, percent: whole() }
     }
 }
 
 impl Preparation {
+    /// Longest side of what is sent of a picture, in pixels; 0: as it is.
+    #[must_use]
+    pub fn longest_side_of(&self, pixels: Pixels) -> u32 {
+        if is_whole(&self.percent) {
+            return self.longest_side;
+        }
+        let most = if self.longest_side > 0 { self.longest_side.min(SEEN) } else { SEEN };
+        (pixels.width.max(pixels.height).min(most) * self.percent / 100).max(1)
+    }
+
     /// Whether a picture is sent as it is, made ready first, or not sent at all.
     #[must_use]
     pub fn way(&self, format: Format, needs: Needs, pixels: Pixels) -> WayOut {
-        let too_long = self.longest_side > 0 && pixels.width.max(pixels.height) > self.longest_side;
+        let longest = self.longest_side_of(pixels);
+        let too_long = longest > 0 && pixels.width.max(pixels.height) > longest;
         match (self.reencode, needs) {
             (Reencode::Always, _) | (Reencode::WhenNeeded, Needs::Turning | Needs::Converting) => WayOut::Prepared,
             (Reencode::WhenNeeded, Needs::Nothing) if too_long => WayOut::Prepared,

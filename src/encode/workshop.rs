@@ -93,7 +93,7 @@ impl Workshop {
         }
         let order = Order {
             page: image.path.page,
-            longest_side: how.longest_side,
+            longest_side: how.longest_side_of(image.pixels),
             jpeg_quality: how.jpeg_quality,
             max_pixels: self.max_pixels,
             max_bytes: self.max_bytes,

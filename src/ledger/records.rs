@@ -311,6 +311,8 @@ pub struct KnownText {
     pub said: Option<Short>,
     /// Share of dark pixels, if it was measured.
     pub ink: Option<f64>,
+    /// Whether the last request sent a picture that was made of it.
+    pub prepared: bool,
     /// Whether it is a page of a file that has several: its text waits for theirs.
     pub one_of_many: bool,
 }

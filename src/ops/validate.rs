@@ -117,7 +117,7 @@ pub fn validate(
     Ok(work.report)
 }
 
-/// The text of one page in that of its file: pages are parted by form feeds, which cleaning leaves in no text of its own.
+/// The text of one page in that of its file: pages are parted by form feeds, and there is none in JSON.
 fn of_page(bytes: &[u8], page: u32) -> &[u8] {
     let nth = usize::try_from(page.saturating_sub(1)).unwrap_or(usize::MAX);
     bytes.split(|byte| *byte == b'\x0c').nth(nth).unwrap_or(bytes)

@@ -193,6 +193,7 @@ fn encode(get: &Getter<'_>) -> Encode {
         hash_images: get.switch("encode.hash_images"),
         preparation: Preparation {
             longest_side: get.small("encode.longest_side"),
+            percent: 100,
             jpeg_quality: u8::try_from(get.count("encode.jpeg_quality")).unwrap_or(100),
             reencode: match get.text("encode.reencode").as_str() {
                 "never" => Reencode::Never,

@@ -30,6 +30,7 @@ mod modes;
 mod origin;
 mod paid;
 mod plan;
+mod prepared;
 mod providers;
 mod queue;
 mod recover;

@@ -525,14 +525,19 @@ fn a_batch_whose_input_file_is_gone_tells_by_its_answers_whom_it_asked() {
     let weather = Weather { line_delay: Duration::from_secs(60), clock: clock.clone(), ..Weather::default() };
     let sandbox = Sandbox::with(4, weather);
     sandbox.work(Mode::Upload);
-    clock.advance(Duration::from_secs(30));
-    newest_batch(&sandbox, true, |batch| batch.status == "in_progress");
+    let tick = |by: u64| clock.advance(Duration::from_secs(by));
+    newest_batch(&sandbox, true, |batch| {
+        tick(1);
+        batch.status == "in_progress"
+    });
     lose_ledger(&sandbox);
     let (exit, said) = recover(&sandbox, &["--from-account"]);
     assert!(exit == Some(2) && said.contains("its input file is gone, and it has not ended yet"), "{said}");
     assert!(said.contains("the same command again once they have ended"), "{said}");
-    clock.advance(Duration::from_secs(3600));
-    newest_batch(&sandbox, false, |batch| batch.status == "completed");
+    newest_batch(&sandbox, false, |batch| {
+        tick(600);
+        batch.status == "completed"
+    });
     let said = recovered(&sandbox, &["--from-account"]);
     assert!(said.contains("1 with answers on disk"), "{said}");
     ends_well(&sandbox, 4);

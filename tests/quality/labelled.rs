@@ -91,6 +91,7 @@ pub(crate) fn judge(labelled: &Labelled, prompt: &str, ladder: &Ladder) -> Judge
         ink: labelled.ink,
         after,
         said: None,
+        as_it_is: true,
         next: Next::Step { ladder, kind: Kind::Read, attempt: attempt + 1, model: None },
         hash: short,
     };

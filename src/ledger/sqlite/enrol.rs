@@ -51,10 +51,15 @@ pub(super) fn page(store: &mut SqliteStore, corpus: CorpusId, page: &[Found]) ->
             Fate::Owed(looks) => length(looks.pages.len()).max(1),
             Fate::Failed(_) | Fate::Skipped(_) => 1,
         };
+        // A text that lies there is somebody's whom nobody knew before; where the first page was asked for, it is the file's own.
+        let mut passed_over = found.text_present;
         for page in (1..=pages).map(|page| u32::try_from(page).unwrap_or(u32::MAX)) {
             match known(store, directory, &found.path.name, page)? {
-                None => insert(store, directory, found, page, &mut enrolled)?,
-                Some(known) => apply(store, &known, found, page, &mut enrolled)?,
+                None => insert(store, directory, found, (page, passed_over), &mut enrolled)?,
+                Some(known) => {
+                    passed_over &= known.state == ImageState::Skipped;
+                    apply(store, &known, found, page, &mut enrolled)?;
+                }
             }
         }
         no_more_pages(store, directory, found, pages, &mut enrolled)?;
@@ -167,14 +172,20 @@ fn may_be_measured_anew(known: &Known) -> bool {
     }
 }
 
-fn insert(store: &mut SqliteStore, directory: i64, found: &Found, page: u32, enrolled: &mut Enrolled) -> Outcome<()> {
+fn insert(
+    store: &mut SqliteStore,
+    directory: i64,
+    found: &Found,
+    (page, passed_over): (u32, bool),
+    enrolled: &mut Enrolled,
+) -> Outcome<()> {
     const SQL: &str =
         "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq, page, needs)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let (state, looks, reason) = match &found.fate {
         // A text that is there before its image is known is somebody else's; or the ledger was lost, and then its answer is
         // found by the measure that is kept here.
-        Fate::Owed(looks) if found.text_present => (ImageState::Skipped, Some(looks), Some(&Reason::TextPresent)),
+        Fate::Owed(looks) if passed_over => (ImageState::Skipped, Some(looks), Some(&Reason::TextPresent)),
         Fate::Owed(looks) => (ImageState::Owed, Some(looks), None),
         Fate::Failed(reason) => (ImageState::Failed, None, Some(reason)),
         Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),

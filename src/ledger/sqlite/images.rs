@@ -145,8 +145,8 @@ pub(super) fn own_texts(store: &SqliteStore, root: &[u8], texts: &[(RelPath, Sho
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
     let sql = "SELECT CASE WHEN i.text <> 'kept' THEN i.text_hash END AS hash,
         i.state, i.shard_id, w.after, w.said, k.ink, i.format = 'tiff' AND EXISTS (SELECT 1 FROM image o
-        WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.page = 2) AS one_of_many
-        FROM image i LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN ink k ON k.image_id = i.id WHERE i.id = ?1";
+        WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.page = 2) AS one_of_many, l.prepared IS NOT NULL AS prepared
+        FROM image i LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN ink k ON k.image_id = i.id WHERE i.id = ?1";
     let mut find = store.connection.prepare_cached(sql)?;
     images
         .iter()
@@ -161,6 +161,7 @@ pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Ve
                 after: None,
                 said: None,
                 ink: None,
+                prepared: false,
                 one_of_many: false,
             };
             if let Some(row) = rows.next()? {
@@ -171,6 +172,7 @@ pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Ve
                 // A reason of a later version changes nothing here.
                 known.after = column::<Option<String>>(row, "after")?.as_deref().and_then(Reason::from_word);
                 (known.said, known.ink) = (column(row, "said")?, column(row, "ink")?);
+                known.prepared = column(row, "prepared")?;
                 // Unknown where the image was never measured.
                 known.one_of_many = column::<Option<bool>>(row, "one_of_many")?.unwrap_or_default();
             }

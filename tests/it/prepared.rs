@@ -1,0 +1,201 @@
+//! Pictures that cannot go as they are: converted, turned, shrunk, page by page; and what is left of them afterwards.
+
+use std::io::Cursor;
+
+use batchscribe::pipeline::mission::{Mode, Outcome};
+use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
+
+use crate::oracle;
+use crate::sandbox::Sandbox;
+
+/// A TIFF of so many pages, 24 by 18 pixels of grey each, uncompressed; the grey of a page tells which one it is.
+fn tiff(greys: &[u8]) -> Vec<u8> {
+    const PIXELS: usize = 24 * 18;
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    for (n, grey) in greys.iter().enumerate() {
+        let directory = file.len();
+        let entries: [(u16, u16, u32); 8] = [
+            (256, 3, 24),
+            (257, 3, 18),
+            (258, 3, 8),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, (directory + 2 + 8 * 12 + 4) as u32),
+            (278, 3, 18),
+            (279, 4, PIXELS as u32),
+        ];
+        file.extend((entries.len() as u16).to_le_bytes());
+        for (tag, kind, value) in entries {
+            file.extend(tag.to_le_bytes());
+            file.extend(kind.to_le_bytes());
+            file.extend(1u32.to_le_bytes());
+            file.extend(value.to_le_bytes());
+        }
+        let end = directory + 2 + 8 * 12 + 4 + PIXELS;
+        let next = if n + 1 < greys.len() { end as u32 } else { 0 };
+        file.extend(next.to_le_bytes());
+        file.extend(std::iter::repeat_n(*grey, PIXELS));
+    }
+    file
+}
+
+/// A JPEG that lies on its side, and says so.
+fn sideways() -> Vec<u8> {
+    let mut plain = Vec::new();
+    let picture = RgbImage::from_fn(40, 20, |x, y| image::Rgb([(x * 6) as u8, (y * 12) as u8, 0]));
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut plain, 90)
+        .write_image(picture.as_raw(), 40, 20, ExtendedColorType::Rgb8)
+        .expect("memory");
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let mut file = vec![0xff, 0xd8, 0xff, 0xe1];
+    file.extend((exif.len() as u16 + 2).to_be_bytes());
+    file.append(&mut exif);
+    file.extend(&plain[2..]);
+    file
+}
+
+fn bmp() -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::from_pixel(30, 20, image::Rgb([9, 99, 199])).write_to(&mut bytes, ImageFormat::Bmp).expect("memory");
+    bytes.into_inner()
+}
+
+fn write(sandbox: &Sandbox, name: &str, bytes: &[u8]) {
+    std::fs::write(sandbox.corpus().join(name), bytes).expect("file");
+}
+
+/// Two pages in one file, one picture on its side, one of a format that is converted, two that go as they are.
+fn archive() -> Sandbox {
+    let sandbox = Sandbox::new(2);
+    write(&sandbox, "deed.tif", &tiff(&[10, 200]));
+    write(&sandbox, "sideways.jpg", &sideways());
+    write(&sandbox, "plan.bmp", &bmp());
+    sandbox
+}
+
+fn ends_well(outcome: &Outcome, images: u64) {
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert!(outcome.standing.closes() && outcome.standing.done == images, "{:?}", outcome.standing);
+}
+
+/// What the ledger says was sent of each image that was made ready: name, page, and the facts as JSON.
+fn sent(sandbox: &Sandbox) -> Vec<(String, u32, serde_json::Value)> {
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("the ledger");
+    let sql = "SELECT CAST(i.name AS TEXT), i.page, l.prepared FROM line l JOIN image i ON i.id = l.image_id
+        WHERE l.prepared IS NOT NULL ORDER BY 1, 2";
+    let mut rows = ledger.prepare(sql).expect("a query");
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?));
+    let all = rows.query_map([], read).expect("rows").collect::<Result<Vec<_>, _>>().expect("rows");
+    let parsed = |text: &str| serde_json::from_str(text).expect("JSON");
+    all.into_iter().map(|(name, page, facts)| (name, page, parsed(&facts))).collect()
+}
+
+#[test]
+fn what_cannot_go_as_it_is_is_made_ready_and_nothing_of_it_is_left() {
+    let sandbox = archive();
+    ends_well(&sandbox.run(), 6);
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 6);
+    let sent = sent(&sandbox);
+    let told: Vec<_> = sent
+        .iter()
+        .map(|(name, page, facts)| (name.as_str(), *page, facts["width"].as_u64(), facts["turned"].as_bool()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("deed.tif", 1, Some(24), Some(false)),
+            ("deed.tif", 2, Some(24), Some(false)),
+            ("plan.bmp", 1, Some(30), Some(false)),
+            ("sideways.jpg", 1, Some(20), Some(true)),
+        ]
+    );
+    let left = std::fs::read_dir(sandbox.workspace().join("batch/prepared")).expect("the folder").count();
+    assert_eq!(left, 0, "prepared pictures go with their batches");
+    let text = sandbox.text("deed.tif").expect("one text for both pages");
+    let pages: Vec<&str> = text.split('\u{c}').collect();
+    assert!(pages.len() == 2 && pages[0] != pages[1] && pages.iter().all(|page| page.ends_with('\n')), "{text:?}");
+    let tree = sandbox.tree();
+    assert!(tree.iter().any(|file| file.ends_with("/in|deed.tif#2.json")), "{tree:?}");
+    let again = sandbox.run();
+    ends_well(&again, 6);
+    assert_eq!(oracle::billed(&sandbox.bill()).len(), 6, "nothing is asked twice");
+}
+
+#[test]
+fn a_longest_side_shrinks_what_is_longer_and_nothing_else() {
+    let mut sandbox = archive();
+    sandbox.set("encode.longest_side", "25");
+    ends_well(&sandbox.run(), 6);
+    let sent = sent(&sandbox);
+    let shrunk: Vec<_> = sent.iter().filter(|(.., facts)| facts["shrunk"] == true).map(|(name, ..)| name).collect();
+    assert_eq!(shrunk, ["plan.bmp", "sideways.jpg"]);
+    assert!(sent.iter().all(|(.., facts)| facts["width"].as_u64().max(facts["height"].as_u64()) <= Some(25)));
+}
+
+#[test]
+fn what_may_not_be_made_anew_is_refused_by_name_or_sent_as_it_is() {
+    let mut sandbox = archive();
+    sandbox.set("encode.reencode", "never");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (3, 2), "{:?}", outcome.standing);
+    assert_eq!(sent(&sandbox), []);
+}
+
+#[test]
+fn of_a_file_of_pages_the_first_alone_or_none_may_be_asked() {
+    for (word, done, failed) in [("first", 5, 0), ("refuse", 4, 1)] {
+        let mut sandbox = archive();
+        sandbox.set("encode.pages", word);
+        let outcome = sandbox.run();
+        assert_eq!((outcome.standing.done, outcome.standing.failed), (done, failed), "{word}: {:?}", outcome.standing);
+        assert_eq!(sandbox.text("deed.tif").is_some(), word == "first");
+    }
+}
+
+#[test]
+fn pages_that_come_and_go_are_accounted_for() {
+    let sandbox = archive();
+    ends_well(&sandbox.run(), 6);
+    let before = sandbox.text("deed.tif").expect("text");
+    write(&sandbox, "deed.tif", &tiff(&[10, 200, 90]));
+    ends_well(&sandbox.run(), 7);
+    let text = sandbox.text("deed.tif").expect("text");
+    assert_eq!((before.split('\u{c}').count(), text.split('\u{c}').count()), (2, 3), "{text:?}");
+    write(&sandbox, "deed.tif", &tiff(&[30]));
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (5, 2), "{:?}", outcome.standing);
+    assert!(outcome.standing.closes());
+    assert_eq!(sandbox.text("deed.tif").expect("text").split('\u{c}').count(), 1);
+}
+
+#[test]
+fn a_persons_text_of_a_file_of_pages_stands() {
+    let sandbox = archive();
+    ends_well(&sandbox.run(), 6);
+    write(&sandbox, "deed.tif.txt", b"read by a person\n");
+    write(&sandbox, "deed.tif", &tiff(&[11, 201]));
+    ends_well(&sandbox.run(), 6);
+    assert_eq!(sandbox.text("deed.tif").as_deref(), Some("read by a person\n"));
+}
+
+#[test]
+fn a_prepared_picture_that_is_lost_or_torn_is_made_again() {
+    let sandbox = archive();
+    // Plans are sealed, and nothing is sent.
+    let outcome = sandbox.work(Mode::SpoolOnly(sandbox.workspace().join("jsonl")));
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    let folder = sandbox.workspace().join("batch/prepared");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).expect("folder").map(|file| file.expect("file").path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 4);
+    std::fs::remove_file(&files[0]).expect("lost");
+    let mut torn = std::fs::read(&files[1]).expect("file");
+    torn.reverse();
+    std::fs::write(&files[1], torn).expect("torn");
+    std::fs::write(folder.join("99-orphan.jpeg"), b"of nobody").expect("orphan");
+    ends_well(&sandbox.run(), 6);
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 6);
+    assert_eq!(std::fs::read_dir(&folder).expect("folder").count(), 0);
+}

@@ -3,6 +3,9 @@
 //! A step depends on what was wrong with the last answer. It is a whole recipe, whose number is its place in the ladder, so that
 //! the ledger knows what each answer was asked with.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::image::Reason;
 use super::recipe::{Kind, Parameters, Preparation, Recipe, Reencode};
 
@@ -38,7 +41,14 @@ pub struct Abilities {
 }
 
 /// Looks a model up by its name.
-pub type Lookup = fn(&str) -> Abilities;
+#[derive(Clone)]
+struct Lookup(Arc<dyn Fn(&str) -> Abilities + Send + Sync>);
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup")
+    }
+}
 
 /// What is to be asked for one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +73,15 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// A ladder that begins with `base` for pages and with `deep` for rough texts.
+    /// A ladder that begins with `base` for pages and with `deep` for rough texts; `lookup` tells by its name what a model takes.
     #[must_use]
-    pub fn new(base: Recipe, deep: Recipe, escalate_model: Option<String>, lookup: Lookup) -> Self {
-        Self { base, deep, escalate_model, lookup }
+    pub fn new(
+        base: Recipe,
+        deep: Recipe,
+        escalate_model: Option<String>,
+        lookup: impl Fn(&str) -> Abilities + Send + Sync + 'static,
+    ) -> Self {
+        Self { base, deep, escalate_model, lookup: Lookup(Arc::new(lookup)) }
     }
 
     /// The first recipe for pages.
@@ -120,7 +135,7 @@ impl Ladder {
 
     /// `recipe` asked of another model: what that one does not take is not sent.
     fn with_model(&self, recipe: &Recipe, model: &str) -> Recipe {
-        let can = (self.lookup)(model);
+        let can = (self.lookup.0)(model);
         let Parameters { reasoning_effort: effort, detail, temperature, .. } = &recipe.parameters;
         let parameters = Parameters {
             reasoning_effort: effort
@@ -148,7 +163,7 @@ impl Ladder {
 
     /// Source: `quality.md` §4.
     fn read_step(&self, first: &Recipe, after: Reason, attempt: u32) -> Option<Recipe> {
-        let can = (self.lookup)(&first.model);
+        let can = (self.lookup.0)(&first.model);
         let second = attempt == 2;
         match after {
             Reason::Truncated => more_tokens(first, &can, attempt, if second { Effort::Same } else { Effort::Lowest }),

@@ -9,6 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use crate::corpus::{Corpus as _, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Pixels, Reason, RelPath};
+use crate::domain::money::Money;
 use crate::domain::recipe::Recipe;
 use crate::domain::stale;
 use crate::domain::tokens::Counting;
@@ -19,7 +20,7 @@ use crate::kit::path_bytes::from_name;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{KnownImage, Made, Reader};
-use crate::settings::{self, ProviderKind, Settings, models};
+use crate::settings::{self, ProviderKind, Settings};
 
 /// Output tokens of a page before any was seen: at least, as expected.
 const GUESS: [u64; 2] = [150, 600];
@@ -85,8 +86,8 @@ pub struct Plan {
     pub tokens_out: [u64; 3],
     /// Whether answers in the ledger stand behind the expectation.
     pub measured: bool,
-    /// USD at the Batch price: at least, as expected, at most; `None` where no price is known.
-    pub cost: Option<[f64; 3]>,
+    /// At the Batch price: at least, as expected, at most; `None` where no price is known.
+    pub cost: Option<[Money; 3]>,
 }
 
 /// Why no plan came about.
@@ -201,7 +202,7 @@ struct Sums<'a> {
 
 impl<'a> Sums<'a> {
     fn new(ask: &'a Ask<'a>) -> Self {
-        let counting = models::counting(&ask.recipe.model, &ask.recipe.parameters.detail);
+        let counting = ask.settings.models.counting(&ask.recipe.model, &ask.recipe.parameters.detail);
         Self { ask, counting, plan: Plan::default(), batch: [0; 3] }
     }
 
@@ -300,11 +301,8 @@ impl<'a> Sums<'a> {
             None => [GUESS[0].min(most) * pages, GUESS[1].min(most) * pages, most * pages],
         };
         let real = self.ask.settings.provider.name == ProviderKind::OpenAi;
-        let price = models::find(&self.ask.recipe.model).filter(|_| real);
-        self.plan.cost = price.map(|price| {
-            let input = self.plan.tokens_in as f64 * price.input;
-            self.plan.tokens_out.map(|tokens| (input + tokens as f64 * price.output) / 1e6)
-        });
+        let price = self.ask.settings.models.price(&self.ask.recipe.model).filter(|_| real);
+        self.plan.cost = price.map(|price| self.plan.tokens_out.map(|tokens| price.of(self.plan.tokens_in, tokens)));
         self.plan
     }
 }

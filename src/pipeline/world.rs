@@ -35,7 +35,7 @@ use crate::ledger::records::Rejudged;
 use crate::ledger::sqlite::SqliteStore;
 use crate::provider::SharedProvider;
 use crate::scan::scanner::SharedPassedOver;
-use crate::settings::{ProviderKind, models};
+use crate::settings::ProviderKind;
 
 /// Everything that outlives a single actor.
 pub(super) struct World {
@@ -237,7 +237,7 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     let settings = &mission.settings;
     let is_openai = settings.provider.name == ProviderKind::OpenAi && settings.api_url.is_openai();
     let escalate = settings.request.escalate_model.clone();
-    let ladder = Ladder::new(mission.recipe.clone(), mission.deep.clone(), escalate, models::lookup(is_openai));
+    let ladder = Ladder::new(mission.recipe.clone(), mission.deep.clone(), escalate, settings.models.lookup(is_openai));
     let recipes = OurRecipes::new(ledger.clone(), ladder);
     if settings.clean.deep_clean && mission.mode.feeds() {
         ledger.want_deep().await.map_err(Fault::Ledger)?;

@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use crate::domain::recipe::{IdStyle, Preparation, Reencode};
 
+use super::models::Models;
 use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
     Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, Judge, KeyHeader, Pages, Provider,
-    ProviderKind, Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits, models,
+    ProviderKind, Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits,
 };
 
 /// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
 /// and a test proves it.
-pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Settings {
+pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind, models: Models) -> Settings {
     let get = Getter { book, workspace: &sources.workspace };
     let batch_dir = get.folder("batch_dir");
     let api_url = Address::new(&get.text("api_url"));
-    let request = request(&get, kind, &api_url);
+    let request = request(&get, kind, &api_url, &models);
     Settings {
         workspace: sources.workspace.clone(),
         api_key_file: get.path("api_key_file"),
@@ -68,6 +69,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind) -> Se
             log_level: get.text("show.log_level"),
             log_file: get.path("show.log_file"),
         },
+        models,
         sources: sourced(book),
     }
 }
@@ -122,12 +124,15 @@ fn provider(get: &Getter<'_>, kind: ProviderKind) -> Provider {
     }
 }
 
-fn request(get: &Getter<'_>, kind: ProviderKind, api_url: &Address) -> Request {
+fn request(get: &Getter<'_>, kind: ProviderKind, api_url: &Address, models: &Models) -> Request {
     let model = get.text("request.model");
     let effort = match get.text("request.reasoning_effort").as_str() {
         "unset" => None,
-        // Only of OpenAI's own models do we know what they take; a wrong word would fail every line of a batch.
-        "lowest" if kind == ProviderKind::OpenAi && api_url.is_openai() => models::lowest_effort(&model),
+        // Of OpenAI's own models alone do we know what they take, and of those that the user wrote a row for; a wrong word would
+        // fail every line of a batch.
+        "lowest" if kind == ProviderKind::OpenAi => {
+            models.lookup(api_url.is_openai())(&model).efforts.into_iter().next()
+        }
         "lowest" => None,
         effort => Some(effort.to_owned()),
     };

@@ -11,6 +11,7 @@ mod judging;
 pub mod keys;
 mod limits;
 pub mod models;
+mod own_models;
 mod problem;
 mod profile;
 mod raw;
@@ -29,7 +30,7 @@ pub use environment::Environment;
 pub use judging::{Clean, Judge, Text, TextFrom, Unicode};
 pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
-pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve};
+pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve, tables};
 
 use crate::domain::layout::Layout;
 use crate::domain::recipe::Preparation;
@@ -91,6 +92,8 @@ pub struct Settings {
     pub text: Text,
     /// `[show]`
     pub show: Show,
+    /// What is known of models, the user's own rows included.
+    pub models: models::Models,
     /// Every key with its value and where it was set, in the order of `default.toml`.
     pub sources: Vec<Sourced>,
 }

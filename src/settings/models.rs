@@ -1,18 +1,23 @@
-//! What is known of models: the dated table `config/models.toml`, compiled in.
+//! What is known of models: the dated table `config/models.toml`, compiled in, with the user's own rows in the place of its
+//! rows of the same name.
+
+use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::domain::ladder::{Abilities, Lookup};
+use crate::domain::ladder::Abilities;
 use crate::domain::money::Price;
 use crate::domain::tokens::{Counting, Detail, ImageRule};
 
 const TABLE: &str = include_str!("../../config/models.toml");
+/// Name of a table of the user's.
+pub(super) const FILE: &str = "models.toml";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
-    read_on: String,
-    model: Vec<Model>,
+pub(super) struct Table<R> {
+    pub(super) read_on: String,
+    pub(super) model: Vec<R>,
 }
 
 /// One model.
@@ -22,25 +27,46 @@ pub struct Model {
     /// Name without a snapshot's date.
     pub name: String,
     /// What `reasoning_effort` takes, lowest first; empty: the member is not sent.
+    #[serde(default)]
     pub efforts: Vec<String>,
-    /// USD per million prompt tokens through Batch.
-    pub input: f64,
+    /// USD per million prompt tokens through Batch; absent: unknown.
+    pub input: Option<f64>,
     /// USD per million prompt tokens that the provider had in its cache; absent: as `input`.
     pub cached: Option<f64>,
-    /// USD per million output tokens through Batch.
-    pub output: f64,
-    /// How images are counted.
-    pub image: ImageRule,
+    /// USD per million output tokens through Batch; absent: unknown.
+    pub output: Option<f64>,
+    /// How images are counted; absent: unknown.
+    pub image: Option<ImageRule>,
+    /// Most tokens of prompt and answer together; absent: unknown.
+    pub context: Option<u64>,
     /// Most output tokens that may be asked for.
     #[serde(default = "newer_output")]
     pub max_output: u32,
+    /// Day on which the provider ends it, as `2026-12-11`.
+    pub ends: Option<String>,
+    /// Day on which the row was read.
+    #[serde(default)]
+    pub as_of: String,
+    /// Where the row is from, for people.
+    #[serde(default)]
+    pub source: String,
+    /// Whether the user wrote the row, so that it holds for whatever provider the settings name.
+    #[serde(skip)]
+    pub is_own: bool,
 }
 
 impl Model {
-    /// Its price through Batch.
+    /// Its price through Batch, if it is known.
     #[must_use]
-    pub fn price(&self) -> Price {
-        Price { input: picos(self.input), cached: picos(self.cached.unwrap_or(self.input)), output: picos(self.output) }
+    pub fn price(&self) -> Option<Price> {
+        let (input, output) = self.input.zip(self.output)?;
+        Some(Price { input: picos(input), cached: picos(self.cached.unwrap_or(input)), output: picos(output) })
+    }
+
+    /// Whether the provider has ended it by `day` (as `2026-12-11`).
+    #[must_use]
+    pub fn is_over(&self, day: &str) -> bool {
+        self.ends.as_deref().is_some_and(|ends| ends <= day)
     }
 }
 
@@ -58,55 +84,99 @@ fn newer_output() -> u32 {
 /// What every model is known to take that has a batch endpoint: for those that nothing is known of.
 const LEAST_OUTPUT: u32 = 16_384;
 
-fn table() -> Table {
-    // Cannot fail: the text is compiled in and a test reads it. An empty table means "nothing is known of any model".
-    toml::from_str(TABLE).unwrap_or(Table { read_on: String::new(), model: Vec::new() })
+/// All models that something is known of. Copies share one table.
+#[derive(Clone, Debug)]
+pub struct Models(Arc<[Model]>);
+
+impl Models {
+    /// The compiled-in table.
+    #[must_use]
+    pub fn built_in() -> Self {
+        // Cannot fail: the text is compiled in and a test reads it. An empty table means "nothing is known of any model".
+        let table = toml::from_str(TABLE).unwrap_or(Table { read_on: String::new(), model: Vec::new() });
+        Self(dated(table).into())
+    }
+
+    /// The table with `rows` of the user's, each in the place of the row of its name.
+    pub(super) fn with(&self, rows: Vec<Model>) -> Self {
+        let mut all = self.0.to_vec();
+        for row in rows.into_iter().map(|row| Model { is_own: true, ..row }) {
+            match all.iter_mut().find(|model| model.name == row.name) {
+                Some(place) => *place = row,
+                None => all.push(row),
+            }
+        }
+        Self(all.into())
+    }
+
+    /// All rows.
+    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+        self.0.iter()
+    }
+
+    /// What is known of `name`, a snapshot (`gpt-5.6-luna-2026-07-01`) included. A row of the full name comes first.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Model> {
+        let named = |name: &str| self.0.iter().find(|model| model.name == name);
+        named(name).or_else(|| named(without_date(name)))
+    }
+
+    /// Price of `model`; `None` if it is unknown, which is never zero.
+    #[must_use]
+    pub fn price(&self, model: &str) -> Option<Price> {
+        self.find(model)?.price()
+    }
+
+    /// How the images of `model` are counted at `detail` (a word of the API).
+    #[must_use]
+    pub fn counting(&self, model: &str, detail: &str) -> Counting {
+        Counting::new(self.find(model).and_then(|model| model.image), Detail::from_word(detail))
+    }
+
+    /// The least effort that `model` takes; None: the member is not sent.
+    #[must_use]
+    pub fn lowest_effort(&self, model: &str) -> Option<String> {
+        self.find(model)?.efforts.first().cloned()
+    }
+
+    /// What `model` takes. Models that reason take no temperature; of one that is not in the table nothing is taken for granted.
+    #[must_use]
+    pub fn abilities(&self, model: &str) -> Abilities {
+        let Some(model) = self.find(model) else { return nothing_known() };
+        let details: &[&str] = match model.image {
+            Some(ImageRule::Patches { high, original, .. }) if high != original => &["low", "high", "original"],
+            _ => &["low", "high"],
+        };
+        let temperature = model.efforts.is_empty();
+        Abilities { efforts: model.efforts.clone(), temperature, details, max_output_tokens: model.max_output }
+    }
+
+    /// How the ladder looks models up: what OpenAI's own take is known; elsewhere nothing is taken for granted, whatever the
+    /// name, but what the user wrote.
+    pub fn lookup(&self, is_openai: bool) -> impl Fn(&str) -> Abilities + Send + Sync + 'static {
+        let models = self.clone();
+        move |name| {
+            let knows = is_openai || models.find(name).is_some_and(|model| model.is_own);
+            if knows { models.abilities(name) } else { nothing_known() }
+        }
+    }
 }
 
-/// What is known of `name`, a snapshot (`gpt-5.6-luna-2026-07-01`) included.
-#[must_use]
-pub fn find(name: &str) -> Option<Model> {
-    let plain = without_date(name);
-    table().model.into_iter().find(|model| model.name == name || model.name == plain)
-}
-
-/// How the images of `model` are counted at `detail` (a word of the API).
+/// How the images of `model` are counted by the compiled-in table alone, for whoever has no settings at hand.
 #[must_use]
 pub fn counting(model: &str, detail: &str) -> Counting {
-    Counting::new(find(model).map(|model| model.image), Detail::from_word(detail))
+    Models::built_in().counting(model, detail)
 }
 
-/// The day on which prices were read.
-#[must_use]
-pub fn read_on() -> String {
-    table().read_on
+fn nothing_known() -> Abilities {
+    Abilities { efforts: Vec::new(), temperature: false, details: &["low", "high"], max_output_tokens: LEAST_OUTPUT }
 }
 
-/// The least effort that `model` takes; None: the member is not sent.
-#[must_use]
-pub fn lowest_effort(model: &str) -> Option<String> {
-    find(model)?.efforts.into_iter().next()
-}
-
-/// What `model` takes. Models that reason take no temperature; of one that is not in the table nothing is taken for granted.
-#[must_use]
-pub fn abilities(model: &str) -> Abilities {
-    let Some(model) = find(model) else {
-        let details = &["low", "high"];
-        return Abilities { efforts: Vec::new(), temperature: false, details, max_output_tokens: LEAST_OUTPUT };
-    };
-    let details: &[&str] = match model.image {
-        ImageRule::Patches { high, original, .. } if high != original => &["low", "high", "original"],
-        _ => &["low", "high"],
-    };
-    let temperature = model.efforts.is_empty();
-    Abilities { efforts: model.efforts, temperature, details, max_output_tokens: model.max_output }
-}
-
-/// How the ladder looks models up: what OpenAI's own take is known; elsewhere nothing is taken for granted, whatever the name.
-#[must_use]
-pub fn lookup(is_openai: bool) -> Lookup {
-    if is_openai { abilities } else { |_| abilities("") }
+/// The rows of a table; those without a day of their own have the table's.
+pub(super) fn dated(table: Table<Model>) -> Vec<Model> {
+    let day = table.read_on;
+    let dated = |row: Model| if row.as_of.is_empty() { Model { as_of: day.clone(), ..row } } else { row };
+    table.model.into_iter().map(dated).collect()
 }
 
 fn without_date(name: &str) -> &str {
@@ -123,48 +193,5 @@ fn without_date(name: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_compiled_in_table_reads() {
-        let table: Table = toml::from_str(TABLE).expect("models.toml");
-        assert_eq!(table.read_on, "2026-11-01");
-        let names: std::collections::BTreeSet<_> = table.model.iter().map(|model| &model.name).collect();
-        assert_eq!(names.len(), table.model.len());
-        assert!(table.model.iter().all(|model| model.input > 0.0 && model.output > model.input));
-        let price = find("gpt-4o").expect("a row").price();
-        assert_eq!(price, Price { input: 1_250_000, cached: 1_250_000, output: 5_000_000 });
-    }
-
-    #[test]
-    fn what_a_model_takes() {
-        let luna = abilities("gpt-5.6-luna");
-        assert_eq!(
-            (luna.details.last(), luna.temperature, luna.max_output_tokens),
-            (Some(&"original"), false, 128_000)
-        );
-        let omni = abilities("gpt-4o");
-        assert_eq!((omni.details.last(), omni.temperature, omni.max_output_tokens), (Some(&"high"), true, 16_384));
-        let unknown = abilities("qwen3-vl");
-        assert_eq!((unknown.efforts.len(), unknown.temperature, unknown.max_output_tokens), (0, false, 16_384));
-    }
-
-    #[test]
-    fn the_lowest_effort() {
-        for (model, effort) in [
-            ("gpt-4o", None),
-            ("gpt-4.1-mini", None),
-            ("o3", Some("low")),
-            ("gpt-5-nano", Some("minimal")),
-            ("gpt-5-mini-2025-08-07", Some("minimal")),
-            ("gpt-5.6-luna", Some("none")),
-            ("gpt-5.6-luna-2026-07-01", Some("none")),
-            ("gpt-6-luna", Some("none")),
-            ("qwen3-vl", None),
-            ("", None),
-        ] {
-            assert_eq!(lowest_effort(model).as_deref(), effort, "{model}");
-        }
-    }
-}
+#[path = "models_tests.rs"]
+mod tests;

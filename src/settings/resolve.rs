@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::limits;
+use super::models::{self, Models};
 use super::problem::{Problem, cause_alone};
 use super::raw::{self, Entry, Flag, Layer, Origin};
-use super::{Address, ProviderKind, Settings, build, profile, rules};
+use super::{Address, ProviderKind, Settings, build, own_models, profile, rules};
 
 /// Name of the settings file in a workspace.
 pub const WORKSPACE_FILE: &str = "batchscribe.toml";
@@ -96,12 +97,36 @@ pub fn resolve(sources: &Sources) -> Result<Resolved, Vec<Problem>> {
     warnings.extend(profile.warnings);
     let found = rules::contradictions(&book).into_iter().filter(|found| !found.keys.iter().any(|k| wrong.contains(k)));
     problems.extend(found.map(|found| found.problem));
+    let models = known_models(sources, &mut problems);
     if !problems.is_empty() {
         // What is not understood comes first: a wrong name often explains the rest.
         problems.sort_by_key(|problem| problem.code);
         return Err(problems);
     }
-    Ok(Resolved { settings: build::settings(&book, sources, kind), warnings })
+    Ok(Resolved { settings: build::settings(&book, sources, kind, models), warnings })
+}
+
+/// The table of models: the user's rows before the compiled-in ones, the workspace's before both.
+fn known_models(sources: &Sources, problems: &mut Vec<Problem>) -> Models {
+    let mut known = Models::built_in();
+    for path in tables(sources) {
+        let name = path.strip_prefix(&sources.workspace).unwrap_or(&path).display().to_string();
+        match own_models::read(&known, &path, &name) {
+            Ok(more) => known = more,
+            Err(mistakes) => problems.extend(mistakes),
+        }
+    }
+    known
+}
+
+/// Tables of models in the order of reading, whether they are there or not.
+#[must_use]
+pub fn tables(sources: &Sources) -> Vec<PathBuf> {
+    if sources.no_config {
+        return Vec::new();
+    }
+    let user = sources.environment.user_folder();
+    user.into_iter().chain([sources.workspace.clone()]).map(|folder| folder.join(models::FILE)).collect()
 }
 
 /// All layers but the profile, lowest first.

@@ -109,7 +109,7 @@ pub fn deep_recipe(settings: &Settings, read: &Recipe) -> Result<Recipe, Problem
     let effort = if same || read.parameters.reasoning_effort.is_none() {
         read.parameters.reasoning_effort.clone()
     } else {
-        super::models::lowest_effort(&model)
+        settings.models.lowest_effort(&model)
     };
     let parameters = Parameters {
         preparation: None,

@@ -3,7 +3,7 @@
 use crate::cli::args::Config;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::settings::{Settings, files};
+use crate::settings::{Settings, files, tables};
 
 /// Shows what is asked.
 pub(super) fn config(context: &Context, what: &Config) -> Result<Exit, Fail> {
@@ -42,7 +42,8 @@ fn document(settings: &Settings) -> String {
 }
 
 fn path(context: &Context) -> Result<Exit, Fail> {
-    for path in files(&context.sources()) {
+    let sources = context.sources();
+    for path in files(&sources).into_iter().chain(tables(&sources)) {
         let state = if path.metadata().is_ok() { "" } else { "   # is not there" };
         context.out.data(&format!("{}{state}", path.display()))?;
     }

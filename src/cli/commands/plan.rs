@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{closing, finish, pages, words, work};
 use crate::ops::plan::{self, Ask, Plan, PlanError, Told};
-use crate::settings::{Problem, ProviderKind, Settings, models, texts};
+use crate::settings::{Problem, ProviderKind, Settings, texts};
 
 /// Prints the sums, or a list.
 pub(super) fn plan(context: &Context, list: Option<Planned>) -> Result<Exit, Fail> {
@@ -68,6 +68,11 @@ fn receiver(settings: &Settings) -> String {
     }
 }
 
+/// Day on which the price of the model was read.
+fn price_date(settings: &Settings) -> &str {
+    settings.models.find(&settings.request.model).map_or("", |model| &model.as_of)
+}
+
 fn lines(plan: &Plan, settings: &Settings, prompt: &str) -> Vec<String> {
     let request = &settings.request;
     let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
@@ -116,10 +121,10 @@ fn lines(plan: &Plan, settings: &Settings, prompt: &str) -> Vec<String> {
     lines.push(match (plan.cost, settings.provider.name) {
         (_, ProviderKind::Local) => " Cost      none of a provider".to_owned(),
         (Some([low, expected, most]), _) => format!(
-            " Cost      about ${expected:.2}   (at least ${low:.2}; at most ${most:.2}, if every page used all {} output tokens)   \
+            " Cost      about {expected}   (at least {low}; at most {most}, if every page used all {} output tokens)   \
              prices of {}",
             request.max_output_tokens,
-            models::read_on(),
+            price_date(settings),
         ),
         (None, _) => format!(" Cost      unknown: no price is known for {} (E110)", request.model),
     });
@@ -141,8 +146,8 @@ fn document(plan: &Plan, settings: &Settings) -> String {
         "batches": plan.batches,
         "tokens_in": plan.tokens_in,
         "tokens_out": { "low": low, "expected": expected, "worst": most, "measured": plan.measured },
-        "cost": plan.cost.map(|[low, expected, worst]| json!({ "currency": "USD", "low": low, "expected": expected, "worst": worst })),
-        "price_date": plan.cost.map(|_| models::read_on()),
+        "cost": plan.cost.map(|[low, expected, worst]| json!({ "currency": "USD", "low": low.usd(), "expected": expected.usd(), "worst": worst.usd() })),
+        "price_date": plan.cost.map(|_| price_date(settings)),
     })
     .to_string()
 }

@@ -2,6 +2,7 @@
 
 use crate::kit::clock::Millis;
 use crate::ledger::records::Standing;
+use crate::ops::plan::Correction;
 
 /// The line that every exit prints.
 pub(super) fn balance(standing: &Standing) -> String {
@@ -19,6 +20,30 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
 pub(super) fn utc(at: Millis) -> String {
     let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
+}
+
+/// The day of a moment in UTC: `2026-11-22`.
+pub(super) fn day(at: Millis) -> String {
+    utc(at).chars().take("2026-11-22".len()).collect()
+}
+
+/// A number of tokens: `983`, `98304`, `1.30 M`.
+pub(super) fn tokens(tokens: u64) -> String {
+    if tokens < 100_000 {
+        return tokens.to_string();
+    }
+    let hundredths = tokens.saturating_add(5_000) / 10_000;
+    format!("{}.{:02} M", hundredths / 100, hundredths % 100)
+}
+
+/// What earlier batches say of the estimate of tokens.
+pub(super) fn counted(correction: Correction) -> String {
+    let from = count(correction.batches, "batch", "batches");
+    match correction.percent() {
+        0 => format!("images counted as estimated, from {from}"),
+        more @ 1.. => format!("images counted {more} % more than estimated, from {from}"),
+        less => format!("images counted {} % less than estimated, from {from}", less.abs()),
+    }
 }
 
 /// The time of day where the user is.
@@ -68,7 +93,12 @@ mod tests {
         assert_eq!(balance(&standing), expected);
         assert_eq!(count(1, "image", "images"), "1 image");
         assert_eq!(utc(1_795_336_202_000), "2026-11-22T08:30:02Z");
+        assert_eq!(day(1_795_336_202_000), "2026-11-22");
+        assert_eq!([tokens(99_999), tokens(100_000), tokens(1_304_999)], ["99999", "0.10 M", "1.30 M"]);
         assert_eq!([seconds(42), seconds(303), seconds(7_440)], ["42 s", "5 min 3 s", "2 h 4 min"]);
+        let told = |thousandths| counted(Correction { thousandths, batches: 12 });
+        assert_eq!(told(1_040), "images counted 4 % more than estimated, from 12 batches");
+        assert_eq!(told(880), "images counted 12 % less than estimated, from 12 batches");
         assert_eq!(safe("a\nb\u{1b}[2J"), "a b\u{fffd}[2J");
     }
 }

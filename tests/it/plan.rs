@@ -111,3 +111,116 @@ fn a_changed_prompt_is_asked_about() {
     assert_eq!(std::fs::read(desk.at("in/page0.png.txt")).expect("text"), old);
     assert!(desk.at("in/page9.png.txt").exists());
 }
+
+#[test]
+fn a_plan_opens_no_connection() {
+    let desk = Desk::new(2);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    nobody.set_nonblocking(true).expect("a listener");
+    let port = nobody.local_addr().expect("an address").port();
+    let url = format!("http://127.0.0.1:{port}/v1/chat/completions");
+    let plan = desk.json(&format!("plan --set provider.name=openai --set api_url={url}"));
+    assert_eq!((&plan["images"]["to_ask"], &plan["host"]), (&2.into(), &format!("127.0.0.1:{port}").into()));
+    let knocked = nobody.accept().expect_err("somebody knocked");
+    assert_eq!(knocked.kind(), std::io::ErrorKind::WouldBlock);
+    // The list of models is OpenAI's; nobody knows whether this server has one of them.
+    assert!(!plan["others"].to_string().contains("request.model"), "{plan}");
+}
+
+#[test]
+fn what_fills_a_batch_is_told() {
+    let desk = Desk::new(5);
+    let real = "plan --set provider.name=openai --set request.model=gpt-5.6-luna";
+    for (setting, batches, filled_by) in [
+        ("max_images_per_batch=2", 3, "lines".into()),
+        ("shard.max_shard_tokens=1", 5, "tokens".into()),
+        ("batch.max_enqueued_tokens=2", 5, "tokens".into()),
+        ("max_images_per_batch=400", 1, serde_json::Value::Null),
+    ] {
+        let plan = desk.json(&format!("{real} --set {setting}"));
+        assert_eq!((&plan["batches"], &plan["filled_by"]), (&batches.into(), &filled_by), "{setting}");
+    }
+    let told = text(&desk.call(&format!("{real} --set max_images_per_batch=2")).stdout);
+    assert!(told.contains("3 batches, filled by lines · queue limit unknown until the first answer"), "{told}");
+    assert!(told.contains("to send at 1 MB/s (assumed) · then usually 1 to 6 h, at most 24 h 0 min a batch"), "{told}");
+}
+
+/// The header of a PNG of this size; nobody looks at its pixels.
+fn page(width: u32, height: u32) -> Vec<u8> {
+    let mut image = png(1);
+    image[16..20].copy_from_slice(&width.to_be_bytes());
+    image[20..24].copy_from_slice(&height.to_be_bytes());
+    let check = crc(&image[12..29]);
+    image[29..33].copy_from_slice(&check.to_be_bytes());
+    image.resize(image.len() + 1_000_000, 0);
+    image
+}
+
+/// CRC-32 of PNG chunks.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
+#[test]
+fn other_settings_are_weighed() {
+    let desk = Desk::new(0);
+    desk.put("in/a4.png", &page(2480, 3508));
+    let plan = desk.json("plan --set provider.name=openai --set request.model=gpt-5.5 --set request.detail=high");
+    let input = plan["tokens_in"].as_u64().expect("a count");
+    let other = |key: &str| {
+        let others = plan["others"].as_array().expect("a list").iter();
+        others.filter(|other| other["key"] == key).cloned().collect::<Vec<_>>()
+    };
+    // 231, 2,974 and 10,296 tokens of the image, and the prompt.
+    let details: Vec<_> = other("request.detail")
+        .iter()
+        .map(|other| (other["value"].clone(), other["tokens_in"].as_i64().expect("a count") - input.cast_signed()))
+        .collect();
+    assert_eq!(details, [("low".into(), 231 - 2_974), ("original".into(), 10_296 - 2_974)]);
+    let models: Vec<_> = other("request.model").iter().map(|other| other["value"].clone()).collect();
+    // Which others there are depends on the day: some models of the table end.
+    assert!(models.len() == 3 && models.contains(&"gpt-6-luna".into()), "{plan}");
+    let [side] = other("encode.longest_side").try_into().expect("one");
+    assert_eq!(side["tokens_in"].as_u64(), Some(input), "at detail high the model sees no more");
+    let (bytes, less) = (plan["bytes"].as_u64().expect("bytes"), side["bytes"].as_u64().expect("bytes"));
+    assert!(less < bytes * 2 / 5 && less > bytes / 4, "{less} of {bytes}");
+    let told = text(
+        &desk.call("plan --set provider.name=openai --set request.model=gpt-5.5 --set request.detail=high").stdout,
+    );
+    for words in [
+        "with encode.longest_side = 2048: about",
+        "1 batch, the same tokens",
+        "with another detail: low ",
+        "gpt-6-luna about $0.0",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn a_table_of_the_users_own_comes_first() {
+    let desk = Desk::new(3);
+    let real = "plan --set provider.name=openai --set request.model=ours";
+    assert!(desk.json(real)["cost"].is_null());
+    desk.put(
+        "models.toml",
+        b"read_on = \"2026-11-20\"\n[[model]]\nname = \"ours\"\ninput = 2\noutput = 1000\nends = \"2026-11-21\"\n",
+    );
+    let plan = desk.json(real);
+    let input = plan["tokens_in"].as_u64().expect("a count");
+    // 2 and 1,000 USD for a million tokens, 600 tokens of answer each.
+    let expected = (input * 2 + 1800 * 1000) as f64 / 1e6;
+    assert_eq!((plan["cost"]["expected"].as_f64(), plan["price_date"].as_str()), (Some(expected), Some("2026-11-20")));
+    assert_eq!(plan["model_ends"], "2026-11-21");
+    assert!(text(&desk.call("config path").stdout).lines().any(|line| line.ends_with("/models.toml")));
+    desk.put("models.toml", b"read_on = \"2026-11-20\"\n\n[[model]]\nname = \"ours\"\nprice = 3\n");
+    let refused = desk.call("plan");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(
+        text(&refused.stderr).starts_with("error[E101]: models.toml:5:1 is no table of models: unknown field"),
+        "{refused:?}"
+    );
+    assert!(desk.call("plan --no-config").status.success(), "then no file is read");
+}

@@ -1,6 +1,6 @@
 //! What a plan asks of the ledger: where one image stands, and which recipes made the texts that there are.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::{Reader, Result};
 use crate::domain::image::RelPath;
@@ -81,18 +81,18 @@ impl Reader {
         })
     }
 
-    /// Mean output tokens of the accepted answers of a model, if a provider told any; the built-in one does not count.
+    /// Sum of the output tokens of the accepted answers of a model, and how many they are, if a provider told any; the built-in one
+    /// does not count.
     ///
     /// # Errors
     /// The ledger's.
-    pub fn mean_output(&self, model: &str) -> Result<Option<f64>> {
-        const SQL: &str = "SELECT avg(l.output_tokens) FROM shard s JOIN recipe r ON r.id = s.recipe_id JOIN run n ON n.id = s.run_id
+    pub fn output_so_far(&self, model: &str) -> Result<Option<[u64; 2]>> {
+        const SQL: &str = "SELECT coalesce(sum(l.output_tokens), 0) AS tokens, count(*) AS answers FROM shard s
+            JOIN recipe r ON r.id = s.recipe_id JOIN run n ON n.id = s.run_id
             JOIN account a ON a.id = n.account_id JOIN line l ON l.shard_id = s.id
             WHERE r.model = ?1 AND a.base_url <> 'local' AND l.verdict IN ('accept', 'blank') AND l.output_tokens IS NOT NULL";
-        let mean = |model: &str| -> Outcome<Option<f64>> {
-            let row = self.connection.prepare_cached(SQL)?.query_row([model], |row| row.get(0)).optional()?;
-            Ok(row.flatten())
-        };
-        self.told(mean(model))
+        let sums = |row: &rusqlite::Row<'_>| Ok([count(row.get("tokens")?), count(row.get("answers")?)]);
+        let read = || -> Outcome<[u64; 2]> { Ok(self.connection.prepare_cached(SQL)?.query_row([model], sums)?) };
+        self.told(read()).map(|sums| Some(sums).filter(|[_, answers]| *answers > 0))
     }
 }

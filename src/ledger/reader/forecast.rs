@@ -1,0 +1,89 @@
+//! What earlier batches teach about the next ones: how far the estimate of tokens was off, how fast files went out, how long
+//! answers took. The newest batches alone are looked at, so that a large ledger answers as fast as a small one.
+
+use super::{Reader, Result};
+use crate::ledger::sqlite::{column, count};
+
+/// Batches that are looked at.
+const NEWEST: u32 = 200;
+
+/// Estimate against usage, for the batches of one model that ended with every line done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EstimateRow {
+    /// The model.
+    pub model: String,
+    /// Batches.
+    pub batches: u64,
+    /// Prompt tokens that we estimated for the lines that were answered.
+    pub estimated: u64,
+    /// Prompt tokens that the provider told.
+    pub told: u64,
+}
+
+/// How one file went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its length.
+    pub bytes: u64,
+    /// When its plan was sealed (unix milliseconds).
+    pub from: i64,
+    /// When its batch was asked for, right after the upload (unix milliseconds).
+    pub until: i64,
+}
+
+impl Reader {
+    /// Estimate against usage by model. Only pages that a real provider read count, in batches whose books are closed: a batch
+    /// that expired was estimated in full and billed in part.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn estimates(&self) -> Result<Vec<EstimateRow>> {
+        // The estimate of a shard covers every line; a line that failed was not billed.
+        const SQL: &str = "SELECT model, count(*) AS batches, sum(est_tokens * answered / lines) AS estimated, sum(prompt_tokens) AS told
+            FROM (SELECT r.model, b.prompt_tokens, s.est_tokens, s.lines,
+                (SELECT count(*) FROM line l WHERE l.shard_id = s.id AND l.prompt_tokens IS NOT NULL) AS answered
+                FROM batch b JOIN shard s ON s.id = b.shard_id JOIN recipe r ON r.id = s.recipe_id JOIN run n ON n.id = s.run_id
+                JOIN account a ON a.id = n.account_id
+                WHERE b.id > ?1 AND b.state = 'settled' AND b.ending = 'completed' AND b.stray = 0 AND b.prompt_tokens > 0
+                AND r.kind = 'read' AND s.seal <> 'import' AND a.base_url <> 'local' ORDER BY b.id DESC LIMIT ?2)
+            WHERE answered > 0 GROUP BY model ORDER BY model";
+        self.paged(SQL, 0, NEWEST, |row| {
+            Ok(EstimateRow {
+                model: column(row, "model")?,
+                batches: count(column(row, "batches")?),
+                estimated: count(column(row, "estimated")?),
+                told: count(column(row, "told")?),
+            })
+        })
+    }
+
+    /// The newest files that went to a real provider.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn deliveries(&self) -> Result<Vec<Delivery>> {
+        const SQL: &str = "SELECT s.bytes, s.sealed_at, b.intent_at FROM batch b JOIN shard s ON s.id = b.shard_id
+            JOIN run n ON n.id = s.run_id JOIN account a ON a.id = n.account_id
+            WHERE b.id > ?1 AND b.attempt = 1 AND b.stray = 0 AND b.batch_id IS NOT NULL AND s.seal <> 'import'
+            AND a.base_url <> 'local' ORDER BY b.id DESC LIMIT ?2";
+        self.paged(SQL, 0, NEWEST, |row| {
+            Ok(Delivery {
+                bytes: count(column(row, "bytes")?),
+                from: column(row, "sealed_at")?,
+                until: column(row, "intent_at")?,
+            })
+        })
+    }
+
+    /// How long the newest batches of a real provider took from the creation to the end, in milliseconds.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn batch_times(&self) -> Result<Vec<u64>> {
+        const SQL: &str = "SELECT b.ended_at - b.opened_at AS took FROM batch b JOIN shard s ON s.id = b.shard_id
+            JOIN run n ON n.id = s.run_id JOIN account a ON a.id = n.account_id
+            WHERE b.id > ?1 AND b.ending = 'completed' AND b.ended_at >= b.opened_at AND s.seal <> 'import'
+            AND a.base_url <> 'local' ORDER BY b.id DESC LIMIT ?2";
+        self.paged(SQL, 0, NEWEST, |row| Ok(count(column(row, "took")?)))
+    }
+}

@@ -17,9 +17,14 @@ fn slow(images: usize, scenario: &str, millis: u64) -> Sandbox {
 
 /// The real binary, without a terminal.
 pub(crate) fn call(sandbox: &Sandbox, words: &str) -> (Option<i32>, String, String) {
+    call_with(sandbox, words, false)
+}
+
+/// The same, with the files of the workspace read or not.
+pub(crate) fn call_with(sandbox: &Sandbox, words: &str, files: bool) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
     command.env_clear().env("LANG", "C.UTF-8").env("HOME", sandbox.workspace()).current_dir(sandbox.workspace());
-    command.stdin(Stdio::null()).args(words.split_whitespace()).arg("--no-config");
+    command.stdin(Stdio::null()).args(words.split_whitespace()).args((!files).then_some("--no-config"));
     for (key, value) in sandbox.flags() {
         command.arg("--set").arg(format!("{key}={value}"));
     }

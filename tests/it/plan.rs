@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::sandbox::png;
+use crate::cancel::call;
+use crate::oracle;
+use crate::sandbox::{Sandbox, png};
 
 struct Desk(tempfile::TempDir);
 
@@ -223,4 +225,53 @@ fn a_table_of_the_users_own_comes_first() {
         "{refused:?}"
     );
     assert!(desk.call("plan --no-config").status.success(), "then no file is read");
+}
+
+/// Our estimate of a gpt-4o page is tiles; the emulator counts patches.
+#[test]
+fn what_earlier_batches_were_off_by_is_put_right_and_said() {
+    let mut sandbox = Sandbox::new(8);
+    sandbox.set("request.model", "gpt-4o");
+    sandbox.set("request.detail", "low");
+    let plain = |sandbox: &Sandbox| -> serde_json::Value {
+        let (exit, out, err) = call(sandbox, "plan --json");
+        assert_eq!(exit, Some(0), "{err}");
+        serde_json::from_str(&out).expect("one document")
+    };
+    let before = plain(&sandbox);
+    assert!(before["correction"].is_null(), "{before}");
+    assert!(sandbox.run().fault.is_none());
+    let told: u64 = oracle::entries(&sandbox.bill()).iter().filter_map(|entry| entry["prompt_tokens"].as_u64()).sum();
+    let estimated = before["tokens_in"].as_u64().expect("a count");
+    for n in 0..8 {
+        sandbox.image(&format!("tray_2/page{n:04}.png"), 100 + n);
+    }
+    let after = plain(&sandbox);
+    let thousandths = ((told * 1000 + estimated / 2) / estimated).clamp(500, 3000);
+    assert_eq!(
+        after["correction"],
+        serde_json::json!({"thousandths": thousandths, "batches": 2}),
+        "{told} {estimated}"
+    );
+    assert_eq!(after["tokens_in"], estimated * thousandths / 1000, "the same pages once more");
+    assert_eq!(after["tokens_out"]["measured"], true);
+    assert_eq!(after["time"]["answers"]["batches"], 2);
+    let percent = (1000 - thousandths + 5) / 10;
+    let words = format!("images counted {percent} % less than estimated, from 2 batches");
+    assert!(thousandths < 900, "the scene is to be far off: {thousandths}");
+    assert!(call(&sandbox, "plan").1.contains(&words), "{words}");
+    let (_, status, _) = call(&sandbox, "status");
+    assert!(status.contains(&format!(" Estimate  gpt-4o: {words}")), "{status}");
+    let (_, status, _) = call(&sandbox, "status --json");
+    let status: serde_json::Value = serde_json::from_str(&status).expect("one document");
+    assert_eq!(
+        (&status["estimates"][0]["told"], &status["estimates"][0]["estimated"]),
+        (&told.into(), &estimated.into())
+    );
+    // Whoever writes a rule of their own has put it right; nothing is corrected twice.
+    let table = "read_on = \"2026-11-20\"\n[[model]]\nname = \"gpt-4o\"\nimage = { tiles = { base = 2, tile = 1 } }\n";
+    std::fs::write(sandbox.workspace().join("models.toml"), table).expect("file");
+    let (_, out, _) = crate::cancel::call_with(&sandbox, "plan --json", true);
+    let own: serde_json::Value = serde_json::from_str(&out).expect("one document");
+    assert!(own["correction"].is_null() && own["cost"].is_null(), "{own}");
 }

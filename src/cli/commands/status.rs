@@ -15,9 +15,10 @@ use crate::kit::clock::Millis;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum};
+use crate::ledger::reader::{BatchRow, EstimateRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum};
 use crate::ledger::records::Standing;
 use crate::ops::known;
+use crate::ops::plan::Correction;
 use crate::settings::{Problem, Settings};
 
 /// Open batches that one screen has room for.
@@ -42,14 +43,15 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     let Some(reader) = reader(context, &settings.layout())? else {
         // Scripts get a document in any case.
         if context.out.json {
-            context.out.data(&document(&settings, &Standing::default(), &UsageSum::default(), &[]))?;
+            context.out.data(&document(&settings, &Standing::default(), &UsageSum::default(), &[], &[]))?;
         }
         return Ok(Exit::Done);
     };
     let standing = reader.standing().map_err(told)?;
     let reasons = reader.reasons().map_err(told)?;
+    let estimates = reader.estimates().map_err(told)?;
     if context.out.json {
-        context.out.data(&document(&settings, &standing, &reader.usage().map_err(told)?, &reasons))?;
+        context.out.data(&document(&settings, &standing, &reader.usage().map_err(told)?, &reasons, &estimates))?;
     } else {
         let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
@@ -62,6 +64,9 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
             if let Some(line) = queue_line(&queue, limit_of(&settings, &queue), &standing) {
                 context.out.data(&line)?;
             }
+        }
+        for line in far_off(&estimates) {
+            context.out.data(&line)?;
         }
     }
     let busy = standing.owed + standing.packed > 0;
@@ -85,7 +90,26 @@ fn queue_line(queue: &QueueRow, limit: Option<u64>, standing: &Standing) -> Opti
     ))
 }
 
-fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons: &[ReasonCount]) -> String {
+/// The models whose tokens were not counted as we had estimated.
+fn far_off(estimates: &[EstimateRow]) -> Vec<String> {
+    let corrections = estimates.iter().filter_map(|row| Some((&row.model, Correction::of(&row.model, estimates)?)));
+    let far = corrections.filter(|(_, correction)| correction.is_far_off());
+    far.map(|(model, correction)| format!(" Estimate  {}: {}", words::safe(model), words::counted(correction)))
+        .collect()
+}
+
+fn document(
+    settings: &Settings,
+    standing: &Standing,
+    usage: &UsageSum,
+    reasons: &[ReasonCount],
+    estimates: &[EstimateRow],
+) -> String {
+    let estimate = |row: &EstimateRow| {
+        let correction = Correction::of(&row.model, estimates);
+        json!({"model": row.model, "batches": row.batches, "estimated": row.estimated, "told": row.told,
+            "thousandths": correction.map(|correction| correction.thousandths)})
+    };
     let document = json!({
         "schema": 1,
         "workspace": settings.workspace.display().to_string(),
@@ -94,6 +118,7 @@ fn document(settings: &Settings, standing: &Standing, usage: &UsageSum, reasons:
         "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
         "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
         "tokens": tokens(usage.usage),
+        "estimates": estimates.iter().map(estimate).collect::<Vec<_>>(),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
     });
     document.to_string()

@@ -157,6 +157,12 @@ pub enum Verb {
         #[arg(long)]
         exit_code: bool,
     },
+    /// What was paid for what: tokens and cost of answers and batches, as the provider told them
+    Bill {
+        /// What each row is
+        #[arg(long, value_enum, default_value_t = Billed::Run, value_name = "WHAT")]
+        by: Billed,
+    },
     /// Does the balance close? Ledger, texts and saved answers are compared
     Audit(Audit),
     /// Build the ledger again from saved files, or from the provider's batch list

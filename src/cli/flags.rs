@@ -57,6 +57,21 @@ pub enum Listed {
     Edited,
 }
 
+/// What the rows of a `bill` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Billed {
+    /// The runs.
+    Run,
+    /// The models.
+    Model,
+    /// The folders of the images.
+    Folder,
+    /// First answers, second ones, and so on.
+    Attempt,
+    /// The batches.
+    Batch,
+}
+
 /// What `plan --list` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Planned {

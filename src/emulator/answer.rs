@@ -83,11 +83,14 @@ pub(crate) fn answer(
         Ok(request) if forced.is_none() => faults.of_image(&question.custom_id, request.is_deep()),
         _ => None,
     };
-    let ended = match (&request, way) {
+    let mut ended = match (&request, way) {
         (Ok(request), Some(way)) => Ended::Answered(spoil(way, request, ask(engine, request))),
         (Ok(request), None) => outcome(engine, forced, request),
         (Err(refusal), _) => Ended::Answered(Err(refusal.clone())),
     };
+    if let Ended::Answered(Ok(said)) = &mut ended {
+        said.cached_tokens = said.cached_tokens.max(said.prompt_tokens * faults.habits().cached_percent.min(100) / 100);
+    }
     let ended = &ended;
     let billed = match ended {
         Ended::Answered(Ok(said)) => Some((said.tokens(), prints())),

@@ -12,6 +12,7 @@
 //! | `delete` | `file` |
 //! | `fetch` | `file`, `offset` |
 //! | `line` | `batch`, `file`, `number` (of the line, from 1), `custom_id`, `images` (SHA-256 of each picture, hex), `prompt_tokens`, `output_tokens`, |
+//! | | `cached_tokens`, `reasoning_tokens` (parts of them; only above zero), |
 //! | | `withheld` (only if true: a fault of the scenario keeps the answer from the result files), |
 //! | | `forced` (only if the scenario made something of the answer: its word for it) |
 //! | `chat` | `images`, `prompt_tokens`, `output_tokens` |
@@ -70,6 +71,10 @@ pub(crate) enum Entry<'a> {
         images: &'a [String],
         prompt_tokens: u64,
         output_tokens: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        cached_tokens: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        reasoning_tokens: u64,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         withheld: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +92,11 @@ struct Stamped<'a> {
     at: Millis,
     #[serde(flatten)]
     entry: &'a Entry<'a>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
 }
 
 /// The members by which a billed line is known again.
@@ -160,6 +170,8 @@ mod tests {
             images: &images,
             prompt_tokens: 10,
             output_tokens: 2,
+            cached_tokens: 0,
+            reasoning_tokens: 0,
             withheld: false,
             forced: None,
         };

@@ -259,6 +259,8 @@ impl Books {
                 images: &images,
                 prompt_tokens: tokens.prompt,
                 output_tokens: tokens.output,
+                cached_tokens: tokens.cached,
+                reasoning_tokens: tokens.reasoning,
                 withheld: written.withheld,
                 forced: written.forced,
             };

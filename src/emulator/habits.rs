@@ -78,6 +78,8 @@ pub struct Habits {
     pub takes_anything: bool,
     /// Sum of the estimated prompt tokens of all open batches; none = as the server was started.
     pub enqueued_tokens: Option<u64>,
+    /// Share of each request's prompt tokens that come from a cache, in percent.
+    pub cached_percent: u64,
     /// Once that limit was met, everything is refused for so many seconds, though nothing runs.
     pub queue_stays_full_seconds: u64,
 }

@@ -6,6 +6,7 @@
 mod oracle;
 mod sandbox;
 
+mod bill;
 mod bodies;
 mod cancel;
 // It looks into /proc.

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod audit;
+mod bill;
 mod cancel;
 mod clean;
 mod completions;
@@ -42,6 +43,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Validate(flags) => validate::validate(context, &flags),
         Verb::Export(flags) => export::export(context, &flags),
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
+        Verb::Bill { by } => bill::bill(context, by),
         Verb::Audit(flags) => audit::audit(context, &flags),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Import(flags) => import::import(context, &flags),

@@ -5,6 +5,7 @@
 
 mod audit;
 mod batches;
+mod bill;
 mod compare;
 mod details;
 mod forecast;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, Row, params};
 
 pub use self::audit::AuditFindings;
 pub use self::batches::{BatchRow, CANCEL_ASKED, UsageSum};
+pub use self::bill::{AnswersRow, Asked, ToldRow};
 pub use self::compare::{After, Answered, Pair, Side};
 pub use self::details::{ImageDetails, LineDetails};
 pub use self::forecast::{Delivery, EstimateRow};

@@ -52,11 +52,12 @@ pub(super) fn time_of_day(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
 }
 
-/// A stretch of seconds: `42 s`, `5 min 3 s`, `2 h 4 min`.
+/// A stretch of seconds: `42 s`, `5 min 3 s`, `2 h 4 min`, `24 h`.
 pub(super) fn seconds(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s} s"),
         (0, m, s) => format!("{m} min {s} s"),
+        (h, 0, _) => format!("{h} h"),
         (h, m, _) => format!("{h} h {m} min"),
     }
 }
@@ -95,7 +96,10 @@ mod tests {
         assert_eq!(utc(1_795_336_202_000), "2026-11-22T08:30:02Z");
         assert_eq!(day(1_795_336_202_000), "2026-11-22");
         assert_eq!([tokens(99_999), tokens(100_000), tokens(1_304_999)], ["99999", "0.10 M", "1.30 M"]);
-        assert_eq!([seconds(42), seconds(303), seconds(7_440)], ["42 s", "5 min 3 s", "2 h 4 min"]);
+        assert_eq!(
+            [seconds(42), seconds(303), seconds(7_440), seconds(86_400)],
+            ["42 s", "5 min 3 s", "2 h 4 min", "24 h"]
+        );
         let told = |thousandths| counted(Correction { thousandths, batches: 12 });
         assert_eq!(told(1_040), "images counted 4 % more than estimated, from 12 batches");
         assert_eq!(told(880), "images counted 12 % less than estimated, from 12 batches");

@@ -159,7 +159,7 @@ impl<'a> Books<'a> {
 
     fn answers(&mut self, row: &AnswersRow) {
         let asked = &row.asked;
-        let price = self.price(asked, row.answers);
+        let price = if row.answers > 0 { self.price(asked, row.answers) } else { None };
         let is_retry = asked.step > 1 || !row.usable;
         let (cost, unpriced) = priced(price, &row.usage);
         let sum = Sum {
@@ -240,7 +240,7 @@ impl<'a> Books<'a> {
         entry.add(&left);
     }
 
-    /// Tokens that belong to no answer, as a sum: paid, and without a text.
+    /// Tokens that belong to no answer, as a sum: paid, and without a text. `unknown` answers may have been paid besides.
     fn rest(&mut self, asked: &Asked, usage: Usage, unknown: u64) -> Sum {
         let price = if usage == Usage::default() { None } else { self.price(asked, 0) };
         let (cost, unpriced) = priced(price, &usage);

@@ -144,7 +144,7 @@ fn what_fills_a_batch_is_told() {
     }
     let told = text(&desk.call(&format!("{real} --set max_images_per_batch=2")).stdout);
     assert!(told.contains("3 batches, filled by lines · queue limit unknown until the first answer"), "{told}");
-    assert!(told.contains("to send at 1 MB/s (assumed) · then usually 1 to 6 h, at most 24 h 0 min a batch"), "{told}");
+    assert!(told.contains("to send at 1 MB/s (assumed) · then usually 1 to 6 h, at most 24 h a batch"), "{told}");
 }
 
 /// The header of a PNG of this size; nobody looks at its pixels.

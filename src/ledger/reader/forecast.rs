@@ -6,6 +6,8 @@ use crate::ledger::sqlite::{column, count};
 
 /// Batches that are looked at.
 const NEWEST: u32 = 200;
+/// Batches whose lines are counted.
+const COUNTED: u32 = 50;
 
 /// Estimate against usage, for the batches of one model that ended with every line done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Reader {
                 WHERE b.id > ?1 AND b.state = 'settled' AND b.ending = 'completed' AND b.stray = 0 AND b.prompt_tokens > 0
                 AND r.kind = 'read' AND s.seal <> 'import' AND a.base_url <> 'local' ORDER BY b.id DESC LIMIT ?2)
             WHERE answered > 0 GROUP BY model ORDER BY model";
-        self.paged(SQL, 0, NEWEST, |row| {
+        self.paged(SQL, 0, COUNTED, |row| {
             Ok(EstimateRow {
                 model: column(row, "model")?,
                 batches: count(column(row, "batches")?),

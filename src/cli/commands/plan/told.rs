@@ -165,6 +165,8 @@ fn cost(plan: &Plan, settings: &Settings) -> Vec<String> {
     let told = |other: &Other| {
         let cost = other.cost.map_or("cost unknown".to_owned(), |cost| format!("about {cost}"));
         match &other.change {
+            // Of small pictures each level makes the same.
+            Change::Detail(_) if other.tokens_in == plan.tokens_in => None,
             Change::Detail(word) => Some(format!("{word} {} in, {cost}", words::tokens(other.tokens_in))),
             Change::Model(name) => Some(format!("{} {cost}", words::safe(name))),
             Change::Side => None,

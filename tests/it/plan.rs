@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use batchscribe::emulator::scenario::Scenario;
+
 use crate::cancel::call;
 use crate::oracle;
-use crate::sandbox::{Sandbox, png};
+use crate::sandbox::{Sandbox, Weather, png};
 
 struct Desk(tempfile::TempDir);
 
@@ -225,6 +227,22 @@ fn a_table_of_the_users_own_comes_first() {
         "{refused:?}"
     );
     assert!(desk.call("plan --no-config").status.success(), "then no file is read");
+}
+
+/// An answer that is billed and never comes says nothing of the estimate.
+#[test]
+fn a_lost_answer_corrects_nothing() {
+    let scenario = "[[line]]\ncustom_id_contains = \"page0001\"\noutcome = \"missing\"\nwhen = { times = 1 }\n";
+    let scenario = Scenario::read(scenario).expect("a scenario");
+    let sandbox = Sandbox::with(4, Weather { scenario, ..Weather::default() });
+    assert!(sandbox.run().fault.is_none());
+    let (_, out, err) = call(&sandbox, "plan --json");
+    let plan: serde_json::Value = serde_json::from_str(&out).expect("one document");
+    let correction = &plan["correction"]["thousandths"];
+    assert!(
+        correction.as_u64().is_some_and(|one| one.abs_diff(1000) <= 10),
+        "both sides count alike: {correction} {err}"
+    );
 }
 
 /// Our estimate of a gpt-4o page is tiles; the emulator counts patches.

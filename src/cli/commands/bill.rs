@@ -105,7 +105,11 @@ fn notes(bill: &Bill) -> Vec<String> {
         note("Retries", format!("{} of it: {answers} of later attempts or without a text", total.retries_cost));
     }
     if total.estimated > 0 {
-        note("Estimate", format!("{} tokens in were estimated for these answers", total.estimated));
+        let counted = total.usage.prompt.saturating_sub(unanswered.prompt);
+        note(
+            "Estimate",
+            format!("{} tokens in were estimated for these answers, {counted} were counted", total.estimated),
+        );
     }
     if *unanswered != Usage::default() {
         let (prompt, output) = (unanswered.prompt, unanswered.output);
@@ -219,7 +223,7 @@ mod tests {
             " 2026-11-22-a        3  1000     200   90          0  $0.24",
             " together            3  1000     200   90          0  $0.24",
             " Retries    $0.0096 of it: 1 answer of later attempts or without a text",
-            " Estimate   980 tokens in were estimated for these answers",
+            " Estimate   980 tokens in were estimated for these answers, 995 were counted",
             " Difference batches tell 5 tokens in and 0 out that no answer tells; they are counted",
             " Prices     of 2026-11-01",
         ];

@@ -34,20 +34,20 @@ pub struct Delivery {
 }
 
 impl Reader {
-    /// Estimate against usage by model. Only pages that a real provider read count, in batches whose books are closed: a batch
-    /// that expired was estimated in full and billed in part.
+    /// Estimate against usage by model. Only pages that a real provider read count, in batches whose books are closed, and only what
+    /// the answers tell: a batch may be billed for one that never came.
     ///
     /// # Errors
     /// The ledger's.
     pub fn estimates(&self) -> Result<Vec<EstimateRow>> {
         // The estimate of a shard covers every line; a line that failed was not billed.
-        const SQL: &str = "SELECT model, count(*) AS batches, sum(est_tokens * answered / lines) AS estimated, sum(prompt_tokens) AS told
-            FROM (SELECT r.model, b.prompt_tokens, s.est_tokens, s.lines,
-                (SELECT count(*) FROM line l WHERE l.shard_id = s.id AND l.prompt_tokens IS NOT NULL) AS answered
-                FROM batch b JOIN shard s ON s.id = b.shard_id JOIN recipe r ON r.id = s.recipe_id JOIN run n ON n.id = s.run_id
-                JOIN account a ON a.id = n.account_id
-                WHERE b.id > ?1 AND b.state = 'settled' AND b.ending = 'completed' AND b.stray = 0 AND b.prompt_tokens > 0
-                AND r.kind = 'read' AND s.seal <> 'import' AND a.base_url <> 'local' ORDER BY b.id DESC LIMIT ?2)
+        const SQL: &str = "SELECT model, count(*) AS batches, sum(est_tokens * answered / lines) AS estimated, sum(told) AS told
+            FROM (SELECT t.model, t.est_tokens, t.lines, count(l.prompt_tokens) AS answered, sum(l.prompt_tokens) AS told
+                FROM (SELECT s.id, r.model, s.est_tokens, s.lines FROM batch b JOIN shard s ON s.id = b.shard_id
+                    JOIN recipe r ON r.id = s.recipe_id JOIN run n ON n.id = s.run_id JOIN account a ON a.id = n.account_id
+                    WHERE b.id > ?1 AND b.state = 'settled' AND b.ending = 'completed' AND b.stray = 0
+                    AND r.kind = 'read' AND s.seal <> 'import' AND a.base_url <> 'local' ORDER BY b.id DESC LIMIT ?2) t
+                CROSS JOIN line l ON l.shard_id = t.id GROUP BY t.id)
             WHERE answered > 0 GROUP BY model ORDER BY model";
         self.paged(SQL, 0, COUNTED, |row| {
             Ok(EstimateRow {

@@ -59,7 +59,7 @@ fn main() {
             .map(|image| NewLine { image: image.id, bytes: 400_000, prepared: None, ink: None })
             .collect();
         let tag = Tag(random::letters(12).expect("randomness"));
-        let shard = NewShard { tag, run, recipe, seal: SealReason::Lines, lines, est_tokens: 1 };
+        let shard = NewShard { tag, run, recipe, seal: SealReason::Lines, lines, est_tokens: 1, charge: None };
         let facts = committed(&mut store, |store| store.seal(&shard).expect("seal"));
         let one = Instant::now();
         let file = FileId(format!("file-{}", facts.id.0));

@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign};
+use std::sync::Arc;
 
 use super::batch::Usage;
+use super::recipe::Recipe;
 
 /// Picodollars of one USD.
 const USD: u64 = 1_000_000_000_000;
@@ -146,6 +148,38 @@ impl Price {
         let cached = usage.cached.min(usage.prompt);
         let each = |tokens: u64, price: u64| Money::from_picos(tokens.saturating_mul(price));
         each(usage.prompt - cached, self.input) + each(cached, self.cached) + each(usage.output, self.output)
+    }
+}
+
+/// A price, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPrice {
+    /// What is charged.
+    pub price: Price,
+    /// The day on which it was read there, such as `2026-11-01`.
+    pub as_of: String,
+    /// Whose list it is.
+    pub source: String,
+}
+
+/// What lines of one recipe are charged, and how far each may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// By this price.
+    pub list: ListPrice,
+    /// Most output tokens of a line.
+    pub most_output: u32,
+}
+
+/// What the lines of each recipe are charged; `None` where nobody knows.
+pub type Charges = Arc<dyn Fn(&Recipe) -> Option<Charge> + Send + Sync>;
+
+impl Charge {
+    /// What so many lines cost at most, of so many prompt tokens together: every one of them uses all the output tokens that it
+    /// may.
+    #[must_use]
+    pub fn worst(&self, prompt: u64, lines: u64) -> Money {
+        self.list.price.of(prompt, lines.saturating_mul(self.most_output.into()))
     }
 }
 

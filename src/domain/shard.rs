@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use super::image::{Format, RelPath, Stamp};
+use super::money::{Charge, Money};
 use super::recipe::Recipe;
 
 /// Why a plan was closed; kept, so that a person can read why shards are small.
@@ -90,6 +91,8 @@ pub struct NewShard {
     pub lines: Vec<NewLine>,
     /// Estimated prompt tokens of all lines, at least 1.
     pub est_tokens: u64,
+    /// What its lines are charged, where that is known.
+    pub charge: Option<Charge>,
 }
 
 impl NewShard {
@@ -157,6 +160,8 @@ pub struct ShardFacts {
     pub bytes: u64,
     /// Estimated prompt tokens.
     pub est_tokens: u64,
+    /// What it costs at most, where a price was known.
+    pub worst: Option<Money>,
     /// How its lines are asked.
     pub recipe: RecipeId,
     /// Endpoint of its lines, such as `/v1/chat/completions`.

@@ -4,6 +4,8 @@
 //! 32 × 32. Source: OpenAI, "Images and vision", autumn 2026; the numbers lie in `config/models.toml`. It is an estimate
 //! for sealing shards and for the queue limit; what is billed is read from `usage`.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::image::Pixels;
@@ -66,6 +68,9 @@ impl Detail {
         }
     }
 }
+
+/// How the images of a model are counted at a `detail` (a word of the API).
+pub type Countings = Arc<dyn Fn(&str, &str) -> Counting + Send + Sync>;
 
 /// How the images of one recipe are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

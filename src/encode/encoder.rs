@@ -16,9 +16,10 @@ use super::workshop::{NotReady, Workshop};
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
+use crate::domain::money::Charges;
 use crate::domain::recipe::{Recipe, WayOut};
 use crate::domain::shard::{NewShard, SealReason};
-use crate::domain::tokens::Counting;
+use crate::domain::tokens::Countings;
 use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::Clock;
 use crate::kit::crash;
@@ -40,7 +41,9 @@ pub struct EncoderOptions {
     /// Upper bounds of a shard; a queue limit that the ledger knows narrows the tokens further.
     pub limits: Limits,
     /// How the tokens of a line are estimated, by model and `detail`.
-    pub counting: fn(&str, &str) -> Counting,
+    pub counting: Countings,
+    /// What a recipe's lines are charged, where that is known.
+    pub charges: Charges,
     /// What the provider has shown to be too large, in bytes.
     pub ceiling: Ceiling,
     /// The run that pays.
@@ -264,6 +267,7 @@ impl Work {
                 recipe: id,
                 framer: Framer::new(recipe, &self.options.given)?,
                 counting: (self.options.counting)(&recipe.model, &recipe.parameters.detail),
+                charge: (self.options.charges)(recipe),
                 plan: OpenPlan::default(),
                 limits: self.options.limits,
                 queue_limit: None,
@@ -320,6 +324,7 @@ impl Work {
 
     async fn seal(&mut self, recipe: RecipeId, plan: Closed) -> Result<(), AnyFault> {
         let reason = plan.seal;
+        let charge = self.plans.of(recipe).and_then(|open| open.charge.clone());
         let shard = NewShard {
             tag: Tag(random::letters(TAG_LENGTH)?),
             run: self.options.run,
@@ -327,6 +332,7 @@ impl Work {
             seal: reason,
             lines: plan.lines,
             est_tokens: plan.tokens,
+            charge,
         };
         crash::point("seal.before");
         let facts = self.ledger.seal(shard).await?;

@@ -2,6 +2,7 @@
 
 use super::workshop::Ready;
 use crate::domain::ids::ImageId;
+use crate::domain::money::Money;
 use crate::domain::shard::{NewLine, SealReason};
 use crate::kit::clock::Millis;
 
@@ -14,6 +15,8 @@ pub struct Limits {
     pub bytes: u64,
     /// Estimated prompt tokens; 0 = no limit.
     pub tokens: u64,
+    /// What it costs at most.
+    pub money: Option<Money>,
     /// Longest wait of a trickle of second tries, in milliseconds.
     pub age_ms: Millis,
 }
@@ -34,6 +37,8 @@ pub struct Candidate {
     pub bytes: u64,
     /// Estimated prompt tokens of its line.
     pub tokens: u64,
+    /// What its line costs at most; nothing where no price is known.
+    pub worst: Money,
     /// Whether it was never packed before.
     pub first: bool,
 }
@@ -59,6 +64,7 @@ pub struct OpenPlan {
     lines: Vec<NewLine>,
     bytes: u64,
     tokens: u64,
+    worst: Money,
     has_first: bool,
     oldest: Option<Millis>,
 }
@@ -99,6 +105,9 @@ impl OpenPlan {
             Some(SealReason::Bytes)
         } else if limits.tokens > 0 && self.tokens + next.tokens > limits.tokens {
             Some(SealReason::Tokens)
+        } else if limits.money.is_some_and(|money| self.worst + next.worst > money) {
+            // Tokens are what money is paid for; the ledger has no other word.
+            Some(SealReason::Tokens)
         } else {
             None
         }
@@ -110,6 +119,7 @@ impl OpenPlan {
         self.lines.push(NewLine { image: line.image, bytes: line.bytes, prepared, ink });
         self.bytes += line.bytes;
         self.tokens += line.tokens;
+        self.worst += line.worst;
         self.has_first |= line.first;
         self.oldest.get_or_insert(now);
     }
@@ -151,10 +161,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { lines: 3, bytes: 100, tokens: 50, age_ms: 600_000 };
+    const LIMITS: Limits = Limits { lines: 3, bytes: 100, tokens: 50, money: None, age_ms: 600_000 };
 
     fn candidate(id: i64, bytes: u64, tokens: u64) -> Candidate {
-        Candidate { image: ImageId(id), bytes, tokens, first: true }
+        Candidate { image: ImageId(id), bytes, tokens, worst: Money::from_picos(tokens), first: true }
     }
 
     fn plan(lines: &[Candidate]) -> OpenPlan {

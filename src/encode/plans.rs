@@ -5,6 +5,7 @@ use super::pack::{Candidate, Closed, Limits, OpenPlan, Outside};
 use super::workshop::Ready;
 use crate::domain::ids::RecipeId;
 use crate::domain::image::{OwedImage, Pixels};
+use crate::domain::money::{Charge, Money};
 use crate::domain::shard::SealReason;
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Millis;
@@ -29,6 +30,8 @@ pub(super) struct Open {
     pub(super) framer: Framer,
     /// How the tokens of its lines are estimated.
     pub(super) counting: Counting,
+    /// What its lines are charged, where that is known.
+    pub(super) charge: Option<Charge>,
     /// Its lines so far.
     pub(super) plan: OpenPlan,
     /// Bounds of the plan.
@@ -51,7 +54,8 @@ impl Open {
                 (frame.line_bytes(prepared.bytes), self.counting.line(pixels, prompt))
             }
         };
-        Candidate { image: image.id, bytes, tokens, first: image.first }
+        let worst = self.charge.as_ref().map_or(Money::ZERO, |charge| charge.worst(tokens, 1));
+        Candidate { image: image.id, bytes, tokens, worst, first: image.first }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::records::RawFile;
 use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, FileId, RecipeId, RunId, Tag};
+use crate::domain::money::Charge;
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Millis;
 
@@ -23,6 +24,8 @@ pub struct LostShard {
     pub body_hash: [u8; 16],
     /// How its tokens are estimated.
     pub counting: Counting,
+    /// What its lines were charged, where that is known.
+    pub charge: Option<Charge>,
     /// Bytes of prompt text in each line.
     pub prompt_bytes: u64,
     /// Its lines in order, as far as they are known.

@@ -26,6 +26,7 @@ use crate::corpus::{Corpus, Walked};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{CorpusId, FileId, Tag};
 use crate::domain::layout::Layout;
+use crate::domain::money::Charges;
 use crate::domain::recipe::Recipe;
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Clock;
@@ -60,6 +61,8 @@ pub struct Wanted {
     pub recipe: Recipe,
     /// How their tokens are estimated.
     pub counting: Counting,
+    /// What they were charged, as far as that is known.
+    pub charges: Charges,
     /// Where the images lie.
     pub corpus: Arc<dyn Corpus>,
     /// Whose money it is.

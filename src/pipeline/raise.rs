@@ -17,6 +17,7 @@ use crate::clean::polish::{PolishOptions, UnicodeForm};
 use crate::clean::repetition::LoopLimits;
 use crate::clean::rules::{LengthLimits, Rules};
 use crate::corpus::Walked;
+use crate::domain::tokens::Countings;
 use crate::encode::encoder::{Encoder, EncoderOptions};
 use crate::encode::pack::Limits;
 use crate::encode::workshop::{MEMORY_UNIT, Workshop};
@@ -32,7 +33,7 @@ use crate::poll::pace::Pace;
 use crate::poll::poller::Poller;
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Scanner, ScannerOptions};
-use crate::settings::{self, Fence, Settings, Unicode, models};
+use crate::settings::{self, Fence, Settings, Unicode, prices};
 use crate::upload::canary::{self, Canary, Way};
 use crate::upload::send::{SendOptions, Sender};
 use crate::upload::uploader::{Uploader, UploaderSeams};
@@ -103,9 +104,11 @@ async fn front_half(
             lines: settings.max_images_per_batch.min(settings.provider.max_lines) as usize,
             bytes: settings.shard.max_shard_bytes.min(settings.provider.max_file_bytes),
             tokens: settings.shard.max_shard_tokens.unwrap_or(0),
+            money: None,
             age_ms: millis(settings.shard.seal_age),
         },
-        counting: models::counting,
+        counting: countings(settings),
+        charges: prices::charges(settings),
         ceiling: world.ceiling.clone(),
         run: world.run,
         recipes: world.recipes.clone(),
@@ -140,6 +143,12 @@ async fn front_half(
         world.guard("scanner"),
     ));
     Ok(())
+}
+
+/// How prompt tokens are estimated under these settings.
+fn countings(settings: &Settings) -> Countings {
+    let models = settings.models.clone();
+    Arc::new(move |model, detail| models.counting(model, detail))
 }
 
 /// Where pictures are made ready.

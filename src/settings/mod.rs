@@ -12,6 +12,7 @@ pub mod keys;
 mod limits;
 pub mod models;
 mod own_models;
+pub mod prices;
 mod problem;
 mod profile;
 mod raw;

@@ -162,12 +162,6 @@ impl Models {
     }
 }
 
-/// How the images of `model` are counted by the compiled-in table alone, for whoever has no settings at hand.
-#[must_use]
-pub fn counting(model: &str, detail: &str) -> Counting {
-    Models::built_in().counting(model, detail)
-}
-
 fn nothing_known() -> Abilities {
     Abilities { efforts: Vec::new(), temperature: false, details: &["low", "high"], max_output_tokens: LEAST_OUTPUT }
 }

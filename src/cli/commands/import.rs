@@ -11,7 +11,7 @@ use crate::cli::{logs, pages, words};
 use crate::kit::atomic_file::private_folder;
 use crate::ops::import::{self, Report, Wanted};
 use crate::pipeline::mission::Mode;
-use crate::settings::{Problem, models, texts};
+use crate::settings::{Problem, texts};
 
 use super::recover::refused;
 
@@ -46,7 +46,9 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
             clock: context.clock.clone(),
             root,
             given: settings.image_dir_given.clone(),
-            counting: models::counting(&recipe.model, &recipe.parameters.detail),
+            counting: settings.models.counting(&recipe.model, &recipe.parameters.detail),
+            // What the scripts have paid is not this program's to count.
+            charges: std::sync::Arc::new(|_| None),
             recipe,
             corpus: means.corpus,
             run: means.run,

@@ -11,7 +11,7 @@ use crate::domain::ids::Tag;
 use crate::kit::atomic_file::private_folder;
 use crate::ops::recover::{self, Error, Ground, Remote, Report, Waiting, Wanted, Why};
 use crate::ops::refusal;
-use crate::settings::{Problem, Settings, models, texts};
+use crate::settings::{Problem, Settings, prices, texts};
 
 /// Shards that wait and are named one by one.
 const NAMED: usize = 10;
@@ -39,7 +39,8 @@ pub(super) fn recover(context: &Context, from_account: bool, run: Option<String>
         clock: clock.clone(),
         root,
         given: settings.image_dir_given.clone(),
-        counting: models::counting(&recipe.model, &recipe.parameters.detail),
+        counting: settings.models.counting(&recipe.model, &recipe.parameters.detail),
+        charges: prices::charges(&settings),
         recipe,
         corpus: means.corpus,
         run: means.run,

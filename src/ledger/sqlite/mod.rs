@@ -13,6 +13,7 @@ pub(in crate::ledger) mod fault;
 mod images;
 pub(in crate::ledger) mod journal;
 mod listed;
+mod money;
 mod open;
 mod pages;
 mod paying;

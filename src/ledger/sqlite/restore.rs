@@ -12,7 +12,7 @@ use super::open::create_private;
 use super::paying::{doubted, move_shard, opened, stray};
 use super::rows::{column, count, int, length, word};
 use super::shards::{moved, release};
-use super::{SqliteStore, collecting, journal, runs, shards};
+use super::{SqliteStore, collecting, journal, money, runs, shards};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
 use crate::domain::image::{Pixels, RelPath};
@@ -113,8 +113,8 @@ pub(super) fn shard(store: &mut SqliteStore, lost: &LostShard) -> Outcome<Restor
 /// Seals it again; `None` if no line names an image that can be asked for.
 fn plant(store: &mut SqliteStore, lost: &LostShard, restored: &mut Restored) -> Outcome<Option<ShardId>> {
     const SHARD: &str =
-        "INSERT INTO shard (tag, run_id, recipe_id, state, owner, epoch, seal, sealed_at, lines, bytes, est_tokens)
-        VALUES (?1, ?2, ?3, 'sealed', ?4, ?5, 'import', ?6, ?7, ?8, ?9)";
+        "INSERT INTO shard (tag, run_id, recipe_id, state, owner, epoch, seal, sealed_at, lines, bytes, est_tokens,
+        price_id, worst_musd) VALUES (?1, ?2, ?3, 'sealed', ?4, ?5, 'import', ?6, ?7, ?8, ?9, ?10, ?11)";
     let images = asked(store, lost)?;
     if images.is_empty() {
         return Ok(None);
@@ -122,6 +122,7 @@ fn plant(store: &mut SqliteStore, lost: &LostShard, restored: &mut Restored) -> 
     let bytes: u64 = images.iter().map(|image| image.bytes).sum();
     let tokens: u64 = images.iter().map(|image| lost.counting.line(image.pixels, lost.prompt_bytes)).sum();
     let lines = length(images.len());
+    let (price, worst) = money::charged(store, lost.recipe, lost.charge.as_ref(), tokens, count(lines))?;
     let id = ShardId(store.connection.prepare_cached(SHARD)?.insert(params![
         lost.tag.as_str(),
         lost.run.0,
@@ -131,7 +132,9 @@ fn plant(store: &mut SqliteStore, lost: &LostShard, restored: &mut Restored) -> 
         lost.at,
         lines,
         int(bytes),
-        int(tokens.max(1))
+        int(tokens.max(1)),
+        price,
+        worst
     ])?);
     store.books.shard(None, ShardState::Sealed)?;
     events::append(store, "restored", id, "")?;

@@ -6,9 +6,10 @@ use super::events;
 use super::fault::{Fault, Outcome};
 use super::paying::{move_shard, unanswered};
 use super::rows::{column, count, format, int, length, word};
-use super::{SqliteStore, images, runs};
+use super::{SqliteStore, images, money, runs};
 use crate::domain::ids::{FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Fate, Reason};
+use crate::domain::money::Money;
 use crate::domain::shard::{NewLine, NewShard, Plan, PlanLine, Prepared, ShardFacts};
 use crate::ledger::moves::{ImageState, ShardState};
 use crate::ledger::records::{Culprit, Remeasured};
@@ -22,7 +23,7 @@ const TOO_LARGE: &str = "too_large";
 const TRIED_AGAIN: i64 = 7 * 24 * 3600 * 1000;
 
 const FACTS: &str =
-    "SELECT s.id, s.tag, n.tag AS run, s.state, s.lines, s.bytes, s.est_tokens, r.endpoint, s.input_file_id,
+    "SELECT s.id, s.tag, n.tag AS run, s.state, s.lines, s.bytes, s.est_tokens, s.worst_musd, r.endpoint, s.input_file_id,
     s.input_created, s.body_hash, s.not_before, s.recipe_id,
     1 + coalesce((SELECT max(attempt) FROM batch b WHERE b.shard_id = s.id AND b.stray = 0), 0) AS next_attempt
     FROM shard s JOIN run n ON n.id = s.run_id JOIN recipe r ON r.id = s.recipe_id";
@@ -39,6 +40,7 @@ fn facts(row: &Row<'_>) -> Outcome<ShardFacts> {
         lines: column(row, "lines")?,
         bytes: count(column(row, "bytes")?),
         est_tokens: count(column(row, "est_tokens")?),
+        worst: column::<Option<i64>>(row, "worst_musd")?.map(|micros| Money::from_micros(count(micros))),
         recipe: RecipeId(column(row, "recipe_id")?),
         endpoint: column(row, "endpoint")?,
         input: input.map(|file| (FileId(file), created.unwrap_or_default())),
@@ -51,9 +53,10 @@ fn facts(row: &Row<'_>) -> Outcome<ShardFacts> {
 /// The shard, its lines and its images, in one move.
 pub(super) fn seal(store: &mut SqliteStore, new: &NewShard) -> Outcome<ShardFacts> {
     const SHARD: &str =
-        "INSERT INTO shard (tag, run_id, recipe_id, state, owner, epoch, seal, sealed_at, lines, bytes, est_tokens)
-        VALUES (?1, ?2, ?3, 'sealed', ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        "INSERT INTO shard (tag, run_id, recipe_id, state, owner, epoch, seal, sealed_at, lines, bytes, est_tokens,
+        price_id, worst_musd) VALUES (?1, ?2, ?3, 'sealed', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let lines = length(new.lines.len());
+    let (price, worst) = money::charged(store, new.recipe, new.charge.as_ref(), new.est_tokens, count(lines))?;
     let shard = ShardId(store.connection.prepare_cached(SHARD)?.insert(params![
         new.tag.as_str(),
         new.run.0,
@@ -64,7 +67,9 @@ pub(super) fn seal(store: &mut SqliteStore, new: &NewShard) -> Outcome<ShardFact
         store.clock.now(),
         lines,
         int(new.bytes()),
-        int(new.est_tokens.max(1))
+        int(new.est_tokens.max(1)),
+        price,
+        worst
     ])?);
     pack(store, shard, new)?;
     store.books.shard(None, ShardState::Sealed)?;

@@ -43,7 +43,7 @@ mod tests {
         let collides =
             ["a/1.png", "a/2.png", "a/b/1.png", "a/2.PNG", "c/1.png", "c/\u{e9}.png", "c/e\u{301}.png"].map(|path| {
                 let (folder, name) = path.rsplit_once('/').expect("a folder");
-                names.collides(&RelPath { folder: folder.into(), name: name.into() })
+                names.collides(&RelPath { folder: folder.into(), name: name.into(), page: 1 })
             });
         assert_eq!(collides, [false, false, false, true, false, false, true]);
         assert_eq!(names.open.len(), 1, "folders that the walk has left are forgotten");

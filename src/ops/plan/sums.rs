@@ -36,7 +36,7 @@ impl<'a> Sums<'a> {
         let counting = settings.models.counting(&ask.recipe.model, &ask.recipe.parameters.detail);
         let queue_limit = settings.batch.max_enqueued_tokens.or(lessons.queue_limit);
         let bounds = bounds(settings, queue_limit);
-        let plan = Plan { queue_limit, correction: correction(ask, lessons, &ask.recipe.model), ..Plan::default() };
+        let plan = Plan { queue_limit, correction: correction(lessons, &ask.recipe.model), ..Plan::default() };
         let (packing, others) = (Packing::new(bounds), Others::new(ask, bounds));
         Self { ask, lessons, counting, packing, others, largest_line: 0, plan }
     }
@@ -136,7 +136,7 @@ impl<'a> Sums<'a> {
         if is_real(settings) {
             let price = settings.models.price(model);
             plan.cost = price.map(|price| plan.tokens_out.map(|tokens| price.of(plan.tokens_in, tokens)));
-            let correction = |model: &str| correction(self.ask, self.lessons, model);
+            let correction = |model: &str| correction(self.lessons, model);
             plan.others = self.others.close(self.ask, plan.tokens_out[1], correction);
         }
         plan
@@ -160,12 +160,9 @@ pub(super) fn is_real(settings: &Settings) -> bool {
     settings.provider.name == ProviderKind::OpenAi
 }
 
-/// The correction of `model`'s estimate. Shards are estimated by the compiled-in rule, so where the user's own rule counts otherwise,
-/// what earlier batches were off by is put right already.
-fn correction(ask: &Ask<'_>, lessons: &Lessons, model: &str) -> Option<Correction> {
-    let detail = &ask.recipe.parameters.detail;
-    let is_same = ask.settings.models.counting(model, detail) == crate::settings::models::counting(model, detail);
-    Correction::of(model, &lessons.estimates).filter(|_| is_same)
+/// The correction of `model`'s estimate.
+fn correction(lessons: &Lessons, model: &str) -> Option<Correction> {
+    Correction::of(model, &lessons.estimates)
 }
 
 /// Most lines, bytes and tokens of a batch; two batches have to fit into the queue.

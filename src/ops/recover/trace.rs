@@ -178,6 +178,7 @@ impl Tracer<'_> {
             input_created: lines.input_created,
             body_hash: lines.body_hash.or(account.body_hash).unwrap_or_default(),
             counting: self.wanted.counting,
+            charge: (self.wanted.charges)(recipe),
             prompt_bytes: (recipe.prompt.len() + system) as u64,
             lines: lines.lines,
             tries: tries.into_iter().map(lost_try).collect(),

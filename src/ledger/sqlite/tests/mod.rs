@@ -4,6 +4,7 @@ mod admission;
 mod asking;
 mod listed;
 mod model;
+mod money;
 mod opening;
 mod property;
 mod restore;
@@ -86,7 +87,7 @@ impl Desk {
         let lines =
             images.iter().map(|id| NewLine { image: ImageId(*id), bytes: 100, prepared: None, ink: None }).collect();
         let tag = Tag(format!("tag{tag:09}"));
-        NewShard { tag, run: self.run, recipe: self.recipe, seal: SealReason::Dry, lines, est_tokens: 10 }
+        NewShard { tag, run: self.run, recipe: self.recipe, seal: SealReason::Dry, lines, est_tokens: 10, charge: None }
     }
 
     /// The intent of an uploaded shard whose queue has room.

@@ -37,6 +37,7 @@ fn lost(desk: &Desk, at: i64, pages: &[usize], came: bool, tries: Vec<LostTry>) 
         input_created: 5,
         body_hash: BODY,
         counting: Counting::default(),
+        charge: None,
         prompt_bytes: 10,
         lines: pages.iter().map(line).collect(),
         tries,

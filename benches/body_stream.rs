@@ -234,6 +234,7 @@ fn plan(corpus: &dyn Corpus, images: usize) -> Plan {
         lines: images as u32,
         bytes: lines.iter().map(|line| line.bytes).sum(),
         est_tokens: 1,
+        worst: None,
         recipe: RecipeId(1),
         endpoint: "/v1/chat/completions".into(),
         input: None,

@@ -21,7 +21,7 @@ use batchscribe::ledger::store::{Frame as _, Store};
 fn main() {
     let images = support::argument("images", 20_000);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("temp dir");
-    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None };
+    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
     let mut store =
         SqliteStore::open(&folder.path().join("ledger.sqlite"), Clock::wall(), allowed).expect("a new ledger");
     let (run, recipe, corpus) = committed(&mut store, |store| {

@@ -98,6 +98,9 @@ pub enum Verb {
         /// Ask at most this many images
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
+        /// What this workspace may cost in USD, such as 2 or 0.25; never crossed
+        #[arg(long, value_name = "USD")]
+        budget: Option<String>,
         /// Stop cleanly after this long, such as 90m
         #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
@@ -123,6 +126,9 @@ pub enum Verb {
         /// Ask at most this many images
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
+        /// What this workspace may cost in USD, such as 2 or 0.25; never crossed
+        #[arg(long, value_name = "USD")]
+        budget: Option<String>,
         /// Write the JSONL files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         spool_only: Option<PathBuf>,
@@ -254,14 +260,16 @@ impl Verb {
         };
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         match self {
-            Self::Run { image_dir, limit, max_duration, .. } => {
+            Self::Run { image_dir, limit, budget, max_duration, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir));
                 add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
+                add("--budget", "run.max_cost", budget.clone());
                 add("--max-duration", "run.max_duration", max_duration.clone());
             }
-            Self::Upload { image_dir, limit, .. } => {
+            Self::Upload { image_dir, limit, budget, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir));
                 add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
+                add("--budget", "run.max_cost", budget.clone());
             }
             Self::Recover { image_dir, .. } | Self::Plan { image_dir, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir))

@@ -47,7 +47,24 @@ const PAGES: &[Page] = &[
         "Model, prompt or another part of the recipe changed after some images were done.",
         "Go on with --keep-old, which leaves their texts, or set it back; `batchscribe plan --list stale` lists them.",
     ),
-    page_of("E109", "", "A question had to be asked where nobody can answer.", "Add --yes if images may be sent."),
+    page_of(
+        "E109",
+        "",
+        "A question had to be asked where nobody can answer.",
+        "Add --yes if images may be sent, and --budget with what they may cost.",
+    ),
+    page_of(
+        "E110",
+        "",
+        "There is a money limit, and no price is known for the model: the limit could not be kept.",
+        "Take another model, or drop the limit (run.max_cost = 0) and answer the question.",
+    ),
+    page_of(
+        "E111",
+        "",
+        "The money limit does not even pay for one page that uses all the output tokens it may.",
+        "Raise --budget, or lower request.max_output_tokens. Nothing was sent.",
+    ),
     page_of(
         "E112",
         "",
@@ -105,6 +122,13 @@ const PAGES: &[Page] = &[
     ),
     page_of("E304", "", "Others can read the key file.", "chmod 600 on it."),
     page_of("E305", "", "The provider wants money.", "Add credit, then the same command; nothing is asked twice."),
+    page_of(
+        "E306",
+        "",
+        "The money limit is reached. What a batch may cost at most is set aside before it is opened, and what it did not use comes \
+        back with its answers: what is left does not pay for the worst case of the next page.",
+        "The rest is owed: the same command with a higher --budget goes on. A lower request.max_output_tokens lowers the worst case.",
+    ),
     page_of(
         "E307",
         "",

@@ -1,5 +1,6 @@
 //! The end of a run in words: balance, failures by reason, what to do next, exit code.
 
+use crate::domain::money::Shortage;
 use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
@@ -151,6 +152,8 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             let (model, host) = (&settings.request.model, settings.api_url.host());
             refusal::of_a_setting(code, param, message, model, host).into()
         }
+        Fault::NoMoney(shortage) => no_money(shortage).into(),
+        Fault::NoPrice(model) => no_price(model).into(),
         Fault::Corpus(text) => Problem::new(
             "E104",
             format!("cannot read the image folder {}: {}", settings.image_dir.display(), words::safe(text)),
@@ -174,6 +177,25 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             Fail::Told(vec![problem], Exit::Died)
         }
     }
+}
+
+/// The limit does not pay for the next page: not even for the first one (E111), or no more (E306).
+fn no_money(shortage: &Shortage) -> Problem {
+    let Shortage { spent, reserved, limit, need } = shortage;
+    if need > limit {
+        let sentence = format!("run.max_cost {limit} cannot pay the worst case of one page, {need}");
+        return Problem::new("E111", sentence).hint("raise it, or lower request.max_output_tokens");
+    }
+    let sentence = format!("money limit reached: {spent} spent + {reserved} reserved of {limit}");
+    Problem::new("E306", sentence)
+        .detail(format!("the next page may cost up to {need}"))
+        .hint("the rest is owed: the same command with a higher --budget goes on; or lower request.max_output_tokens")
+}
+
+/// A limit cannot be kept where nobody knows what is charged.
+pub(super) fn no_price(model: &str) -> Problem {
+    let sentence = format!("no price is known for {}, so the limit cannot be kept", words::safe(model));
+    Problem::new("E110", sentence).hint("set run.max_cost = 0 and confirm the question instead, or take another model")
 }
 
 /// Batches of this ledger belong to whoever opened them.

@@ -1,6 +1,7 @@
 //! A batch: the provider's job for one shard.
 
 use super::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId, Tag};
+use super::money::Shortage;
 
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,6 +166,10 @@ pub enum Admission {
         /// The limit.
         limit: u64,
     },
+    /// There is a money limit, and what it may cost is more than is left of it.
+    NoMoney(Shortage),
+    /// There is a money limit, and nobody knows what it may cost.
+    NoPrice,
 }
 
 /// What a new batch carries as metadata, so that it is found again whatever happens to the answer.

@@ -183,6 +183,59 @@ impl Charge {
     }
 }
 
+/// How a ledger stands with money, over all its runs and batches, second batches of a shard included. Work that no price is known
+/// for is in none of the sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Funds {
+    /// What may be spent; none: as much as it takes.
+    pub limit: Option<Money>,
+    /// Bills of what has ended, and the worst case of what has ended without telling its tokens.
+    pub spent: Money,
+    /// The worst case of what may still be billed.
+    pub reserved: Money,
+    /// The worst case of plans that no batch was opened for.
+    pub waiting: Money,
+    /// Whether a batch is not settled: its answers are still to come, and perhaps money that it does not use.
+    pub living: bool,
+}
+
+impl Funds {
+    /// Whether something that costs `need` at most may be begun now, beside `promised`.
+    #[must_use]
+    pub fn allow(&self, need: Money, promised: Money) -> bool {
+        self.limit.is_none_or(|limit| self.spent + self.reserved + promised + need <= limit)
+    }
+
+    /// Whether it may be begun once nothing is reserved any more, should all of that cost nothing.
+    #[must_use]
+    pub fn could_allow(&self, need: Money) -> bool {
+        self.limit.is_none_or(|limit| self.spent + need <= limit)
+    }
+
+    /// What a new plan may cost at most, whose first line costs `line` at most. Half of what is not spent, so that one plan can be
+    /// prepared while another one is asked; less where that fits into what is free now.
+    #[must_use]
+    pub fn for_a_plan(&self, line: Money) -> Option<Money> {
+        let unspent = self.limit?.less(self.spent);
+        let half = Money::from_picos(unspent.picos() / 2);
+        let free = unspent.less(self.reserved).less(self.waiting);
+        Some(if free < line { half } else { half.min(free) })
+    }
+}
+
+/// Why something may not be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// What was spent.
+    pub spent: Money,
+    /// What is reserved.
+    pub reserved: Money,
+    /// What may be spent.
+    pub limit: Money,
+    /// What it costs at most.
+    pub need: Money,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +273,36 @@ mod tests {
         ] {
             assert_eq!(Money::from_picos(picos).to_string(), shown, "{picos}");
         }
+    }
+
+    #[test]
+    fn a_plan_takes_half_of_what_is_left_or_what_is_free() {
+        let micros = |micros: u64| Money::from_micros(micros);
+        let funds = |spent: u64, reserved: u64, waiting: u64| Funds {
+            limit: Some(micros(100)),
+            spent: micros(spent),
+            reserved: micros(reserved),
+            waiting: micros(waiting),
+            living: true,
+        };
+        for ((spent, reserved, waiting), expected) in [
+            ((0, 0, 0), 50),
+            ((0, 50, 0), 50),
+            ((0, 50, 20), 30),
+            ((0, 50, 48), 50),
+            ((0, 50, 50), 50),
+            ((40, 50, 0), 10),
+            ((90, 0, 0), 5),
+            ((120, 0, 0), 0),
+        ] {
+            let bound = funds(spent, reserved, waiting).for_a_plan(micros(3));
+            assert_eq!(bound, Some(micros(expected)), "{spent} {reserved} {waiting}");
+        }
+        assert_eq!(Funds::default().for_a_plan(micros(3)), None);
+
+        let tight = funds(40, 50, 7);
+        assert!(tight.allow(micros(10), Money::ZERO) && !tight.allow(micros(10), micros(1)));
+        assert!(tight.could_allow(micros(60)) && !tight.could_allow(micros(61)));
     }
 
     #[test]

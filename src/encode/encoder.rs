@@ -16,7 +16,7 @@ use super::workshop::{NotReady, Workshop};
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
-use crate::domain::money::Charges;
+use crate::domain::money::{Charges, Money};
 use crate::domain::recipe::{Recipe, WayOut};
 use crate::domain::shard::{NewShard, SealReason};
 use crate::domain::tokens::Countings;
@@ -38,7 +38,7 @@ use crate::message::{ImageFound, NoMoreImages, NoMoreShards, ShardSealed};
 /// What plans are made with.
 #[derive(Clone)]
 pub struct EncoderOptions {
-    /// Upper bounds of a shard; a queue limit that the ledger knows narrows the tokens further.
+    /// Upper bounds of a shard; a queue limit that the ledger knows narrows the tokens further, and a money limit what it costs.
     pub limits: Limits,
     /// How the tokens of a line are estimated, by model and `detail`.
     pub counting: Countings,
@@ -249,7 +249,7 @@ impl Work {
         if let Some(plan) = full {
             self.seal(recipe, plan).await?;
         }
-        self.renew_limits(recipe).await?;
+        self.renew_limits(recipe, next.worst).await?;
         let now = self.clock.now();
         let Some(open) = self.plans.of(recipe) else { return Ok(()) };
         if open.queue_limit.is_some_and(|limit| next.tokens > limit) {
@@ -284,17 +284,18 @@ impl Work {
         Ok(read.ok().flatten().map(|text| escaped(&text).len() as u64))
     }
 
-    /// Refusals teach the limit while plans are made: each new plan knows the newest.
-    async fn renew_limits(&mut self, recipe: RecipeId) -> Result<(), AnyFault> {
+    /// Refusals teach the limit while plans are made, and money is spent: each new plan knows the newest of both.
+    async fn renew_limits(&mut self, recipe: RecipeId, first: Money) -> Result<(), AnyFault> {
         if self.plans.of(recipe).is_none_or(|open| !open.plan.is_empty()) {
             return Ok(());
         }
         let queue_limit = self.ledger.token_limit(self.options.run, recipe).await?;
+        let money = self.ledger.funds().await?.for_a_plan(first);
         let lines = self.lines_of_next(recipe).await?;
         let whole = self.options.limits;
         if let Some(open) = self.plans.of(recipe) {
             open.queue_limit = queue_limit;
-            open.limits = Limits { lines, tokens: pack::token_limit(whole.tokens, queue_limit), ..whole };
+            open.limits = Limits { lines, tokens: pack::token_limit(whole.tokens, queue_limit), money, ..whole };
         }
         Ok(())
     }

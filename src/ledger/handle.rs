@@ -15,6 +15,7 @@ use super::store::Store;
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
 use crate::domain::image::{Found, Reason};
+use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::clock::Stopwatch;
@@ -200,9 +201,24 @@ impl Ledger {
         self.gathered(move |store| store.smallest_too_large(run)).await
     }
 
-    /// uploaded → opening: the intent, written before the request, if the queue of its model has room.
+    /// uploaded → opening: the intent, written before the request, if the queue of its model has room and the limit allows it.
     pub async fn intend(&self, shard: ShardId) -> Result<Admission> {
         self.at_once(move |store| store.intend(shard)).await
+    }
+
+    /// How the ledger stands with money.
+    pub async fn funds(&self) -> Result<Funds> {
+        self.gathered(|store| store.funds()).await
+    }
+
+    /// Reserves what a question that is asked directly costs at most; refused where the limit does not allow it.
+    pub async fn ask_directly(&self, worst: Money) -> Result<std::result::Result<(), Shortage>> {
+        self.at_once(move |store| store.ask_directly(worst)).await
+    }
+
+    /// Gives back what a question that was asked directly has not cost.
+    pub async fn give_back(&self, unused: Money) -> Result<()> {
+        self.at_once(move |store| store.give_back(unused)).await
     }
 
     /// Most estimated tokens that may be enqueued for the model of `recipe` in the account of `run`, as far as known.

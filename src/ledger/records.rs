@@ -3,6 +3,7 @@
 use crate::domain::batch::{BatchEnd, OpenBatch, Refusal, Usage};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
 use crate::domain::image::{OwedImage, Reason, RelPath, Stamp};
+use crate::domain::money::Money;
 use crate::domain::verdict::Verdict;
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
@@ -328,6 +329,8 @@ pub struct Allowed {
     pub deep_clean: bool,
     /// Tokens that may be enqueued for one model, if the settings say so; otherwise what the provider names counts.
     pub enqueued_tokens: Option<u64>,
+    /// What may be spent, if the settings say so.
+    pub max_cost: Option<Money>,
 }
 
 /// How long a shard that was refused for now is held back.

@@ -6,6 +6,7 @@
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason, RelPath};
+use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
@@ -99,8 +100,15 @@ pub trait Store: Frame + Send {
     fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>>;
 
     // ---- paying
-    /// uploaded → opening: the intent, written before the request, if the queue of its model has room.
+    /// uploaded → opening: the intent, written before the request, if the queue of its model has room and the limit allows what it
+    /// may cost.
     fn intend(&mut self, shard: ShardId) -> Result<Admission>;
+    /// How the ledger stands with money.
+    fn funds(&mut self) -> Result<Funds>;
+    /// Reserves what a question that is asked directly costs at most; refused where the limit does not allow it.
+    fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>>;
+    /// Gives back what a question that was asked directly has not cost.
+    fn give_back(&mut self, unused: Money) -> Result<()>;
     /// Most estimated tokens that may be enqueued for the model of `recipe` in the account of `run`, as far as known.
     fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
     /// The intent of a shard that is opening.

@@ -53,5 +53,6 @@ fn allowed(settings: &Settings) -> Allowed {
         attempts: settings.retry.max_attempts,
         returns: settings.retry.max_returns,
         enqueued_tokens: settings.batch.max_enqueued_tokens,
+        max_cost: settings.run.max_cost,
     }
 }

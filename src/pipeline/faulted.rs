@@ -118,6 +118,8 @@ fn of_send(who: &'static str, error: SendError) -> Fault {
         SendError::Unreachable(failure) => Fault::Unreachable(failure),
         SendError::Disk(cause) => Fault::Disk(cause),
         SendError::Body(why) => Fault::Died { who, why },
+        SendError::NoMoney(shortage) => Fault::NoMoney(shortage),
+        SendError::NoPrice(model) => Fault::NoPrice(model),
         SendError::Stopped => Fault::Died { who, why: "stopped".to_owned() },
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn allowed(mission: &Mission) -> Allowed {
         returns: retry.max_returns,
         deep_clean: mission.settings.clean.deep_clean,
         enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
+        max_cost: mission.settings.run.max_cost,
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::corpus::PassedOver;
 use crate::domain::layout::Layout;
+use crate::domain::money::Shortage;
 use crate::domain::recipe::Recipe;
 use crate::kit::clock::Clock;
 use crate::kit::stop::StopSwitch;
@@ -138,6 +139,10 @@ pub enum Fault {
     Unreachable(Failure),
     /// The provider refuses a setting (model, parameter) for every request.
     SettingRefused(Refused),
+    /// What is left of the money limit does not pay for the next page; nothing was sent beyond it.
+    NoMoney(Shortage),
+    /// There is a money limit, and nobody knows what this model charges.
+    NoPrice(String),
     /// The image folder cannot be read.
     Corpus(String),
     /// This workspace still has unfinished images of another folder, whose root this is.

@@ -34,6 +34,7 @@ use crate::poll::poller::Poller;
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Scanner, ScannerOptions};
 use crate::settings::{self, Fence, Settings, Unicode, prices};
+use crate::upload::afford::Purse;
 use crate::upload::canary::{self, Canary, Way};
 use crate::upload::send::{SendOptions, Sender};
 use crate::upload::uploader::{Uploader, UploaderSeams};
@@ -200,6 +201,7 @@ fn uploader(
             wait_out: (settings.provider.fence == Fence::Wait)
                 .then(|| settings.provider.window_length() + LATEST_START),
             recipes: world.recipes.clone(),
+            charges: prices::charges(settings),
             answers_come: mission.mode == Mode::Run { once: false },
         },
         provider: Arc::clone(&world.provider),
@@ -213,6 +215,7 @@ fn uploader(
         queue_told: Arc::default(),
         ceiling: world.ceiling.clone(),
         canary: Arc::new(Canary::new(way(settings))),
+        purse: Purse::default(),
     };
     let seams = UploaderSeams {
         sender,

@@ -254,9 +254,10 @@ fn metadata(batch: &Value) -> BTreeMap<String, String> {
     members.into_iter().flatten().map(|(key, value)| (key.clone(), as_text(value))).collect()
 }
 
-/// Token sums, in the words of the Responses API (batches) or of chat completions (some servers).
-fn usage(batch: &Value) -> Option<Usage> {
-    let told = batch.get("usage").filter(|usage| usage.is_object())?;
+/// Token sums of a batch or of an answer, in the words of the Responses API (batches) or of chat completions.
+#[must_use]
+pub fn usage(answer: &Value) -> Option<Usage> {
+    let told = answer.get("usage").filter(|usage| usage.is_object())?;
     let either = |value: &Value, one: &str, other: &str| number(value, one).or_else(|| number(value, other));
     let part = |one: &str, other: &str, key: &str| {
         [one, other].into_iter().find_map(|details| number(told.get(details)?, key)).unwrap_or(0)

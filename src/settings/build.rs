@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::money::Money;
 use crate::domain::recipe::{IdStyle, Preparation, Reencode};
 
 use super::models::Models;
@@ -90,6 +91,7 @@ fn completed_dir(get: &Getter<'_>, batch_dir: &Path) -> PathBuf {
 
 fn run(get: &Getter<'_>) -> Run {
     Run {
+        max_cost: Money::parse(&get.text("run.max_cost")).filter(|cost| *cost > Money::ZERO),
         max_duration: get.optional_span("run.max_duration"),
         limit: Some(get.count("run.limit")).filter(|limit| *limit > 0),
         give_up_after: get.span("run.give_up_after"),

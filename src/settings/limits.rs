@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::address::endpoint_of;
 use super::units;
 use super::value::Value;
+use crate::domain::money::Money;
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Kind {
     Count(u64, u64),
     /// A decimal number, or `"unset"`.
     Number(f64, f64),
+    /// An amount of money in USD, kept as it was written: no float ever holds money.
+    Money,
     /// `true` or `false`.
     Switch,
     /// A list of texts that pass the check, with the rule in words.
@@ -71,6 +74,7 @@ pub(super) const KEYS: &[Key] = &[
     key("completed_dir", Kind::Checked(is_not_empty, "a folder")),
     key("output_dir", Kind::Checked(is_not_empty, "a folder")),
     key("extraction_base_dir", Kind::Checked(is_not_empty, "a folder")),
+    key("run.max_cost", Kind::Money),
     key("run.max_duration", Kind::OptionalSpan),
     key("run.limit", Kind::Count(0, u64::MAX)),
     key("run.give_up_after", Kind::Span(SECOND, 30 * DAY)),
@@ -210,6 +214,7 @@ impl Kind {
             Self::Count(min, u64::MAX) => format!("a whole number from {min}"),
             Self::Count(min, max) => format!("{min} to {max}"),
             Self::Number(min, max) => format!("{min:.1} to {max:.1}, or \"unset\""),
+            Self::Money => "USD with at most twelve decimals, such as 2 or 0.25".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::List(_, rule) | Self::ListOrNone(_, rule) | Self::Checked(_, rule) => rule.to_owned(),
             Self::Span(min, max) => format!("{} to {}, such as \"60s\"", span(min), span(max)),
@@ -237,6 +242,7 @@ impl Kind {
             }
             (Self::Word(words), Value::Text(text)) => words.contains(&text.as_str()),
             (Self::Checked(check, _), Value::Text(text)) => check(text),
+            (Self::Money, Value::Text(text)) => Money::parse(text).is_some(),
             _ => false,
         };
         fits.then_some(value)

@@ -34,6 +34,7 @@ pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve, tables};
 
 use crate::domain::layout::Layout;
+use crate::domain::money::Money;
 use crate::domain::recipe::Preparation;
 
 /// Everything that can be set, resolved: paths are absolute, `""` and `0` have become `None` where they mean "unset".
@@ -113,6 +114,8 @@ pub struct Sourced {
 /// `[run]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
+    /// What this workspace may cost, all its runs together; none: no limit.
+    pub max_cost: Option<Money>,
     /// Stop cleanly after this long.
     pub max_duration: Option<Duration>,
     /// Most images to ask in this run.

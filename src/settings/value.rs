@@ -46,7 +46,9 @@ impl Written<'_> {
             Self::Toml(value) => show_toml(value),
             Self::Text(text) => match (kind, from_text(kind, text)) {
                 (_, Some(Value::List(items))) => show_list(&items),
-                (Kind::Count(..) | Kind::Switch | Kind::Number(..), Some(_)) if text.trim() != "unset" => {
+                (Kind::Count(..) | Kind::Switch | Kind::Number(..) | Kind::Money, Some(_))
+                    if text.trim() != "unset" =>
+                {
                     text.trim().to_owned()
                 }
                 _ => quoted(text),
@@ -60,6 +62,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Text | Kind::Path | Kind::Word(_) | Kind::Checked(..) => Some(Value::Text(text.to_owned())),
         Kind::Count(..) => text.trim().parse().ok().map(Value::Count),
         Kind::Number(..) => number(text).map(Value::Number),
+        Kind::Money => Some(Value::Text(text.trim().to_owned())),
         Kind::Switch => text.trim().parse().ok().map(Value::Switch),
         Kind::List(..) | Kind::ListOrNone(..) => list(text).map(Value::List),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) if text.trim().is_empty() => Some(Value::Span(None)),
@@ -98,9 +101,10 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
     match kind {
         Kind::Count(..) => integer().map(Value::Count),
         Kind::Bytes(..) if value.is_integer() => integer().map(Value::Bytes),
-        Kind::Number(..) => {
+        Kind::Number(..) | Kind::Money => {
             let written = value.as_str().or_else(|| value.as_float().map(toml::de::DeFloat::as_str));
-            written.or_else(|| value.as_integer().map(toml::de::DeInteger::as_str)).and_then(number).map(Value::Number)
+            let written = written.or_else(|| value.as_integer().map(toml::de::DeInteger::as_str));
+            written.and_then(|text| from_text(kind, text))
         }
         Kind::Switch => value.as_bool().map(Value::Switch),
         Kind::List(..) | Kind::ListOrNone(..) => strings(value).map(Value::List),
@@ -150,6 +154,9 @@ mod tests {
             (Kind::Bytes(0, 1 << 40), "150000000", "150_000_000"),
             (Kind::Number(0.0, 2.0), "0.5", "0.5"),
             (Kind::Number(0.0, 2.0), "unset", "\"unset\""),
+            (Kind::Money, "2", "2"),
+            (Kind::Money, "0.25", "0.25"),
+            (Kind::Money, "0.25", "\"0.25\""),
             (LIST, ".a, .b", "[\".a\", \".b\"]"),
             (LIST, "[\".a\", \".b\"]", "[\".a\", \".b\"]"),
         ] {
@@ -169,6 +176,9 @@ mod tests {
             (Kind::Count(1, 9), "-3"),
             (Kind::Number(0.0, 2.0), "NaN"),
             (Kind::Switch, "yes"),
+            (Kind::Money, "-1"),
+            (Kind::Money, "1e3"),
+            (Kind::Money, ""),
             (Kind::Word(&["low", "high"]), "medium"),
             (LIST, "jpg"),
         ] {

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::afford::Promise;
 use super::send::{SendError, Sender, Sent, believed};
 use crate::domain::batch::Admission;
 use crate::domain::shard::ShardFacts;
@@ -28,13 +29,26 @@ impl Sender {
         Ok(true)
     }
 
-    /// uploaded → opening → open, if the queue has room: pays once.
-    pub(super) async fn admit(&self, shard: &ShardFacts) -> Result<Option<Sent>, SendError> {
+    /// uploaded → opening → open, if the queue has room and the limit allows it: pays once.
+    ///
+    /// `promise` is over with the intent, or where the sums have changed since it was given.
+    pub(super) async fn admit(
+        &self,
+        shard: &ShardFacts,
+        promise: &mut Option<Promise>,
+    ) -> Result<Option<Sent>, SendError> {
         // Taken before the question, so that no batch that ends after it goes unnoticed.
         let mut standing = self.ledger.standing();
         let left = standing.borrow_and_update().queue_left;
         match self.ledger.intend(shard.id).await? {
-            Admission::Granted(intent) => Ok(self.create(shard, intent).await?.map(Sent::Open)),
+            Admission::Granted(intent) => {
+                drop(promise.take());
+                Ok(self.create(shard, intent).await?.map(Sent::Open))
+            }
+            Admission::NoMoney(_) | Admission::NoPrice => {
+                drop(promise.take());
+                Ok(None)
+            }
             Admission::TooLarge { limit } => {
                 self.too_large(shard, limit).await?;
                 Ok(None)

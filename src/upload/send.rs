@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adopt::DoubtError;
+use super::afford::{Means, Promise, Purse};
 use super::canary::{Canary, Leave};
 use crate::domain::batch::{Intent, OpenBatch};
 use crate::domain::ids::ShardId;
 use crate::domain::layout::Layout;
+use crate::domain::money::{Charges, Shortage};
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::backoff::Backoff;
 use crate::kit::bodies::ShardBodies;
@@ -42,7 +44,7 @@ pub(super) fn believed(not_before: Millis, now: Millis) -> Millis {
 }
 
 /// What batches are created with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SendOptions {
     /// First part of upload names.
     pub jsonl_file_base: String,
@@ -62,6 +64,8 @@ pub struct SendOptions {
     pub wait_out: Option<Duration>,
     /// How this run asks.
     pub recipes: OurRecipes,
+    /// What a recipe's lines are charged, where that is known.
+    pub charges: Charges,
     /// Whether this program waits for batches to end: then a full queue drains, and answers come.
     pub answers_come: bool,
 }
@@ -84,6 +88,12 @@ pub enum SendError {
     /// A body cannot be made for a reason of this program's own.
     #[error("{0}")]
     Body(String),
+    /// What is left of the money limit does not pay for the next page.
+    #[error("the money limit is reached")]
+    NoMoney(Shortage),
+    /// There is a money limit, and nobody knows what this model charges.
+    #[error("no price is known for {0}")]
+    NoPrice(String),
     /// The program drains; nothing is wrong.
     #[error("stopped")]
     Stopped,
@@ -107,6 +117,8 @@ pub enum Sent {
     Nothing,
     /// It has to wait for a batch to end, for this reason, and nobody here does.
     NotNow(&'static str),
+    /// It cannot be paid for, and no money is on its way back.
+    TooDear(Shortage),
 }
 
 /// Everything a shard's journey needs.
@@ -136,6 +148,23 @@ pub struct Sender {
     pub ceiling: Ceiling,
     /// Finds out whether the model takes the settings.
     pub canary: Arc<Canary>,
+    /// What is promised to shards on their way.
+    pub purse: Purse,
+}
+
+/// What a shard on its way to its batch has in hand.
+#[derive(Debug, Default)]
+struct Outfit {
+    /// Until the intent is written, which reserves the same.
+    promise: Option<Promise>,
+    /// To the end of the journey: whoever goes ahead has an open batch by then, or has given up.
+    leave: Option<Leave>,
+}
+
+impl Outfit {
+    fn is_complete(&self) -> bool {
+        self.promise.is_some() && self.leave.is_some()
+    }
 }
 
 impl Sender {
@@ -145,20 +174,12 @@ impl Sender {
     /// [`SendError`]; the shard stays where it is, and the next start takes it up.
     pub async fn drive(&self, mut shard: ShardFacts, resumed: bool) -> Result<Sent, SendError> {
         let mut look_first = resumed;
-        // Kept to the end of the journey: whoever goes ahead has an open batch by then, or has given up.
-        let mut leave = None;
+        let mut outfit = Outfit::default();
         loop {
             let unpaid = matches!(shard.state, ShardState::Sealed | ShardState::Uploaded);
-            if unpaid && leave.is_none() && !self.stop.is_stopping() {
-                match self.leave(&shard).await? {
-                    Leave::NotNow if shard.state == ShardState::Uploaded => return Ok(Sent::NotNow(FIRST_ALONE)),
-                    // Its bytes may go ahead; only paying waits.
-                    Leave::NotNow => {}
-                    Leave::GiveUp => {
-                        self.plan_anew(&shard).await?;
-                        return Ok(Sent::Nothing);
-                    }
-                    go @ Leave::Go(_) => leave = Some(go),
+            if unpaid && !outfit.is_complete() && !self.stop.is_stopping() {
+                if let Some(over) = self.fit_out(&shard, &mut outfit).await? {
+                    return Ok(over);
                 }
                 // It may have waited for long.
                 shard = self.ledger.shard(shard.id).await?;
@@ -175,7 +196,7 @@ impl Sender {
                 }
                 ShardState::Uploaded => {
                     self.until_ready(&shard).await?;
-                    match self.admit(&shard).await {
+                    match self.admit(&shard, &mut outfit.promise).await {
                         Ok(Some(sent)) => return Ok(sent),
                         Ok(None) => {}
                         Err(SendError::Ledger(LedgerError::Stale(_))) if self.is_spent(shard.id).await? => {}
@@ -195,6 +216,36 @@ impl Sender {
             }
             shard = self.ledger.shard(shard.id).await?;
         }
+    }
+
+    /// What `shard` needs before it is sent: that it can be paid for, then that the model takes its settings. Tells where its
+    /// journey ends already.
+    async fn fit_out(&self, shard: &ShardFacts, outfit: &mut Outfit) -> Result<Option<Sent>, SendError> {
+        if outfit.promise.is_none() {
+            match self.afford(shard).await? {
+                Means::Enough(promise) => outfit.promise = Some(promise),
+                Means::Short(shortage) => return Ok(Some(Sent::TooDear(shortage))),
+                Means::Anew => {
+                    self.plan_anew(shard).await?;
+                    return Ok(Some(Sent::Nothing));
+                }
+            }
+        }
+        if outfit.leave.is_some() {
+            return Ok(None);
+        }
+        match self.leave(shard).await? {
+            Leave::NotNow if shard.state == ShardState::Uploaded => return Ok(Some(Sent::NotNow(FIRST_ALONE))),
+            // Its bytes may go ahead; only paying waits.
+            Leave::NotNow => {}
+            Leave::TooDear(shortage) => return Ok(Some(Sent::TooDear(shortage))),
+            Leave::GiveUp => {
+                self.plan_anew(shard).await?;
+                return Ok(Some(Sent::Nothing));
+            }
+            go @ Leave::Go(_) => outfit.leave = Some(go),
+        }
+        Ok(None)
     }
 
     /// Whether a batch of this shard was found in the provider's list meanwhile and is its batch now.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::send::{SendError, Sender, Sent};
 use crate::domain::ids::ShardId;
+use crate::domain::money::Shortage;
 use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::budget::{Budget, Closed, Lease};
 use crate::kit::edge::{EdgeMeter, give, hand_over, take};
@@ -51,6 +52,14 @@ struct Waiting {
 
 type Journey = LocalBoxFuture<'static, (ShardId, Result<Vec<BatchOpened>, SendError>)>;
 
+/// Why nothing new is begun: what has a slot arrives.
+#[derive(Default)]
+struct Full {
+    is_full: Cell<bool>,
+    /// For want of money, which ends the run as soon as nothing is on its way.
+    too_dear: Cell<Option<Shortage>>,
+}
+
 struct Work {
     seams: UploaderSeams,
     intake: mpsc::Receiver<Input>,
@@ -61,8 +70,8 @@ struct Work {
     backlog: VecDeque<Waiting>,
     in_hand: HashSet<ShardId>,
     journeys: FuturesUnordered<Journey>,
-    /// No slot was free where nobody gives one back: nothing new is begun, what has a slot arrives.
-    full: Rc<Cell<bool>>,
+    /// No slot was free where nobody gives one back, or no money is left.
+    full: Rc<Full>,
     upstream_over: bool,
 }
 
@@ -214,16 +223,13 @@ impl Work {
     }
 
     fn start_journeys(&mut self) {
-        if self.seams.stop.is_stopping() || self.full.get() {
+        if self.seams.stop.is_stopping() || self.full.is_full.get() {
             // They wait in the ledger.
             self.backlog.clear();
         }
-        if let Some(switch) = &self.seams.drain_when_full
-            && self.full.get()
-            && self.journeys.is_empty()
-        {
+        if self.full.is_full.get() && self.journeys.is_empty() {
             // Only now: those that had a slot would not have been opened by a program that drains.
-            switch.raise(StopLevel::Drain);
+            self.begin_nothing_more();
         }
         while self.journeys.len() < PLACES {
             let Some(waiting) = self.backlog.pop_front() else { return };
@@ -231,6 +237,18 @@ impl Work {
                 let journey = journey(self.seams.clone(), Rc::clone(&self.full), waiting);
                 self.journeys.push(Box::pin(journey));
             }
+        }
+    }
+
+    fn begin_nothing_more(&self) {
+        let switch = self.seams.drain_when_full.as_ref();
+        if let Some(shortage) = self.full.too_dear.take() {
+            // One pass still looks at what is open.
+            let level = if switch.is_some() { StopLevel::Run } else { StopLevel::Drain };
+            self.faults.report("uploader", SendError::NoMoney(shortage), level);
+        }
+        if let Some(switch) = switch {
+            switch.raise(StopLevel::Drain);
         }
     }
 
@@ -257,7 +275,7 @@ impl Work {
 /// Waits for a slot, then drives the shard; a program that drains waits no more.
 async fn journey(
     seams: UploaderSeams,
-    full: Rc<Cell<bool>>,
+    full: Rc<Full>,
     waiting: Waiting,
 ) -> (ShardId, Result<Vec<BatchOpened>, SendError>) {
     let id = waiting.shard.id;
@@ -273,7 +291,7 @@ async fn journey(
     }
 }
 
-async fn slot(seams: &UploaderSeams, full: &Cell<bool>) -> Result<Lease, Closed> {
+async fn slot(seams: &UploaderSeams, full: &Full) -> Result<Lease, Closed> {
     if seams.drain_when_full.is_some() && seams.slots.free() == 0 {
         tell_full(&seams.sender.news, full, "as many batches are open as may be");
         return Err(Closed);
@@ -286,18 +304,13 @@ async fn slot(seams: &UploaderSeams, full: &Cell<bool>) -> Result<Lease, Closed>
 }
 
 /// Nothing new is begun from here on; said once.
-fn tell_full(news: &News, full: &Cell<bool>, why: &str) {
-    if !full.replace(true) {
+fn tell_full(news: &News, full: &Full, why: &str) {
+    if !full.is_full.replace(true) {
         news.warn("E309", why, "the rest is sent by the next upload or run");
     }
 }
 
-async fn open(
-    seams: UploaderSeams,
-    full: &Cell<bool>,
-    waiting: Waiting,
-    slot: Lease,
-) -> Result<Vec<BatchOpened>, SendError> {
+async fn open(seams: UploaderSeams, full: &Full, waiting: Waiting, slot: Lease) -> Result<Vec<BatchOpened>, SendError> {
     let UploaderSeams { sender, slots, .. } = seams;
     // Facts from the ledger, not from the message: a backlog read and a message may name the same shard.
     let facts = sender.ledger.shard(waiting.shard.id).await?;
@@ -310,6 +323,11 @@ async fn open(
         Sent::Nothing => Ok(Vec::new()),
         Sent::NotNow(why) => {
             tell_full(&sender.news, full, why);
+            Ok(Vec::new())
+        }
+        Sent::TooDear(shortage) => {
+            full.is_full.set(true);
+            full.too_dear.set(Some(shortage));
             Ok(Vec::new())
         }
     }

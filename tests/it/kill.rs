@@ -126,7 +126,7 @@ fn rough_and_ordered() -> Sandbox {
     let sandbox = stormy(ROUGH);
     let outcome = sandbox.run();
     assert_eq!((outcome.standing.rough, outcome.fault.is_none()), (6, true), "{:?}", outcome.standing);
-    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None };
+    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
     let path = sandbox.settings().layout().ledger();
     let mut store = SqliteStore::open(&path, Clock::wall(), allowed).expect("the ledger");
     store.begin().expect("begun");

@@ -8,6 +8,7 @@ mod sandbox;
 
 mod bill;
 mod bodies;
+mod budget;
 mod cancel;
 // It looks into /proc.
 #[cfg(target_os = "linux")]

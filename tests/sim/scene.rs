@@ -225,6 +225,7 @@ impl<'a> Play<'a> {
             attempts: retry.max_attempts,
             returns: retry.max_returns,
             enqueued_tokens: mission.settings.batch.max_enqueued_tokens,
+            max_cost: mission.settings.run.max_cost,
         };
         let store = SqliteStore::open(&path, self.clock.clone(), allowed)
             .and_then(|store| store.with_journal(Journal::at(&mission.layout.journal())))

@@ -4,6 +4,7 @@
 use batchscribe::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use batchscribe::domain::image::{Found, Reason, RelPath};
+use batchscribe::domain::money::{Funds, Money, Shortage};
 use batchscribe::domain::recipe::Recipe;
 use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
 use batchscribe::kit::hash::Short;
@@ -93,6 +94,9 @@ as_they_are! {
     fn too_large(&mut self, shard: ShardId) -> Result<()>;
     fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>>;
     fn intend(&mut self, shard: ShardId) -> Result<Admission>;
+    fn funds(&mut self) -> Result<Funds>;
+    fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>>;
+    fn give_back(&mut self, unused: Money) -> Result<()>;
     fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
     fn intent(&mut self, shard: ShardId) -> Result<Intent>;
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;

@@ -70,6 +70,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 20] = [
             "encode/spool.rs",
             "extract/fetch.rs",
             "upload/admit.rs",
+            "upload/afford.rs",
             "upload/canary.rs",
             "upload/resolve.rs",
             "upload/send.rs",

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use super::events;
 use super::fault::Outcome;
 use super::rows::{column, count, int};
+use super::{events, money};
 use crate::domain::batch::Admission;
 use crate::domain::ids::{RecipeId, RunId, ShardId};
 use crate::kit::backoff::Backoff;
@@ -99,6 +99,10 @@ pub(super) fn refused(store: &SqliteStore, shard: ShardId) -> Outcome<Option<Adm
     let limit = queue.estimated_limit(store)?;
     if let Some(limit) = limit.filter(|limit| need > *limit) {
         return Ok(Some(Admission::TooLarge { limit }));
+    }
+    // A full queue empties by itself; what the limit does not allow waits for a person, perhaps.
+    if let Some(no) = money::refused(store, shard)? {
+        return Ok(Some(no));
     }
     let used = queue.used(store)?;
     let now = store.clock.now();

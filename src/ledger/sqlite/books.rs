@@ -1,6 +1,7 @@
 //! The counts, kept as deltas beside the tables they count. A plain copy, so that taking a command back is an assignment.
 
 use super::fault::Fault;
+use crate::domain::money::Money;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchFacts, BatchState, ImageState, Move, ShardState, legal};
 use crate::ledger::records::Standing;
@@ -11,6 +12,8 @@ pub(super) struct Books {
     pub(super) standing: Standing,
     /// Last place in the feed that was given.
     pub(super) owed_seq: i64,
+    /// What is spent for good: settled batches, and questions asked directly.
+    pub(super) spent: Money,
 }
 
 impl Books {

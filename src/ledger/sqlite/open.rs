@@ -9,10 +9,10 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
-use super::SqliteStore;
 use super::books::Books;
 use super::fault::{Fault, Outcome};
 use super::rows::count;
+use super::{SqliteStore, money};
 use crate::kit::clock::Clock;
 use crate::kit::crash;
 use crate::kit::{hash, random};
@@ -281,7 +281,7 @@ fn take(connection: &Connection, machine: &Machine, now: i64) -> Outcome<i64> {
 /// `walking` is false until this process begins to list: a listing that a dead one cut short must not keep a run alive.
 fn derive(connection: &Connection) -> Outcome<Books> {
     let owed_seq = connection.query_row("SELECT owed_seq FROM keeper", [], |row| row.get(0))?;
-    Ok(Books { standing: standing(connection)?, owed_seq })
+    Ok(Books { standing: standing(connection)?, owed_seq, spent: money::spent(connection)? })
 }
 
 /// Counts as the file tells them, without reading every image. `walking` is left to the caller.

@@ -9,7 +9,7 @@ use super::paying::move_shard;
 use super::rows::{column, count, length, named_lines, word};
 use super::shards::{moved, release};
 use super::verdicts::release_held;
-use super::{SqliteStore, journal};
+use super::{SqliteStore, journal, money};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchNo, ShardId};
 use crate::domain::image::Reason;
@@ -79,6 +79,7 @@ pub(super) fn settle(store: &mut SqliteStore, batch: BatchNo, counting: Counting
         no_strays_left(store, closing.shard)?;
     }
     closing.move_to(store, BatchState::Settled)?;
+    money::settled(store, batch)?;
     journal::note(store, Event::Settled, batch)?;
     let settled = if closing.stray { Settled::default() } else { close(store, &closing, counting)? };
     let about = About { shard: Some(closing.shard), batch: Some(batch), image: None };

@@ -3,12 +3,13 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, asking, collecting, enrol, events, images, listed, pages, paying, rejudging, restore, runs,
-    settling, shards, verdicts,
+    SqliteStore, admission, asking, collecting, enrol, events, images, listed, money, pages, paying, rejudging,
+    restore, runs, settling, shards, verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason, RelPath};
+use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
@@ -126,6 +127,21 @@ impl Store for SqliteStore {
 
     fn intend(&mut self, shard: ShardId) -> Result<Admission> {
         let outcome = paying::intend(self, shard);
+        self.named(outcome)
+    }
+
+    fn funds(&mut self) -> Result<Funds> {
+        let outcome = money::funds(self);
+        self.named(outcome)
+    }
+
+    fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>> {
+        let outcome = money::ask_directly(self, worst);
+        self.named(outcome)
+    }
+
+    fn give_back(&mut self, unused: Money) -> Result<()> {
+        let outcome = money::give_back(self, unused);
         self.named(outcome)
     }
 

@@ -247,7 +247,7 @@ fn plan(corpus: &LocalCorpus, recipe: &Recipe) -> Plan {
         lines: 1,
         bytes,
         est_tokens: 1,
-        charge: None,
+        worst: None,
         endpoint: recipe.endpoint.clone(),
         input: None,
         body_hash: None,

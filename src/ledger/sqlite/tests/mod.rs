@@ -25,7 +25,7 @@ use crate::ledger::store::{Frame as _, Store};
 
 /// Bounds small enough to be reached.
 pub(in crate::ledger) const ALLOWED: Allowed =
-    Allowed { attempts: 3, returns: 2, deep_clean: false, enqueued_tokens: None };
+    Allowed { attempts: 3, returns: 2, deep_clean: false, enqueued_tokens: None, max_cost: None };
 /// Hash of every body.
 pub(in crate::ledger) const BODY: [u8; 16] = [7; 16];
 

@@ -11,6 +11,9 @@ use crate::ledger::records::Standing;
 
 use super::ALLOWED;
 
+/// What may be spent, in millionths of a USD.
+pub(super) const LIMIT: u64 = 800;
+
 /// What the walk may say of a file, in few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
@@ -56,6 +59,8 @@ pub(super) struct Batch {
     stray: bool,
     pub(super) fenced: bool,
     files: bool,
+    /// Whether it told its tokens.
+    told: bool,
     pub(super) end: BatchEnd,
     line: Option<usize>,
 }
@@ -169,7 +174,33 @@ impl Model {
         true
     }
 
+    /// Millionths of a USD that are spent, and that are reserved: 100 for each line and 10 for its prompt at most; ten prompt tokens
+    /// and one of output where it is told.
+    pub(super) fn funds(&self) -> [u64; 2] {
+        let (mut spent, mut reserved) = (0, 0);
+        for batch in &self.batches {
+            let over = matches!(batch.state, BatchState::Ended | BatchState::Fetched | BatchState::Settled);
+            let bill = match batch.state {
+                BatchState::Refused | BatchState::Void => continue,
+                _ if over && matches!(batch.end, BatchEnd::Refused | BatchEnd::TurnedAway) => 0,
+                _ if over && batch.told => 20,
+                _ => self.worst(batch.shard),
+            };
+            let known = batch.told || matches!(batch.end, BatchEnd::Refused | BatchEnd::TurnedAway);
+            if batch.state == BatchState::Settled || over && known { spent += bill } else { reserved += bill }
+        }
+        [spent, reserved]
+    }
+
+    fn worst(&self, shard: usize) -> u64 {
+        10 + 100 * self.shards[shard].images.len() as u64
+    }
+
     pub(super) fn intend(&mut self, shard: usize) -> Made {
+        let uploaded = self.shards.get(shard).is_some_and(|shard| shard.state == ShardState::Uploaded);
+        if uploaded && self.funds().iter().sum::<u64>() + self.worst(shard) > LIMIT {
+            return false;
+        }
         let made = self.shard(shard, ShardState::Uploaded, ShardState::Opening);
         if made {
             self.batch(shard, BatchState::Opening, false);
@@ -230,7 +261,7 @@ impl Model {
         let Some(batch) = self.batches.get_mut(batch).filter(|batch| batch.state == BatchState::Open) else {
             return false;
         };
-        *batch = Batch { state: BatchState::Ended, end, files, line, ..*batch };
+        *batch = Batch { state: BatchState::Ended, end, files, told: files, line, ..*batch };
         true
     }
 
@@ -399,7 +430,7 @@ impl Model {
 
     fn batch(&mut self, shard: usize, state: BatchState, stray: bool) {
         let end = BatchEnd::Completed;
-        self.batches.push(Batch { state, shard, stray, fenced: false, files: false, end, line: None });
+        self.batches.push(Batch { state, shard, stray, fenced: false, files: false, told: false, end, line: None });
     }
 
     fn leave_opening(&mut self, batch: usize, to: BatchState) -> Made {

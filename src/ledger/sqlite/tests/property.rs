@@ -3,15 +3,16 @@
 
 use proptest::prelude::*;
 
-use super::model::{Look, Model, Thought};
+use super::model::{LIMIT, Look, Model, Thought};
 use super::*;
-use crate::domain::batch::{BatchEnd, Refusal};
+use crate::domain::batch::{BatchEnd, Refusal, Usage};
 use crate::domain::image::Reason;
+use crate::domain::money::Money;
 use crate::domain::verdict::Verdict;
 use crate::ledger::moves::{BatchState, ImageState, ShardState};
 use crate::ledger::reader::Reader;
 use crate::ledger::records::{Culprit, Ending, Hold, ImageVerdict, RawFile, Remeasured, Standing, TextOwner};
-use crate::ledger::sqlite::open;
+use crate::ledger::sqlite::{money as sums, open};
 
 #[derive(Clone, Debug)]
 enum Command {
@@ -177,7 +178,7 @@ fn done(desk: &mut Desk, model: &Model, step: usize, command: &Command) -> Resul
         }
         Command::Seal(images) => {
             let images: Vec<_> = images.iter().map(|image| id(*image)).collect();
-            let plan = desk.plan_of(step, &images);
+            let plan = NewShard { charge: Some(money::charge()), ..desk.plan_of(step, &images) };
             desk.store.seal(&plan).map(drop)
         }
         Command::Uploaded(shard, hash) => {
@@ -193,7 +194,10 @@ fn done(desk: &mut Desk, model: &Model, step: usize, command: &Command) -> Resul
             });
             desk.store.dissolve(ShardId(id(*shard)), culprit.as_ref())
         }
-        Command::Intend(shard) => desk.store.intend(ShardId(id(*shard))).map(drop),
+        Command::Intend(shard) => match desk.store.intend(ShardId(id(*shard)))? {
+            Admission::Granted(_) => Ok(()),
+            other => Err(LedgerError::Stale(format!("{other:?}"))),
+        },
         Command::Stray(shard) => {
             let name = format!("stray-{step}");
             desk.store.stray(ShardId(id(*shard)), &FileId(name.clone()), &BatchId(name)).map(drop)
@@ -219,7 +223,8 @@ fn done_to_batch(store: &mut SqliteStore, model: &Model, step: usize, command: &
             let refusal = Some(Refusal { code: String::new(), message: String::new(), line });
             let output = files.then(|| FileId(name()));
             let named = line.into_iter().collect();
-            let ending = Ending { end: *end, output, errors: None, usage: None, model: None, refusal, named };
+            let usage = files.then_some(Usage { prompt: 10, output: 1, ..Usage::default() });
+            let ending = Ending { end: *end, output, errors: None, usage, model: None, refusal, named };
             store.ended(no(batch), &ending).map(drop)
         }
         Command::TurnedAway(batch) => store.turned_away(no(batch), Hold::Until(5)),
@@ -269,6 +274,12 @@ fn step(desk: &mut Desk, model: &mut Model, number: usize, command: &Command) ->
     agree(desk, model)
 }
 
+/// A desk whose limit is met by some days and not by others.
+fn poor(mut desk: Desk) -> Desk {
+    desk.store.allowed.max_cost = Some(Money::from_micros(LIMIT));
+    desk
+}
+
 fn agree(desk: &Desk, model: &Model) -> Result<(), TestCaseError> {
     let standing = desk.store.standing();
     prop_assert!(standing.closes(), "{:?}", standing);
@@ -278,6 +289,10 @@ fn agree(desk: &Desk, model: &Model) -> Result<(), TestCaseError> {
         Standing { shards_returned: standing.shards_returned, queue_left: standing.queue_left, ..derived },
         standing
     );
+    let spent = desk.store.books.spent;
+    prop_assert_eq!(spent, sums::spent(&desk.store.connection).expect("sums"));
+    let funds = sums::funds(&desk.store).expect("sums");
+    prop_assert_eq!([funds.spent, funds.reserved].map(Money::micros_up), model.funds());
     let sql = "SELECT name, mtime_ms, state, reason, asked, gaps, shard_id FROM image ORDER BY id";
     let mut statement = desk.store.connection.prepare_cached(sql).expect("sql");
     let rows = statement.query_map([], |row| {
@@ -311,7 +326,7 @@ proptest! {
 
     #[test]
     fn store_and_model_agree(commands in proptest::collection::vec(command(), 1..120)) {
-        let (mut desk, mut model) = (Desk::in_memory(), Model::default());
+        let (mut desk, mut model) = (poor(Desk::in_memory()), Model::default());
         for (number, command) in commands.iter().enumerate() {
             step(&mut desk, &mut model, number, command)?;
         }
@@ -327,11 +342,11 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().expect("temp dir");
         let path = folder.path().join("ledger.sqlite");
-        let (mut desk, mut model) = (Desk::at(&path), Model::default());
+        let (mut desk, mut model) = (poor(Desk::at(&path)), Model::default());
         for (number, (command, dies)) in commands.iter().enumerate() {
             if *dies {
                 // Not closed in order: dropped like a process that was killed, and opened by the next one.
-                desk = Desk::at(&path);
+                desk = poor(Desk::at(&path));
                 model.reopened();
                 agree(&desk, &model)?;
             }

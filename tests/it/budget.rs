@@ -1,0 +1,194 @@
+//! The money limit: what was billed never exceeds it, whatever happens on the way; and with more of it the same command goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use batchscribe::emulator::engine::echo::Echo;
+use batchscribe::emulator::engine::{Answered, ChatRequest, Engine};
+use batchscribe::pipeline::mission::{Fault, Mode, Outcome};
+use serde_json::Value;
+
+use crate::kill::{command, live};
+use crate::oracle;
+use crate::sandbox::{Sandbox, Weather};
+
+/// Millionths of a USD: gpt-4.1's price through Batch, a prompt token and one of output.
+const INPUT: f64 = 1.0;
+const OUTPUT: f64 = 4.0;
+/// Most output tokens of a page.
+const MOST: &str = "200";
+
+/// Echoes; every third prompt comes from a cache for the most part, and none costs less for that as far as anybody knows.
+struct Remembering(Echo);
+
+impl Engine for Remembering {
+    fn model(&self) -> &str {
+        self.0.model()
+    }
+
+    fn answer(&self, request: &ChatRequest<'_>) -> Answered {
+        let mut said = self.0.answer(request)?;
+        let image =
+            request.images.first().map_or(0, |image| image.bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+        if image.is_multiple_of(3) {
+            said.cached_tokens = said.prompt_tokens / 2;
+        }
+        Ok(said)
+    }
+}
+
+fn priced(pages: usize, weather: Weather) -> Sandbox {
+    let mut sandbox = Sandbox::with(pages, Weather { engine: Arc::new(Remembering(Echo::new())), ..weather });
+    for (key, value) in
+        [("request.model", "gpt-4.1"), ("request.max_output_tokens", MOST), ("max_images_per_batch", "400")]
+    {
+        sandbox.set(key, value);
+    }
+    sandbox
+}
+
+fn scenario(text: &str) -> Weather {
+    Weather { scenario: toml::from_str(text).expect("a scenario"), ..Weather::default() }
+}
+
+/// What the auditor's bill comes to at the full price, in millionths of a USD: whatever was billed, answers that never came
+/// included. A direct question costs twice as much.
+fn billed(bill: &Path) -> f64 {
+    let count = |entry: &Value, key: &str| entry[key].as_f64().unwrap_or_default();
+    let cost = |entry: &Value| count(entry, "prompt_tokens") * INPUT + count(entry, "output_tokens") * OUTPUT;
+    let entries = oracle::entries(bill);
+    let of = |what: &'static str| entries.iter().filter(move |entry| entry["what"] == what).map(cost).sum::<f64>();
+    of("line") + 2.0 * of("chat")
+}
+
+/// What one page costs, from a run of its own.
+fn of_one_page() -> f64 {
+    let sandbox = priced(1, Weather::default());
+    let outcome = sandbox.run();
+    assert_eq!(outcome.standing.done, 1, "{:?}", outcome.fault);
+    billed(&sandbox.bill())
+}
+
+fn usd(micros: f64) -> String {
+    format!("{:.6}", micros / 1e6)
+}
+
+/// Whether it ended for want of money, with everything finished that was paid for.
+fn ran_out(outcome: &Outcome) -> bool {
+    let standing = &outcome.standing;
+    assert_eq!((standing.batches_open, standing.batches_ended), (0, 0), "{standing:?}");
+    matches!(outcome.fault, Some(Fault::NoMoney(_)))
+}
+
+#[test]
+fn the_limit_is_never_crossed_and_more_of_it_goes_on() {
+    let pages = 3_000;
+    // A page in twenty is cut and asked again with more room, and batches expire in their middle.
+    let weather = scenario(
+        "seed = 3\n[[line]]\noutcome = \"length_cut\"\nwhen = { chance = 0.05 }\n\
+         [[batch]]\nexpire_after_lines = 9\nwhen = { chance = 0.3 }\n",
+    );
+    let mut sandbox = priced(pages, weather);
+    let limit = of_one_page() * 1_000.0;
+    sandbox.set("run.max_cost", &usd(limit));
+    let outcome = sandbox.run();
+    assert!(ran_out(&outcome), "{outcome:?}");
+    let (spent, done) = (billed(&sandbox.bill()), outcome.standing.done);
+    assert!(spent <= limit, "{spent} of {limit}");
+    assert!(spent > limit * 0.9 && done > 500, "{done} pages for {spent} of {limit}");
+
+    sandbox.set("run.max_cost", &usd(limit * 10.0));
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(outcome.standing.done, pages as u64, "{:?}", outcome.standing);
+    assert!(billed(&sandbox.bill()) <= limit * 10.0);
+}
+
+#[test]
+fn killed_lives_in_between_change_nothing() {
+    let mut sandbox = priced(120, Weather::default());
+    let limit = of_one_page() * 60.0;
+    sandbox.set("run.max_cost", &usd(limit));
+    for point in
+        ["seal.recorded:3", "intent.journalled:2", "create.answered:2", "ended.recorded:1", "settle.recorded:2"]
+    {
+        let mut life = command(&sandbox);
+        life.env("BATCHSCRIBE_CRASH", point);
+        let status = live(life, None).expect("it ends");
+        assert!(billed(&sandbox.bill()) <= limit, "{point}: {status}");
+    }
+    let status = live(command(&sandbox), None).expect("it ends");
+    let words = std::fs::read_to_string(sandbox.words()).expect("words");
+    assert_eq!(status.code(), Some(8), "{words}");
+    assert!(words.contains("error[E306]: money limit reached: $"), "{words}");
+    let spent = billed(&sandbox.bill());
+    assert!(spent <= limit && spent > limit * 0.8, "{spent} of {limit}");
+
+    sandbox.set("run.max_cost", &usd(limit * 3.0));
+    let status = live(command(&sandbox), None).expect("it ends");
+    assert!(status.success(), "{}", std::fs::read_to_string(sandbox.words()).expect("words"));
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 120);
+}
+
+#[test]
+fn where_no_answers_are_waited_for_as_much_is_sent_as_the_worst_case_allows() {
+    for mode in [Mode::Upload, Mode::Run { once: true }] {
+        let pace = Duration::from_millis(20);
+        let mut sandbox = priced(60, Weather { line_delay: pace, ..Weather::default() });
+        let limit = of_one_page() * 40.0;
+        sandbox.set("run.max_cost", &usd(limit));
+        let outcome = sandbox.work(mode.clone());
+        assert!(matches!(outcome.fault, Some(Fault::NoMoney(_))), "{mode:?} {outcome:?}");
+        assert!(outcome.standing.batches_open > 0 && outcome.standing.owed > 0, "{mode:?} {:?}", outcome.standing);
+        assert_eq!(oracle::count(&sandbox.bill(), "upload"), oracle::count(&sandbox.bill(), "create"), "{mode:?}");
+        let outcome = sandbox.run();
+        assert!(ran_out(&outcome) && billed(&sandbox.bill()) <= limit, "{mode:?} {outcome:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_that_cannot_be_paid_for_or_has_no_price() {
+    let mut sandbox = priced(3, Weather::default());
+    sandbox.set("run.max_cost", "0.0001");
+    let outcome = sandbox.run();
+    let Some(Fault::NoMoney(shortage)) = outcome.fault else { panic!("{outcome:?}") };
+    assert!(shortage.need > shortage.limit, "not even one page: {shortage:?}");
+    assert_eq!(oracle::entries(&sandbox.bill()).len(), 0, "nothing left this computer");
+
+    let mut sandbox = priced(3, Weather::default());
+    sandbox.set("run.max_cost", "5");
+    sandbox.set("request.model", "nobody-knows-what-it-costs");
+    let outcome = sandbox.run();
+    assert!(matches!(&outcome.fault, Some(Fault::NoPrice(model)) if model.starts_with("nobody")), "{outcome:?}");
+    assert_eq!(oracle::entries(&sandbox.bill()).len(), 0, "nothing left this computer");
+
+    sandbox.set("run.max_cost", "0");
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.fault.is_none()), (3, true), "no limit, no price needed");
+}
+
+#[test]
+fn the_canary_is_paid_from_the_same_purse() {
+    let mut sandbox = priced(4, Weather::default());
+    sandbox.set("run.canary", "sync");
+    let page = of_one_page();
+    // For a page at its worst, but not for a question at twice its price.
+    sandbox.set("run.max_cost", &usd(page * 8.0));
+    let outcome = sandbox.run();
+    assert!(matches!(outcome.fault, Some(Fault::NoMoney(_))), "{outcome:?}");
+    assert_eq!(oracle::count(&sandbox.bill(), "chat"), 0, "not asked");
+
+    let limit = page * 30.0;
+    sandbox.set("run.max_cost", &usd(limit));
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.fault.is_none()), (4, true), "{outcome:?}");
+    assert_eq!(oracle::count(&sandbox.bill(), "chat"), 1);
+    let spent = billed(&sandbox.bill());
+    let limit = spent + 1.0;
+    sandbox.image("tray_0/late.png", 900);
+    sandbox.set("run.max_cost", &usd(limit));
+    let outcome = sandbox.run();
+    let Some(Fault::NoMoney(shortage)) = outcome.fault else { panic!("{outcome:?}") };
+    assert_eq!(shortage.spent.micros_up() as f64, spent, "the question was counted, at twice the price");
+}

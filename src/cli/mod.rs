@@ -7,6 +7,7 @@ pub mod args;
 mod attend;
 mod closing;
 mod commands;
+mod consent;
 mod context;
 mod events;
 pub mod exit;

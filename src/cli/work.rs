@@ -25,6 +25,7 @@ use crate::settings::{Address, Engine, Problem, ProviderKind, Settings};
 
 use super::args::{Old, Redo};
 use super::attend::{Attendant, Charge, Ended};
+use super::consent::{self, Doing};
 use super::context::Context;
 use super::events::{Events, Summary};
 use super::exit::{Exit, Fail, cannot_write};
@@ -87,15 +88,20 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     if !job.old.keep_old && job.old.redo.is_none() {
         same_recipe(&settings, &prompt)?;
     }
-    confirm(context, &settings, &job)?;
+    if job.sends() {
+        let recipe = texts::recipe(&settings, &prompt.text)?;
+        consent::has_prices(&settings, &recipe)?;
+        let redo = job.old.redo.map(which);
+        consent::ask(context, &Doing { settings: &settings, root: &image_root, recipe: &recipe, redo })?;
+    }
     // Nothing is left behind by a call that could not begin.
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
     for folder in [&layout.completed, &layout.output, &layout.extraction] {
         private_folder(folder).map_err(|cause| cannot_write(&cause))?;
     }
-    if let Some(which) = job.old.redo {
-        put_back(context, &settings, which, &prompt)?;
+    if let Some(redo) = job.old.redo {
+        put_back(context, &settings, redo, &prompt)?;
     }
     let ready = ready(&mut settings, &job, key)?;
     let events = Events::new(context.clock.clone(), None);
@@ -181,24 +187,28 @@ fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Problem> {
 }
 
 /// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.
-fn put_back(context: &Context, settings: &Settings, which: Redo, prompt: &Prompt) -> Result<(), Fail> {
+fn put_back(context: &Context, settings: &Settings, redo: Redo, prompt: &Prompt) -> Result<(), Fail> {
     let told = |error: LedgerError| Fail::from(finish::ledger(&error));
     let layout = settings.layout();
     let Some(reader) = pages::ledger(&layout).map_err(told)? else { return Ok(()) };
     let today = texts::recipe(settings, &prompt.text)?;
-    let which = match which {
-        Redo::Stale => redo::Which::Stale,
-        Redo::Failed => redo::Which::Failed,
-        Redo::All => redo::Which::All,
-    };
     let mut desk = Desk::open(&layout, context.clock.clone(), settings).map_err(told)?;
-    let images =
-        redo::redo(&reader, &layout, which, &today, |images| desk.act(|store| store.ask_again(images, None)).map(drop));
+    let images = redo::redo(&reader, &layout, which(redo), &today, |images| {
+        desk.act(|store| store.ask_again(images, None)).map(drop)
+    });
     // The writer leaves last, and takes the ledger's working files with it.
     drop(reader);
     desk.close().map_err(told)?;
     context.out.say(&format!("{} asked again.", words::count(images.map_err(told)?, "image is", "images are")));
     Ok(())
+}
+
+fn which(redo: Redo) -> redo::Which {
+    match redo {
+        Redo::Stale => redo::Which::Stale,
+        Redo::Failed => redo::Which::Failed,
+        Redo::All => redo::Which::All,
+    }
 }
 
 /// The key, where one is needed: the built-in provider takes none, a server on this computer may go without.
@@ -302,27 +312,6 @@ fn introduce(context: &Context, settings: &Settings, job: &Job, prompt: &Prompt)
             ));
         }
     }
-}
-
-/// Asks before images leave this computer (E109 where nobody can answer).
-fn confirm(context: &Context, settings: &Settings, job: &Job) -> Result<(), Fail> {
-    let leaves = settings.provider.name == ProviderKind::OpenAi && !settings.api_url.is_loopback();
-    if !job.sends() || !leaves || context.global.yes {
-        return Ok(());
-    }
-    let (folder, host) = (settings.image_dir.display(), settings.api_url.host());
-    let question = format!("The images under {folder} go to {host}, which charges for them. Go?");
-    if !context.out.can_ask {
-        return Err(Problem::new("E109", "a question was asked, but this is no interactive terminal")
-            .detail(question)
-            .hint("add --yes if they may be sent; nothing was sent")
-            .into());
-    }
-    if context.out.confirmed(&question)? {
-        return Ok(());
-    }
-    context.out.say("Nothing was sent.");
-    Err(Fail::Told(Vec::new(), Exit::Done))
 }
 
 /// Runs the pipeline on this thread while another one attends it.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::address::endpoint_of;
 use super::units;
 use super::value::Value;
-use crate::domain::money::Money;
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +227,7 @@ impl Kind {
     /// The value, if it is within the bounds.
     pub(super) fn admit(self, value: Value) -> Option<Value> {
         let fits = match (self, &value) {
-            (Self::Text | Self::Path, Value::Text(_))
+            (Self::Text | Self::Path | Self::Money, Value::Text(_))
             | (Self::Switch, Value::Switch(_))
             | (Self::OptionalSpan, Value::Span(_))
             | (Self::SpanOrNone(..), Value::Span(None)) => true,
@@ -242,7 +241,6 @@ impl Kind {
             }
             (Self::Word(words), Value::Text(text)) => words.contains(&text.as_str()),
             (Self::Checked(check, _), Value::Text(text)) => check(text),
-            (Self::Money, Value::Text(text)) => Money::parse(text).is_some(),
             _ => false,
         };
         fits.then_some(value)

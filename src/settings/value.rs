@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::limits::Kind;
 use super::units;
+use crate::domain::money::Money;
 
 /// A value that fits its kind's type; bounds are checked by [`Kind::admit`].
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Text | Kind::Path | Kind::Word(_) | Kind::Checked(..) => Some(Value::Text(text.to_owned())),
         Kind::Count(..) => text.trim().parse().ok().map(Value::Count),
         Kind::Number(..) => number(text).map(Value::Number),
-        Kind::Money => Some(Value::Text(text.trim().to_owned())),
+        Kind::Money => Money::parse(text.trim()).map(|_| Value::Text(text.trim().to_owned())),
         Kind::Switch => text.trim().parse().ok().map(Value::Switch),
         Kind::List(..) | Kind::ListOrNone(..) => list(text).map(Value::List),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) if text.trim().is_empty() => Some(Value::Span(None)),

@@ -1,6 +1,7 @@
 //! The money limit: what was billed never exceeds it, whatever happens on the way; and with more of it the same command goes on.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,4 +192,52 @@ fn the_canary_is_paid_from_the_same_purse() {
     let outcome = sandbox.run();
     let Some(Fault::NoMoney(shortage)) = outcome.fault else { panic!("{outcome:?}") };
     assert_eq!(shortage.spent.micros_up() as f64, spent, "the question was counted, at twice the price");
+}
+
+/// What the program says and how it ends where nobody can answer a question.
+fn unanswered(sandbox: &Sandbox, words: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
+    command.args(words).arg("--workspace").arg(sandbox.workspace()).arg("--no-config").stdin(Stdio::null());
+    for (key, value) in sandbox.flags() {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    let told = command.env_clear().current_dir(sandbox.workspace()).output().expect("the program");
+    (told.status.code(), String::from_utf8_lossy(&told.stderr).into_owned())
+}
+
+#[test]
+fn what_is_sent_and_paid_for_is_asked_for_and_nothing_else() {
+    let sandbox = priced(3, Weather::default());
+    let (exit, words) = unanswered(&sandbox, &["run", "--budget", "2"]);
+    assert_eq!(exit, Some(2), "{words}");
+    let question = words.lines().find(|line| line.ends_with(" Go?")).unwrap_or_else(|| panic!("{words}"));
+    assert!(
+        question.starts_with("  3 images, about $0.") && question.contains(", limit $2.00, to 127.0.0.1:"),
+        "{question}"
+    );
+    assert_eq!(oracle::entries(&sandbox.bill()).len(), 0, "nothing was sent");
+
+    // What is at the provider already is fetched without a question, and so is nothing at all.
+    let outcome = sandbox.work(Mode::Upload);
+    assert!(outcome.fault.is_none(), "{outcome:?}");
+    for _ in 0..2 {
+        let (exit, words) = unanswered(&sandbox, &["run"]);
+        assert_eq!(exit, Some(0), "{words}");
+    }
+    let (exit, words) = unanswered(&sandbox, &["run", "--redo", "all"]);
+    assert!(exit == Some(2) && words.contains("\n  3 images, about $0."), "{words}");
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 3);
+}
+
+#[test]
+fn a_limit_is_refused_where_it_cannot_be_kept() {
+    let mut sandbox = priced(1, Weather::default());
+    sandbox.set("request.escalate_model", "nobody-knows-what-it-costs");
+    let (exit, words) = unanswered(&sandbox, &["run", "--yes", "--budget", "2"]);
+    assert!(exit == Some(2) && words.contains("error[E110]: no price is known for nobody-knows"), "{words}");
+    let sandbox = priced(1, Weather::default());
+    let (exit, words) = unanswered(&sandbox, &["run", "--yes", "--budget", "0.0001"]);
+    assert!(exit == Some(2) && words.contains("error[E111]: run.max_cost $0.00010 cannot pay"), "{words}");
+    let (exit, words) = unanswered(&sandbox, &["upload", "--yes", "--budget", "cheap"]);
+    assert!(exit == Some(2) && words.contains("error[E102]: `run.max_cost` is \"cheap\""), "{words}");
 }

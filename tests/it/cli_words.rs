@@ -154,8 +154,8 @@ fn keys_are_looked_for_and_guarded() {
         2,
         "gpt-5.6-luna at api.openai.com reads the pages, with the built-in prompt.\n\
          error[E109]: a question was asked, but this is no interactive terminal\n  \
-         The images under HERE/in go to api.openai.com, which charges for them. Go?\n\
-         hint: add --yes if they may be sent; nothing was sent\n",
+         1 image, about $0.00039, worst case $0.0024, to api.openai.com. Go?\n\
+         hint: add --yes if they may be sent, and --budget with what they may cost; nothing was sent\n",
     );
     assert!(!room.at("batch").exists(), "a call that could not begin leaves nothing behind");
 }
@@ -357,7 +357,7 @@ fn a_port_in_use_and_a_rejected_key() {
              hint: choose another one with --listen; port 0 takes a free port\n"
         ),
     );
-    let line = format!("run in --set provider.name=openai --set api_url={}/chat/completions", server.1);
+    let line = format!("run in --yes --set provider.name=openai --set api_url={}/chat/completions", server.1);
     let told = room.told(room.command(&line).env("OPENAI_API_KEY", "sk-no").output().expect("run"));
     assert_eq!(told.exit, Some(6), "{told:?}");
     assert!(told.err.contains(&format!("error[E301]: the key was rejected by {address} (401)\n")), "{told:?}");
@@ -368,7 +368,7 @@ fn a_port_in_use_and_a_rejected_key() {
 fn a_provider_that_is_not_there() {
     let room = Room::new(1);
     let url = "--set api_url=http://127.0.0.1:9/v1/chat/completions";
-    room.call(&format!("run in --set provider.name=openai --set run.give_up_after=1s {url}")).is(
+    room.call(&format!("run in --yes --set provider.name=openai --set run.give_up_after=1s {url}")).is(
         5,
         "gpt-5.6-luna at 127.0.0.1:9 reads the pages, with the built-in prompt.\n\
          found 1 = 0 done + 0 rough + 0 failed + 0 skipped + 0 owed + 1 in flight\n\
@@ -383,7 +383,7 @@ fn a_second_process_is_told_who_works_here() {
     let sandbox = Sandbox::with(2, Weather { line_delay: std::time::Duration::from_secs(3600), ..Weather::default() });
     let room = Room::new(2);
     let line = format!(
-        "run in --set provider.name=openai --set batch.poll_interval=50ms --set api_url={}/chat/completions",
+        "run in --yes --set provider.name=openai --set batch.poll_interval=50ms --set api_url={}/chat/completions",
         sandbox.base_url()
     );
     let mut first = room.command(&line).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("run");

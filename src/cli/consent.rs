@@ -1,0 +1,172 @@
+//! The one question before anything is sent or paid for: how many images, at what cost, to whom.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use crate::domain::money::{Charge, Money};
+use crate::domain::recipe::Recipe;
+use crate::ledger::reader::{Planned, Reader};
+use crate::ops::plan::{self, Ask, Plan, PlanError};
+use crate::ops::redo;
+use crate::settings::{Problem, ProviderKind, Settings, prices};
+
+use super::context::Context;
+use super::exit::{Exit, Fail};
+use super::finish;
+use super::{pages, words};
+
+/// Output tokens of a page where `plan` has none to guess from.
+const GUESS: u64 = 600;
+
+/// What is about to be done.
+pub(super) struct Doing<'a> {
+    /// The settings in force.
+    pub(super) settings: &'a Settings,
+    /// The folder, links resolved.
+    pub(super) root: &'a Path,
+    /// Today's recipe.
+    pub(super) recipe: &'a Recipe,
+    /// What is put back to be asked again first.
+    pub(super) redo: Option<redo::Which>,
+}
+
+/// What would be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sums {
+    images: u64,
+    prompt_tokens: u64,
+    /// As expected.
+    output_tokens: u64,
+}
+
+/// A limit can be kept only where prices are known (E110): of every model that the settings name.
+pub(super) fn has_prices(settings: &Settings, recipe: &Recipe) -> Result<(), Problem> {
+    if settings.run.max_cost.is_none() {
+        return Ok(());
+    }
+    let charges = prices::charges(settings);
+    let escalated = settings.request.escalate_model.iter().cloned();
+    for model in std::iter::once(recipe.model.clone()).chain(escalated) {
+        let recipe = Recipe { model, ..recipe.clone() };
+        if charges(&recipe).is_none() {
+            return Err(finish::no_price(&recipe.model));
+        }
+    }
+    Ok(())
+}
+
+/// Asks before images leave this computer or money may be spent (E109 where nobody can answer). Where nothing is to be sent,
+/// nothing is asked.
+pub(super) fn ask(context: &Context, doing: &Doing<'_>) -> Result<(), Fail> {
+    let settings = doing.settings;
+    let charge = prices::charges(settings)(doing.recipe);
+    let leaves = !settings.api_url.is_loopback();
+    let matters = settings.provider.name == ProviderKind::OpenAi && (leaves || charge.is_some());
+    if !matters || context.global.yes {
+        return Ok(());
+    }
+    let sums = sums(doing)?;
+    if sums.images == 0 {
+        return Ok(());
+    }
+    let question = question(&sums, charge.as_ref(), settings.run.max_cost, settings.api_url.host());
+    if !context.out.can_ask {
+        return Err(Problem::new("E109", "a question was asked, but this is no interactive terminal")
+            .detail(question)
+            .hint("add --yes if they may be sent, and --budget with what they may cost; nothing was sent")
+            .into());
+    }
+    if context.out.confirmed(&question)? {
+        return Ok(());
+    }
+    context.out.say("Nothing was sent.");
+    Err(Fail::Told(Vec::new(), Exit::Done))
+}
+
+fn question(sums: &Sums, charge: Option<&Charge>, limit: Option<Money>, host: &str) -> String {
+    let images = words::count(sums.images, "image", "images");
+    let cost = charge.map_or_else(
+        || "at a cost unknown".to_owned(),
+        |charge| {
+            let expected = charge.list.price.of(sums.prompt_tokens, sums.output_tokens);
+            format!("about {expected}, worst case {}", charge.worst(sums.prompt_tokens, sums.images))
+        },
+    );
+    let limit = limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
+    format!("{images}, {cost}{limit}, to {}. Go?", words::safe(host))
+}
+
+/// Adds up what the folder, the ledger's plans and the images to be asked again come to.
+fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
+    let told = |error| Fail::from(finish::ledger(&error));
+    let Doing { settings, root, recipe, redo } = *doing;
+    let layout = settings.layout();
+    let reader = pages::ledger(&layout).map_err(told)?;
+    let plan = plan::plan(&Ask { settings, root, recipe }, reader.as_ref(), |_, _| Ok(()))
+        .map_err(|error| plan_failed(error, root))?;
+    let planned = reader.as_ref().map(Reader::planned).transpose().map_err(told)?.unwrap_or_default();
+    let again = match (redo, &reader) {
+        (Some(which), Some(reader)) => redo::redo(reader, &layout, which, recipe, |_| Ok(())).map_err(told)?,
+        _ => 0,
+    };
+    Ok(added(&plan, planned, again, recipe.parameters.max_output_tokens, settings.run.limit))
+}
+
+fn plan_failed(error: PlanError<Infallible>, root: &Path) -> Fail {
+    match error {
+        PlanError::Ledger(error) => finish::ledger(&error).into(),
+        PlanError::Folder(cause) => {
+            Problem::new("E104", format!("cannot read the image folder {}: {cause}", root.display()))
+                .hint("image_dir has to be a folder that you may read")
+                .into()
+        }
+        PlanError::Listener(never) => match never {},
+    }
+}
+
+/// Images are asked again at the price of an average one. What waits was chosen already, and no limit holds it.
+fn added(plan: &Plan, planned: Planned, again: u64, most: Option<u32>, limit: Option<u64>) -> Sums {
+    let average = (planned.tokens + plan.tokens_in).checked_div(planned.lines + plan.owed).unwrap_or(0);
+    let most = most.map_or(u64::MAX, u64::from);
+    let output = plan.tokens_out[1].checked_div(plan.owed).unwrap_or(GUESS).min(most);
+    let owed = plan.owed + again;
+    let fed = limit.map_or(owed, |limit| owed.min(limit));
+    let share = |tokens: u64| tokens.saturating_mul(fed).checked_div(owed).unwrap_or(0);
+    let images = fed + planned.waiting;
+    Sums {
+        images,
+        prompt_tokens: share(plan.tokens_in + average * again) + planned.waiting_tokens,
+        output_tokens: output * images,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::{ListPrice, Price};
+
+    #[test]
+    fn the_question_names_number_cost_limit_and_host() {
+        let price = Price { input: 100_000, cached: 100_000, output: 600_000 };
+        let list = ListPrice { price, as_of: String::new(), source: String::new() };
+        let charge = Charge { list, most_output: 4000 };
+        let sums = Sums { images: 396, prompt_tokens: 1_300_000, output_tokens: 180_180 };
+        let asked = |charge, limit| question(&sums, charge, limit, "api.openai.com");
+        assert_eq!(
+            asked(Some(&charge), Money::parse("2")),
+            "396 images, about $0.24, worst case $1.08, limit $2.00, to api.openai.com. Go?"
+        );
+        assert_eq!(asked(None, None), "396 images, at a cost unknown, to api.openai.com. Go?");
+    }
+
+    #[test]
+    fn what_waits_and_what_is_asked_again_are_sent_as_well() {
+        let plan = Plan { owed: 10, tokens_in: 1000, tokens_out: [1, 2000, 3], ..Plan::default() };
+        let planned = Planned { waiting: 4, waiting_tokens: 500, lines: 10, tokens: 1200 };
+        let sums = |limit| added(&plan, planned, 5, Some(4000), limit);
+        assert_eq!(sums(None), Sums { images: 19, prompt_tokens: 1000 + 5 * 110 + 500, output_tokens: 19 * 200 });
+        assert_eq!(sums(Some(3)), Sums { images: 7, prompt_tokens: 1550 / 5 + 500, output_tokens: 7 * 200 });
+        let nothing = added(&Plan::default(), Planned::default(), 0, Some(4000), None);
+        assert_eq!(nothing, Sums { images: 0, prompt_tokens: 0, output_tokens: 0 });
+    }
+}

@@ -1,0 +1,44 @@
+//! What a question about money asks of the ledger: what waits to be sent, and how much a page has taken so far.
+
+use super::{Reader, Result};
+use crate::ledger::sqlite::fault::Outcome;
+use crate::ledger::sqlite::{column, count};
+
+/// Requests that were planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Those that no batch was opened for yet.
+    pub waiting: u64,
+    /// Their estimated prompt tokens.
+    pub waiting_tokens: u64,
+    /// All there ever were.
+    pub lines: u64,
+    /// Their estimated prompt tokens.
+    pub tokens: u64,
+}
+
+impl Reader {
+    /// What was planned so far.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn planned(&self) -> Result<Planned> {
+        self.told(self.plans())
+    }
+
+    fn plans(&self) -> Outcome<Planned> {
+        const SQL: &str = "SELECT coalesce(sum(iif(waits, lines, 0)), 0) AS waiting, coalesce(sum(iif(waits, est_tokens, 0)), 0) AS waiting_tokens,
+            coalesce(sum(lines), 0) AS lines, coalesce(sum(est_tokens), 0) AS tokens
+            FROM (SELECT lines, est_tokens, state IN ('sealed', 'uploaded') AS waits FROM shard)";
+        let mut statement = self.connection.prepare_cached(SQL)?;
+        let mut rows = statement.query([])?;
+        let Some(row) = rows.next()? else { return Ok(Planned::default()) };
+        let number = |name: &str| column::<i64>(row, name).map(count);
+        Ok(Planned {
+            waiting: number("waiting")?,
+            waiting_tokens: number("waiting_tokens")?,
+            lines: number("lines")?,
+            tokens: number("tokens")?,
+        })
+    }
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::domain::money::{Charge, Money};
 use crate::domain::recipe::Recipe;
+use crate::kit::clock::Millis;
 use crate::ledger::reader::{Planned, Reader};
 use crate::ops::plan::{self, Ask, Plan, PlanError};
 use crate::ops::redo;
@@ -28,6 +29,8 @@ pub(super) struct Doing<'a> {
     pub(super) recipe: &'a Recipe,
     /// What is put back to be asked again first.
     pub(super) redo: Option<redo::Which>,
+    /// The time (unix milliseconds).
+    pub(super) now: Millis,
 }
 
 /// What would be sent.
@@ -99,10 +102,11 @@ fn question(sums: &Sums, charge: Option<&Charge>, limit: Option<Money>, host: &s
 /// Adds up what the folder, the ledger's plans and the images to be asked again come to.
 fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
     let told = |error| Fail::from(finish::ledger(&error));
-    let Doing { settings, root, recipe, redo } = *doing;
+    let Doing { settings, root, recipe, redo, now } = *doing;
     let layout = settings.layout();
     let reader = pages::ledger(&layout).map_err(told)?;
-    let plan = plan::plan(&Ask { settings, root, recipe }, reader.as_ref(), |_, _| Ok(()))
+    let today = words::day(now);
+    let plan = plan::plan(&Ask { settings, root, recipe, today: &today }, reader.as_ref(), |_, _| Ok(()))
         .map_err(|error| plan_failed(error, root))?;
     let planned = reader.as_ref().map(Reader::planned).transpose().map_err(told)?.unwrap_or_default();
     let again = match (redo, &reader) {

@@ -92,7 +92,8 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         let recipe = texts::recipe(&settings, &prompt.text)?;
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
-        consent::ask(context, &Doing { settings: &settings, root: &image_root, recipe: &recipe, redo })?;
+        let now = context.clock.now();
+        consent::ask(context, &Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now })?;
     }
     // Nothing is left behind by a call that could not begin.
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::super::{PAGE, PassedOver};
 use super::*;
-use crate::domain::image::{Format, Pixels};
+use crate::domain::image::{Format, Needs, Pixels};
 use crate::domain::recipe::Preparation;
 use crate::kit::atomic_file::{Access, Durability, write};
 use crate::kit::exit_guard::{Exit, ExitNotice};
@@ -76,6 +76,12 @@ fn owed(format: Format, width: u32, height: u32) -> Fate {
     Fate::Owed(Looks::plain(format, Pixels { width, height }))
 }
 
+/// To be sent as a picture that is made of it.
+fn made_ready(format: Format, needs: Needs, pages: &[(u32, u32)]) -> Fate {
+    let pages = pages.iter().map(|&(width, height)| Pixels { width, height }).collect();
+    Fate::Owed(Looks { format, needs, pages })
+}
+
 #[test]
 fn content_decides_and_names_only_invite() {
     let tree = Tree::new();
@@ -96,7 +102,7 @@ fn content_decides_and_names_only_invite() {
         ("cut.png", Fate::Failed(Reason::Damaged)),
         ("empty.jpg", Fate::Failed(Reason::EmptyFile)),
         ("error.jpg", Fate::Failed(Reason::NotAnImage)),
-        ("real.tif", Fate::Failed(Reason::UnsupportedFormat)),
+        ("real.tif", made_ready(Format::Tiff, Needs::Converting, &[(4, 5)])),
         ("scan.tif", owed(Format::Jpeg, 4, 5)),
     ];
     assert_eq!(fates, expected.map(|(name, fate)| (name.as_bytes().to_vec(), fate)).into());
@@ -215,7 +221,7 @@ fn real_odd_files_meet_their_reasons() {
         valid_endings: [".jpg", ".png", ".gif", ".webp", ".tif", ".j2k"].map(str::to_owned).to_vec(),
         excluded_folders: Vec::new(),
         max_image_bytes: 50_000_000,
-        max_pixels: 1_000_000,
+        max_pixels: 100_000_000,
         preparation: Preparation::default(),
         pages: Pages::Each,
         texts: TextsLocation::Beside,
@@ -223,11 +229,12 @@ fn real_odd_files_meet_their_reasons() {
     };
     let fates = fates(&LocalCorpus::new(folder, options));
     let fate = |name: &str| fates.get(name.as_bytes()).cloned();
-    assert_eq!(fate("hopper_orientation_6.webp"), Some(owed(Format::Webp, 128, 128)));
+    assert_eq!(fate("hopper_orientation_6.webp"), Some(made_ready(Format::Webp, Needs::Turning, &[(128, 128)])));
     assert_eq!(fate("hopper_16bit_qtables.jpg"), Some(owed(Format::Jpeg, 128, 128)));
     assert_eq!(fate("zero_width.gif"), Some(Fate::Failed(Reason::Damaged)));
     assert_eq!(fate("zero_height.j2k"), Some(Fate::Failed(Reason::Damaged)));
-    assert_eq!(fate("g4-multi.tif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
+    let Some(Fate::Owed(deed)) = fate("g4-multi.tif") else { panic!("{:?}", fate("g4-multi.tif")) };
+    assert_eq!((deed.format, deed.needs, deed.pages.len()), (Format::Tiff, Needs::Converting, 2));
     assert_eq!(fate("hopper.avif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
     assert_eq!(fate("error-page.jpg"), Some(Fate::Failed(Reason::NotAnImage)));
     assert_eq!(fate("empty.jpg"), Some(Fate::Failed(Reason::EmptyFile)));

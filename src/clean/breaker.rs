@@ -1,8 +1,12 @@
 //! The breaker: whether what a batch came to would come to every further batch, so that the run stops before it burns all
 //! images. Decides by what the lines say, without actor, clock or disk.
 
+use std::collections::BTreeMap;
+
 use super::judge::{RunRefused, against_the_run};
 use crate::domain::answer::Outcome;
+use crate::domain::image::Reason;
+use crate::domain::verdict::Verdict;
 
 /// Refused lines in a row that stop a run whose settings were good before: a model may go in the middle of a run, but one
 /// image that is refused again and again must not stop all others.
@@ -76,6 +80,53 @@ impl Hearing {
     }
 }
 
+/// Answers from which on their rejections are taken for a rule.
+const ENOUGH: u64 = 50;
+
+/// Answers to first tries in this life, and how many of them came to nothing for each reason. Second tries are those that were bad
+/// before, and tell nothing of the others.
+#[derive(Debug, Default)]
+pub struct Rejections {
+    answers: u64,
+    by_reason: BTreeMap<Reason, u64>,
+}
+
+/// More answers are rejected for one reason than the settings bear: something is wrong with all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{rejected} of {answers} answers were rejected for {}", reason.word())]
+pub struct TooManyRejected {
+    /// The reason.
+    pub reason: Reason,
+    /// Answers that it holds for.
+    pub rejected: u64,
+    /// Answers to first tries.
+    pub answers: u64,
+}
+
+impl Rejections {
+    /// Counts the answer to a first try.
+    pub fn count(&mut self, verdict: &Verdict) {
+        let reason = match verdict {
+            Verdict::AskAgain { counted: false, .. } => return,
+            Verdict::AskAgain { reason, counted: true } | Verdict::Reject(reason) => Some(*reason),
+            Verdict::Accept | Verdict::Blank | Verdict::DeepClean => None,
+        };
+        self.answers += 1;
+        if let Some(reason) = reason {
+            *self.by_reason.entry(reason).or_default() += 1;
+        }
+    }
+
+    /// Whether one reason holds for more than `percent` of them, once there are enough.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub fn too_many(&self, percent: f64) -> Option<TooManyRejected> {
+        let (reason, rejected) = self.by_reason.iter().max_by_key(|(_, many)| **many)?;
+        let too_many = self.answers >= ENOUGH && *rejected as f64 * 100.0 > percent * self.answers as f64;
+        too_many.then_some(TooManyRejected { reason: *reason, rejected: *rejected, answers: self.answers })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +185,23 @@ mod tests {
         assert_eq!(decide(&refused, proven, &mut in_a_row), "clear");
         assert_eq!(decide(&refused, proven, &mut in_a_row), "clear");
         assert_eq!(decide(&refused, proven, &mut in_a_row), "stop");
+    }
+
+    #[test]
+    fn one_reason_for_too_many_answers_stops_and_many_reasons_do_not() {
+        let counted = |accepted: u64, rejected: &[(Reason, u64)]| {
+            let mut rejections = Rejections::default();
+            (0..accepted).for_each(|_| rejections.count(&Verdict::Accept));
+            for (reason, many) in rejected {
+                (0..*many).for_each(|_| rejections.count(&Verdict::Reject(*reason)));
+            }
+            rejections.count(&Verdict::AskAgain { reason: Reason::NeverRan, counted: false });
+            rejections.too_many(20.0).map(|told| told.to_string())
+        };
+        assert_eq!(counted(9, &[(Reason::Refused, 40)]), None, "too few to tell");
+        assert_eq!(counted(80, &[(Reason::Refused, 20)]), None, "as many as may be");
+        assert_eq!(counted(60, &[(Reason::Refused, 20), (Reason::Truncated, 20)]), None, "two reasons");
+        let told = Some("21 of 100 answers were rejected for refused".to_owned());
+        assert_eq!(counted(79, &[(Reason::Refused, 21)]), told);
     }
 }

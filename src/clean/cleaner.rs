@@ -8,7 +8,7 @@ use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Co
 use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
-use super::breaker::{Case, Finding, Hearing};
+use super::breaker::{Case, Finding, Hearing, Rejections};
 use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
 use super::close::{SweepError, Sweeper};
 use super::judge::batch_against_the_run;
@@ -66,6 +66,8 @@ pub struct CleanerSeams {
     pub recipes: OurRecipes,
     /// When this process began (unix milliseconds).
     pub began: Millis,
+    /// Percent of the answers to first tries that may be rejected for one reason; `None` where no money is spent.
+    pub most_rejected: Option<f64>,
     /// Set if answers of settled batches are judged again: where it is counted what that came to.
     pub again: Option<Arc<Mutex<Rejudged>>>,
 }
@@ -94,6 +96,8 @@ struct Work {
     hearings: HashMap<BatchNo, Hearing>,
     /// Batches with a text that could not be written.
     unwritten: HashSet<BatchNo>,
+    /// What was wrong with the answers of this life.
+    rejections: Rejections,
     /// Lines refused for the run's sake since the last batch with an answer.
     refused_in_a_row: u64,
 }
@@ -119,6 +123,7 @@ impl Cleaner {
             deferred: Vec::new(),
             hearings: HashMap::new(),
             unwritten: HashSet::new(),
+            rejections: Rejections::default(),
             refused_in_a_row: 0,
         };
         Self { intake, work: Some(work), faults, guard }
@@ -204,11 +209,14 @@ impl Work {
         let count = chunk.answers.len() as u64;
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
+        let first_tries =
+            chunk.answers.iter().filter(|answer| answer.attempt == 1).map(|answer| answer.image).collect();
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
         let (pool, hands) = (self.seams.pool.clone(), self.hands(&chunk.recipe));
         crash::point("judge.before");
         let judged = pool.run(move || judge_and_write(&hands, work)).await?;
         let Judged { verdicts, disk } = judged?;
+        self.weigh(&verdicts, &first_tries);
         crash::point("text.folder_synced");
         self.record(chunk.batch.no, verdicts).await?;
         crash::point("verdicts.recorded");
@@ -222,6 +230,16 @@ impl Work {
             }
             Some(cause) => Err(cause.into()),
             None => Ok(()),
+        }
+    }
+
+    /// Stops before more money is spent, where something is wrong with all answers.
+    fn weigh(&mut self, verdicts: &[ImageVerdict], first_tries: &HashSet<ImageId>) {
+        let Some(percent) = self.seams.most_rejected else { return };
+        let of_first_tries = verdicts.iter().filter(|judged| first_tries.contains(&judged.image));
+        of_first_tries.for_each(|judged| self.rejections.count(&judged.verdict));
+        if let Some(told) = self.rejections.too_many(percent) {
+            self.faults.report("cleaner", told, StopLevel::Drain);
         }
     }
 

@@ -179,6 +179,12 @@ const PAGES: &[Page] = &[
         "It is fetched again; after ten times its whole lines are read, and the file is kept as *.incomplete.",
     ),
     page_of(
+        "E316",
+        "",
+        "More answers than run.max_failures_percent bears were rejected for one and the same reason, so that something is wrong with         all of them: the prompt, a setting, or the model. Nothing more is sent; what is under way is read.",
+        "Look at some: batchscribe status --list failed. Fix the cause, put them back with batchscribe retry, and give the same         command. If they are as they should be, raise run.max_failures_percent or set it to \"unset\".",
+    ),
+    page_of(
         "E317",
         "",
         "The provider could not be asked directly whether its model takes the settings.",

@@ -154,6 +154,10 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         }
         Fault::NoMoney(shortage) => no_money(shortage).into(),
         Fault::NoPrice(model) => no_price(model).into(),
+        Fault::TooManyRejected(told) => Problem::new("E316", told.to_string())
+            .detail("more than run.max_failures_percent bears; batchscribe status --list failed  names the pages")
+            .hint("stopped before more money was spent; fix the cause, then: batchscribe retry, and the same command")
+            .into(),
         Fault::Corpus(text) => Problem::new(
             "E104",
             format!("cannot read the image folder {}: {}", settings.image_dir.display(), words::safe(text)),
@@ -247,7 +251,9 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clean::breaker::TooManyRejected;
     use crate::corpus::PassedOver;
+    use crate::domain::image::Reason;
     use crate::ledger::records::{Rejudged, Standing};
     use crate::provider::failure::{Failure, Kind};
     use crate::settings::{Environment, Sources, resolve};
@@ -313,6 +319,7 @@ mod tests {
             retry_after: None,
         };
         let newer = LedgerError::Newer { path: "l".to_owned(), version: 9 };
+        let rejected = TooManyRejected { reason: Reason::Refused, rejected: 21, answers: 100 };
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let refused = |code: &str| {
             Fault::SettingRefused(Refused { code: code.into(), param: "temperature".into(), message: "no".into() })
@@ -327,6 +334,7 @@ mod tests {
             (refused("unsupported_value"), "E307", 2),
             (refused("model_not_found"), "E308", 2),
             (Fault::NoneKnown { host: "h".to_owned(), batches: 2 }, "E410", 6),
+            (Fault::TooManyRejected(rejected), "E316", 9),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),
             (Fault::Disk(full), "E409", 1),

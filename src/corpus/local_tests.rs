@@ -234,7 +234,7 @@ fn real_odd_files_meet_their_reasons() {
     assert_eq!(fate("zero_width.gif"), Some(Fate::Failed(Reason::Damaged)));
     assert_eq!(fate("zero_height.j2k"), Some(Fate::Failed(Reason::Damaged)));
     let Some(Fate::Owed(deed)) = fate("g4-multi.tif") else { panic!("{:?}", fate("g4-multi.tif")) };
-    assert_eq!((deed.format, deed.needs, deed.pages.len()), (Format::Tiff, Needs::Converting, 2));
+    assert_eq!((deed.format, deed.needs, deed.pages.len()), (Format::Tiff, Needs::Converting, 3));
     assert_eq!(fate("hopper.avif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
     assert_eq!(fate("error-page.jpg"), Some(Fate::Failed(Reason::NotAnImage)));
     assert_eq!(fate("empty.jpg"), Some(Fate::Failed(Reason::EmptyFile)));

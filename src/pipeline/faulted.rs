@@ -3,6 +3,7 @@
 use std::io;
 
 use super::mission::{Fault, Refused};
+use crate::clean::breaker::TooManyRejected;
 use crate::clean::close::SweepError;
 use crate::clean::judge::RunRefused;
 use crate::extract::extractor::ReadError;
@@ -70,6 +71,10 @@ fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
     };
     let fault = match fault.downcast::<RunRefused>() {
         Ok(refused) => return of_refused(*refused),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<TooManyRejected>() {
+        Ok(told) => return Fault::TooManyRejected(*told),
         Err(other) => other,
     };
     match fault.downcast::<io::Error>() {

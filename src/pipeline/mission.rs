@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use crate::clean::breaker::TooManyRejected;
 use crate::corpus::PassedOver;
 use crate::domain::layout::Layout;
 use crate::domain::money::Shortage;
@@ -143,6 +144,8 @@ pub enum Fault {
     NoMoney(Shortage),
     /// There is a money limit, and nobody knows what this model charges.
     NoPrice(String),
+    /// More answers were rejected for one reason than the settings bear.
+    TooManyRejected(TooManyRejected),
     /// The image folder cannot be read.
     Corpus(String),
     /// This workspace still has unfinished images of another folder, whose root this is.

@@ -100,6 +100,7 @@ fn run(get: &Getter<'_>) -> Run {
             "off" => Canary::Off,
             _ => Canary::Sync,
         },
+        max_failures_percent: get.number("run.max_failures_percent"),
         keep_remote: get.switch("run.keep_remote"),
     }
 }

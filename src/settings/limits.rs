@@ -78,6 +78,7 @@ pub(super) const KEYS: &[Key] = &[
     key("run.limit", Kind::Count(0, u64::MAX)),
     key("run.give_up_after", Kind::Span(SECOND, 30 * DAY)),
     key("run.canary", Kind::Word(&["sync", "batch", "off"])),
+    key("run.max_failures_percent", Kind::Number(0.0, 100.0)),
     key("run.keep_remote", Kind::Switch),
     key("provider.name", Kind::Word(&PROVIDERS)),
     key("provider.key_header", Kind::Checked(is_key_header, "`Name: Scheme` or `name:`")),

@@ -112,7 +112,7 @@ pub struct Sourced {
 }
 
 /// `[run]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// What this workspace may cost, all its runs together; none: no limit.
     pub max_cost: Option<Money>,
@@ -124,6 +124,8 @@ pub struct Run {
     pub give_up_after: Duration,
     /// How it is found out whether the model takes the settings, before money goes into batches.
     pub canary: Canary,
+    /// Percent of at least 50 answers to first tries that may be rejected for one reason; `None`: all of them.
+    pub max_failures_percent: Option<f64>,
     /// Keep our files at the provider.
     pub keep_remote: bool,
 }

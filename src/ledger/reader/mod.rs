@@ -17,6 +17,7 @@ mod queues;
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row, params};
 
 pub use self::audit::AuditFindings;
@@ -34,7 +35,7 @@ use super::LedgerError;
 use super::journal::Account;
 use super::moves::ImageState;
 use super::records::{RawFile, Standing};
-use super::sqlite::fault::Outcome;
+use super::sqlite::fault::{Fault, Outcome};
 use super::sqlite::journal::stand;
 use super::sqlite::{column, count, inspected, standing, word};
 use crate::domain::batch::Usage;
@@ -108,6 +109,10 @@ impl Reader {
     /// [`LedgerError::Newer`], [`LedgerError::Damaged`], or [`LedgerError::Io`] if there is none.
     pub fn open(path: &Path) -> Result<Self> {
         let connection = inspected(path).map_err(|fault| fault.told(path))?;
+        // Otherwise a question that is asked for each of a million images is planned a million times: statistics let the plan
+        // depend on the values that are bound.
+        let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        set.map_err(|cause| Fault::from(cause).told(path))?;
         Ok(Self { connection, path: path.to_owned() })
     }
 

@@ -31,7 +31,7 @@ struct Story {
 
 const RUN: &[&str] = &["run"];
 
-const STORIES: [Story; 15] = [
+const STORIES: [Story; 16] = [
     Story { name: "straight", line: RUN, prepare: || Sandbox::new(6), haste: 1, ends: six },
     Story { name: "asked again", line: RUN, prepare: asked_again, haste: 1, ends: six_and_one_more },
     Story { name: "adopted", line: RUN, prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
@@ -39,6 +39,13 @@ const STORIES: [Story; 15] = [
     Story { name: "refused", line: RUN, prepare: || hurried(NOT_NOW, None), haste: 50, ends: six },
     Story { name: "turned away", line: RUN, prepare: || hurried(QUEUE_FULL, None), haste: 50, ends: six },
     Story { name: "too large", line: RUN, prepare: || hurried("", Some(700)), haste: 50, ends: six },
+    Story {
+        name: "made ready",
+        line: RUN,
+        prepare: crate::prepared::archive,
+        haste: 1,
+        ends: crate::prepared::six_of_five,
+    },
     Story { name: "spooled", line: RUN, prepare: spooled, haste: 1, ends: six },
     Story { name: "changed", line: RUN, prepare: changed, haste: 1, ends: six },
     Story {

@@ -8,6 +8,7 @@ mod sandbox;
 
 mod bill;
 mod bodies;
+mod breaker;
 mod budget;
 mod cancel;
 // It looks into /proc.

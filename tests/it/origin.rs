@@ -172,13 +172,13 @@ fn o6_subfolders_endings_and_dots_are_images_of_their_own() {
     }
     put(&sandbox, "notes.doc", b"words");
     put(&sandbox, "deep/more.DOC", b"words");
-    put(&sandbox, "master.tif", b"II*\0\x08\0\0\0");
+    put(&sandbox, "master.jp2", b"\0\0\0\x0cJXL \r\n\x87\n");
     let outcome = sandbox.run();
     good(&outcome);
     each_has_its_own_text(&sandbox, &names);
     assert_eq!(outcome.passed_over.by_ending.get("doc"), Some(&2), "{:?}", outcome.passed_over);
     let reasons = oracle::reasons(&sandbox.workspace());
-    assert_eq!(reasons.get("master.tif").map(String::as_str), Some("unsupported_format"), "{reasons:?}");
+    assert_eq!(reasons.get("master.jp2").map(String::as_str), Some("unsupported_format"), "{reasons:?}");
 }
 
 /// Says of each picture what it was told to.

@@ -65,12 +65,21 @@ fn write(sandbox: &Sandbox, name: &str, bytes: &[u8]) {
 }
 
 /// Two pages in one file, one picture on its side, one of a format that is converted, two that go as they are.
-fn archive() -> Sandbox {
+pub(crate) fn archive() -> Sandbox {
     let sandbox = Sandbox::new(2);
     write(&sandbox, "deed.tif", &tiff(&[10, 200]));
     write(&sandbox, "sideways.jpg", &sideways());
     write(&sandbox, "plan.bmp", &bmp());
     sandbox
+}
+
+/// Its six images are paid for once each, its five files have their texts, and no picture of ours is left.
+pub(crate) fn six_of_five(sandbox: &Sandbox) {
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 6);
+    let names = ["deed.tif", "sideways.jpg", "plan.bmp", "tray_0/page0000.png", "tray_1/page0001.png"];
+    assert!(names.iter().all(|name| sandbox.text(name).is_some()));
+    assert_eq!(sandbox.text("deed.tif").map(|text| text.split('\u{c}').count()), Some(2));
+    assert_eq!(std::fs::read_dir(sandbox.workspace().join("batch/prepared")).map_or(0, Iterator::count), 0);
 }
 
 fn ends_well(outcome: &Outcome, images: u64) {

@@ -114,12 +114,18 @@ pub(crate) fn agreement_about(
         }
     }
     let raw = raw_answers(workspace);
+    let made = made_pictures(workspace);
     // A rough text goes out without its picture, under the id of its page.
     let pages: HashMap<&str, &String> =
         billed.iter().filter_map(|line| Some((line.custom_id.as_str(), prints.get(&line.image)?))).collect();
     let mut paid: HashMap<&str, [Vec<bool>; 2]> = HashMap::new();
     for line in &billed {
-        let path = if line.is_deep() { pages.get(line.custom_id.as_str()).copied() } else { prints.get(&line.image) };
+        let path = match prints.get(&line.image) {
+            _ if line.is_deep() => pages.get(line.custom_id.as_str()).copied(),
+            // What was made of a picture is known by the ledger alone.
+            None => made.get(&line.custom_id),
+            path => path,
+        };
         let Some((path, image)) = path.and_then(|path| images.get_key_value(path)) else {
             found.odd.push(format!("{} was charged for a picture that nobody has", line.custom_id));
             continue;
@@ -152,6 +158,17 @@ fn charged(entry: &Value) -> Billed {
     let image = entry["images"][0].as_str().unwrap_or_default().to_owned();
     let withheld = entry["withheld"] == true;
     Billed { batch: text("batch"), custom_id: text("custom_id"), image, withheld, forced: text("forced") }
+}
+
+/// Custom id and path of each image of which another picture was sent.
+fn made_pictures(workspace: &Path) -> HashMap<String, String> {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "SELECT CAST(d.path AS TEXT), CAST(i.name AS TEXT) FROM line l JOIN image i ON i.id = l.image_id
+        JOIN directory d ON d.id = i.directory_id WHERE l.prepared IS NOT NULL AND i.page = 1";
+    let mut rows = ledger.prepare(sql).expect("query");
+    let read = rows.query_map([], |row| Ok(format!("{}/{}", row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    let paths = read.expect("rows").map(|path| path.expect("a row").trim_start_matches('/').to_owned());
+    paths.map(|path| (format!("in|{}", path.replace('/', "|")), path)).collect()
 }
 
 /// Every image of the ledger by its path below the corpus.

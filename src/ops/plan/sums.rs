@@ -36,7 +36,7 @@ impl<'a> Sums<'a> {
         let counting = settings.models.counting(&ask.recipe.model, &ask.recipe.parameters.detail);
         let queue_limit = settings.batch.max_enqueued_tokens.or(lessons.queue_limit);
         let bounds = bounds(settings, queue_limit);
-        let plan = Plan { queue_limit, correction: correction(lessons, &ask.recipe.model), ..Plan::default() };
+        let plan = Plan { queue_limit, correction: correction(ask, lessons, &ask.recipe.model), ..Plan::default() };
         let (packing, others) = (Packing::new(bounds), Others::new(ask, bounds));
         Self { ask, lessons, counting, packing, others, largest_line: 0, plan }
     }
@@ -136,7 +136,7 @@ impl<'a> Sums<'a> {
         if is_real(settings) {
             let price = settings.models.price(model);
             plan.cost = price.map(|price| plan.tokens_out.map(|tokens| price.of(plan.tokens_in, tokens)));
-            let correction = |model: &str| correction(self.lessons, model);
+            let correction = |model: &str| correction(self.ask, self.lessons, model);
             plan.others = self.others.close(self.ask, plan.tokens_out[1], correction);
         }
         plan
@@ -160,9 +160,12 @@ pub(super) fn is_real(settings: &Settings) -> bool {
     settings.provider.name == ProviderKind::OpenAi
 }
 
-/// The correction of `model`'s estimate.
-fn correction(lessons: &Lessons, model: &str) -> Option<Correction> {
-    Correction::of(model, &lessons.estimates)
+/// The correction of `model`'s estimate. Where a person has written how its images are counted, earlier batches were off by
+/// another rule.
+fn correction(ask: &Ask<'_>, lessons: &Lessons, model: &str) -> Option<Correction> {
+    let row = ask.settings.models.find(model);
+    let is_counted_otherwise = row.is_some_and(|row| row.is_own && row.image.is_some());
+    Correction::of(model, &lessons.estimates).filter(|_| !is_counted_otherwise)
 }
 
 /// Most lines, bytes and tokens of a batch; two batches have to fit into the queue.

@@ -1,0 +1,39 @@
+//! More answers than the settings bear are rejected for one reason: the run stops before more money is spent.
+
+use batchscribe::emulator::scenario::Scenario;
+use batchscribe::pipeline::mission::Fault;
+
+use crate::oracle;
+use crate::sandbox::{Sandbox, Weather};
+
+const REFUSED: &str = "[[line]]\noutcome = \"refusal\"\n";
+
+fn refused(images: usize) -> Sandbox {
+    let scenario = Scenario::read(REFUSED).expect("a scenario");
+    let mut sandbox = Sandbox::with(images, Weather { scenario, ..Weather::default() });
+    sandbox.set("max_images_per_batch", "10");
+    // One batch after the other, so that there is something left that is not sent.
+    sandbox.set("batch.max_open_batches", "1");
+    sandbox
+}
+
+#[test]
+fn where_every_answer_is_bad_for_one_reason_most_are_never_paid_for() {
+    let sandbox = refused(200);
+    let outcome = sandbox.run();
+    let Some(Fault::TooManyRejected(told)) = outcome.fault else { panic!("{:?}", outcome.fault) };
+    assert_eq!((told.reason.word(), told.rejected, told.answers), ("refused", 50, 50));
+    assert!(outcome.standing.closes() && outcome.standing.owed > 100, "{:?}", outcome.standing);
+    let paid = oracle::billed(&sandbox.bill()).len();
+    assert!((50..=70).contains(&paid), "{paid} answers were paid for");
+}
+
+#[test]
+fn whoever_wants_them_all_gets_them_all() {
+    let mut sandbox = refused(60);
+    sandbox.set("run.max_failures_percent", "unset");
+    sandbox.set("retry.max_attempts", "1");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(outcome.standing.failed, 60);
+}

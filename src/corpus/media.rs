@@ -29,16 +29,18 @@ pub enum Sniffed {
 
 /// A header of an image of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Width and height as stored.
-    pub(super) size: (u32, u32),
-    pub(super) turn: Turn,
+pub struct Header {
+    /// Width and height as stored, in pixels.
+    pub size: (u32, u32),
+    /// How the picture becomes upright.
+    pub turn: Turn,
     /// The API does not take it as it is.
-    pub(super) converting: bool,
+    pub converting: bool,
 }
 
 /// What one look has found, with what only a decoder needs to know.
-enum Seen {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
     /// An image of one page.
     One(Format, Header),
     /// The pages of a TIFF.
@@ -71,7 +73,11 @@ pub fn sniff<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Sniffed> 
     })
 }
 
-fn look<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Seen> {
+/// Looks at a file of `bytes` bytes from its beginning, as whoever decodes it has to see it: sizes as stored.
+///
+/// # Errors
+/// The source's own; whatever the bytes are, they are no error.
+pub fn look<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Seen> {
     source.seek(SeekFrom::Start(0))?;
     let mut window = Window::open(source)?;
     let first = window.first();

@@ -13,6 +13,7 @@ pub mod local;
 pub mod media;
 pub mod names;
 pub mod rough;
+pub mod tags;
 pub mod tiff;
 mod walk;
 mod whole;

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 use std::io::{self, Read, Seek};
 
-use super::exif::{ORIENTATION, Order, Turn};
+use super::exif::{ORIENTATION, Turn};
+use super::tags::{Entry, Layout, entries, entry, layout, number, value};
 use super::window::Window;
 use crate::domain::image::Pixels;
 
@@ -39,24 +40,6 @@ pub enum Chain {
     Damaged,
 }
 
-/// What the first bytes say about all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    pub(super) order: Order,
-    pub(super) is_big: bool,
-    first: u64,
-}
-
-/// One entry of a directory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    tag: u16,
-    kind: u16,
-    count: u64,
-    /// Where its values lie, which may be the entry itself.
-    at: u64,
-}
-
 /// Reads the chain of a file of `bytes` bytes; `None` if it is no TIFF.
 ///
 /// # Errors
@@ -87,21 +70,6 @@ pub(super) fn chain<R: Read + Seek>(window: &mut Window<'_, R>, bytes: u64) -> i
         true if seen.is_empty() => Chain::Damaged,
         true => Chain::Unsupported("TIFF of thumbnails"),
     }))
-}
-
-fn layout(first: &[u8]) -> Option<Layout> {
-    let eight: [u8; 8] = first.get(..8)?.try_into().ok()?;
-    let [a, b, c, d, rest @ ..] = eight;
-    let order = match [a, b] {
-        [b'I', b'I'] => Order::Little,
-        [b'M', b'M'] => Order::Big,
-        _ => return None,
-    };
-    match order.short([c, d]) {
-        42 => Some(Layout { order, is_big: false, first: order.long(rest).into() }),
-        43 => Some(Layout { order, is_big: true, first: order.long8(first.get(8..16)?.try_into().ok()?) }),
-        _ => None,
-    }
 }
 
 /// What a directory says, as far as it is of interest here.
@@ -190,62 +158,6 @@ impl Directory {
         }
         Ok(Some(Page { directory, stored: Pixels { width, height }, turn: self.turn }))
     }
-}
-
-/// How many entries the directory at `at` has, and where the first lies.
-fn entries<R: Read + Seek>(window: &mut Window<'_, R>, layout: Layout, at: u64) -> io::Result<Option<(u64, u64)>> {
-    let length = if layout.is_big { 8 } else { 2 };
-    let count = number(window, layout.order, at, length)?;
-    // What does not fit into the classic format is no directory in the big one either.
-    Ok(count.filter(|count| *count <= u16::MAX.into()).and_then(|count| Some((count, at.checked_add(length)?))))
-}
-
-fn entry<R: Read + Seek>(window: &mut Window<'_, R>, layout: Layout, at: u64) -> io::Result<Option<Entry>> {
-    let Some([t, u, k, l]) = window.bytes::<4>(at)? else { return Ok(None) };
-    let (length, values) = if layout.is_big { (8, at + 12) } else { (4, at + 8) };
-    let Some(count) = number(window, layout.order, at + 4, length)? else { return Ok(None) };
-    let kind = layout.order.short([k, l]);
-    let is_inside = count.checked_mul(size(kind)).is_some_and(|bytes| bytes <= length);
-    let place = if is_inside { Some(values) } else { number(window, layout.order, values, length)? };
-    Ok(place.map(|at| Entry { tag: layout.order.short([t, u]), kind, count, at }))
-}
-
-/// The `n`-th value of an entry, from 0; `None` if it has fewer, or is no whole number.
-fn value<R: Read + Seek>(window: &mut Window<'_, R>, layout: Layout, entry: Entry, n: u64) -> io::Result<Option<u64>> {
-    let size = size(entry.kind);
-    let is_whole = matches!(entry.kind, 1 | 3 | 4 | 13 | 16 | 18);
-    if n >= entry.count || !is_whole {
-        return Ok(None);
-    }
-    match n.checked_mul(size).and_then(|bytes| entry.at.checked_add(bytes)) {
-        Some(at) => number(window, layout.order, at, size),
-        None => Ok(None),
-    }
-}
-
-/// Bytes of a value of a type; 0 for types that are not known.
-fn size(kind: u16) -> u64 {
-    match kind {
-        1 | 2 | 6 | 7 => 1,
-        3 | 8 => 2,
-        4 | 9 | 11 | 13 => 4,
-        5 | 10 | 12 | 16 | 17 | 18 => 8,
-        _ => 0,
-    }
-}
-
-fn number<R: Read + Seek>(window: &mut Window<'_, R>, order: Order, at: u64, size: u64) -> io::Result<Option<u64>> {
-    // No file reaches there, and seeking may refuse it.
-    if at > i64::MAX.unsigned_abs() {
-        return Ok(None);
-    }
-    Ok(match size {
-        1 => window.bytes::<1>(at)?.map(|[byte]| byte.into()),
-        2 => window.bytes(at)?.map(|bytes| order.short(bytes).into()),
-        4 => window.bytes(at)?.map(|bytes| order.long(bytes).into()),
-        8 => window.bytes(at)?.map(|bytes| order.long8(bytes)),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::corpus::exif::Order;
 use proptest::prelude::*;
 use std::io::Cursor;
 

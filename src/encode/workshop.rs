@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::prepare::{self, Order, Unpreparable};
 use super::prepared::PreparedFiles;
 use crate::corpus::{Corpus, beneath};
-use crate::domain::image::{OwedImage, Reason};
-use crate::domain::recipe::Preparation;
+use crate::domain::image::{Format, OwedImage, Reason};
+use crate::domain::recipe::{Preparation, Reencode};
 use crate::domain::shard::Prepared;
 use crate::kit::budget::Budget;
 use crate::kit::crash;
@@ -17,8 +17,11 @@ use crate::kit::pool::Pool;
 
 /// Bytes of one unit of the memory budget.
 pub const MEMORY_UNIT: u64 = 4096;
-/// Bytes of a decoded pixel at its widest, beside the copy that is turned or shrunk.
-const BYTES_PER_PIXEL: u64 = 4;
+/// Bytes for each pixel while a picture is decoded, shrunk, turned and written: one for grey and for black and white, up to eight for
+/// colours.
+const BYTES_PER_PIXEL: u64 = 6;
+/// The same for JPEG 2000, whose decoder works on numbers of four bytes.
+const BYTES_PER_JP2_PIXEL: u64 = 12;
 /// Bytes of a file read at once for its hash.
 const CHUNK: usize = 256 << 10;
 
@@ -94,6 +97,7 @@ impl Workshop {
         let order = Order {
             page: image.path.page,
             longest_side: how.longest_side_of(image.pixels),
+            anew: how.reencode == Reencode::Always,
             jpeg_quality: how.jpeg_quality,
             max_pixels: self.max_pixels,
             max_bytes: self.max_bytes,
@@ -125,7 +129,8 @@ impl Workshop {
 
 /// Memory that one picture takes, in units: its file and its pixels.
 fn units(image: &OwedImage) -> u64 {
-    let pixels = image.pixels.count().saturating_mul(BYTES_PER_PIXEL);
+    let each = if image.format == Format::Jp2 { BYTES_PER_JP2_PIXEL } else { BYTES_PER_PIXEL };
+    let pixels = image.pixels.count().saturating_mul(each);
     pixels.saturating_add(image.stamp.bytes / u64::from(image.path.page.max(1))).div_ceil(MEMORY_UNIT).max(1)
 }
 

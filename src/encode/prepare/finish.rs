@@ -1,0 +1,132 @@
+//! A decoded page turned upright, shrunk and written.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{PixelType, Resizer};
+use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, GrayImage, RgbImage};
+
+use super::{Order, Page, Prepared, Unpreparable};
+use crate::corpus::exif::Turn;
+use crate::corpus::ink;
+use crate::domain::image::{Format, Pixels};
+
+/// The longest side that a JPEG can have.
+const JPEG_SIDE: u32 = 65_535;
+
+/// Makes a page ready to be sent.
+pub(super) fn finish(page: Page, order: &Order) -> Result<Prepared, Unpreparable> {
+    let Page { image, turn } = page;
+    // Shrinking first leaves less to turn; a side is a side either way.
+    let (mut image, shrunk) = shrink(plain_grey(image), order.longest_side)?;
+    if let Some(orientation) = Orientation::from_exif(turn.exif()).filter(|_| turn != Turn::NONE) {
+        image.apply_orientation(orientation);
+    }
+    let (bytes, format) = write(&image, order.jpeg_quality)?;
+    if bytes.len() as u64 > order.max_bytes {
+        let length = bytes.len();
+        return Err(Unpreparable::TooLarge(format!("{length} bytes when ready; {} are allowed", order.max_bytes)));
+    }
+    let pixels = Pixels { width: image.width(), height: image.height() };
+    let ink = Some(ink::ink(image.to_luma8().as_raw(), pixels.width, pixels.height));
+    Ok(Prepared { bytes, format, pixels, turned: turn != Turn::NONE, shrunk, ink })
+}
+
+/// A picture in which every pixel is grey, stored as what it is.
+fn plain_grey(image: DynamicImage) -> DynamicImage {
+    match image {
+        DynamicImage::ImageRgb8(picture)
+            if picture.pixels().all(|pixel| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2]) =>
+        {
+            let greys = picture.pixels().map(|pixel| pixel.0[0]).collect();
+            let (width, height) = picture.dimensions();
+            GrayImage::from_raw(width, height, greys).map_or(DynamicImage::ImageRgb8(picture), DynamicImage::ImageLuma8)
+        }
+        image => image,
+    }
+}
+
+/// The image with its longer side at most `longest_side`, and whether it had to be shrunk.
+fn shrink(image: DynamicImage, longest_side: u32) -> Result<(DynamicImage, bool), Unpreparable> {
+    let (width, height) = (image.width(), image.height());
+    let longest = width.max(height);
+    if longest_side == 0 || longest <= longest_side {
+        return Ok((image, false));
+    }
+    let side = |length: u32| {
+        // Rounded; at most `longest_side`.
+        let exact = (u64::from(length) * u64::from(longest_side) + u64::from(longest) / 2) / u64::from(longest);
+        u32::try_from(exact).unwrap_or(longest_side).max(1)
+    };
+    let (narrow, low) = (side(width), side(height));
+    let kind = if image.color().has_color() { PixelType::U8x3 } else { PixelType::U8 };
+    let failed = |cause: &dyn std::fmt::Display| Unpreparable::Damaged(format!("it cannot be shrunk: {cause}"));
+    let stored = ImageRef::new(width, height, image.as_bytes(), kind).map_err(|cause| failed(&cause))?;
+    let mut small = Image::new(narrow, low, kind);
+    Resizer::new().resize(&stored, &mut small, None).map_err(|cause| failed(&cause))?;
+    let bytes = small.into_vec();
+    let small = match kind {
+        PixelType::U8 => GrayImage::from_raw(narrow, low, bytes).map(DynamicImage::ImageLuma8),
+        _ => RgbImage::from_raw(narrow, low, bytes).map(DynamicImage::ImageRgb8),
+    };
+    small.map(|small| (small, true)).ok_or_else(|| failed(&"its size is lost"))
+}
+
+/// JPEG; PNG for black and white where it is shorter, and for what is too long for a JPEG.
+fn write(image: &DynamicImage, quality: u8) -> Result<(Vec<u8>, Format), Unpreparable> {
+    let is_bilevel = !image.color().has_color() && image.as_bytes().iter().all(|grey| matches!(grey, 0 | 255));
+    let is_long = image.width().max(image.height()) > JPEG_SIDE;
+    let png = if is_bilevel || is_long { Some(png(image, is_bilevel)?) } else { None };
+    // A JPEG has 6 bits at least for each block of 64 pixels, so that some need not be tried.
+    let least = u64::from(image.width()) * u64::from(image.height()) / 64 * 6 / 8;
+    let is_beaten = is_long || png.as_ref().is_some_and(|png| png.len() as u64 <= least);
+    let jpeg = if is_beaten { None } else { Some(jpeg(image, quality)?) };
+    match (png, jpeg) {
+        (Some(png), Some(jpeg)) if png.len() < jpeg.len() => Ok((png, Format::Png)),
+        (_, Some(jpeg)) => Ok((jpeg, Format::Jpeg)),
+        (Some(png), None) => Ok((png, Format::Png)),
+        // One of the two was asked for.
+        (None, None) => Err(Unpreparable::TooLarge("no format holds it".to_owned())),
+    }
+}
+
+fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, Unpreparable> {
+    let mut bytes = Vec::new();
+    // With an image in the place of its bytes, the encoder makes three colours of grey.
+    let kind = if image.color().has_color() { ExtendedColorType::Rgb8 } else { ExtendedColorType::L8 };
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
+    let written = encoder.encode(image.as_bytes(), image.width(), image.height(), kind);
+    written.map_err(|cause| Unpreparable::Damaged(format!("it cannot be written as JPEG: {cause}")))?;
+    Ok(bytes)
+}
+
+fn png(image: &DynamicImage, is_bilevel: bool) -> Result<Vec<u8>, Unpreparable> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, image.width(), image.height());
+    encoder.set_color(if image.color().has_color() { png::ColorType::Rgb } else { png::ColorType::Grayscale });
+    encoder.set_depth(if is_bilevel { png::BitDepth::One } else { png::BitDepth::Eight });
+    let packed;
+    let rows = if is_bilevel {
+        // Rows of bits compress best as they are.
+        encoder.set_filter(png::Filter::NoFilter);
+        packed = bits(image.as_bytes(), image.width() as usize);
+        &packed[..]
+    } else {
+        image.as_bytes()
+    };
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(rows)?;
+        writer.finish()
+    });
+    written.map_err(|cause| Unpreparable::Damaged(format!("it cannot be written as PNG: {cause}")))?;
+    Ok(bytes)
+}
+
+/// Rows of `width` greys as bits, white set; each row begins with a byte of its own.
+fn bits(greys: &[u8], width: usize) -> Vec<u8> {
+    let rows = greys.chunks_exact(width.max(1));
+    rows.flat_map(|row| {
+        row.chunks(8).map(|eight| eight.iter().zip(0..).fold(0, |byte, (grey, n)| byte | grey & 0x80 >> n))
+    })
+    .collect()
+}

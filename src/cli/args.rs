@@ -101,6 +101,10 @@ pub enum Verb {
         /// What this workspace may cost in USD, such as 2 or 0.25; never crossed
         #[arg(long, value_name = "USD")]
         budget: Option<String>,
+        /// Ask N pages first, drawn by lot from all folders, and tell what the rest will be like and cost [default: setting
+        /// run.pilot_images]
+        #[arg(long, value_name = "N", num_args = 0..=1, conflicts_with_all = ["limit", "once"])]
+        pilot: Option<Option<u32>>,
         /// Stop cleanly after this long, such as 90m
         #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
@@ -260,10 +264,11 @@ impl Verb {
         };
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         match self {
-            Self::Run { image_dir, limit, budget, max_duration, .. } => {
+            Self::Run { image_dir, limit, budget, pilot, max_duration, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir));
                 add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
                 add("--budget", "run.max_cost", budget.clone());
+                add("--pilot", "run.pilot_images", pilot.flatten().map(|images| images.to_string()));
                 add("--max-duration", "run.max_duration", max_duration.clone());
             }
             Self::Upload { image_dir, limit, budget, .. } => {

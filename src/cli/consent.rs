@@ -31,6 +31,8 @@ pub(super) struct Doing<'a> {
     pub(super) redo: Option<redo::Which>,
     /// The time (unix milliseconds).
     pub(super) now: Millis,
+    /// Pages of a pilot: nothing else is sent.
+    pub(super) pilot: Option<u32>,
 }
 
 /// What would be sent.
@@ -102,18 +104,22 @@ fn question(sums: &Sums, charge: Option<&Charge>, limit: Option<Money>, host: &s
 /// Adds up what the folder, the ledger's plans and the images to be asked again come to.
 fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
     let told = |error| Fail::from(finish::ledger(&error));
-    let Doing { settings, root, recipe, redo, now } = *doing;
+    let Doing { settings, root, recipe, redo, now, pilot } = *doing;
     let layout = settings.layout();
     let reader = pages::ledger(&layout).map_err(told)?;
     let today = words::day(now);
     let plan = plan::plan(&Ask { settings, root, recipe, today: &today }, reader.as_ref(), |_, _| Ok(()))
         .map_err(|error| plan_failed(error, root))?;
-    let planned = reader.as_ref().map(Reader::planned).transpose().map_err(told)?.unwrap_or_default();
+    let mut planned = reader.as_ref().map(Reader::planned).transpose().map_err(told)?.unwrap_or_default();
+    if pilot.is_some() {
+        (planned.waiting, planned.waiting_tokens) = (0, 0);
+    }
+    let limit = pilot.map(u64::from).or(settings.run.limit);
     let again = match (redo, &reader) {
         (Some(which), Some(reader)) => redo::redo(reader, &layout, which, recipe, |_| Ok(())).map_err(told)?,
         _ => 0,
     };
-    Ok(added(&plan, planned, again, recipe.parameters.max_output_tokens, settings.run.limit))
+    Ok(added(&plan, planned, again, recipe.parameters.max_output_tokens, limit))
 }
 
 fn plan_failed(error: PlanError<Infallible>, root: &Path) -> Fail {

@@ -92,6 +92,10 @@ impl Events {
         }
     }
 
+    pub(super) fn pilot(&self, findings: Value) -> String {
+        self.event("pilot", findings)
+    }
+
     pub(super) fn summary(&self, summary: &Summary<'_>, exit: Exit) -> String {
         self.event(
             "summary",

@@ -4,6 +4,7 @@ use crate::domain::money::Shortage;
 use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
+use crate::ledger::records::Standing;
 use crate::ops::refusal;
 use crate::pipeline::mission::{Fault, Mode, Outcome, Refused, Tally};
 use crate::settings::{Problem, Settings};
@@ -13,7 +14,7 @@ use super::closing::{self, Facts, NAMED};
 use super::context::Context;
 use super::events::{Events, Summary};
 use super::exit::{Exit, Fail, cannot_write};
-use super::{pages, words};
+use super::{pages, pilot, words};
 
 /// What the words at the end are made from, beside the outcome.
 pub(super) struct Telling<'a> {
@@ -45,13 +46,16 @@ pub(super) fn finish(
         }
         return Err(fault_told(fault, told));
     }
-    let walks = matches!(mode, Mode::Run { .. } | Mode::Upload | Mode::SpoolOnly(_));
+    let walks = matches!(mode, Mode::Run { .. } | Mode::Pilot(_) | Mode::Upload | Mode::SpoolOnly(_));
     if walks && outcome.standing.found == 0 && ended.signals == 0 && !ended.timed_out {
         return Err(no_images(settings, outcome).into());
     }
     let exit = exit(mode, outcome, ended);
     let facts = Facts::read(settings);
     tell(context, mode, told, outcome, tally, &facts);
+    if matches!(mode, Mode::Pilot(_)) && ended == (Ended { signals: 0, timed_out: false }) {
+        tell_pilot(context, settings, &outcome.standing)?;
+    }
     if context.out.json {
         let events = Events::new(context.clock.clone(), last_run(settings));
         let summary = Summary {
@@ -99,7 +103,7 @@ fn tell(context: &Context, mode: &Mode, told: &Telling<'_>, outcome: &Outcome, t
         let batches = words::count(open, "batch stays", "batches stay");
         out.say(&format!("{batches} open; what is ready is fetched by: batchscribe download, or the same command"));
         out.say("  stop paying for them: batchscribe cancel --all");
-    } else if standing.owed + standing.packed > 0 {
+    } else if standing.owed + standing.packed > 0 && !matches!(mode, Mode::Pilot(_)) {
         let images = words::count(standing.owed + standing.packed, "image is", "images are");
         out.say(&format!("{images} still to be asked; the same command goes on"));
     }
@@ -110,6 +114,21 @@ fn tell(context: &Context, mode: &Mode, told: &Telling<'_>, outcome: &Outcome, t
     if !standing.closes() {
         out.warn("the balance does not close: batchscribe audit  tells why");
     }
+}
+
+/// What the pilot says of the rest.
+fn tell_pilot(context: &Context, settings: &Settings, standing: &Standing) -> Result<(), Fail> {
+    let reader = Reader::open(&settings.layout().ledger()).map_err(|error| ledger(&error))?;
+    let Some(pilot) = reader.pilot().map_err(|error| ledger(&error))? else { return Ok(()) };
+    let findings = pilot::findings(&pilot, standing.owed);
+    for line in pilot::lines(&pilot, &findings) {
+        context.out.say(&line);
+    }
+    if context.out.json {
+        let events = Events::new(context.clock.clone(), last_run(settings));
+        context.out.data(&events.pilot(pilot::document(&pilot, &findings)))?;
+    }
+    Ok(())
 }
 
 fn last_run(settings: &Settings) -> Option<String> {
@@ -254,7 +273,7 @@ mod tests {
     use crate::clean::breaker::TooManyRejected;
     use crate::corpus::PassedOver;
     use crate::domain::image::Reason;
-    use crate::ledger::records::{Rejudged, Standing};
+    use crate::ledger::records::Rejudged;
     use crate::provider::failure::{Failure, Kind};
     use crate::settings::{Environment, Sources, resolve};
 

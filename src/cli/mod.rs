@@ -18,6 +18,7 @@ mod local;
 mod logs;
 mod out;
 mod pages;
+mod pilot;
 mod screen;
 mod words;
 mod work;

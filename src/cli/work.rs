@@ -47,7 +47,7 @@ pub(super) struct Job {
 impl Job {
     /// Whether images may leave this process.
     fn sends(&self) -> bool {
-        matches!(self.mode, Mode::Run { .. } | Mode::Upload)
+        matches!(self.mode, Mode::Run { .. } | Mode::Pilot(_) | Mode::Upload)
     }
 
     /// Whether requests are made from images.
@@ -93,7 +93,9 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
         let now = context.clock.now();
-        consent::ask(context, &Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now })?;
+        let pilot = if let Mode::Pilot(images) = job.mode { Some(images) } else { None };
+        let doing = Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now, pilot };
+        consent::ask(context, &doing)?;
     }
     // Nothing is left behind by a call that could not begin.
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;

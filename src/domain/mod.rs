@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod batch;
+pub mod forecast;
 pub mod ids;
 pub mod image;
 pub mod ladder;

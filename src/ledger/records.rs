@@ -49,6 +49,9 @@ impl Standing {
     }
 }
 
+/// The event of a pilot: a JSON object of the `seed` and the `images` drawn with it, by row.
+pub const PILOT: &str = "pilot";
+
 /// Place in the feed of owed images: opaque to everybody but the store. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub(crate) i64);

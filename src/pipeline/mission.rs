@@ -27,6 +27,8 @@ pub enum Mode {
         /// One pass: the feed is dry and every open batch was looked at once.
         once: bool,
     },
+    /// So many images, drawn by lot and spread over the folders, in a batch of their own; ends with their answers.
+    Pilot(u32),
     /// Scan, plan, upload, create; ends when every shard is open.
     Upload,
     /// Scan, plan, write the JSONL files to this folder; nothing is sent.
@@ -57,7 +59,7 @@ impl Mode {
     /// Whether owed images are planned and sent.
     #[must_use]
     pub fn feeds(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Upload | Self::SpoolOnly(_))
+        matches!(self, Self::Run { .. } | Self::Pilot(_) | Self::Upload | Self::SpoolOnly(_))
     }
 }
 

@@ -27,12 +27,13 @@ use crate::extract::write::ResultWriters;
 use crate::kit::clock::millis;
 use crate::kit::edge::{EdgeMeter, hand_over, recipient};
 use crate::kit::pool::PoolError;
+use crate::kit::random;
 use crate::message::{BatchOpened, NoMoreBatches, NoMoreEnds, NoMoreShards, ShardSealed};
 use crate::poll::options::{Looks, PollerOptions, PollerSeams};
 use crate::poll::pace::Pace;
 use crate::poll::poller::Poller;
 use crate::scan::feed::FeedEnd;
-use crate::scan::scanner::{Scanner, ScannerOptions};
+use crate::scan::scanner::{Lot, Scanner, ScannerOptions};
 use crate::settings::{self, Fence, Settings, Unicode, prices};
 use crate::upload::afford::Purse;
 use crate::upload::canary::{self, Canary, Way};
@@ -41,6 +42,8 @@ use crate::upload::uploader::{Uploader, UploaderSeams};
 
 /// How long after its request a create may begin its window at the latest.
 const LATEST_START: Duration = Duration::from_secs(3600);
+/// Letters of a pilot's seed.
+const SEED: usize = 12;
 
 /// Starts the actors of the mission's mode; tells how many ends are to be waited for.
 pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fault> {
@@ -51,6 +54,12 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             let poller = back_half(mission, world, looks)?;
             let uploader = uploader(mission, world, (recipient(&poller), recipient(&poller)));
             front_half(mission, world, (recipient(&uploader), recipient(&uploader)), end).await?;
+            Ok(6)
+        }
+        Mode::Pilot(_) => {
+            let poller = back_half(mission, world, Looks::UntilNoneIsOpen)?;
+            let uploader = uploader(mission, world, (recipient(&poller), recipient(&poller)));
+            front_half(mission, world, (recipient(&uploader), recipient(&uploader)), FeedEnd::Opened).await?;
             Ok(6)
         }
         Mode::Upload => {
@@ -131,7 +140,8 @@ async fn front_half(
         world.guard("encoder"),
     ));
     let walk = walk(world).await?;
-    let options = ScannerOptions { corpus: world.corpus_id, end, limit: settings.run.limit.unwrap_or(0) };
+    let options =
+        ScannerOptions { corpus: world.corpus_id, end, limit: settings.run.limit.unwrap_or(0), lots: lots(mission)? };
     start(Scanner::new(
         options,
         walk,
@@ -165,6 +175,13 @@ fn workshop(mission: &Mission, world: &World) -> Workshop {
         max_bytes: world.max_image_bytes,
         hash_images: settings.encode.hash_images,
     }
+}
+
+/// What a pilot is drawn with.
+fn lots(mission: &Mission) -> Result<Option<Lot>, Fault> {
+    let Mode::Pilot(images) = mission.mode else { return Ok(None) };
+    let seed = random::letters(SEED).map_err(Fault::Disk)?;
+    Ok(Some(Lot { seed, images: images as usize }))
 }
 
 /// The listing of the corpus, by a thread of its own; where nothing may happen beside anything else, all of it at once.
@@ -202,7 +219,7 @@ fn uploader(
                 .then(|| settings.provider.window_length() + LATEST_START),
             recipes: world.recipes.clone(),
             charges: prices::charges(settings),
-            answers_come: mission.mode == Mode::Run { once: false },
+            answers_come: matches!(mission.mode, Mode::Run { once: false } | Mode::Pilot(_)),
         },
         provider: Arc::clone(&world.provider),
         ledger: world.ledger.clone(),
@@ -221,6 +238,7 @@ fn uploader(
         sender,
         slots: world.slots.clone(),
         stop: world.stop.clone(),
+        only_new: matches!(mission.mode, Mode::Pilot(_)),
         // Nobody gives a slot back where nobody polls, and one pass waits for none: the rest waits in the ledger for the next
         // start. One pass still looks at what is open.
         drain_when_full: match mission.mode {

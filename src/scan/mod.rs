@@ -5,4 +5,5 @@
 //! image at a time to the Encoder. *If it crashes here*: the walk finds everything again, enrolling is idempotent.
 
 pub mod feed;
+pub mod lots;
 pub mod scanner;

@@ -7,15 +7,17 @@ use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Co
 use tokio::sync::mpsc;
 
 use super::feed::FeedEnd;
+use super::lots::Lots;
 use crate::corpus::{PassedOver, Walked};
 use crate::domain::ids::CorpusId;
+use crate::domain::image::OwedImage;
 use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::keeper::Ledger;
-use crate::ledger::records::Cursor;
+use crate::ledger::records::{Cursor, PILOT};
 use crate::message::{ImageFound, NoMoreImages};
 
 /// Images read from the feed at a time.
@@ -35,6 +37,17 @@ pub struct ScannerOptions {
     pub end: FeedEnd,
     /// Images handed on by this process at most; 0 = all.
     pub limit: u64,
+    /// Nothing but what is drawn by lot is handed on.
+    pub lots: Option<Lot>,
+}
+
+/// What lots are drawn with.
+#[derive(Clone, Debug)]
+pub struct Lot {
+    /// The seed; recorded with what was drawn.
+    pub seed: String,
+    /// Images at most.
+    pub images: usize,
 }
 
 /// What the walk passed over, for the screen.
@@ -137,6 +150,43 @@ impl Enrolling {
 
 impl Feeding {
     async fn run(self) -> Result<(), AnyFault> {
+        match &self.options.lots {
+            Some(lot) => {
+                for image in self.draw(lot).await? {
+                    hand_over(&self.images, ImageFound(image), &self.meter).await?;
+                }
+            }
+            None => self.feed().await?,
+        }
+        hand_over(&self.over, NoMoreImages, &self.meter).await?;
+        Ok(())
+    }
+
+    /// Draws from everything that is owed once the walk is over; nothing if the program drains before.
+    async fn draw(&self, lot: &Lot) -> Result<Vec<OwedImage>, AnyFault> {
+        let mut standing = self.ledger.standing();
+        tokio::select! {
+            biased;
+            () = self.stop.reached(StopLevel::Drain) => return Ok(Vec::new()),
+            over = standing.wait_for(|now| !now.walking) => over.map_err(|_| "the ledger is closed")?,
+        }
+        let (mut lots, mut cursor) = (Lots::new(&lot.seed, lot.images), Cursor::default());
+        loop {
+            let stretch = self.ledger.take_owed(self.options.corpus, cursor, STRETCH).await?;
+            if stretch.images.is_empty() {
+                break;
+            }
+            cursor = stretch.next;
+            stretch.images.into_iter().for_each(|image| lots.take(image));
+        }
+        let drawn = lots.drawn();
+        let ids: Vec<i64> = drawn.iter().map(|image| image.id.0).collect();
+        let detail = serde_json::json!({ "seed": lot.seed, "images": ids }).to_string();
+        self.ledger.note_event(PILOT.to_owned(), None, detail).await?;
+        Ok(drawn)
+    }
+
+    async fn feed(&self) -> Result<(), AnyFault> {
         let mut standing = self.ledger.standing();
         let mut cursor = Cursor::default();
         let mut left = if self.options.limit == 0 { u64::MAX } else { self.options.limit };
@@ -164,7 +214,6 @@ impl Feeding {
                 hand_over(&self.images, ImageFound(image), &self.meter).await?;
             }
         }
-        hand_over(&self.over, NoMoreImages, &self.meter).await?;
         Ok(())
     }
 }

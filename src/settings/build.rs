@@ -94,6 +94,7 @@ fn run(get: &Getter<'_>) -> Run {
         max_cost: Money::parse(&get.text("run.max_cost")).filter(|cost| *cost > Money::ZERO),
         max_duration: get.optional_span("run.max_duration"),
         limit: Some(get.count("run.limit")).filter(|limit| *limit > 0),
+        pilot_images: get.small("run.pilot_images"),
         give_up_after: get.span("run.give_up_after"),
         canary: match get.text("run.canary").as_str() {
             "batch" => Canary::Batch,

@@ -76,6 +76,7 @@ pub(super) const KEYS: &[Key] = &[
     key("run.max_cost", Kind::Money),
     key("run.max_duration", Kind::OptionalSpan),
     key("run.limit", Kind::Count(0, u64::MAX)),
+    key("run.pilot_images", Kind::Count(2, 10_000)),
     key("run.give_up_after", Kind::Span(SECOND, 30 * DAY)),
     key("run.canary", Kind::Word(&["sync", "batch", "off"])),
     key("run.max_failures_percent", Kind::Number(0.0, 100.0)),

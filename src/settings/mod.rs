@@ -120,6 +120,8 @@ pub struct Run {
     pub max_duration: Option<Duration>,
     /// Most images to ask in this run.
     pub limit: Option<u64>,
+    /// Pages of a pilot.
+    pub pilot_images: u32,
     /// How long an unreachable provider is waited for.
     pub give_up_after: Duration,
     /// How it is found out whether the model takes the settings, before money goes into batches.

@@ -69,6 +69,8 @@ struct Work {
     faults: Faults,
     backlog: VecDeque<Waiting>,
     in_hand: HashSet<ShardId>,
+    /// Sealed in this life.
+    own: HashSet<ShardId>,
     journeys: FuturesUnordered<Journey>,
     /// No slot was free where nobody gives one back, or no money is left.
     full: Rc<Full>,
@@ -84,6 +86,8 @@ pub struct UploaderSeams {
     pub slots: Budget,
     /// Ends the waiting.
     pub stop: Stop,
+    /// Whether plans of earlier lives stay where they are; what may be paid for already is resolved all the same.
+    pub only_new: bool,
     /// Raised when no slot is free and every shard that had one is open, where nobody gives one back.
     pub drain_when_full: Option<StopSwitch>,
 }
@@ -109,6 +113,7 @@ impl Uploader {
             faults: faults.clone(),
             backlog: VecDeque::new(),
             in_hand: HashSet::new(),
+            own: HashSet::new(),
             journeys: FuturesUnordered::new(),
             full: Rc::default(),
             upstream_over: false,
@@ -178,7 +183,11 @@ impl Work {
                     self.arrived(ended, &opened).await?;
                 }
                 input = self.intake.recv(), if room => match input {
-                    Some(Input::Shard(shard)) => self.backlog.push_back(Waiting { shard, resumed: false }),
+                    Some(Input::Shard(shard)) => {
+                        // Known again should it come back.
+                        self.own.extend(self.seams.only_new.then_some(shard.id));
+                        self.backlog.push_back(Waiting { shard, resumed: false });
+                    }
                     Some(Input::NoMore) => self.upstream_over = true,
                     None => return Ok(()),
                 },
@@ -202,7 +211,11 @@ impl Work {
             let Some(last) = shards.last() else { return Ok(()) };
             after = Some(last.id);
             let known: HashSet<ShardId> = self.backlog.iter().map(|waiting| waiting.shard.id).collect();
-            let new = |shard: &ShardFacts| !self.in_hand.contains(&shard.id) && !known.contains(&shard.id);
+            let meant = |shard: &ShardFacts| {
+                !self.seams.only_new || shard.state == ShardState::Opening || self.own.contains(&shard.id)
+            };
+            let new =
+                |shard: &ShardFacts| meant(shard) && !self.in_hand.contains(&shard.id) && !known.contains(&shard.id);
             let fresh: Vec<ShardFacts> = shards.into_iter().filter(new).collect();
             self.backlog.extend(fresh.into_iter().map(|shard| Waiting { shard, resumed: true }));
             // What may be paid for already comes first: others may wait for its answers, and would hold all places.

@@ -241,3 +241,59 @@ fn a_limit_is_refused_where_it_cannot_be_kept() {
     let (exit, words) = unanswered(&sandbox, &["upload", "--yes", "--budget", "cheap"]);
     assert!(exit == Some(2) && words.contains("error[E102]: `run.max_cost` is \"cheap\""), "{words}");
 }
+
+#[test]
+fn a_pilot_asks_a_few_pages_of_every_folder_and_tells_what_the_rest_costs() {
+    let sandbox = priced(60, Weather::default());
+    sandbox.image("tray_9/lonely.png", 500);
+    let (exit, words) = unanswered(&sandbox, &["run", "--yes", "--pilot", "12"]);
+    assert_eq!(exit, Some(0), "{words}");
+    assert!(words.contains("\nPilot of 12 pages, drawn with seed ") && words.contains(": 12 accepted\n"), "{words}");
+    assert!(
+        words.contains("\n Output tokens: median ") && words.contains("\n The other 49 pages: about $0.0"),
+        "{words}"
+    );
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "a batch of its own");
+    assert_eq!(oracle::states(&sandbox.workspace())["done"], 12);
+    assert!(sandbox.text("tray_9/lonely.png").is_some(), "no folder is left out");
+
+    let forecast: Vec<f64> = words
+        .lines()
+        .find(|line| line.starts_with(" The other 49 pages"))
+        .expect("a forecast")
+        .split('$')
+        .skip(1)
+        .map(|amount| {
+            amount.trim_end_matches(|c: char| !c.is_ascii_digit()).split([' ', ',']).next().unwrap_or_default()
+        })
+        .map(|amount| amount.parse().expect("USD"))
+        .collect();
+    let so_far = billed(&sandbox.bill());
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{outcome:?}");
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 61);
+    let rest = (billed(&sandbox.bill()) - so_far) / 1e6;
+    assert!(forecast[1] * 0.97 <= rest && rest <= forecast[2] * 1.03, "{rest} of {forecast:?}");
+    let (exit, words) = unanswered(&sandbox, &["run", "--yes", "--pilot"]);
+    assert!(exit == Some(0) && words.contains("Pilot: no page is left that was never asked"), "{words}");
+}
+
+#[test]
+fn a_pilot_leaves_plans_of_earlier_lives_where_they_are() {
+    let mut sandbox = priced(30, Weather::default());
+    sandbox.set("max_images_per_batch", "4");
+    sandbox.set("batch.max_open_batches", "1");
+    let outcome = sandbox.work(Mode::Upload);
+    let before = outcome.standing;
+    assert!(before.shards_waiting > 0 && before.batches_open == 1, "{before:?}");
+    sandbox.set("batch.max_open_batches", "9");
+    sandbox.image("tray_2/new.png", 700);
+    let outcome = sandbox.work(Mode::Pilot(3));
+    let after = outcome.standing;
+    assert!(outcome.fault.is_none(), "{outcome:?}");
+    assert_eq!((after.shards_waiting, after.batches_open), (before.shards_waiting, 0), "{after:?}");
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 2, "one batch, beside the one that was open");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{outcome:?}");
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 31);
+}

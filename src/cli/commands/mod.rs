@@ -29,7 +29,7 @@ use super::exit::{Exit, Fail};
 /// Does what a verb says.
 pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
     match verb {
-        Verb::Run { once, old, .. } => run::run(context, once, old),
+        Verb::Run { once, pilot, old, .. } => run::run(context, once, pilot.is_some(), old),
         Verb::Plan { list, .. } => plan::plan(context, list),
         Verb::Upload { spool_only, old, .. } => upload::upload(context, spool_only.as_deref(), old),
         Verb::Download { wait } => download::download(context, wait),

@@ -1,4 +1,4 @@
-//! `run`: everything until nothing is owed and nothing is in flight.
+//! `run`: everything until nothing is owed and nothing is in flight; or a pilot, which asks a few pages first.
 
 use crate::cli::args::Old;
 use crate::cli::context::Context;
@@ -6,7 +6,8 @@ use crate::cli::exit::{Exit, Fail};
 use crate::cli::work::{Job, work};
 use crate::pipeline::mission::Mode;
 
-/// `once`: one pass; batches may stay open. `old`: what becomes of texts that are there.
-pub(super) fn run(context: &Context, once: bool, old: Old) -> Result<Exit, Fail> {
-    work(context, Job { verb: "run", mode: Mode::Run { once }, old })
+/// `once`: one pass; batches may stay open. `pilot`: a few pages alone. `old`: what becomes of texts that are there.
+pub(super) fn run(context: &Context, once: bool, pilot: bool, old: Old) -> Result<Exit, Fail> {
+    let mode = if pilot { Mode::Pilot(context.settings()?.run.pilot_images) } else { Mode::Run { once } };
+    work(context, Job { verb: "run", mode, old })
 }

@@ -5,14 +5,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use batchscribe::emulator::engine::echo::Echo;
-use batchscribe::emulator::engine::{Answered, ChatRequest, Engine};
-use batchscribe::pipeline::mission::{Fault, Mode, Outcome};
-use serde_json::Value;
-
 use crate::kill::{command, live};
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
+use batchscribe::emulator::engine::echo::Echo;
+use batchscribe::emulator::engine::{Answered, ChatRequest, Engine};
+use batchscribe::pipeline::mission::{Fault, Mode, Outcome};
 
 /// Millionths of a USD: gpt-4.1's price through Batch, a prompt token and one of output.
 const INPUT: f64 = 1.0;
@@ -56,11 +54,9 @@ fn scenario(text: &str) -> Weather {
 /// What the auditor's bill comes to at the full price, in millionths of a USD: whatever was billed, answers that never came
 /// included. A direct question costs twice as much.
 fn billed(bill: &Path) -> f64 {
-    let count = |entry: &Value, key: &str| entry[key].as_f64().unwrap_or_default();
-    let cost = |entry: &Value| count(entry, "prompt_tokens") * INPUT + count(entry, "output_tokens") * OUTPUT;
-    let entries = oracle::entries(bill);
-    let of = |what: &'static str| entries.iter().filter(move |entry| entry["what"] == what).map(cost).sum::<f64>();
-    of("line") + 2.0 * of("chat")
+    let [batches, directly] = oracle::tokens(bill);
+    let cost = |(prompt, output): (u64, u64)| prompt as f64 * INPUT + output as f64 * OUTPUT;
+    cost(batches) + 2.0 * cost(directly)
 }
 
 /// What one page costs, from a run of its own.

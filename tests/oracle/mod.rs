@@ -54,6 +54,21 @@ pub(crate) fn most_enqueued(bill: &Path) -> (u64, usize) {
     (sums.iter().copied().max().unwrap_or_default(), sums.len())
 }
 
+/// Prompt and output tokens that were charged: of batches, and of questions asked directly.
+pub(crate) fn tokens(bill: &Path) -> [(u64, u64); 2] {
+    let entries = entries(bill);
+    let sum = |what: &str, key: &str| {
+        entries.iter().filter(|entry| entry["what"] == what).filter_map(|entry| entry[key].as_u64()).sum()
+    };
+    ["line", "chat"].map(|what| (sum(what, "prompt_tokens"), sum(what, "output_tokens")))
+}
+
+/// Second batches of a shard that the ledger knows.
+pub(crate) fn strays(workspace: &Path) -> i64 {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    ledger.query_row("SELECT count(*) FROM batch WHERE stray = 1", [], |row| row.get(0)).expect("query")
+}
+
 /// Every whole line of the bill.
 pub(crate) fn entries(bill: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(bill).unwrap_or_default();

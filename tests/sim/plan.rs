@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) canary: Canary,
     /// Path of the lines.
     pub(crate) endpoint: &'static str,
+    /// What may be spent at first, in millionths of a USD; a person doubles it each time it is reached.
+    pub(crate) max_cost: Option<u64>,
 }
 
 /// Choices, one after the other.
@@ -112,10 +114,12 @@ impl Plan {
             gone,
             canary: dice.of(&[Canary::Sync, Canary::Batch, Canary::Off]),
             endpoint: dice.of(&["/v1/chat/completions", "/v1/chat/completions", "/v1/responses"]),
+            max_cost: None,
         };
         if dice.one_in(3) {
             plan.scenario.push_str(&question(dice));
         }
+        plan.max_cost = dice.one_in(3).then(|| 5_000 + dice.below(20_000));
         plan
     }
 }
@@ -294,12 +298,13 @@ impl fmt::Display for Plan {
             gone,
             canary,
             endpoint,
+            max_cost,
         } = self;
         writeln!(
             f,
             "  seed {seed}: {images_per_batch} images a batch, limit {enqueued_tokens:?} (known: {limit_is_known}), {late:?}, gone: {gone}"
         )?;
-        writeln!(f, "  canary {canary:?}, {endpoint}")?;
+        writeln!(f, "  canary {canary:?}, {endpoint}, money {max_cost:?}")?;
         writeln!(f, "  {pace:?}, quiet after {} h", quiet_after / HOUR)?;
         lives.iter().try_for_each(|life| writeln!(f, "  {life:?}"))?;
         scenario.lines().try_for_each(|line| writeln!(f, "  | {line}"))

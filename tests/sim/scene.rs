@@ -1,10 +1,12 @@
 //! One thread's stage: a corpus that every play uses, and a folder that each play begins anew.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use batchscribe::domain::money::Money;
 use batchscribe::domain::recipe::Recipe;
 use batchscribe::emulator::ServerOptions;
 use batchscribe::emulator::direct::Direct;
@@ -16,8 +18,8 @@ use batchscribe::kit::stop::stop_switch;
 use batchscribe::ledger::journal::Journal;
 use batchscribe::ledger::records::Allowed;
 use batchscribe::ledger::sqlite::SqliteStore;
-use batchscribe::pipeline::mission::{Ground, Mission, Mode, Outcome, Tally};
-use batchscribe::settings::{Environment, Flag, Settings, Sources, resolve, texts};
+use batchscribe::pipeline::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
+use batchscribe::settings::{Environment, Flag, Settings, Sources, models, resolve, texts};
 use tempfile::TempDir;
 
 use crate::fate::{Doom, Fate, Log};
@@ -160,6 +162,8 @@ struct Play<'a> {
     /// The client's own, which may go wrong.
     clock: Clock,
     log: Log,
+    /// What may be spent now, in millionths of a USD.
+    limit: Cell<Option<u64>>,
 }
 
 impl<'a> Play<'a> {
@@ -173,7 +177,7 @@ impl<'a> Play<'a> {
         options.clock = time.clone();
         let service = Direct::open(options).map_err(|cause| format!("no service: {cause}"))?;
         let wire = Wire::new(service, time.clone(), START + plan.quiet_after, plan.late, plan.seed);
-        Ok(Self { scene, plan, wire, clock: time.another(), time, log })
+        Ok(Self { scene, plan, wire, clock: time.another(), time, log, limit: Cell::new(plan.max_cost) })
     }
 
     /// One process after the other, until one ends with nothing left to do; and how many days that took.
@@ -184,7 +188,9 @@ impl<'a> Play<'a> {
             course.lives += 1;
             let last = life.is_none();
             let life = life.unwrap_or_default();
-            match self.live(&life)? {
+            let end = self.live(&life)?;
+            self.kept_to_the_limit()?;
+            match end {
                 End::Doomed(Doom::Killed) => {
                     course.kills += 1;
                     self.pass(life.pause);
@@ -193,6 +199,9 @@ impl<'a> Play<'a> {
                 End::Came(outcome) => {
                     let left = outcome.standing.owed + outcome.standing.packed;
                     if let Some(fault) = outcome.fault {
+                        if matches!(fault, Fault::NoMoney(_)) {
+                            self.limit.set(self.limit.get().map(|limit| limit * 2));
+                        }
                         course.stops += 1;
                         self.log.note(self.time.now(), &format!("stopped: {fault:?}"));
                         self.pass(UNTIL_A_PERSON_COMES);
@@ -205,6 +214,19 @@ impl<'a> Play<'a> {
             }
         }
         Err(format!("{} stops, and no end", course.stops))
+    }
+
+    /// Whether the bill is within the limit. A second batch of a shard, which nobody asked for, is paid for all the same.
+    fn kept_to_the_limit(&self) -> Result<(), String> {
+        let Some(limit) = self.limit.get() else { return Ok(()) };
+        if oracle::strays(&self.scene.workspace()) > 0 {
+            return Ok(());
+        }
+        let model = &self.scene.settings.request.model;
+        let price = models::find(model).ok_or_else(|| format!("no price of {model}"))?.price();
+        let [batches, directly] = oracle::tokens(&self.scene.play_folder().join("bill.jsonl"));
+        let spent = price.of(batches.0, batches.1) + price.of(directly.0, directly.1).times(2);
+        if spent <= Money::from_micros(limit) { Ok(()) } else { Err(format!("{spent} of {limit} millionths spent")) }
     }
 
     fn pass(&self, pause: Millis) {
@@ -249,6 +271,11 @@ impl<'a> Play<'a> {
         settings.max_images_per_batch = self.plan.images_per_batch.try_into().expect("small");
         settings.batch.max_enqueued_tokens = self.plan.enqueued_tokens.filter(|_| self.plan.limit_is_known);
         settings.run.canary = self.plan.canary;
+        if self.plan.max_cost.is_some() {
+            // The worst case of a page is a few times what it costs, so that the limit is met by bills, too.
+            settings.request.max_output_tokens = 200;
+        }
+        settings.run.max_cost = self.limit.get().map(Money::from_micros);
         let prompt = texts::prompt(&settings).expect("a prompt").text;
         let endpoint = self.plan.endpoint.to_owned();
         let recipe = Recipe { endpoint, ..texts::recipe(&settings, &prompt).expect("a recipe") };

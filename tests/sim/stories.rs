@@ -22,6 +22,7 @@ fn calm() -> Plan {
         gone: false,
         canary: Canary::Off,
         endpoint: "/v1/chat/completions",
+        max_cost: None,
     }
 }
 

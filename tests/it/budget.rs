@@ -67,6 +67,21 @@ fn of_one_page() -> f64 {
     billed(&sandbox.bill())
 }
 
+/// Pages that money for a third of them is there for; a batch answers for long enough that all could be open at once.
+pub(crate) fn scarce() -> Sandbox {
+    let mut sandbox = priced(60, Weather { line_delay: Duration::from_millis(40), ..Weather::default() });
+    sandbox.set("run.max_cost", &usd(SCARCE));
+    sandbox
+}
+
+/// Some twenty pages, in millionths of a USD.
+const SCARCE: f64 = 10_000.0;
+
+pub(crate) fn within_the_limit(sandbox: &Sandbox) {
+    let spent = billed(&sandbox.bill());
+    assert!(spent > SCARCE / 2.0 && spent <= SCARCE, "{spent} of {SCARCE}");
+}
+
 fn usd(micros: f64) -> String {
     format!("{:.6}", micros / 1e6)
 }

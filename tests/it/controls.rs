@@ -21,7 +21,7 @@ struct Control {
     holds: fn(&Sandbox),
 }
 
-const CONTROLS: [Control; 8] = [
+const CONTROLS: [Control; 9] = [
     // An intent in the ledger is doubt, and doubt is resolved before anything is paid again.
     Control { without: "intent", prepare: calm, killed_at: Some("create.answered:1"), haste: 1, holds: six },
     // The list is asked before a create that lost its answer is repeated.
@@ -32,6 +32,14 @@ const CONTROLS: [Control; 8] = [
     Control { without: "expired", prepare: expiring, killed_at: None, haste: 1, holds: paid_once },
     // What is enqueued is summed up before more is.
     Control { without: "sum", prepare: tight, killed_at: None, haste: 50, holds: none_turned_away },
+    // What open batches may cost is summed up before more is opened.
+    Control {
+        without: "reserve",
+        prepare: crate::budget::scarce,
+        killed_at: None,
+        haste: 1,
+        holds: crate::budget::within_the_limit,
+    },
     // A text is replaced only if it is as we wrote it.
     Control { without: "edited", prepare: edited, killed_at: None, haste: 1, holds: the_edit_stands },
     // A setting that the model refuses stops the run.

@@ -63,12 +63,6 @@ pub(crate) fn tokens(bill: &Path) -> [(u64, u64); 2] {
     ["line", "chat"].map(|what| (sum(what, "prompt_tokens"), sum(what, "output_tokens")))
 }
 
-/// Second batches of a shard that the ledger knows.
-pub(crate) fn strays(workspace: &Path) -> i64 {
-    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
-    ledger.query_row("SELECT count(*) FROM batch WHERE stray = 1", [], |row| row.get(0)).expect("query")
-}
-
 /// Every whole line of the bill.
 pub(crate) fn entries(bill: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(bill).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 /// Protections that a debug build can leave out, and that the simulation has to miss.
-const PROTECTIONS: [&str; 4] = ["intent", "list", "once", "sum"];
+const PROTECTIONS: [&str; 5] = ["intent", "list", "once", "sum", "reserve"];
 /// Seeds within which each has to be missed.
 const WITHIN: u64 = 60;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::layout;
+use crate::domain::money::Funds;
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Failure, Reader, ReasonCount};
@@ -29,13 +30,20 @@ pub(super) struct Facts {
     reasons: Vec<ReasonCount>,
     failed: Vec<Failure>,
     example: Option<String>,
+    /// What it has cost and may still cost.
+    pub(super) funds: Funds,
+    /// The same in words.
+    money: Option<String>,
 }
 
 impl Facts {
     /// Asks the ledger. It was fine a moment ago; if it cannot be asked now, the counts alone have to do.
     pub(super) fn read(settings: &Settings) -> Self {
         let Ok(reader) = Reader::open(&settings.layout().ledger()) else { return Self::default() };
+        let funds = Funds { limit: settings.run.max_cost, ..reader.funds().unwrap_or_default() };
         Self {
+            funds,
+            money: words::money(&funds, reader.is_unpriced().unwrap_or(true)),
             reasons: reader.reasons().unwrap_or_default(),
             failed: pages::failed(&reader).filter_map(Result::ok).take(NAMED).collect(),
             example: example(&reader),
@@ -71,6 +79,7 @@ pub(super) fn table(outcome: &Outcome, tally: &Tally, facts: &Facts, took: Durat
     }
     lines.extend(ended(&facts.reasons, ImageState::Skipped));
     lines.extend(others(&outcome.passed_over.by_ending, standing));
+    lines.extend(facts.money.as_ref().map(|money| row("Money", money)));
     lines
 }
 
@@ -234,6 +243,8 @@ mod tests {
             ],
             failed: vec![failed],
             example: Some("a/1.jpg.txt".to_owned()),
+            money: Some("$0.01 spent · $0.00 reserved".to_owned()),
+            ..Facts::default()
         }
     }
 
@@ -250,6 +261,7 @@ mod tests {
             "           b/x.jpg  damaged",
             " Skipped   4: text_present",
             " Other     4 files that are no images: .pdf 3, no ending 1",
+            " Money     $0.01 spent · $0.00 reserved",
         ];
         assert_eq!(lines, expected);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Clock;
 use crate::ledger::reader::ReasonCount;
 use crate::ledger::records::Standing;
@@ -31,6 +32,8 @@ pub(super) struct Summary<'a> {
     /// Answers judged by this process.
     pub(super) answers: u64,
     pub(super) took: Duration,
+    /// What it has cost and may still cost.
+    pub(super) funds: Funds,
 }
 
 impl Events {
@@ -105,6 +108,7 @@ impl Events {
                 "other_files": summary.by_ending,
                 "answers": summary.answers,
                 "duration_s": (summary.took.as_secs_f64() * 1000.0).round() / 1000.0,
+                "cost": cost(&summary.funds),
                 "balance_closed": summary.standing.closes(),
                 "exit": exit.number(),
                 "report": null,
@@ -139,6 +143,16 @@ pub(super) fn images(standing: &Standing) -> Value {
     })
 }
 
+/// What it has cost and may still cost, as in `status` and `summary`; what has no known price is in neither sum.
+pub(super) fn cost(funds: &Funds) -> Value {
+    json!({
+        "currency": "USD",
+        "spent": funds.spent.usd(),
+        "reserved": funds.reserved.usd(),
+        "limit": funds.limit.map(Money::usd),
+    })
+}
+
 /// Seconds waited per edge.
 #[expect(clippy::cast_precision_loss, reason = "seconds for people and graphs")]
 fn waits(waits: &[(&'static str, u64)]) -> Value {
@@ -159,12 +173,20 @@ mod tests {
         let standing = Standing { found: 418, done: 413, failed: 5, ..Standing::default() };
         let by_ending = [("pdf".to_owned(), 2)].into();
         let took = Duration::from_millis(1_500);
-        let summary = Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 7, took };
+        let summary = Summary {
+            standing: &standing,
+            reasons: &[],
+            by_ending: &by_ending,
+            answers: 7,
+            took,
+            funds: Funds::default(),
+        };
         let line: Value = serde_json::from_str(&events().summary(&summary, Exit::SomeFailed)).expect("JSON");
         let expected = json!({
             "schema": 1, "type": "summary", "ts": "2026-11-22T08:30:02Z", "run": "2026-11-22-a",
             "images": {"found": 418, "owed": 0, "in_flight": 0, "done": 413, "rough": 0, "failed": 5, "skipped": 0},
             "reasons": [], "other_files": {"pdf": 2}, "answers": 7, "duration_s": 1.5,
+            "cost": {"currency": "USD", "spent": 0.0, "reserved": 0.0, "limit": null},
             "balance_closed": true, "exit": 3, "report": null,
         });
         assert_eq!(line, expected);

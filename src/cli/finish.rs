@@ -40,8 +40,11 @@ pub(super) fn finish(
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = &outcome.fault {
-        // What was not even counted has no balance to show.
-        if outcome.standing.found > 0 {
+        if matches!(fault, Fault::NoMoney(_)) && outcome.standing.found > 0 {
+            // The end that the limit was set for: with everything in place that was paid for.
+            tell(context, mode, told, outcome, tally, &Facts::read(settings));
+        } else if outcome.standing.found > 0 {
+            // What was not even counted has no balance to show.
             context.out.say(&words::balance(&outcome.standing));
         }
         return Err(fault_told(fault, told));
@@ -64,6 +67,7 @@ pub(super) fn finish(
             by_ending: &outcome.passed_over.by_ending,
             answers: tally.answers,
             took: told.watch.elapsed(),
+            funds: facts.funds,
         };
         context.out.data(&events.summary(&summary, exit))?;
     }

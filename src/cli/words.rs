@@ -1,5 +1,6 @@
 //! Numbers and times in words; nothing here prints.
 
+use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
 use crate::ledger::records::Standing;
 use crate::ops::plan::Correction;
@@ -62,6 +63,17 @@ pub(super) fn seconds(seconds: u64) -> String {
     }
 }
 
+/// `$0.01 spent · $1.08 reserved · limit $2.00`; nothing where there is neither a cost nor a limit.
+pub(super) fn money(funds: &Funds, is_unpriced: bool) -> Option<String> {
+    let Funds { limit, spent, reserved, .. } = *funds;
+    if limit.is_none() && spent + reserved == Money::ZERO {
+        return None;
+    }
+    let least = if is_unpriced { "at least " } else { "" };
+    let limit = limit.map(|limit| format!(" · limit {limit}")).unwrap_or_default();
+    Some(format!("{least}{spent} spent · {reserved} reserved{limit}"))
+}
+
 /// What is said of a workspace without a ledger.
 pub(super) fn nothing_begun(workspace: &std::path::Path) -> String {
     format!("Nothing was begun in {} yet: batchscribe run --limit 20", workspace.display())
@@ -93,6 +105,12 @@ mod tests {
         let expected = "found 9 = 3 done + 0 rough + 1 failed + 0 skipped + 2 owed + 3 in flight";
         assert_eq!(balance(&standing), expected);
         assert_eq!(count(1, "image", "images"), "1 image");
+        let spent =
+            Funds { spent: Money::from_micros(10_000), reserved: Money::from_micros(1_080_000), ..Funds::default() };
+        let limited = Funds { limit: Money::parse("2"), ..spent };
+        assert_eq!(money(&limited, false).as_deref(), Some("$0.010 spent · $1.08 reserved · limit $2.00"));
+        assert_eq!(money(&spent, true).as_deref(), Some("at least $0.010 spent · $1.08 reserved"));
+        assert_eq!(money(&Funds::default(), true), None);
         assert_eq!(utc(1_795_336_202_000), "2026-11-22T08:30:02Z");
         assert_eq!(day(1_795_336_202_000), "2026-11-22");
         assert_eq!([tokens(99_999), tokens(100_000), tokens(1_304_999)], ["99999", "0.10 M", "1.30 M"]);

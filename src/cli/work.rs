@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::money::Funds;
 use crate::domain::recipe::Recipe;
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
@@ -127,7 +128,14 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
         context.out.data(&events.start(job.verb, settings))?;
         let (standing, by_ending) = (Standing::default(), BTreeMap::new());
         let took = watch.elapsed();
-        let summary = Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 0, took };
+        let summary = Summary {
+            standing: &standing,
+            reasons: &[],
+            by_ending: &by_ending,
+            answers: 0,
+            took,
+            funds: Funds::default(),
+        };
         context.out.data(&events.summary(&summary, Exit::Done))?;
     }
     Ok(Exit::Done)

@@ -133,7 +133,7 @@ fn killed_lives_in_between_change_nothing() {
     let status = live(command(&sandbox), None).expect("it ends");
     let words = std::fs::read_to_string(sandbox.words()).expect("words");
     assert_eq!(status.code(), Some(8), "{words}");
-    assert!(words.contains("error[E306]: money limit reached: $"), "{words}");
+    assert!(words.contains("error[E306]: money limit reached: $") && words.contains("\n Money     $0.0"), "{words}");
     let spent = billed(&sandbox.bill());
     assert!(spent <= limit && spent > limit * 0.8, "{spent} of {limit}");
 
@@ -235,6 +235,17 @@ fn what_is_sent_and_paid_for_is_asked_for_and_nothing_else() {
         let (exit, words) = unanswered(&sandbox, &["run"]);
         assert_eq!(exit, Some(0), "{words}");
     }
+    let status = Command::new(env!("CARGO_BIN_EXE_batchscribe"))
+        .args(["status", "--no-config", "--set", "run.max_cost=2", "--workspace"])
+        .arg(sandbox.workspace())
+        .env_clear()
+        .output()
+        .expect("status");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(
+        status.contains(" Money     $0.00") && status.contains(" spent - $0.00 reserved - limit $2.00"),
+        "{status}"
+    );
     let (exit, words) = unanswered(&sandbox, &["run", "--redo", "all"]);
     assert!(exit == Some(2) && words.contains("\n  3 images, about $0."), "{words}");
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 3);

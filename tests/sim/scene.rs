@@ -19,7 +19,7 @@ use batchscribe::ledger::journal::Journal;
 use batchscribe::ledger::records::Allowed;
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::pipeline::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
-use batchscribe::settings::{Environment, Flag, Settings, Sources, models, resolve, texts};
+use batchscribe::settings::{Environment, Flag, Settings, Sources, models::Models, resolve, texts};
 use tempfile::TempDir;
 
 use crate::fate::{Doom, Fate, Log};
@@ -223,7 +223,7 @@ impl<'a> Play<'a> {
             return Ok(());
         }
         let model = &self.scene.settings.request.model;
-        let price = models::find(model).ok_or_else(|| format!("no price of {model}"))?.price();
+        let price = Models::built_in().price(model).ok_or_else(|| format!("no price of {model}"))?;
         let [batches, directly] = oracle::tokens(&self.scene.play_folder().join("bill.jsonl"));
         let spent = price.of(batches.0, batches.1) + price.of(directly.0, directly.1).times(2);
         if spent <= Money::from_micros(limit) { Ok(()) } else { Err(format!("{spent} of {limit} millionths spent")) }

@@ -11,6 +11,7 @@ use crate::cli::{closing, events, finish, pages, words};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
+use crate::domain::money::Funds;
 use crate::kit::clock::Millis;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
@@ -43,15 +44,18 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     let Some(reader) = reader(context, &settings.layout())? else {
         // Scripts get a document in any case.
         if context.out.json {
-            context.out.data(&document(&settings, &Standing::default(), &UsageSum::default(), &[], &[]))?;
+            let (standing, usage, funds) = (Standing::default(), UsageSum::default(), Funds::default());
+            context.out.data(&document(&settings, &standing, &usage, &[], &[], &funds))?;
         }
         return Ok(Exit::Done);
     };
     let standing = reader.standing().map_err(told)?;
     let reasons = reader.reasons().map_err(told)?;
     let estimates = reader.estimates().map_err(told)?;
+    let funds = Funds { limit: settings.run.max_cost, ..reader.funds().map_err(told)? };
     if context.out.json {
-        context.out.data(&document(&settings, &standing, &reader.usage().map_err(told)?, &reasons, &estimates))?;
+        let usage = reader.usage().map_err(told)?;
+        context.out.data(&document(&settings, &standing, &usage, &reasons, &estimates, &funds))?;
     } else {
         let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
@@ -59,6 +63,9 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
         let stopping = reader.being_cancelled().map_err(told)?;
         for line in screen(&open, &stopping, &reasons, context.clock.now()) {
             context.out.data(&line)?;
+        }
+        if let Some(money) = words::money(&funds, reader.is_unpriced().map_err(told)?) {
+            context.out.data(&format!(" Money     {money}"))?;
         }
         for queue in reader.queues().map_err(told)? {
             if let Some(line) = queue_line(&queue, limit_of(&settings, &queue), &standing) {
@@ -104,6 +111,7 @@ fn document(
     usage: &UsageSum,
     reasons: &[ReasonCount],
     estimates: &[EstimateRow],
+    funds: &Funds,
 ) -> String {
     let estimate = |row: &EstimateRow| {
         let correction = Correction::of(&row.model, estimates);
@@ -119,6 +127,7 @@ fn document(
         "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
         "tokens": tokens(usage.usage),
         "estimates": estimates.iter().map(estimate).collect::<Vec<_>>(),
+        "cost": events::cost(funds),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
     });
     document.to_string()

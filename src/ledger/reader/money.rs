@@ -1,8 +1,9 @@
 //! What a question about money asks of the ledger: what waits to be sent, and how much a page has taken so far.
 
 use super::{Reader, Result};
-use crate::ledger::sqlite::fault::Outcome;
-use crate::ledger::sqlite::{column, count};
+use crate::domain::money::Funds;
+use crate::ledger::sqlite::fault::{Fault, Outcome};
+use crate::ledger::sqlite::{column, count, money};
 
 /// Requests that were planned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,24 @@ impl Reader {
     /// The ledger's.
     pub fn planned(&self) -> Result<Planned> {
         self.told(self.plans())
+    }
+
+    /// How the ledger stands with money, under no limit.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn funds(&self) -> Result<Funds> {
+        self.told(money::spent(&self.connection).and_then(|spent| money::sums(&self.connection, spent)))
+    }
+
+    /// Whether a batch was opened whose price is unknown: then every sum of money is one of at least that much.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn is_unpriced(&self) -> Result<bool> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM batch b JOIN shard s ON s.id = b.shard_id
+            WHERE b.batch_id IS NOT NULL AND s.price_id IS NULL)";
+        self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map_err(Fault::from))
     }
 
     fn plans(&self) -> Outcome<Planned> {

@@ -13,7 +13,7 @@ pub(in crate::ledger) mod fault;
 mod images;
 pub(in crate::ledger) mod journal;
 mod listed;
-mod money;
+pub(in crate::ledger) mod money;
 mod open;
 mod pages;
 mod paying;

@@ -28,7 +28,7 @@ const BILL: &str = "CASE WHEN b.ending IN ('refused', 'turned_away') THEN 0
 const PRICED: &str = "CROSS JOIN shard s ON s.id = b.shard_id CROSS JOIN price p ON p.id = s.price_id";
 
 /// What is spent for good, as the file says.
-pub(super) fn spent(connection: &Connection) -> Outcome<Money> {
+pub(in crate::ledger) fn spent(connection: &Connection) -> Outcome<Money> {
     let sql = format!(
         "SELECT coalesce((SELECT sum({BILL}) FROM batch b {PRICED} WHERE b.state = 'settled'), 0)
          + coalesce((SELECT sum(CAST(detail AS INTEGER) * iif(what = '{ASKED}', 1, -1)) FROM event
@@ -47,28 +47,36 @@ pub(super) fn settled(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
 
 /// How the ledger stands with money.
 pub(super) fn funds(store: &SqliteStore) -> Outcome<Funds> {
+    let mut funds = sums(&store.connection, store.books.spent)?;
+    funds.limit = store.allowed.max_cost;
+    if crash::without("reserve") {
+        funds.reserved = Money::ZERO;
+    }
+    Ok(funds)
+}
+
+/// The sums, with what is spent for good.
+pub(in crate::ledger) fn sums(connection: &Connection, spent: Money) -> Outcome<Funds> {
     // The first condition is that of the index, word for word.
     let live = format!(
         "SELECT b.state IN ('ended', 'fetched') AND coalesce(b.prompt_tokens, b.output_tokens) IS NOT NULL
-         OR coalesce(b.ending IN ('refused', 'turned_away'), 0) AS known, sum(iif(b.state IN ('ended', 'fetched'), {BILL}, s.worst_musd * 1000000))
+         OR coalesce(b.ending IN ('refused', 'turned_away'), 0) AS known,
+         sum(iif(b.state IN ('ended', 'fetched'), {BILL}, s.worst_musd * 1000000))
          FROM batch b INDEXED BY batch_todo {PRICED} WHERE b.state IN ('opening', 'open', 'ended', 'fetched') GROUP BY 1"
     );
     const WAITING: &str = "SELECT coalesce(sum(worst_musd), 0) FROM shard INDEXED BY shard_todo
         WHERE state IN ('sealed', 'uploaded', 'opening') AND state IN ('sealed', 'uploaded')";
     const LIVING: &str = "SELECT EXISTS (SELECT 1 FROM batch INDEXED BY batch_todo WHERE state IN ('opening', 'open', 'ended', 'fetched'))";
-    let mut funds = Funds { limit: store.allowed.max_cost, spent: store.books.spent, ..Funds::default() };
-    let mut statement = store.connection.prepare_cached(&live)?;
+    let mut funds = Funds { spent, ..Funds::default() };
+    let mut statement = connection.prepare_cached(&live)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let sum = if row.get(0)? { &mut funds.spent } else { &mut funds.reserved };
         *sum += Money::from_picos(count(row.get(1)?));
     }
-    if crash::without("reserve") {
-        funds.reserved = Money::ZERO;
-    }
-    let waiting: i64 = store.connection.prepare_cached(WAITING)?.query_row([], |row| row.get(0))?;
+    let waiting: i64 = connection.prepare_cached(WAITING)?.query_row([], |row| row.get(0))?;
     funds.waiting = Money::from_micros(count(waiting));
-    funds.living = store.connection.prepare_cached(LIVING)?.query_row([], |row| row.get(0))?;
+    funds.living = connection.prepare_cached(LIVING)?.query_row([], |row| row.get(0))?;
     Ok(funds)
 }
 

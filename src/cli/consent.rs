@@ -159,7 +159,7 @@ mod tests {
     fn the_question_names_number_cost_limit_and_host() {
         let price = Price { input: 100_000, cached: 100_000, output: 600_000 };
         let list = ListPrice { price, as_of: String::new(), source: String::new() };
-        let charge = Charge { list, most_output: 4000 };
+        let charge = Charge { list, most_output: 4000, input_percent: 100 };
         let sums = Sums { images: 396, prompt_tokens: 1_300_000, output_tokens: 180_180 };
         let asked = |charge, limit| question(&sums, charge, limit, "api.openai.com");
         assert_eq!(

@@ -169,16 +169,19 @@ pub struct Charge {
     pub list: ListPrice,
     /// Most output tokens of a line.
     pub most_output: u32,
+    /// Prompt tokens that the provider counts for a hundred estimated ones.
+    pub input_percent: u64,
 }
 
 /// What the lines of each recipe are charged; `None` where nobody knows.
 pub type Charges = Arc<dyn Fn(&Recipe) -> Option<Charge> + Send + Sync>;
 
 impl Charge {
-    /// What so many lines cost at most, of so many prompt tokens together: every one of them uses all the output tokens that it
-    /// may.
+    /// What so many lines cost at most, of so many estimated prompt tokens together: every one of them uses all the output tokens
+    /// that it may.
     #[must_use]
     pub fn worst(&self, prompt: u64, lines: u64) -> Money {
+        let prompt = prompt.saturating_mul(self.input_percent).div_ceil(100);
         self.list.price.of(prompt, lines.saturating_mul(self.most_output.into()))
     }
 }

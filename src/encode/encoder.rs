@@ -16,7 +16,7 @@ use super::workshop::{NotReady, Workshop};
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
-use crate::domain::money::{Charges, Money};
+use crate::domain::money::Charges;
 use crate::domain::recipe::{Recipe, WayOut};
 use crate::domain::shard::{NewShard, SealReason};
 use crate::domain::tokens::Countings;
@@ -249,9 +249,10 @@ impl Work {
         if let Some(plan) = full {
             self.seal(recipe, plan).await?;
         }
-        self.renew_limits(recipe, next.worst).await?;
+        self.renew_limits(recipe, &image, &sent).await?;
         let now = self.clock.now();
         let Some(open) = self.plans.of(recipe) else { return Ok(()) };
+        let next = open.candidate(&image, &sent);
         if open.queue_limit.is_some_and(|limit| next.tokens > limit) {
             return Ok(self.ledger.cannot_ask(image.id, Reason::OverAllowance).await?);
         }
@@ -285,15 +286,18 @@ impl Work {
     }
 
     /// Refusals teach the limit while plans are made, and money is spent: each new plan knows the newest of both.
-    async fn renew_limits(&mut self, recipe: RecipeId, first: Money) -> Result<(), AnyFault> {
+    async fn renew_limits(&mut self, recipe: RecipeId, first: &OwedImage, sent: &Sent) -> Result<(), AnyFault> {
         if self.plans.of(recipe).is_none_or(|open| !open.plan.is_empty()) {
             return Ok(());
         }
         let queue_limit = self.ledger.token_limit(self.options.run, recipe).await?;
-        let money = self.ledger.funds().await?.for_a_plan(first);
+        let told = self.ledger.told_percent(self.options.run, recipe).await?;
+        let funds = self.ledger.funds().await?;
         let lines = self.lines_of_next(recipe).await?;
         let whole = self.options.limits;
         if let Some(open) = self.plans.of(recipe) {
+            open.charge.iter_mut().for_each(|charge| charge.input_percent = told);
+            let money = funds.for_a_plan(open.candidate(first, sent).worst);
             open.queue_limit = queue_limit;
             open.limits = Limits { lines, tokens: pack::token_limit(whole.tokens, queue_limit), money, ..whole };
         }

@@ -226,6 +226,11 @@ impl Ledger {
         self.gathered(move |store| store.token_limit(run, recipe)).await
     }
 
+    /// Prompt tokens that the provider told lately for a hundred estimated ones of the model of `recipe`; 100 where it is no more.
+    pub async fn told_percent(&self, run: RunId, recipe: RecipeId) -> Result<u64> {
+        self.gathered(move |store| store.told_percent(run, recipe)).await
+    }
+
     /// The intent of a shard that is opening.
     pub async fn intent(&self, shard: ShardId) -> Result<Intent> {
         self.gathered(move |store| store.intent(shard)).await

@@ -111,6 +111,8 @@ pub trait Store: Frame + Send {
     fn give_back(&mut self, unused: Money) -> Result<()>;
     /// Most estimated tokens that may be enqueued for the model of `recipe` in the account of `run`, as far as known.
     fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
+    /// Prompt tokens that the provider told lately for a hundred estimated ones of the model of `recipe`; 100 where it is no more.
+    fn told_percent(&mut self, run: RunId, recipe: RecipeId) -> Result<u64>;
     /// The intent of a shard that is opening.
     fn intent(&mut self, shard: ShardId) -> Result<Intent>;
     /// opening → open, shard spent.

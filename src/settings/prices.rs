@@ -26,7 +26,7 @@ pub fn charges(settings: &Settings) -> Charges {
 
 /// Without a bound on the output there is no worst case.
 fn charge(recipe: &Recipe, list: ListPrice) -> Option<Charge> {
-    Some(Charge { list, most_output: recipe.parameters.max_output_tokens? })
+    Some(Charge { list, most_output: recipe.parameters.max_output_tokens?, input_percent: 100 })
 }
 
 fn listed(models: &Models, model: &str) -> Option<ListPrice> {

@@ -264,10 +264,10 @@ impl Sender {
     async fn direct_charge(&self, shard: &ShardFacts) -> Result<Option<Charge>, SendError> {
         let recipe = self.options.recipes.kept(shard.recipe).await?;
         let charge = (self.options.charges)(&recipe);
-        Ok(charge.map(|Charge { list, most_output }| {
+        Ok(charge.map(|Charge { list, most_output, input_percent }| {
             let price =
                 Price { input: 2 * list.price.input, cached: 2 * list.price.cached, output: 2 * list.price.output };
-            Charge { list: ListPrice { price, ..list }, most_output }
+            Charge { list: ListPrice { price, ..list }, most_output, input_percent }
         }))
     }
 

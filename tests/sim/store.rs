@@ -97,6 +97,7 @@ as_they_are! {
     fn funds(&mut self) -> Result<Funds>;
     fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>>;
     fn give_back(&mut self, unused: Money) -> Result<()>;
+    fn told_percent(&mut self, run: RunId, recipe: RecipeId) -> Result<u64>;
     fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>>;
     fn intent(&mut self, shard: ShardId) -> Result<Intent>;
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch>;

@@ -158,11 +158,20 @@ pub(super) fn queue_moves(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
 
 /// Most estimated tokens that may be enqueued for the model of a recipe, as far as known.
 pub(super) fn limit_of(store: &SqliteStore, run: RunId, recipe: RecipeId) -> Outcome<Option<u64>> {
+    Ok(queue_of(store, run, recipe)?.map(|queue| queue.estimated_limit(store)).transpose()?.flatten())
+}
+
+/// Prompt tokens that the provider told lately for a hundred estimated ones of the model of a recipe, where that is more.
+pub(super) fn told_percent(store: &SqliteStore, run: RunId, recipe: RecipeId) -> Outcome<u64> {
+    let told = queue_of(store, run, recipe)?.map(|queue| told_by_estimated(store, &queue)).transpose()?;
+    Ok(told.unwrap_or(100).max(100))
+}
+
+fn queue_of(store: &SqliteStore, run: RunId, recipe: RecipeId) -> Outcome<Option<Queue>> {
     const SQL: &str = "SELECT n.account_id, r.model, a.limit_tokens, a.told_at, 0 AS penalty_until, 0 AS penalty_step
         FROM run n CROSS JOIN recipe r LEFT JOIN allowance a ON a.account_id = n.account_id AND a.model = r.model
         WHERE n.id = ?1 AND r.id = ?2";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let mut rows = statement.query([run.0, recipe.0])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Queue::read(row)?.estimated_limit(store)
+    rows.next()?.map(Queue::read).transpose()
 }

@@ -150,6 +150,11 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
+    fn told_percent(&mut self, run: RunId, recipe: RecipeId) -> Result<u64> {
+        let outcome = admission::told_percent(self, run, recipe);
+        self.named(outcome)
+    }
+
     fn too_large(&mut self, shard: ShardId) -> Result<()> {
         let outcome = shards::too_large(self, shard);
         self.named(outcome)

@@ -13,7 +13,11 @@ use crate::ledger::store::Store as _;
 /// A millionth of a USD for a prompt token, half of it if cached, ten for an output token; ten of these at most in a line.
 pub(super) fn charge() -> Charge {
     let price = Price { input: 1_000_000, cached: 500_000, output: 10_000_000 };
-    Charge { list: ListPrice { price, as_of: "2026-11-01".into(), source: "a list".into() }, most_output: 10 }
+    Charge {
+        list: ListPrice { price, as_of: "2026-11-01".into(), source: "a list".into() },
+        most_output: 10,
+        input_percent: 100,
+    }
 }
 
 #[test]
@@ -152,4 +156,21 @@ fn a_direct_question_is_paid_from_the_same_purse_and_opening_anew_forgets_nothin
     drop(desk);
     let mut store = SqliteStore::open(&path, Clock::manual(1_000), ALLOWED).expect("file");
     assert_eq!(store.funds().expect("funds").spent, micros(37));
+}
+
+#[test]
+fn estimates_that_were_too_low_raise_the_worst_case() {
+    let mut desk = limited(10_000);
+    let (run, recipe) = (desk.run, desk.recipe);
+    assert_eq!(desk.done(|store| store.told_percent(run, recipe)), 100, "nothing is known");
+    for (number, prompt, expected) in [(1, 5, 100), (2, 30, 175), (3, 1000, 300)] {
+        let shard = uploaded(&mut desk, number);
+        let batch = opened(&mut desk, shard);
+        over(&mut desk, batch, BatchEnd::Completed, Some(Usage { prompt, ..Usage::default() }));
+        desk.done(|store| store.settle(batch));
+        assert_eq!(desk.done(|store| store.told_percent(run, recipe)), expected, "ten were estimated of each");
+    }
+    desk.enrol(3, 1);
+    let plan = NewShard { charge: Some(Charge { input_percent: 175, ..charge() }), ..desk.plan_of(9, &[4]) };
+    assert_eq!(desk.done(|store| store.seal(&plan)).worst, Some(micros(18 + 100)), "17.5 prompt tokens, rounded up");
 }

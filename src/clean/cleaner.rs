@@ -12,7 +12,7 @@ use super::breaker::{Case, Finding, Hearing, Rejections};
 use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
 use super::close::{SweepError, Sweeper};
 use super::judge::batch_against_the_run;
-use super::pages::{self, Joined};
+use super::pages;
 use super::rules::Rules;
 use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
@@ -185,11 +185,11 @@ impl Work {
                 biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
-                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => self.join_pages(batch.shard).await?,
+                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => pages::join_all(&self.seams, batch.shard).await?,
                     // Its books stay open until every text is written.
                     Some(Input::Read(batch, _)) if self.unwritten.contains(&batch.no) => {}
                     Some(Input::Read(batch, slot)) => {
-                        self.join_pages(batch.shard).await?;
+                        pages::join_all(&self.seams, batch.shard).await?;
                         let uncounted = self.is_run_refused(&batch).await?;
                         self.deferred.push(Waiting { batch, _slot: slot, uncounted });
                         self.close(&settled).await?;
@@ -241,34 +241,6 @@ impl Work {
         if let Some(told) = self.rejections.too_many(percent) {
             self.faults.report("cleaner", told, StopLevel::Drain);
         }
-    }
-
-    /// Before the books of a batch are closed, the texts of files are made whose last page it brought: a crash in between leads back
-    /// here.
-    async fn join_pages(&self, shard: ShardId) -> Result<(), AnyFault> {
-        for file in self.seams.ledger.whole_files(shard).await? {
-            let (corpus, mark) = (Arc::clone(&self.seams.corpus), self.seams.mark.clone());
-            let (folder, pages) = (self.seams.sweeper.layout.pages(), file.pages.clone());
-            let path = file.path.shown();
-            let joined = self.seams.pool.run(move || pages::join(&*corpus, &folder, &file, &mark)).await??;
-            crash::point("pages.joined");
-            match joined {
-                Joined::Stands(owner, hash) => self.seams.ledger.joined(pages, owner, hash).await?,
-                Joined::Gone => {
-                    tracing::warn!(path, "its folder is gone; the texts of its pages stay in the workspace")
-                }
-                Joined::Lacking(page) => {
-                    let text =
-                        format!("{path}: the text of one of its pages (image {page}) is gone from the workspace");
-                    self.seams.news.warn(
-                        "E405",
-                        text,
-                        "batchscribe clean --rebuild  makes it again from the saved answers, free",
-                    );
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn record(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<(), LedgerError> {

@@ -3,11 +3,15 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::cleaner::CleanerSeams;
 use super::text_file;
 use crate::corpus::Corpus;
-use crate::domain::ids::ImageId;
+use crate::domain::ids::{ImageId, ShardId};
 use crate::kit::atomic_file::{self, Access, Durability, Mark, private_folder};
+use crate::kit::crash;
+use crate::kit::faults::AnyFault;
 use crate::kit::hash::{Short, short};
 use crate::ledger::records::{TextOwner, WholeFile};
 
@@ -59,4 +63,25 @@ pub fn join(corpus: &dyn Corpus, folder: &Path, file: &WholeFile, mark: &Mark) -
     let (owner, hash) = text_file::place(&place, &corpus.text_name(&file.path), &text, file.text, mark)?;
     place.sync()?;
     Ok(Joined::Stands(owner, hash))
+}
+
+/// Before the books of a batch are closed, the texts of files are made whose last page it brought: a crash in between leads back here.
+pub(super) async fn join_all(seams: &CleanerSeams, shard: ShardId) -> Result<(), AnyFault> {
+    for file in seams.ledger.whole_files(shard).await? {
+        let (corpus, mark) = (Arc::clone(&seams.corpus), seams.mark.clone());
+        let (folder, pages) = (seams.sweeper.layout.pages(), file.pages.clone());
+        let path = file.path.shown();
+        let joined = seams.pool.run(move || join(&*corpus, &folder, &file, &mark)).await??;
+        crash::point("pages.joined");
+        match joined {
+            Joined::Stands(owner, hash) => seams.ledger.joined(pages, owner, hash).await?,
+            Joined::Gone => tracing::warn!(path, "its folder is gone; the texts of its pages stay in the workspace"),
+            Joined::Lacking(page) => {
+                let text = format!("{path}: the text of one of its pages (image {page}) is gone from the workspace");
+                let hint = "batchscribe clean --rebuild  makes it again from the saved answers, free";
+                seams.news.warn("E405", text, hint);
+            }
+        }
+    }
+    Ok(())
 }

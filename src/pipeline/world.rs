@@ -111,16 +111,12 @@ impl World {
         let prepared = prepared(mission, &ledger).await?;
         let makings = Makings::new(mission.settings.encode.hash_images, bodies).with_prepared(prepared.clone());
         let memory = u32::try_from(mission.settings.shard.max_memory / MEMORY_UNIT).unwrap_or(u32::MAX);
-        let options =
-            BodyOptions { makings: makings.clone(), spool: spool.clone().filter(|_| mission.settings.shard.spool) };
-        let made = Bodies::new(
-            ledger.clone(),
-            Arc::clone(&corpus),
-            body_pool.clone(),
-            body_places.clone(),
-            news.clone(),
-            options,
-        );
+        let made = {
+            let spool = spool.clone().filter(|_| mission.settings.shard.spool);
+            let options = BodyOptions { makings: makings.clone(), spool };
+            let (pool, places) = (body_pool.clone(), body_places.clone());
+            Bodies::new(ledger.clone(), Arc::clone(&corpus), pool, places, news.clone(), options)
+        };
         let world = Self {
             ledger,
             provider,

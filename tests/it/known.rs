@@ -26,10 +26,10 @@ fn a_text_can_be_traced_to_the_line_that_it_came_from() {
     assert_eq!(told["text_blake3_128"], hash::hex(&hash::short(text.as_bytes())));
     let request = &told["requests"][0];
     assert_eq!(request["verdict"], "accept");
-    let tokens = |name: &str| request["usage"][name].as_f64().expect("tokens");
-    // By the price of the model that is asked where nothing else is said.
-    let cost = (tokens("in") * 0.10 + tokens("out") * 0.60) / 1e6;
-    assert!((request["cost_usd"].as_f64().expect("a price is known") - cost).abs() < 1e-12, "{request}");
+    let price = sandbox.settings().models.price(&sandbox.settings().request.model).expect("a model with a price");
+    let tokens = |key: &str| request["usage"][key].as_u64().expect("tokens");
+    let cost = request["cost_usd"].as_f64().expect("a cost");
+    assert!((cost - price.of(tokens("in"), tokens("out")).picos() as f64 / 1e12).abs() < 1e-12, "{request}");
     assert_eq!(request["finish"], "stop");
     let image = std::fs::read(&absolute).expect("image");
     assert_eq!(request["image"]["blake3_128"], hash::hex(&hash::short(&image)));

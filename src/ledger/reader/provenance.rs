@@ -116,8 +116,8 @@ pub struct BatchTold {
 const BODY: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.bytes, i.mtime_ms, i.content, i.text, i.text_hash,
     i.shard_id IS s.id AS last, l.pos, l.prepared, l.verdict, l.flags, l.prompt_tokens, l.cached_tokens, l.output_tokens,
     l.reasoning_tokens, s.id AS shard_id, s.tag, s.state AS shard_state, n.name AS run, n.version, r.hash, r.kind, r.step, r.id_style, r.model,
-    r.endpoint, p.as_of, (l.prompt_tokens - coalesce(l.cached_tokens, 0)) * p.input_pusd
-    + coalesce(l.cached_tokens, 0) * p.cached_pusd + l.output_tokens * p.output_pusd AS pusd, b.batch_id, b.model_told,
+    r.endpoint, p.as_of, CAST((l.prompt_tokens - coalesce(l.cached_tokens, 0)) * p.input_pusd
+    + coalesce(l.cached_tokens, 0) * p.cached_pusd + l.output_tokens * p.output_pusd AS INTEGER) AS pusd, b.batch_id, b.model_told,
     b.opened_at, b.ended_at, b.settled_at, b.output_bytes, b.output_sha256, b.error_bytes, b.error_sha256, k.rules, o.custom_id
     FROM shard s CROSS JOIN line l ON l.shard_id = s.id CROSS JOIN image i ON i.id = l.image_id
     CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id

@@ -3,15 +3,15 @@
 //! The sums are taken over the whole ledger, in the transaction that asks for them. Only the bills of settled batches, which never
 //! change again, are carried along: that keeps the question cheap after a hundred thousand batches.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
 use super::events;
 use super::fault::Outcome;
-use super::rows::{count, int};
-use crate::domain::batch::Admission;
+use super::rows::{column, count, int};
+use crate::domain::batch::{Admission, Usage};
 use crate::domain::ids::{BatchNo, RecipeId, ShardId};
-use crate::domain::money::{Charge, Funds, ListPrice, Money, Shortage};
+use crate::domain::money::{Charge, Funds, ListPrice, Money, Price, Shortage};
 use crate::kit::crash;
 
 /// The event of a question that is asked directly: what it may cost at most, in picodollars.
@@ -19,29 +19,69 @@ const ASKED: &str = "asked_directly";
 /// The event of its answer: what of that it did not cost.
 const GIVEN_BACK: &str = "given_back";
 
-/// What a batch that has ended was billed, in picodollars. Without told tokens it counts as its worst case; of one that was
-/// refused nothing ran. Unknown where no price is known.
-const BILL: &str = "CASE WHEN b.ending IN ('refused', 'turned_away') THEN 0
-    WHEN coalesce(b.prompt_tokens, b.output_tokens) IS NULL THEN s.worst_musd * 1000000
-    ELSE (coalesce(b.prompt_tokens, 0) - min(coalesce(b.cached_tokens, 0), coalesce(b.prompt_tokens, 0))) * p.input_pusd
-    + min(coalesce(b.cached_tokens, 0), coalesce(b.prompt_tokens, 0)) * p.cached_pusd + coalesce(b.output_tokens, 0) * p.output_pusd END";
-const PRICED: &str = "CROSS JOIN shard s ON s.id = b.shard_id CROSS JOIN price p ON p.id = s.price_id";
+/// What a batch costs is told by these.
+const PRICED: &str =
+    "SELECT b.state, b.ending, b.prompt_tokens, b.cached_tokens, b.output_tokens, b.reasoning_tokens, s.worst_musd,
+    p.input_pusd, p.cached_pusd, p.output_pusd FROM batch b";
+const WHOSE: &str = "CROSS JOIN shard s ON s.id = b.shard_id CROSS JOIN price p ON p.id = s.price_id";
+
+/// What a batch has cost, or may still cost.
+#[derive(Clone, Copy, Debug)]
+enum Cost {
+    /// As it was told; of one that was refused nothing ran.
+    Told(Money),
+    /// Without told tokens it counts as its worst case, whatever became of it.
+    Worst(Money),
+}
+
+impl Cost {
+    /// Tokens are whatever the provider says: the sums stay within their bounds and do not wrap.
+    fn read(row: &Row<'_>) -> Outcome<Self> {
+        let number = |name: &str| column::<Option<i64>>(row, name).map(|number| number.map(count));
+        let state: String = column(row, "state")?;
+        let ending: Option<String> = column(row, "ending")?;
+        let is_over = !matches!(state.as_str(), "opening" | "open");
+        if is_over && matches!(ending.as_deref(), Some("refused" | "turned_away")) {
+            return Ok(Self::Told(Money::ZERO));
+        }
+        let (prompt, output) = (number("prompt_tokens")?, number("output_tokens")?);
+        if !is_over || prompt.or(output).is_none() {
+            return Ok(Self::Worst(Money::from_micros(number("worst_musd")?.unwrap_or(0))));
+        }
+        let usage = Usage {
+            prompt: prompt.unwrap_or(0),
+            cached: number("cached_tokens")?.unwrap_or(0),
+            output: output.unwrap_or(0),
+            reasoning: number("reasoning_tokens")?.unwrap_or(0),
+        };
+        let [input, cached, output] = ["input_pusd", "cached_pusd", "output_pusd"].map(number);
+        let price = Price { input: input?.unwrap_or(0), cached: cached?.unwrap_or(0), output: output?.unwrap_or(0) };
+        Ok(Self::Told(price.bill(&usage)))
+    }
+
+    fn money(self) -> Money {
+        let (Self::Told(money) | Self::Worst(money)) = self;
+        money
+    }
+}
 
 /// What is spent for good, as the file says.
 pub(in crate::ledger) fn spent(connection: &Connection) -> Outcome<Money> {
-    let sql = format!(
-        "SELECT coalesce((SELECT sum({BILL}) FROM batch b {PRICED} WHERE b.state = 'settled'), 0)
-         + coalesce((SELECT sum(CAST(detail AS INTEGER) * iif(what = '{ASKED}', 1, -1)) FROM event
-         WHERE what IN ('{ASKED}', '{GIVEN_BACK}')), 0)"
+    let directly = format!(
+        "SELECT coalesce(sum(CAST(detail AS INTEGER) * iif(what = '{ASKED}', 1, -1)), 0) FROM event
+         WHERE what IN ('{ASKED}', '{GIVEN_BACK}')"
     );
-    Ok(Money::from_picos(count(connection.query_row(&sql, [], |row| row.get(0))?)))
+    let directly: i64 = connection.query_row(&directly, [], |row| row.get(0))?;
+    let mut statement = connection.prepare(&format!("{PRICED} {WHOSE} WHERE b.state = 'settled'"))?;
+    let settled = statement.query_and_then([], Cost::read)?.collect::<Outcome<Vec<Cost>>>()?;
+    Ok(settled.into_iter().map(Cost::money).sum::<Money>() + Money::from_picos(count(directly)))
 }
 
 /// A batch is settled: what it was billed is spent for good.
 pub(super) fn settled(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
-    let sql = format!("SELECT {BILL} FROM batch b {PRICED} WHERE b.id = ?1");
-    let bill: Option<i64> = store.connection.prepare_cached(&sql)?.query_row([batch.0], |row| row.get(0)).optional()?;
-    store.books.spent += Money::from_picos(bill.map_or(0, count));
+    let mut statement = store.connection.prepare_cached(&format!("{PRICED} {WHOSE} WHERE b.id = ?1"))?;
+    let cost = statement.query_and_then([batch.0], Cost::read)?.next().transpose()?;
+    store.books.spent += cost.map_or(Money::ZERO, Cost::money);
     Ok(())
 }
 
@@ -58,25 +98,23 @@ pub(super) fn funds(store: &SqliteStore) -> Outcome<Funds> {
 /// The sums, with what is spent for good.
 pub(in crate::ledger) fn sums(connection: &Connection, spent: Money) -> Outcome<Funds> {
     // The first condition is that of the index, word for word.
-    let live = format!(
-        "SELECT b.state IN ('ended', 'fetched') AND coalesce(b.prompt_tokens, b.output_tokens) IS NOT NULL
-         OR coalesce(b.ending IN ('refused', 'turned_away'), 0) AS known,
-         sum(iif(b.state IN ('ended', 'fetched'), {BILL}, s.worst_musd * 1000000))
-         FROM batch b INDEXED BY batch_todo {PRICED} WHERE b.state IN ('opening', 'open', 'ended', 'fetched') GROUP BY 1"
-    );
+    const LIVING: &str = "b.state IN ('opening', 'open', 'ended', 'fetched')";
     const WAITING: &str = "SELECT coalesce(sum(worst_musd), 0) FROM shard INDEXED BY shard_todo
         WHERE state IN ('sealed', 'uploaded', 'opening') AND state IN ('sealed', 'uploaded')";
-    const LIVING: &str = "SELECT EXISTS (SELECT 1 FROM batch INDEXED BY batch_todo WHERE state IN ('opening', 'open', 'ended', 'fetched'))";
     let mut funds = Funds { spent, ..Funds::default() };
+    let live = format!("{PRICED} INDEXED BY batch_todo {WHOSE} WHERE {LIVING}");
     let mut statement = connection.prepare_cached(&live)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let sum = if row.get(0)? { &mut funds.spent } else { &mut funds.reserved };
-        *sum += Money::from_picos(count(row.get(1)?));
+    for cost in statement.query_and_then([], Cost::read)? {
+        match cost? {
+            Cost::Told(bill) => funds.spent += bill,
+            Cost::Worst(worst) => funds.reserved += worst,
+        }
     }
     let waiting: i64 = connection.prepare_cached(WAITING)?.query_row([], |row| row.get(0))?;
     funds.waiting = Money::from_micros(count(waiting));
-    funds.living = connection.prepare_cached(LIVING)?.query_row([], |row| row.get(0))?;
+    // Also those that no price is known for.
+    let any = format!("SELECT 1 FROM batch b INDEXED BY batch_todo WHERE {LIVING}");
+    funds.living = connection.prepare_cached(&any)?.exists([])?;
     Ok(funds)
 }
 

@@ -207,7 +207,7 @@ fn put(
             text_file::remove_ours(&folder, &rough, known.hash)?;
             return Ok(Some((TextOwner::Page, hash)));
         }
-        match text_file::place(&folder, name, text, known.hash, &hands.mark) {
+        match text_file::place(&folder, name, text, known.hash, hands.rules.existing, &hands.mark) {
             // Removed while it was open: in the mirror tree it is made again.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => folders.forget(image),
             Ok((TextOwner::Ours, hash)) if hands.recipe.kind == Kind::Read => {
@@ -319,6 +319,7 @@ pub(super) mod tests {
             length: LengthLimits::default(),
             from: TextFrom::Content,
             deep_changed_words: 0.0,
+            existing: text_file::Existing::default(),
             ladder: Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup),
             attempts: 3,
         }

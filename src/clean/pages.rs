@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cleaner::CleanerSeams;
-use super::text_file;
+use super::text_file::{self, Existing};
 use crate::corpus::Corpus;
 use crate::domain::ids::{ImageId, ShardId};
 use crate::kit::atomic_file::{self, Access, Durability, Mark, private_folder};
@@ -47,7 +47,13 @@ pub fn keep(folder: &Path, image: ImageId, text: &[u8]) -> io::Result<Short> {
 ///
 /// # Errors
 /// The operating system's, with the path.
-pub fn join(corpus: &dyn Corpus, folder: &Path, file: &WholeFile, mark: &Mark) -> io::Result<Joined> {
+pub fn join(
+    corpus: &dyn Corpus,
+    folder: &Path,
+    file: &WholeFile,
+    existing: Existing,
+    mark: &Mark,
+) -> io::Result<Joined> {
     let mut text = Vec::new();
     for (n, page) in file.pages.iter().enumerate() {
         if n > 0 {
@@ -60,7 +66,7 @@ pub fn join(corpus: &dyn Corpus, folder: &Path, file: &WholeFile, mark: &Mark) -
         }
     }
     let Some(place) = corpus.text_folder(&file.path)? else { return Ok(Joined::Gone) };
-    let (owner, hash) = text_file::place(&place, &corpus.text_name(&file.path), &text, file.text, mark)?;
+    let (owner, hash) = text_file::place(&place, &corpus.text_name(&file.path), &text, file.text, existing, mark)?;
     place.sync()?;
     Ok(Joined::Stands(owner, hash))
 }
@@ -70,8 +76,8 @@ pub(super) async fn join_all(seams: &CleanerSeams, shard: ShardId) -> Result<(),
     for file in seams.ledger.whole_files(shard).await? {
         let (corpus, mark) = (Arc::clone(&seams.corpus), seams.mark.clone());
         let (folder, pages) = (seams.sweeper.layout.pages(), file.pages.clone());
-        let path = file.path.shown();
-        let joined = seams.pool.run(move || join(&*corpus, &folder, &file, &mark)).await??;
+        let (path, existing) = (file.path.shown(), seams.rules.existing);
+        let joined = seams.pool.run(move || join(&*corpus, &folder, &file, existing, &mark)).await??;
         crash::point("pages.joined");
         match joined {
             Joined::Stands(owner, hash) => seams.ledger.joined(pages, owner, hash).await?,

@@ -3,6 +3,7 @@
 use super::content::{Reading, TextFrom};
 use super::judge::{Limits, Next, Question};
 use super::polish::PolishOptions;
+use super::text_file::Existing;
 use crate::domain::answer::Answer;
 use crate::domain::ladder::Ladder;
 use crate::domain::recipe::{AnswerFormat, Recipe};
@@ -30,6 +31,8 @@ impl Default for LengthLimits {
 /// How answers are judged and cleaned.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// What becomes of texts of ours that stand already.
+    pub existing: Existing,
     /// How texts are cleaned.
     pub polish: PolishOptions,
     /// Thresholds.

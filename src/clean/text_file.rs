@@ -14,6 +14,16 @@ const ROUNDS: usize = 3;
 /// Bytes read at a time of a text that stands there.
 const CHUNK: usize = 64 << 10;
 
+/// What becomes of a text of ours that nobody was at, where a new reading differs from it. A person's text is kept in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// The new reading takes its place.
+    #[default]
+    Replace,
+    /// It stays; the new reading is in the saved answer.
+    Keep,
+}
+
 /// Puts `text` into its folder under `name`. `known` is the hash of what we wrote there last. Tells whose text stands there
 /// afterwards, and its hash. The folder is not synced: the caller does that once for many texts.
 ///
@@ -24,6 +34,7 @@ pub fn place(
     name: &[u8],
     text: &[u8],
     known: Option<Short>,
+    existing: Existing,
     mark: &Mark,
 ) -> io::Result<(TextOwner, Short)> {
     let ours = short(text);
@@ -38,6 +49,9 @@ pub fn place(
                 }
             },
             Standing::Text(hash) if hash == ours => return Ok((TextOwner::Ours, ours)),
+            Standing::Text(hash) if known == Some(hash) && existing == Existing::Keep => {
+                return Ok((TextOwner::Ours, hash));
+            }
             Standing::Text(hash) if known == Some(hash) || crash::without("edited") => {
                 draft(folder, text, mark)?.publish(name)?;
                 crash::point("text.replaced");
@@ -123,7 +137,7 @@ mod tests {
     fn place(target: &Path, text: &[u8], known: Option<Short>) -> io::Result<(TextOwner, Short)> {
         let folder = Folder::open(target.parent().expect("a folder")).expect("a folder");
         let name = target.file_name().expect("a name").as_encoded_bytes();
-        super::place(&folder, name, text, known, &Mark::new(target).expect("randomness"))
+        super::place(&folder, name, text, known, Existing::Replace, &Mark::new(target).expect("randomness"))
     }
 
     #[test]
@@ -139,6 +153,11 @@ mod tests {
         let known = Some(short(b"one\n"));
         assert_eq!(place(&target, b"two\n", known).expect("ours"), (TextOwner::Ours, short(b"two\n")));
         assert_eq!(on_disk(), b"two\n");
+        // Kept by order: the new reading stays in its answer.
+        let (folder, known) = (Folder::open(folder.path()).expect("a folder"), Some(short(b"two\n")));
+        let mark = Mark::new(&target).expect("randomness");
+        let kept = super::place(&folder, b"page.jpg.txt", b"new\n", known, Existing::Keep, &mark).expect("kept");
+        assert_eq!((kept, on_disk()), ((TextOwner::Ours, short(b"two\n")), b"two\n".to_vec()));
         // Edited by a person: kept, whatever the new reading says.
         std::fs::write(&target, b"two, corrected\n").expect("edit");
         let kept = place(&target, b"three\n", Some(short(b"two\n"))).expect("edited");

@@ -108,6 +108,10 @@ pub enum Verb {
         /// Stop cleanly after this long, such as 90m
         #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
+        /// Where a new reading differs from a text of ours that nobody was at: ours = it takes its place, keep = it does not; a
+        /// person's text is kept in any case
+        #[arg(long, value_name = "WHICH")]
+        existing: Option<String>,
         /// One pass, for cron: send what is new, collect what is ready, leave
         #[arg(long)]
         once: bool,
@@ -264,12 +268,13 @@ impl Verb {
         };
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         match self {
-            Self::Run { image_dir, limit, budget, pilot, max_duration, .. } => {
+            Self::Run { image_dir, limit, budget, pilot, max_duration, existing, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir));
                 add("--limit", "run.limit", limit.map(|limit| limit.to_string()));
                 add("--budget", "run.max_cost", budget.clone());
                 add("--pilot", "run.pilot_images", pilot.flatten().map(|images| images.to_string()));
                 add("--max-duration", "run.max_duration", max_duration.clone());
+                add("--existing", "text.existing", existing.clone());
             }
             Self::Upload { image_dir, limit, budget, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir));

@@ -19,7 +19,7 @@ pub struct Edge {
 }
 
 /// All connections, in the order of the flow.
-pub const EDGES: [Edge; 11] = [
+pub const EDGES: [Edge; 12] = [
     Edge {
         name: "walk thread → Scanner",
         bounded_by: "mpsc(2) of pages of 256",
@@ -33,6 +33,13 @@ pub const EDGES: [Edge; 11] = [
         most: "2 images",
         waits: "the feed",
         counted_as: "encode_wait",
+    },
+    Edge {
+        name: "Encoder ⇄ work pool (prepare)",
+        bounded_by: "memory lease, bytes of prepared files, window of 256 images",
+        most: "memory ÷ need of a picture",
+        waits: "Encoder, then the feed",
+        counted_as: "memory_wait",
     },
     Edge {
         name: "Encoder → Uploader",

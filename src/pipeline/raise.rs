@@ -16,6 +16,7 @@ use crate::clean::judge::Limits as JudgeLimits;
 use crate::clean::polish::{PolishOptions, UnicodeForm};
 use crate::clean::repetition::LoopLimits;
 use crate::clean::rules::{LengthLimits, Rules};
+use crate::clean::text_file::Existing;
 use crate::corpus::Walked;
 use crate::domain::tokens::Countings;
 use crate::encode::encoder::{Encoder, EncoderOptions};
@@ -358,6 +359,7 @@ fn rules(settings: &Settings, world: &World) -> Rules {
             blank_letters: judge.blank_letters as usize,
         },
         length: LengthLimits { short: judge.length_short, long: judge.length_long, pages: judge.length_pages as usize },
+        existing: if settings.text.keep_existing { Existing::Keep } else { Existing::Replace },
         from: match &settings.text.from {
             settings::TextFrom::Content => TextFrom::Content,
             settings::TextFrom::Field(name) => TextFrom::Field(name.clone()),

@@ -209,6 +209,7 @@ fn publish(mission: &Mission, world: &World) {
 fn waits(world: &World) -> Vec<(&'static str, u64)> {
     let mut waits = vec![
         ("encode_wait", world.meters.encode.micros()),
+        ("memory_wait", world.memory.waited_micros()),
         ("upload_wait", world.meters.upload.micros()),
         ("slot_wait", world.slots.waited_micros() + world.meters.poll.micros()),
         ("body_wait", world.body_places.waited_micros()),

@@ -62,6 +62,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind, model
                 Some(name) => TextFrom::Field(name.trim().to_owned()),
                 None => TextFrom::Content,
             },
+            keep_existing: get.text("text.existing") == "keep",
             out_dir: get.path("text.out_dir"),
             custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
         },

@@ -78,6 +78,8 @@ pub enum TextFrom {
 pub struct Text {
     /// Which part of an answer is the text.
     pub from: TextFrom,
+    /// Texts of ours that stand already stay, whatever a new reading says.
+    pub keep_existing: bool,
     /// Mirror tree for texts; None means beside the image.
     pub out_dir: Option<PathBuf>,
     /// How custom ids are made.

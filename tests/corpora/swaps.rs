@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use batchscribe::clean::text_file;
+use batchscribe::clean::text_file::{self, Existing};
 use batchscribe::corpus::Corpus as _;
 use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use batchscribe::domain::image::RelPath;
@@ -108,7 +108,7 @@ fn write_texts(scene: &Scene, corpus: &LocalCorpus, writes: u64) -> (u64, u64) {
         let image = image(written);
         let placed = corpus.text_folder(&image).map(|folder| {
             let folder = folder?;
-            Some(text_file::place(&folder, &corpus.text_name(&image), text.as_bytes(), known, &mark))
+            Some(text_file::place(&folder, &corpus.text_name(&image), text.as_bytes(), known, Existing::Replace, &mark))
         });
         match placed {
             Ok(Some(Ok((owner, _)))) => {

@@ -6,7 +6,7 @@
 use batchscribe::clean::content::{Reading, TextFrom};
 use batchscribe::clean::judge::{Judgement, Limits, Question, judge};
 use batchscribe::clean::polish::PolishOptions;
-use batchscribe::clean::text_file;
+use batchscribe::clean::text_file::{self, Existing};
 use batchscribe::domain::answer::{Answer, Finish, Outcome};
 use batchscribe::domain::ids::ImageId;
 use batchscribe::domain::image::RelPath;
@@ -197,7 +197,8 @@ fn written(content: &str, is_json: bool) -> (Result<String, &'static str>, Vec<&
         (Verdict::Accept | Verdict::Blank, Some(text)) => {
             let mark = Mark::new(folder.path()).expect("a mark");
             let beside = Folder::open(folder.path()).expect("a folder");
-            text_file::place(&beside, b"page.png.txt", text.as_bytes(), None, &mark).expect("written");
+            text_file::place(&beside, b"page.png.txt", text.as_bytes(), None, Existing::Replace, &mark)
+                .expect("written");
             Ok(std::fs::read_to_string(&target).expect("the text"))
         }
         (Verdict::DeepClean, Some(_)) => Err("rough"),

@@ -32,6 +32,9 @@ pub enum TextsLocation {
     Mirror(PathBuf),
 }
 
+/// Most pages of one file: a book has fewer, and a file that claims more would have each of them paid for.
+const MOST_PAGES: usize = 2_000;
+
 /// What is asked of a file of several pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
@@ -136,6 +139,9 @@ impl LocalCorpus {
             Pages::Each | Pages::Refuse => {}
         }
         let too_long = |pixels: &Pixels| preparation.way(looks.format, looks.needs, *pixels) == WayOut::AsItIs;
+        if looks.pages.len() > MOST_PAGES {
+            return Fate::Failed(Reason::TooLarge);
+        }
         if looks.largest() > *max_pixels || stamp.bytes > *max_image_bytes && looks.pages.iter().any(too_long) {
             return Fate::Failed(Reason::TooLarge);
         }

@@ -115,8 +115,16 @@ pub(super) fn refusal(text: &str) -> Outcome<Refusal> {
     serde_json::from_str(text).map_err(|cause| Fault::damaged(format!("refusal: {cause}")))
 }
 
-/// Usage in the order of the columns: prompt, cached, output, reasoning.
+/// Tokens that one batch may be told to have had. The largest queues hold some ten thousand millions, and whoever tells more than
+/// ten times as many tells nothing: sums of such numbers would overflow.
+const MOST_TOKENS: u64 = 100_000_000_000;
+
+/// Usage in the order of the columns: prompt, cached, output, reasoning. What cannot be true was not told.
 pub(super) fn usage(usage: Option<Usage>) -> [Option<i64>; 4] {
     let Some(Usage { prompt, cached, output, reasoning }) = usage else { return [None; 4] };
-    [prompt, cached, output, reasoning].map(|tokens| Some(int(tokens)))
+    let all = [prompt, cached, output, reasoning];
+    if all.iter().any(|tokens| *tokens > MOST_TOKENS) {
+        return [None; 4];
+    }
+    all.map(|tokens| Some(int(tokens)))
 }

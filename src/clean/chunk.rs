@@ -204,7 +204,9 @@ fn put(
         let Some(folder) = folders.of(image)? else { return Ok(None) };
         if known.one_of_many && kind == TextKind::Clean {
             let hash = pages::keep(&hands.pages, known.image, text)?;
-            text_file::remove_ours(&folder, &rough, known.hash)?;
+            if hands.recipe.kind == Kind::Read {
+                text_file::remove_ours(&folder, &rough, known.hash)?;
+            }
             return Ok(Some((TextOwner::Page, hash)));
         }
         match text_file::place(&folder, name, text, known.hash, hands.rules.existing, &hands.mark) {

@@ -5,8 +5,9 @@ use std::io::Cursor;
 use batchscribe::pipeline::mission::{Mode, Outcome};
 use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 
+use crate::kill::{command, live};
 use crate::oracle;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Weather};
 
 /// A TIFF of so many pages, 24 by 18 pixels of grey each, uncompressed; the grey of a page tells which one it is.
 fn tiff(greys: &[u8]) -> Vec<u8> {
@@ -207,4 +208,22 @@ fn a_prepared_picture_that_is_lost_or_torn_is_made_again() {
     ends_well(&sandbox.run(), 6);
     oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 6);
     assert_eq!(std::fs::read_dir(&folder).expect("folder").count(), 0);
+}
+
+#[test]
+fn a_page_that_was_cleaned_deeply_survives_a_death_before_its_verdict() {
+    let rough = "[[bad]]\nhow = [\"model_voice\"]\ntimes = 1\n";
+    let mut sandbox =
+        Sandbox::with(0, Weather { scenario: toml::from_str(rough).expect("a scenario"), ..Weather::default() });
+    sandbox.set("clean.deep_clean", "true");
+    write(&sandbox, "deed.tif", &tiff(&[10, 200]));
+    let mut life = command(&sandbox);
+    // Both rough texts were written at the first visit.
+    life.env("BATCHSCRIBE_CRASH", "text.folder_synced:2");
+    assert!(live(life, None).is_some_and(|status| !status.success()), "it died there");
+    ends_well(&sandbox.run(), 2);
+    let text = sandbox.text("deed.tif").expect("one text of both pages");
+    assert_eq!(text.split('\u{c}').count(), 2, "{text:?}");
+    let rough = sandbox.tree().into_iter().filter(|name| name.ends_with(".txt.api")).count();
+    assert_eq!((rough, oracle::count(&sandbox.bill(), "line")), (0, 4), "each is read once and cleaned once");
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::line::{Framer, escaped};
 use super::pack::{self, Closed, Limits, OpenPlan, Outside};
 use super::plans::{Open, Plans, Sent};
-use super::workshop::{NotReady, Workshop};
+use super::workshop::{NotReady, Ready, Workshop};
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::{RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::image::{OwedImage, Reason};
@@ -28,7 +28,7 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::pool::Pool;
 use crate::kit::random;
-use crate::kit::stop::StopLevel;
+use crate::kit::stop::{Stop, StopLevel};
 use crate::kit::watch;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::ours::OurRecipes;
@@ -60,6 +60,8 @@ pub struct EncoderOptions {
     pub eager: bool,
     /// Makes pictures ready that cannot go as they are.
     pub workshop: Workshop,
+    /// Ends the waiting for room: a program that drains closes no more books, and gets none.
+    pub stop: Stop,
     /// Most lines of the first plan of a recipe that never brought an answer, where its batch goes ahead alone.
     pub ahead: Option<usize>,
 }
@@ -161,7 +163,7 @@ impl Work {
             // No further ahead than the age itself, should the clock have been put back.
             let oldest = clock.now().saturating_add(self.options.limits.age_ms);
             let deadline = self.plans.age_deadline().map_or(i64::MAX, |due| due.min(oldest));
-            let files = self.options.workshop.files.clone();
+            let (files, stop) = (self.options.workshop.files.clone(), self.options.stop.clone());
             let has_room = self.has_room().await?;
             tokio::select! {
                 biased;
@@ -173,6 +175,7 @@ impl Work {
                     None => return Ok(()),
                 },
                 () = files.freed(), if !has_room => {}
+                () = stop.reached(StopLevel::Drain), if !stop.is_stopping() => {}
                 changed = standing.changed() => changed.map_err(|_| "the ledger is closed")?,
                 () = clock.sleep_until(deadline) => {}
             }
@@ -186,9 +189,11 @@ impl Work {
     }
 
     /// Whether another image may come in. Where prepared files leave no room, the plans that hold some have to leave first; who
-    /// waits for nothing that is in flight has no more of them than batches may be open.
+    /// waits for nothing that is in flight has no more of them than batches may be open; and of a feed that drains little comes but its
+    /// last word.
     async fn has_room(&mut self) -> Result<bool, AnyFault> {
-        if self.options.eager || self.options.workshop.files.has_room() {
+        let Work { options, .. } = &*self;
+        if options.eager || options.stop.is_stopping() || options.workshop.files.has_room() {
             return Ok(self.window.len() < WINDOW);
         }
         if self.window.is_empty() {
@@ -254,6 +259,9 @@ impl Work {
         let Some(open) = self.plans.of(recipe) else { return Ok(()) };
         let next = open.candidate(&image, &sent);
         if open.queue_limit.is_some_and(|limit| next.tokens > limit) {
+            if let Sent::Prepared(Ready { prepared, .. }) = sent {
+                self.options.workshop.files.discard(std::iter::once((prepared.file, prepared.bytes)));
+            }
             return Ok(self.ledger.cannot_ask(image.id, Reason::OverAllowance).await?);
         }
         let ready = if let Sent::Prepared(ready) = sent { Some(ready) } else { None };

@@ -128,6 +128,7 @@ async fn front_half(
         pool: world.work.clone(),
         eager: end != FeedEnd::Settled,
         workshop: workshop(mission, world),
+        stop: world.stop.clone(),
         ahead: (way(settings) == Way::ByBatch && !matches!(mission.mode, Mode::SpoolOnly(_)))
             .then_some(canary::BATCH_LINES),
     };

@@ -1,7 +1,9 @@
 //! Pictures that cannot go as they are: converted, turned, shrunk, page by page; and what is left of them afterwards.
 
 use std::io::Cursor;
+use std::time::Duration;
 
+use batchscribe::kit::stop::StopLevel;
 use batchscribe::pipeline::mission::{Mode, Outcome};
 use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 
@@ -208,6 +210,50 @@ fn a_prepared_picture_that_is_lost_or_torn_is_made_again() {
     ends_well(&sandbox.run(), 6);
     oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 6);
     assert_eq!(std::fs::read_dir(&folder).expect("folder").count(), 0);
+}
+
+#[test]
+fn a_picture_that_no_queue_takes_leaves_no_prepared_file() {
+    let mut sandbox = archive();
+    sandbox.set("batch.max_enqueued_tokens", "20");
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.failed, outcome.fault.is_none()), (6, true), "{outcome:?}");
+    let left = std::fs::read_dir(sandbox.workspace().join("batch/prepared")).expect("the folder").count();
+    assert_eq!(left, 0, "it is freed at once");
+}
+
+/// Pictures whose JPEGs are too many for the disk that they may have.
+fn crowded() -> Sandbox {
+    let mut sandbox = Sandbox::with(0, Weather { line_delay: Duration::from_millis(500), ..Weather::default() });
+    for (key, value) in [("shard.max_shard_bytes", "64 kB"), ("shard.max_prepared", "128 kB")] {
+        sandbox.set(key, value);
+    }
+    for seed in 0..16_u32 {
+        // What no JPEG makes small.
+        let noise = |x: u32, y: u32| (x * 7_919 + y * 104_729 + seed).wrapping_mul(2_654_435_761).to_be_bytes();
+        let picture = RgbImage::from_fn(90, 90, |x, y| {
+            let [red, green, blue, _] = noise(x, y);
+            image::Rgb([red, green, blue])
+        });
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, ImageFormat::Bmp).expect("memory");
+        write(&sandbox, &format!("noise{seed}.bmp"), &bytes.into_inner());
+    }
+    sandbox
+}
+
+#[test]
+fn a_run_without_room_for_another_picture_drains_when_it_is_asked_to() {
+    let sandbox = crowded();
+    let (mission, stop) = sandbox.mission(Mode::Run { once: false });
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(batchscribe::pipeline::run(mission)));
+    sandbox.await_batches(3);
+    stop.raise(StopLevel::Drain);
+    let outcome = ended.recv_timeout(Duration::from_secs(60)).expect("it drains");
+    assert!(outcome.fault.is_none() && outcome.standing.batches_open > 0, "{outcome:?}");
+    ends_well(&sandbox.run(), 16);
+    oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 16);
 }
 
 #[test]

@@ -85,6 +85,9 @@ impl Sender {
                 (Some(limit), Some(need)) => (limit, need),
                 (Some(_), None) => return self.unpriced(shard).await,
             };
+            if funds.limit.is_some() && self.costs_more(shard, need).await? {
+                return Ok(Means::Anew);
+            }
             let promised = match self.purse.promise(shard.id, need, &funds) {
                 Ok(promise) => return Ok(Means::Enough(promise)),
                 Err(others) => others,
@@ -105,6 +108,13 @@ impl Sender {
                 _ = purse.changed() => {}
             }
         }
+    }
+
+    /// Whether `shard` was sealed when its lines were charged less, so that it may cost more than `need` by now.
+    async fn costs_more(&self, shard: &ShardFacts, need: Money) -> Result<bool, SendError> {
+        let recipe = self.options.recipes.kept(shard.recipe).await?;
+        let charge = (self.options.charges)(&recipe);
+        Ok(charge.is_some_and(|charge| charge.worst(shard.est_tokens, shard.lines.into()) > need))
     }
 
     /// A shard from a time when nobody knew its price, and there was no limit: planned anew if the price is known by now.

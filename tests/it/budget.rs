@@ -181,6 +181,25 @@ fn nothing_is_sent_that_cannot_be_paid_for_or_has_no_price() {
 }
 
 #[test]
+fn a_plan_from_a_time_of_lower_prices_is_paid_at_those_of_today() {
+    let mut sandbox = priced(12, Weather::default());
+    let outcome = sandbox.work(Mode::SpoolOnly(sandbox.workspace().join("jsonl")));
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    // As it would lie there if everything had cost a hundredth on that day.
+    let ledger = rusqlite::Connection::open(sandbox.settings().layout().ledger()).expect("the ledger");
+    let cheap = "UPDATE price SET input_pusd = input_pusd / 100, cached_pusd = cached_pusd / 100, output_pusd = output_pusd / 100;
+        UPDATE shard SET worst_musd = worst_musd / 100";
+    ledger.execute_batch(cheap).expect("cheap");
+    drop(ledger);
+    let limit = of_one_page() * 6.0;
+    sandbox.set("run.max_cost", &usd(limit));
+    let outcome = sandbox.run();
+    assert!(ran_out(&outcome), "{outcome:?}");
+    let spent = billed(&sandbox.bill());
+    assert!(spent > 0.0 && spent <= limit, "{spent} of {limit}");
+}
+
+#[test]
 fn the_canary_is_paid_from_the_same_purse() {
     let mut sandbox = priced(4, Weather::default());
     sandbox.set("run.canary", "sync");

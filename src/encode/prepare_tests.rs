@@ -337,3 +337,13 @@ fn outcomes(path: &Path) -> Vec<String> {
     }
     lines
 }
+
+#[test]
+fn a_strip_that_would_take_far_more_memory_than_its_page_is_not_unpacked() {
+    // 32 numbers of 32 bits for each of 16 million pixels: 2 GB, from a file of a kilobyte.
+    let dear = |width, height| with(page(width, height, 32, 8, 1), &[(277, 3, 1, 32)]);
+    let refused = |file: &[u8]| samples(file).expect_err("too much").to_string();
+    assert!(refused(&tiff(&dear(4096, 4096), &[0], b"")).contains("memory"));
+    let tiled = [(322, 4, 1, 4096), (323, 4, 1, 4096), (324, 4, 1, 512), (325, 4, 1, 1)];
+    assert!(refused(&tiff(&with(dear(1, 4096), &tiled), &[0], b"")).contains("memory"));
+}

@@ -23,6 +23,10 @@ const SLACK: u64 = 16;
 const MOST_READ: u64 = 8;
 /// Pixels that a tile may have whatever the page has.
 const TILE: usize = 1 << 24;
+/// Bytes that a strip or tile may be unpacked to whatever the page has.
+const UNPACKED: usize = 1 << 26;
+/// The same for each pixel of the page: four samples of 16 bits.
+const UNPACKED_PER_PIXEL: usize = 8;
 
 /// What the stored numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +143,11 @@ fn plan(source: &mut (impl Read + Seek), tags: &Tags, page: &Page) -> Result<Pla
     };
     let area =
         chunk.0.checked_mul(chunk.1).filter(|area| *area <= TILE.max(width.saturating_mul(height).saturating_mul(4)));
-    if area.is_none() {
-        return damaged("its tiles are far larger than it is");
+    let Some(area) = area else { return damaged("its tiles are far larger than it is") };
+    let samples = if is_planar { 1 } else { raw.samples };
+    let unpacked = area.saturating_mul(samples).saturating_mul(raw.bits as usize) / 8;
+    if unpacked > UNPACKED.max(width.saturating_mul(height).saturating_mul(UNPACKED_PER_PIXEL)) {
+        return Err(Unpreparable::TooLarge("one of its strips takes far more memory than its picture".to_owned()));
     }
     let (offsets, lengths) = if is_tiled { (324, 325) } else { (273, 279) };
     Ok(Plan {

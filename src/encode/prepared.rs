@@ -93,17 +93,13 @@ impl PreparedFiles {
     /// # Errors
     /// The operating system's.
     pub fn open(&self, name: &str) -> io::Result<File> {
-        // A name of the ledger, which may be foreign or damaged.
-        if name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        File::open(self.inner.folder.join(name))
+        File::open(self.path_of(name)?)
     }
 
     /// Removes pictures of a plan that is settled or given up, by name and length. What is gone already is gone.
     pub fn discard(&self, files: impl Iterator<Item = (String, u64)>) {
         for (name, bytes) in files {
-            match remove(&self.inner.folder.join(&name)) {
+            match self.path_of(&name).and_then(|path| remove(&path)) {
                 Ok(true) => {
                     let mut used = self.used();
                     *used = used.saturating_sub(bytes);
@@ -119,6 +115,14 @@ impl PreparedFiles {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self.used() == 0
+    }
+
+    /// Where a file of this name lies: a name of the ledger, which may be foreign or damaged.
+    fn path_of(&self, name: &str) -> io::Result<PathBuf> {
+        if name.contains(['/', '\\']) || name.starts_with('.') {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        Ok(self.inner.folder.join(name))
     }
 
     fn used(&self) -> std::sync::MutexGuard<'_, u64> {
@@ -172,5 +176,10 @@ mod tests {
         second.discard([(kept.clone(), 5), (kept, 5)].into_iter());
         second.freed().await;
         assert!(second.is_empty());
+        let elsewhere = folder.path().join("a-page.jpeg");
+        std::fs::write(&elsewhere, b"a person's").expect("file");
+        let names = ["../a-page.jpeg".to_owned(), elsewhere.display().to_string()];
+        second.discard(names.into_iter().map(|name| (name, 10)));
+        assert!(elsewhere.is_file(), "a name of a foreign ledger removes nothing outside the folder");
     }
 }

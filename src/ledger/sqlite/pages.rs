@@ -5,7 +5,6 @@ use rusqlite::{Row, params};
 use super::SqliteStore;
 use super::fault::{Fault, Outcome};
 use super::rows::{column, length};
-use super::shards::moved;
 use crate::domain::ids::{ImageId, ShardId};
 use crate::kit::hash::Short;
 use crate::ledger::records::{TextOwner, WholeFile};
@@ -54,13 +53,14 @@ fn page(row: &Row<'_>) -> Outcome<Page> {
     Ok((ImageId(column(row, "id")?), super::images::path(row)?, column(row, "state")?, of_file))
 }
 
-/// The text of a file stands: it is that of each of its pages.
+/// The text of a file stands: it is that of each of its pages, also of those that are asked anew since it was looked at, because
+/// the file is another one. Otherwise the next text of the file would find one there that nobody knows, and leave it as a person's.
 pub(super) fn joined(store: &SqliteStore, pages: &[ImageId], owner: TextOwner, hash: Short) -> Outcome<()> {
-    const SQL: &str = "UPDATE image SET text = ?2, text_hash = ?3 WHERE id = ?1 AND state = 'done'";
+    const SQL: &str = "UPDATE image SET text = ?2, text_hash = ?3 WHERE id = ?1 AND deep = 0 AND state <> 'rough'";
     let word = if owner == TextOwner::Kept { "kept" } else { "txt" };
     let mut keep = store.connection.prepare_cached(SQL)?;
     for image in pages {
-        moved(keep.execute(params![image.0, word, hash])?, || format!("page {image} is no longer done"))?;
+        keep.execute(params![image.0, word, hash])?;
     }
     Ok(())
 }

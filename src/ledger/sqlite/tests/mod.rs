@@ -6,6 +6,7 @@ mod listed;
 mod model;
 mod money;
 mod opening;
+mod pages;
 mod property;
 mod restore;
 mod verbs;

@@ -68,6 +68,7 @@ pub(super) fn page(store: &mut SqliteStore, corpus: CorpusId, page: &[Found]) ->
 }
 
 /// Pages that the file had and has no more. A file of one page never had others, and of nearly all files nothing is asked here.
+/// Where the file is the same, they are there still, and nobody wants them any more: what came of them stands.
 fn no_more_pages(
     store: &mut SqliteStore,
     directory: i64,
@@ -78,10 +79,12 @@ fn no_more_pages(
     if !matches!(&found.fate, Fate::Owed(looks) if looks.format.may_have_pages()) {
         return Ok(());
     }
-    const SQL: &str = "SELECT page FROM image WHERE directory_id = ?1 AND name = ?2 AND page > ?3 AND state NOT IN ('packed', 'failed')";
+    const SQL: &str = "SELECT page FROM image WHERE directory_id = ?1 AND name = ?2 AND page > ?3
+        AND state NOT IN ('packed', 'failed') AND (state = 'owed' OR (bytes, mtime_ms) <> (?4, ?5))";
     let mut statement = store.connection.prepare_cached(SQL)?;
+    let Stamp { bytes, mtime_ms } = found.stamp;
     let gone: Vec<u32> = statement
-        .query_map(params![directory, found.path.name, pages], |row| row.get(0))?
+        .query_map(params![directory, found.path.name, pages, int(bytes), mtime_ms], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     drop(statement);
     for page in gone {

@@ -52,3 +52,13 @@ fn a_text_that_was_joined_while_its_file_changed_is_known_as_ours() {
     assert_eq!(known.iter().map(|text| text.hash).collect::<Vec<_>>(), [Some([9; 16]); 2]);
     assert_eq!((desk.state(1), desk.state(2)), ("owed".into(), "owed".into()), "and they are asked anew");
 }
+
+#[test]
+fn pages_with_a_text_stay_done_where_only_the_first_is_asked_from_now_on() {
+    let mut desk = Desk::in_memory();
+    read_of_two(&mut desk);
+    enrol(&mut desk, deed(1, 1));
+    assert_eq!((desk.state(1), desk.state(2)), ("done".into(), "done".into()), "the same file");
+    enrol(&mut desk, deed(1, 2));
+    assert_eq!((desk.state(1), desk.state(2)), ("owed".into(), "failed missing_file".into()), "another one");
+}

@@ -170,6 +170,17 @@ fn an_orientation_turns_the_size_and_is_a_need() {
 }
 
 #[test]
+fn a_jpeg_whose_colours_are_not_told_to_the_end_is_damaged() {
+    let with_adobe = |told: &[u8]| {
+        let length = u16::try_from(told.len() + 2).expect("short").to_be_bytes();
+        look(&[b"\xff\xd8\xff\xee", &length[..], told, &FRAME, SCAN].concat())
+    };
+    assert_eq!(with_adobe(b"Adobe\0\x64\0\0\0\0\x01"), image(Format::Jpeg, 1920, 1080));
+    assert_eq!(with_adobe(b"Adobe\0\x64\0\0\0\0"), Sniffed::Damaged);
+    assert_eq!(with_adobe(b"Ducky"), image(Format::Jpeg, 1920, 1080), "of somebody else");
+}
+
+#[test]
 fn kinds_that_the_api_does_not_take_are_converted() {
     let converted = |format, width, height| needing(Needs::Converting, format, width, height);
     let mut frame = FRAME;

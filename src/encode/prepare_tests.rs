@@ -73,6 +73,9 @@ fn greys_of_every_depth_are_spread_over_eight_bits() {
     assert_eq!(samples_of(&page(3, 1, 4, 1, 1), &[0x0f, 0x80]), [0, 255, 136]);
     assert_eq!(samples_of(&page(2, 1, 12, 1, 1), &[0xff, 0xf8, 0x00]), [255, 127]);
     assert_eq!(samples_of(&page(2, 1, 16, 1, 1), &[0x34, 0x12, 0xff, 0xff]), [0x12, 255]);
+    assert_eq!(samples_of(&page(2, 1, 16, 1, 1), &[0xff, 0x0f, 0x34, 0x02]), [255, 0x23], "12 bits in 16");
+    assert_eq!(samples_of(&page(2, 1, 16, 1, 0), &[0xff, 0x0f, 0, 0]), [0, 255], "the same where 0 is white");
+    assert_eq!(samples_of(&page(2, 1, 16, 1, 1), &[0, 0x10, 0x34, 0x02]), [16, 2], "13 bits are used");
     assert_eq!(samples_of(&with(page(2, 1, 8, 1, 1), &[(339, 3, 1, 2)]), &[0x80, 0x7f]), [0, 255], "signed");
     assert_eq!(samples_of(&with(page(8, 1, 1, 1, 1), &[(266, 3, 1, 2)]), &[0x01]), [255, 0, 0, 0, 0, 0, 0, 0]);
 }
@@ -193,6 +196,23 @@ fn a_large_page_is_shrunk_to_its_longest_side_and_stays_grey() {
     assert!(prepared.shrunk);
     let DynamicImage::ImageLuma8(grey) = seen(&prepared) else { panic!("it was grey") };
     assert!(grey.get_pixel(50, 30).0[0].abs_diff(101) < 6, "the middle is as dark as it was");
+}
+
+#[test]
+fn black_and_white_that_is_shrunk_keeps_its_edges_in_few_bytes() {
+    // Lines of three pixels, which fall between pixels when they are shrunk.
+    let row: Vec<u8> = (0..100u32).map(|n| if n / 3 % 2 == 0 { 0b1100_1101 } else { 0b0101_1011 }).collect();
+    let file = tiff(&page(799, 600, 1, 1, 1), &row.repeat(600), b"");
+    let whole = made(&file, ORDER).expect("a sound TIFF");
+    let shrunk = made(&file, Order { longest_side: 333, ..ORDER }).expect("a sound TIFF");
+    assert_eq!((shrunk.pixels, shrunk.format), (Pixels { width: 333, height: 250 }, Format::Png));
+    let (whole, small) = (seen(&whole), seen(&shrunk).into_luma8());
+    let expected = whole.resize_exact(333, 250, image::imageops::FilterType::Lanczos3).into_luma8();
+    // Half a shade of 16, and what two ways to shrink differ by.
+    assert!(expected.iter().zip(small.iter()).all(|(one, other)| one.abs_diff(*other) < 12));
+    let mut jpeg = Vec::new();
+    expected.write_to(&mut Cursor::new(&mut jpeg), ImageFormat::Jpeg).expect("memory");
+    assert!(shrunk.bytes.len() * 2 < jpeg.len(), "{} bytes, {} as JPEG", shrunk.bytes.len(), jpeg.len());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use fast_image_resize::{PixelType, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, GrayImage, RgbImage};
+use png::BitDepth;
 
 use super::{Order, Page, Prepared, Unpreparable};
 use crate::corpus::exif::Turn;
@@ -18,11 +19,13 @@ const JPEG_SIDE: u32 = 65_535;
 pub(super) fn finish(page: Page, order: &Order) -> Result<Prepared, Unpreparable> {
     let Page { image, turn } = page;
     // Shrinking first leaves less to turn; a side is a side either way.
-    let (mut image, shrunk) = shrink(plain_grey(image), order.longest_side)?;
+    let image = plain_grey(image);
+    let had_two_shades = has_two_shades(&image);
+    let (mut image, shrunk) = shrink(image, order.longest_side)?;
     if let Some(orientation) = Orientation::from_exif(turn.exif()).filter(|_| turn != Turn::NONE) {
         image.apply_orientation(orientation);
     }
-    let (bytes, format) = write(&image, order.jpeg_quality)?;
+    let (bytes, format) = write(&image, order.jpeg_quality, had_two_shades)?;
     if bytes.len() as u64 > order.max_bytes {
         let length = bytes.len();
         return Err(Unpreparable::TooLarge(format!("{length} bytes when ready; {} are allowed", order.max_bytes)));
@@ -72,11 +75,21 @@ fn shrink(image: DynamicImage, longest_side: u32) -> Result<(DynamicImage, bool)
     small.map(|small| (small, true)).ok_or_else(|| failed(&"its size is lost"))
 }
 
-/// JPEG; PNG for black and white where it is shorter, and for what is too long for a JPEG.
-fn write(image: &DynamicImage, quality: u8) -> Result<(Vec<u8>, Format), Unpreparable> {
-    let is_bilevel = !image.color().has_color() && image.as_bytes().iter().all(|grey| matches!(grey, 0 | 255));
+/// Whether there is nothing but black and white.
+fn has_two_shades(image: &DynamicImage) -> bool {
+    !image.color().has_color() && image.as_bytes().iter().all(|grey| matches!(grey, 0 | 255))
+}
+
+/// JPEG; PNG for black and white where it is shorter, and for what is too long for a JPEG. Where black and white was shrunk, 16
+/// shades of grey hold its edges: a third of the JPEG's bytes, measured on scans of 300 dpi, and none of its blur.
+fn write(image: &DynamicImage, quality: u8, had_two_shades: bool) -> Result<(Vec<u8>, Format), Unpreparable> {
     let is_long = image.width().max(image.height()) > JPEG_SIDE;
-    let png = if is_bilevel || is_long { Some(png(image, is_bilevel)?) } else { None };
+    let depth = match had_two_shades {
+        true if has_two_shades(image) => Some(BitDepth::One),
+        true => Some(BitDepth::Four),
+        false => is_long.then_some(BitDepth::Eight),
+    };
+    let png = depth.map(|depth| png(image, depth)).transpose()?;
     // A JPEG has 6 bits at least for each block of 64 pixels, so that some need not be tried.
     let least = u64::from(image.width()) * u64::from(image.height()) / 64 * 6 / 8;
     let is_beaten = is_long || png.as_ref().is_some_and(|png| png.len() as u64 <= least);
@@ -100,19 +113,19 @@ fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, Unpreparable> {
     Ok(bytes)
 }
 
-fn png(image: &DynamicImage, is_bilevel: bool) -> Result<Vec<u8>, Unpreparable> {
+fn png(image: &DynamicImage, depth: BitDepth) -> Result<Vec<u8>, Unpreparable> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, image.width(), image.height());
     encoder.set_color(if image.color().has_color() { png::ColorType::Rgb } else { png::ColorType::Grayscale });
-    encoder.set_depth(if is_bilevel { png::BitDepth::One } else { png::BitDepth::Eight });
+    encoder.set_depth(depth);
     let packed;
-    let rows = if is_bilevel {
-        // Rows of bits compress best as they are.
-        encoder.set_filter(png::Filter::NoFilter);
-        packed = bits(image.as_bytes(), image.width() as usize);
-        &packed[..]
-    } else {
+    let rows = if depth == BitDepth::Eight {
         image.as_bytes()
+    } else {
+        // Rows of a few shades compress best as they are.
+        encoder.set_filter(png::Filter::NoFilter);
+        packed = shades(image.as_bytes(), image.width() as usize, depth);
+        &packed[..]
     };
     let written = encoder.write_header().and_then(|mut writer| {
         writer.write_image_data(rows)?;
@@ -122,11 +135,17 @@ fn png(image: &DynamicImage, is_bilevel: bool) -> Result<Vec<u8>, Unpreparable> 
     Ok(bytes)
 }
 
-/// Rows of `width` greys as bits, white set; each row begins with a byte of its own.
-fn bits(greys: &[u8], width: usize) -> Vec<u8> {
+/// Rows of `width` greys in fewer bits, each the nearest shade; each row begins with a byte of its own.
+fn shades(greys: &[u8], width: usize, depth: BitDepth) -> Vec<u8> {
+    let bits = u32::from(depth as u8);
+    let lightest = (1u32 << bits) - 1;
+    let shade = |grey: &u8| (u32::from(*grey) * lightest + 127) / 255;
+    let byte = |pixels: &[u8]| {
+        let filled = pixels.iter().fold(0, |byte, grey| byte << bits | shade(grey));
+        // The last byte of a row may be filled in part; what is missing is behind.
+        let missing = 8 - bits * u32::try_from(pixels.len()).unwrap_or(0);
+        u8::try_from(filled << missing).unwrap_or(u8::MAX)
+    };
     let rows = greys.chunks_exact(width.max(1));
-    rows.flat_map(|row| {
-        row.chunks(8).map(|eight| eight.iter().zip(0..).fold(0, |byte, (grey, n)| byte | grey & 0x80 >> n))
-    })
-    .collect()
+    rows.flat_map(|row| row.chunks((8 / bits) as usize).map(byte)).collect()
 }

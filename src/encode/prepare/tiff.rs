@@ -71,8 +71,12 @@ pub(super) fn decode(
     if tags.number(source, 259, 1)? == OLD_JPEG {
         return old_jpeg(source, &tags, page, bytes);
     }
-    let plan = plan(source, &tags, page)?;
-    let stored = plan.read(source, bytes)?;
+    let mut plan = plan(source, &tags, page)?;
+    let mut stored = plan.read(source, bytes)?;
+    if plan.is_faint(&stored) {
+        plan.raw.dropped = 4;
+        stored = plan.read(source, bytes)?;
+    }
     let (colours, samples) = match plan.meaning {
         Meaning::Palette => (Colours::Rgb, coloured(source, &tags, &plan, &stored)?),
         Meaning::WhiteIsZero => (Colours::Grey, inverted(stored, plan.kept)),
@@ -191,7 +195,7 @@ fn raw(source: &mut (impl Read + Seek), tags: &Tags) -> Result<Raw, Unpreparable
     }
     let bits = u32::try_from(bits).unwrap_or(u32::MAX);
     let (is_signed, is_predicted) = (format == 2, predictor == 2);
-    Ok(Raw { bits, samples, is_signed, is_predicted, is_big_endian: tags.is_big_endian() })
+    Ok(Raw { bits, samples, is_signed, is_predicted, is_big_endian: tags.is_big_endian(), dropped: 8 })
 }
 
 fn meaning(source: &mut (impl Read + Seek), tags: &Tags, compression: u64, raw: Raw) -> Result<Meaning, Unpreparable> {
@@ -215,6 +219,14 @@ fn meaning(source: &mut (impl Read + Seek), tags: &Tags, compression: u64, raw: 
 }
 
 impl Plan {
+    /// Whether the upper four of 16 bits are used by no pixel: scanners of 12 bits leave them empty, and the page would be nearly
+    /// black.
+    fn is_faint(&self, stored: &[u8]) -> bool {
+        let is_light = matches!(self.meaning, Meaning::WhiteIsZero | Meaning::BlackIsZero | Meaning::Rgb);
+        let is_plain = is_light && self.alpha == Alpha::None && self.raw.bits == 16 && !self.raw.is_signed;
+        is_plain && stored.iter().all(|upper| *upper < 16)
+    }
+
     /// The kept samples of all pixels, in 8 bits.
     fn read(&self, source: &mut (impl BufRead + Seek), bytes: u64) -> Result<Vec<u8>, Unpreparable> {
         let (across, down) = (self.width.div_ceil(self.chunk.0), self.height.div_ceil(self.chunk.1));

@@ -225,6 +225,8 @@ pub(super) struct Raw {
     /// Each number is the difference to that of the pixel before.
     pub(super) is_predicted: bool,
     pub(super) is_big_endian: bool,
+    /// Bits of a number of 16 that are left out at its end, 8 or fewer.
+    pub(super) dropped: u32,
 }
 
 impl Raw {
@@ -263,7 +265,7 @@ impl Raw {
                 number = number.wrapping_add(*before);
                 *before = number;
             }
-            to.push(number.to_be_bytes()[0]);
+            to.push(u8::try_from(number >> self.dropped).unwrap_or(u8::MAX));
         }
     }
 }

@@ -164,7 +164,7 @@ fn odd() -> Vec<Case> {
     vec![
         one("cmyk.jpg", frame(0xc0, (8, 8), 4, 1), Done),
         one("ycck.jpg", jpeg_with(1_402, &[adobe(12)]), Done),
-        one("app14-cut.jpg", jpeg_with(1_403, &[adobe(7)]), REFUSED),
+        one("app14-cut.jpg", jpeg_with(1_403, &[adobe(7)]), DAMAGED),
         one("arithmetic.jpg", frame(0xc9, (8, 8), 3, 1), REFUSED),
         one("lossless.jpg", frame(0xc3, (8, 8), 3, 1), REFUSED),
         one("two-frames.jpg", [frame(0xc0, (8, 8), 3, 1), jpeg(1_404)].concat(), Done),

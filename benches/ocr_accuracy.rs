@@ -1,8 +1,9 @@
 //! Scores the embedded recogniser against pages whose text is known.
 //!
-//! `cargo bench --bench ocr_accuracy -- --pages DIR --truth DIR [--only SUBSTRING] [--show]` reads every
-//! image under the first folder that has `<truth>/<path>.txt`. Without folders it takes `tests/data/pages`
-//! and `tests/data/truth`. Printed: character error rate (edits / characters of the truth), word recall
+//! `cargo bench --bench ocr_accuracy -- --pages DIR --truth DIR [--only SUBSTRING] [--longest-side N,N] [--show]`
+//! reads every image under the first folder that has `<truth>/<path>.txt`, each as it would be sent: once for each
+//! value of `encode.longest_side`, 0 if none is given. Without folders it takes `tests/data/pages`
+//! and `tests/data/truth`. Printed: kB sent, character error rate (edits / characters of the truth), word recall
 //! (words of the truth found, in any order), line error rate (edits / characters where each line of the truth
 //! is compared with the best place in the text read), seconds. The truth's own reading order is not always
 //! right and it leaves out letterheads and margins: a page with many character errors, but few line errors and
@@ -14,11 +15,15 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use batchscribe::corpus::media::{Sniffed, sniff};
 use batchscribe::domain::metrics::edits;
+use batchscribe::domain::recipe::{Preparation, WayOut};
 use batchscribe::emulator::engine::ocr::Recogniser;
+use batchscribe::encode::prepare::{Order, prepare};
 
 /// What a page is, by the start of its path: the sources of the corpus the engine is tuned with.
 const KINDS: [(&str, &str); 20] = [
@@ -53,6 +58,7 @@ struct Arguments {
     pages: PathBuf,
     truth: PathBuf,
     only: Option<String>,
+    longest_sides: Vec<u32>,
     show: bool,
 }
 
@@ -60,6 +66,7 @@ struct Arguments {
 #[derive(Clone, Copy, Default)]
 struct Score {
     pages: usize,
+    sent: usize,
     edits: usize,
     line_edits: usize,
     characters: usize,
@@ -76,8 +83,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     pages.sort();
 
     let recogniser = Recogniser::load()?;
+    for longest_side in &arguments.longest_sides {
+        println!("encode.longest_side = {longest_side}");
+        read_all(&arguments, &recogniser, &pages, *longest_side)?;
+    }
+    if let Some(kilobytes) = process_figure("/proc/self/status", peak_kilobytes) {
+        println!("peak memory {:.0} MB", kilobytes / 1024.0);
+    }
+    Ok(())
+}
+
+fn read_all(
+    arguments: &Arguments,
+    recogniser: &Recogniser,
+    pages: &[PathBuf],
+    longest_side: u32,
+) -> Result<(), Box<dyn Error>> {
     let mut totals: Vec<(&str, Score)> = Vec::new();
-    println!("{:>7} {:>7} {:>7} {:>6} {:>6}  {:<12} page", "CER %", "lines %", "words %", "CPU s", "wall s", "kind");
+    let heads = ["CER %", "lines %", "words %", "kB", "CPU s", "wall s"];
+    println!(
+        "{:>7} {:>7} {:>7} {:>6} {:>6} {:>6}  {:<12} page",
+        heads[0], heads[1], heads[2], heads[3], heads[4], heads[5], "kind"
+    );
     for page in pages {
         let relative = page.strip_prefix(&arguments.pages)?.to_string_lossy().into_owned();
         if arguments.only.as_ref().is_some_and(|only| !relative.contains(only)) {
@@ -85,16 +112,42 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let Ok(truth) = fs::read_to_string(arguments.truth.join(format!("{relative}.txt"))) else { continue };
         let kind = kind(&relative);
-        match score(&recogniser, &page, &truth, arguments.show)? {
+        match score(recogniser, &sent(page, longest_side)?, &truth, arguments.show) {
             Ok(score) => {
                 println!("{}  {kind:<12} {relative}", row(&score));
                 add(&mut totals, kind, score);
             }
-            Err(refusal) => println!("{:>37}  {kind:<12} {relative}: {refusal}", "not read"),
+            Err(refusal) => println!("{:>44}  {kind:<12} {relative}: {refusal}", "not read"),
         }
     }
     print_totals(&totals);
     Ok(())
+}
+
+/// What is sent of a file: the pictures of its pages, each as it is or made ready.
+fn sent(file: &Path, longest_side: u32) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    let stored = fs::read(file)?;
+    let how = Preparation { longest_side, ..Preparation::default() };
+    let Sniffed::Image(looks) = sniff(&mut Cursor::new(&stored), stored.len() as u64)? else {
+        return Ok(vec![stored]);
+    };
+    let mut pictures = Vec::new();
+    for (page, pixels) in (1..).zip(&looks.pages) {
+        if how.way(looks.format, looks.needs, *pixels) == WayOut::AsItIs {
+            pictures.push(stored.clone());
+            continue;
+        }
+        let order = Order {
+            page,
+            longest_side: how.longest_side_of(*pixels),
+            anew: false,
+            jpeg_quality: how.jpeg_quality,
+            max_pixels: 200_000_000,
+            max_bytes: u64::MAX,
+        };
+        pictures.push(prepare(BufReader::new(Cursor::new(&stored)), &order)?.bytes);
+    }
+    Ok(pictures)
 }
 
 fn print_totals(totals: &[(&str, Score)]) {
@@ -107,14 +160,17 @@ fn print_totals(totals: &[(&str, Score)]) {
         totals.iter().filter(|(kind, _)| kinds.contains(kind)).for_each(|(_, total)| sum.add(*total));
         println!("{}  {}: {} pages", row(&sum), kinds.join(", "), sum.pages);
     }
-    if let Some(kilobytes) = process_figure("/proc/self/status", peak_kilobytes) {
-        println!("peak memory {:.0} MB", kilobytes / 1024.0);
-    }
 }
 
 fn arguments(words: impl Iterator<Item = OsString>) -> Result<Arguments, Box<dyn Error>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let mut found = Arguments { pages: data.join("pages"), truth: data.join("truth"), only: None, show: false };
+    let mut found = Arguments {
+        pages: data.join("pages"),
+        truth: data.join("truth"),
+        only: None,
+        longest_sides: vec![0],
+        show: false,
+    };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{} needs a value", word.display()));
@@ -122,6 +178,10 @@ fn arguments(words: impl Iterator<Item = OsString>) -> Result<Arguments, Box<dyn
             Some("--pages") => found.pages = value()?.into(),
             Some("--truth") => found.truth = value()?.into(),
             Some("--only") => found.only = Some(value()?.to_string_lossy().into_owned()),
+            Some("--longest-side") => {
+                let sides = value()?.to_string_lossy().into_owned();
+                found.longest_sides = sides.split(',').map(str::parse).collect::<Result<_, _>>()?;
+            }
             Some("--show") => found.show = true,
             // Cargo adds this to every bench.
             Some("--bench") => {}
@@ -147,25 +207,26 @@ fn kind(relative: &str) -> &'static str {
 }
 
 /// The score of one page, or the sentence it was refused with.
-fn score(recogniser: &Recogniser, page: &Path, truth: &str, show: bool) -> std::io::Result<Result<Score, String>> {
-    let encoded = fs::read(page)?;
+fn score(recogniser: &Recogniser, pictures: &[Vec<u8>], truth: &str, show: bool) -> Result<Score, String> {
     let (cpu, wall) = (cpu_seconds(), Instant::now());
-    let reading = match recogniser.read(&encoded) {
-        Ok(reading) => reading,
-        Err(refusal) => return Ok(Err(refusal.to_string())),
-    };
+    let mut text = String::new();
+    for picture in pictures {
+        text += &recogniser.read(picture).map_err(|refusal| refusal.to_string())?.text;
+        text.push('\n');
+    }
     let (cpu_seconds, wall_seconds) = (cpu_seconds() - cpu, wall.elapsed().as_secs_f64());
     if show {
-        println!("--- {}\n{}\n---", page.display(), reading.text);
+        println!("---\n{text}\n---");
     }
     let lines = truth.lines().map(folded);
-    let (read, truth) = (folded(&reading.text), folded(truth));
+    let (read, truth) = (folded(&text), folded(truth));
     let line_edits = lines.map(|line| edits_at_best_place(&read, &line)).sum();
     let (words_found, words) = words_found(&read, &truth);
     let (read, truth): (Vec<char>, Vec<char>) = (read.chars().collect(), truth.chars().collect());
     let edits = edits(&read, &truth);
-    Ok(Ok(Score {
+    Ok(Score {
         pages: 1,
+        sent: pictures.iter().map(Vec::len).sum(),
         edits,
         line_edits,
         characters: truth.len(),
@@ -173,7 +234,7 @@ fn score(recogniser: &Recogniser, page: &Path, truth: &str, show: bool) -> std::
         words,
         cpu_seconds,
         wall_seconds,
-    }))
+    })
 }
 
 /// What is left once conventions of transcribers are taken away: white space, dashes, quotes, long s,
@@ -237,6 +298,7 @@ fn edits_at_best_place(read: &str, line: &str) -> usize {
 impl Score {
     fn add(&mut self, other: Self) {
         self.pages += other.pages;
+        self.sent += other.sent;
         self.edits += other.edits;
         self.line_edits += other.line_edits;
         self.characters += other.characters;
@@ -254,15 +316,16 @@ fn add<'a>(totals: &mut Vec<(&'a str, Score)>, kind: &'a str, score: Score) {
     }
 }
 
-/// One line of figures; seconds are a page's mean.
+/// One line of figures; bytes and seconds are a page's mean.
 fn row(score: &Score) -> String {
     let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
     let pages = score.pages.max(1) as f64;
     format!(
-        "{:7.1} {:7.1} {:7.1} {:6.2} {:6.2}",
+        "{:7.1} {:7.1} {:7.1} {:6.0} {:6.2} {:6.2}",
         share(score.edits, score.characters),
         share(score.line_edits, score.characters),
         share(score.words_found, score.words),
+        score.sent as f64 / 1000.0 / pages,
         score.cpu_seconds / pages,
         score.wall_seconds / pages
     )

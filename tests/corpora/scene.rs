@@ -194,7 +194,13 @@ pub(crate) fn binary(sandbox: &Sandbox, limits: &str, user: Option<u32>, argumen
     if let Some(user) = user {
         command.uid(user).gid(user);
     }
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments);
+    held(&mut command)
+}
+
+/// What a process said, and the most memory that it held at once, in MiB.
+pub(crate) fn held(command: &mut Command) -> (Output, u64) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program starts");
     let status = format!("/proc/{}/status", child.id());
     let ended = std::thread::spawn(move || child.wait_with_output().expect("a child"));

@@ -2,6 +2,7 @@
 
 mod changing;
 mod made;
+mod manifest;
 mod table;
 
 use crate::scene::{self, Tally};

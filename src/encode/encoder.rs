@@ -243,6 +243,10 @@ impl Work {
         let Coming { image, recipe, sent } = coming;
         let sent = match sent {
             Ok(sent) => sent,
+            // Its own bytes were refused, and nothing else can be made of it: the first is what is wrong with it.
+            Err(NotReady::Ended(_)) if image.after == Some(Reason::ImageRefused) => {
+                return Ok(self.ledger.cannot_ask(image.id, Reason::ImageRefused).await?);
+            }
             Err(NotReady::Ended(reason)) => return Ok(self.ledger.cannot_ask(image.id, reason).await?),
             Err(NotReady::Disk(cause)) => return Err(cause.into()),
         };

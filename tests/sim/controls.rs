@@ -3,8 +3,9 @@
 
 use std::process::{Command, Stdio};
 
-/// Protections that a debug build can leave out, and that the simulation has to miss.
-const PROTECTIONS: [&str; 5] = ["intent", "list", "once", "sum", "reserve"];
+/// Protections that a debug build can leave out, and that the simulation has to miss. The sum of enqueued tokens has its control in
+/// `tests/it/controls.rs`: what a queue turns away here is opened later, and breaks no promise.
+const PROTECTIONS: [&str; 4] = ["intent", "list", "once", "reserve"];
 /// Seeds within which each has to be missed.
 const WITHIN: u64 = 60;
 

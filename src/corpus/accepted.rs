@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek};
 
+use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem;
 
 use super::exif::{self, Turn};
@@ -12,6 +13,9 @@ use super::window::{PIECE, Window};
 const REACH: u64 = 1 << 20;
 /// Chunks of a file that are looked at; real ones have a dozen.
 const MOST_CHUNKS: usize = 256;
+/// Bytes that one compressed text of a PNG may have: with a longer one, readers that keep texts refuse the picture. Source:
+/// `MAX_TEXT_CHUNK` of Pillow.
+const MOST_TEXT: u64 = 1 << 20;
 /// How far behind the beginning of the first frame of a GIF a second is looked for. A still GIF is not read any further; one
 /// whose first frame is shown for a time is likely to move, and read as far as [`REACH`].
 const SECOND_FRAME: u64 = 64 << 10;
@@ -37,6 +41,7 @@ pub(super) fn png<R: Read + Seek>(window: &mut Window<'_, R>, bytes: u64) -> io:
         match &kind {
             b"acTL" => header.converting = true,
             b"eXIf" => header.turn = exif::turn(window, at + 8, next - 4)?,
+            b"zTXt" | b"iTXt" if is_text_bomb(window, kind, at + 8, next - 4)? => return Ok(None),
             b"IDAT" => break,
             _ => {}
         }
@@ -46,6 +51,30 @@ pub(super) fn png<R: Read + Seek>(window: &mut Window<'_, R>, bytes: u64) -> io:
         header.turn = late_exif(window, bytes)?;
     }
     Ok(Some(header))
+}
+
+/// Whether the text between `start` and `end` is compressed and longer than [`MOST_TEXT`]; no more of it than that is looked at.
+fn is_text_bomb<R: Read + Seek>(window: &mut Window<'_, R>, kind: [u8; 4], start: u64, end: u64) -> io::Result<bool> {
+    let Some(head) = window.from(start)? else { return Ok(false) };
+    let behind_zero = |from: usize| Some(from + head.get(from..)?.iter().position(|byte| *byte == 0)? + 1);
+    // Key word, and how it is compressed; an international text may be plain, and tells its language and the key word in it.
+    let text = match &kind {
+        b"zTXt" => behind_zero(0).map(|at| at + 1),
+        _ => behind_zero(0).filter(|at| head.get(*at) == Some(&1)).and_then(|at| behind_zero(behind_zero(at + 2)?)),
+    };
+    let Some(text) = text else { return Ok(false) };
+    let (mut at, mut inflater, mut lost) = (start + text as u64, Decompress::new(true), vec![0; PIECE]);
+    while at < end && inflater.total_out() <= MOST_TEXT {
+        let Some(piece) = window.from(at)? else { break };
+        let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(piece.len());
+        let before = (inflater.total_in(), inflater.total_out());
+        let status = inflater.decompress(&piece[..left], &mut lost, FlushDecompress::None);
+        at += inflater.total_in() - before.0;
+        if !matches!(status, Ok(Status::Ok)) || before == (inflater.total_in(), inflater.total_out()) {
+            break;
+        }
+    }
+    Ok(inflater.total_out() > MOST_TEXT)
 }
 
 /// EXIF behind the pixels of a PNG, where the standard allows it too: in the last piece, so that no pixels have to be walked.

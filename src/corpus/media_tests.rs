@@ -170,6 +170,24 @@ fn an_orientation_turns_the_size_and_is_a_need() {
 }
 
 #[test]
+fn a_png_whose_text_inflates_hugely_is_damaged() {
+    let head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\0\0\0\x01\x2c\x08\x02\0\0\0crc.";
+    let with_text = |kind: &[u8; 4], start: &[u8], length: usize| {
+        let mut text = flate2::write::ZlibEncoder::new(start.to_vec(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut text, &vec![b'a'; length]).expect("memory");
+        let text = chunk(kind, &text.finish().expect("memory"));
+        look(&[&head[..], &text, &chunk(b"IDAT", &[]), IEND].concat())
+    };
+    let sound = image(Format::Png, 512, 300);
+    for (kind, start) in [(b"zTXt", &b"key\0\0"[..]), (b"iTXt", b"key\0\x01\0en\0Key\0")] {
+        assert_eq!(with_text(kind, start, 1 << 20), sound);
+        assert_eq!(with_text(kind, start, 3 << 20), Sniffed::Damaged);
+    }
+    assert_eq!(with_text(b"iTXt", b"key\0\0\0en\0Key\0", 3 << 20), sound, "it is plain, whatever its bytes are");
+    assert_eq!(with_text(b"zTXt", b"key", 3 << 20), sound, "no text at all");
+}
+
+#[test]
 fn a_jpeg_whose_colours_are_not_told_to_the_end_is_damaged() {
     let with_adobe = |told: &[u8]| {
         let length = u16::try_from(told.len() + 2).expect("short").to_be_bytes();

@@ -177,7 +177,7 @@ mod tests {
         second.freed().await;
         assert!(second.is_empty());
         let elsewhere = folder.path().join("a-page.jpeg");
-        std::fs::write(&elsewhere, b"a person's").expect("file");
+        atomic_file::write(&elsewhere, b"a person's", Access::Umask, Durability::Derived).expect("file");
         let names = ["../a-page.jpeg".to_owned(), elsewhere.display().to_string()];
         second.discard(names.into_iter().map(|name| (name, 10)));
         assert!(elsewhere.is_file(), "a name of a foreign ledger removes nothing outside the folder");

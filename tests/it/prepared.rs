@@ -247,7 +247,7 @@ fn a_run_without_room_for_another_picture_drains_when_it_is_asked_to() {
     let sandbox = crowded();
     let (mission, stop) = sandbox.mission(Mode::Run { once: false });
     let (done, ended) = std::sync::mpsc::channel();
-    std::thread::spawn(move || done.send(batchscribe::pipeline::run(mission)));
+    std::thread::spawn(move || drop(done.send(batchscribe::pipeline::run(mission))));
     sandbox.await_batches(3);
     stop.raise(StopLevel::Drain);
     let outcome = ended.recv_timeout(Duration::from_secs(60)).expect("it drains");

@@ -18,7 +18,7 @@ use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
-use crate::domain::recipe::Recipe;
+use crate::domain::recipe::{Kind, Recipe};
 use crate::kit::atomic_file::Mark;
 use crate::kit::budget::Lease;
 use crate::kit::clock::Millis;
@@ -209,8 +209,10 @@ impl Work {
         let count = chunk.answers.len() as u64;
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
+        // A deep cleaning that comes to nothing says nothing of how pages are read.
+        let reads = chunk.recipe.kind == Kind::Read;
         let first_tries =
-            chunk.answers.iter().filter(|answer| answer.attempt == 1).map(|answer| answer.image).collect();
+            chunk.answers.iter().filter(|answer| reads && answer.attempt == 1).map(|answer| answer.image).collect();
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
         let (pool, hands) = (self.seams.pool.clone(), self.hands(&chunk.recipe));
         crash::point("judge.before");

@@ -11,6 +11,7 @@ pub mod adopt;
 pub mod afford;
 pub mod canary;
 mod deliver;
+mod outfit;
 mod resolve;
 pub mod send;
 pub mod uploader;

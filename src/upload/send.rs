@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adopt::DoubtError;
-use super::afford::{Means, Promise, Purse};
-use super::canary::{Canary, Leave};
+use super::afford::Purse;
+use super::canary::Canary;
+use super::outfit::Outfit;
 use crate::domain::batch::{Intent, OpenBatch};
 use crate::domain::ids::ShardId;
 use crate::domain::layout::Layout;
@@ -35,7 +36,8 @@ const LONGEST_HOLD: Duration = Duration::from_secs(72 * 60);
 pub(super) const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// Why a shard waits for the answers of another.
-const FIRST_ALONE: &str = "these settings are new: their first batch has to be answered before there are others";
+pub(super) const FIRST_ALONE: &str =
+    "these settings are new: their first batch has to be answered before there are others";
 
 /// A time from the ledger before which a shard is not opened again, as far as it may be believed: no pause is longer than
 /// the longest, whatever was done to the clock since it was written.
@@ -152,21 +154,6 @@ pub struct Sender {
     pub purse: Purse,
 }
 
-/// What a shard on its way to its batch has in hand.
-#[derive(Debug, Default)]
-struct Outfit {
-    /// Until the intent is written, which reserves the same.
-    promise: Option<Promise>,
-    /// To the end of the journey: whoever goes ahead has an open batch by then, or has given up.
-    leave: Option<Leave>,
-}
-
-impl Outfit {
-    fn is_complete(&self) -> bool {
-        self.promise.is_some() && self.leave.is_some()
-    }
-}
-
 impl Sender {
     /// Drives `shard` until its batch is open. `resumed`: an earlier process may have uploaded it already.
     ///
@@ -216,36 +203,6 @@ impl Sender {
             }
             shard = self.ledger.shard(shard.id).await?;
         }
-    }
-
-    /// What `shard` needs before it is sent: that it can be paid for, then that the model takes its settings. Tells where its
-    /// journey ends already.
-    async fn fit_out(&self, shard: &ShardFacts, outfit: &mut Outfit) -> Result<Option<Sent>, SendError> {
-        if outfit.promise.is_none() {
-            match self.afford(shard).await? {
-                Means::Enough(promise) => outfit.promise = Some(promise),
-                Means::Short(shortage) => return Ok(Some(Sent::TooDear(shortage))),
-                Means::Anew => {
-                    self.plan_anew(shard).await?;
-                    return Ok(Some(Sent::Nothing));
-                }
-            }
-        }
-        if outfit.leave.is_some() {
-            return Ok(None);
-        }
-        match self.leave(shard).await? {
-            Leave::NotNow if shard.state == ShardState::Uploaded => return Ok(Some(Sent::NotNow(FIRST_ALONE))),
-            // Its bytes may go ahead; only paying waits.
-            Leave::NotNow => {}
-            Leave::TooDear(shortage) => return Ok(Some(Sent::TooDear(shortage))),
-            Leave::GiveUp => {
-                self.plan_anew(shard).await?;
-                return Ok(Some(Sent::Nothing));
-            }
-            go @ Leave::Go(_) => outfit.leave = Some(go),
-        }
-        Ok(None)
     }
 
     /// Whether a batch of this shard was found in the provider's list meanwhile and is its batch now.

@@ -76,3 +76,19 @@ fn one_pass_waits_for_no_room() {
     let plan = Plan { enqueued_tokens: Some(22_000), limit_is_known: true, lives: vec![once; 3], ..calm() };
     Scene::new().play(&plan).map_err(|(why, _)| why).expect("comes to its end");
 }
+
+/// The batch that went ahead needed its money a second time, which those that waited for its answers had promised to themselves.
+#[test]
+fn who_waits_for_the_first_batch_keeps_no_money_from_it() {
+    let plan = Plan {
+        seed: 1124,
+        images_per_batch: 40,
+        enqueued_tokens: Some(23_344),
+        scenario: "seed = 1124\n[[door]]\nat = 'create_batch'\nact = 'drop'\nwhen = { times = 1 }".to_owned(),
+        canary: Canary::Batch,
+        max_cost: Some(16_736),
+        ..calm()
+    };
+    let tale = Scene::new().play(&plan).map_err(|(why, _)| why).expect("a run that ends");
+    assert!(tale.found.done > 0, "{:?}", tale.found);
+}

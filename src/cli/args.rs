@@ -177,6 +177,12 @@ pub enum Verb {
         #[arg(long, value_enum, default_value_t = Billed::Run, value_name = "WHAT")]
         by: Billed,
     },
+    /// Write report.html, report.csv and report.json: what was asked, what came of it, what it cost
+    Report {
+        /// Folder of the three files [default: the workspace]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Does the balance close? Ledger, texts and saved answers are compared
     Audit(Audit),
     /// Build the ledger again from saved files, or from the provider's batch list

@@ -39,6 +39,7 @@ mod queue;
 mod recover;
 mod redo;
 mod relay;
+mod report;
 mod responses;
 mod resume;
 mod retry;

@@ -16,6 +16,7 @@ mod init;
 mod known;
 mod plan;
 mod recover;
+mod report;
 mod retry;
 mod run;
 mod status;
@@ -44,6 +45,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Export(flags) => export::export(context, &flags),
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Bill { by } => bill::bill(context, by),
+        Verb::Report { out } => report::report(context, out.as_deref()),
         Verb::Audit(flags) => audit::audit(context, &flags),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Import(flags) => import::import(context, &flags),

@@ -3,6 +3,7 @@
 //! The connection cannot write, and no question holds the file for long: lists are paged by row, so that the keeper's
 //! checkpoints get through while a process works.
 
+mod asked;
 mod audit;
 mod batches;
 mod bill;
@@ -15,12 +16,14 @@ mod pilot;
 mod plan;
 mod provenance;
 mod queues;
+mod results;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row, params};
 
+pub use self::asked::{RecipeRow, RunRow};
 pub use self::audit::AuditFindings;
 pub use self::batches::{BatchRow, CANCEL_ASKED, UsageSum};
 pub use self::bill::{AnswersRow, Asked, ToldRow};
@@ -33,6 +36,7 @@ pub use self::pilot::{Pilot, PilotPage};
 pub use self::plan::{KnownImage, Made};
 pub use self::provenance::{AskedWith, BatchTold, RecipeText, Request};
 pub use self::queues::QueueRow;
+pub use self::results::{ImageResult, LastAsked, Spent};
 use super::LedgerError;
 use super::journal::Account;
 use super::moves::ImageState;

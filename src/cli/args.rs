@@ -211,6 +211,12 @@ pub enum Verb {
         #[arg(long)]
         online: bool,
     },
+    /// Keep a key in its file, try it out, see where keys are looked for
+    Keys {
+        /// What to do
+        #[command(subcommand)]
+        what: Keys,
+    },
     /// The settings in force, and where they come from
     Config {
         /// What to show
@@ -222,11 +228,29 @@ pub enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the man pages to a folder
+    Man {
+        /// Folder, such as ~/.local/share/man/man1
+        dir: PathBuf,
+    },
     /// The long page of a verb, or the meaning of an error such as E204
     Help {
         /// A verb or an error code
         topic: Option<String>,
     },
+}
+
+/// What `keys` does.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Type or pipe a key; it is tried out, and kept in api_key.txt where you alone can read it
+    Set,
+    /// Ask the provider whether it takes the key
+    Check,
+    /// Where keys are looked for, in this order, and what is there
+    Path,
+    /// Remove the key file
+    Forget,
 }
 
 /// What `config` shows.

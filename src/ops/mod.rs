@@ -11,6 +11,7 @@ pub mod compare;
 pub mod desk;
 pub mod doctor;
 pub mod import;
+pub mod keys;
 pub mod known;
 pub mod plan;
 pub mod raw_answer;

@@ -10,6 +10,7 @@ use super::Settings;
 use super::environment::Environment;
 use super::problem::Problem;
 use super::raw::Origin;
+use crate::kit::atomic_file::{self, Access, Durability};
 
 const VARIABLE: &str = "OPENAI_API_KEY";
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -34,6 +35,33 @@ impl Key {
             _ => String::new(),
         }
     }
+
+    /// Whether it came from this file.
+    #[must_use]
+    pub fn is_of(&self, file: &Path) -> bool {
+        self.source == Place::File(file.to_owned()).shown()
+    }
+}
+
+/// Writes a key to a file that its owner alone can read, whole or not at all.
+///
+/// # Errors
+/// The operating system's.
+pub fn keep(file: &Path, key: &Key) -> io::Result<()> {
+    let line = format!("{}\n", key.secret.expose_secret());
+    atomic_file::write(file, line.as_bytes(), Access::Private, Durability::Synced)
+}
+
+/// Every place in the order in which it is looked at, and whether something lies there. What a command would say is not known:
+/// nothing is run.
+#[must_use]
+pub fn looked_at(settings: &Settings, environment: &Environment) -> Vec<(String, Option<bool>)> {
+    let is_there = |place: &Place| match place {
+        Place::Command(_) => None,
+        Place::Variable => Some(environment.get(VARIABLE).is_some()),
+        Place::Credential(path) | Place::File(path) => Some(path.is_file()),
+    };
+    places(settings, environment).iter().map(|place| (place.shown(), is_there(place))).collect()
 }
 
 /// A place where a key may lie.
@@ -177,7 +205,10 @@ fn run(command: &str) -> Result<String, Problem> {
 }
 
 /// Without the line break that editors leave; a key is one word that fits into a header.
-fn plain(text: String, source: &str) -> Result<String, Problem> {
+///
+/// # Errors
+/// E303 for anything else; `source` is where it came from.
+pub fn plain(text: String, source: &str) -> Result<String, Problem> {
     let key = text.trim();
     if !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(key.to_owned());
@@ -192,7 +223,6 @@ mod tests {
     use super::*;
 
     fn write(path: &Path, text: &str) {
-        use crate::kit::atomic_file::{self, Access, Durability};
         atomic_file::write(path, text.as_bytes(), Access::Private, Durability::Derived).expect("key file");
     }
 

@@ -26,6 +26,7 @@ mod front;
 mod import;
 mod journal;
 mod judged_again;
+mod keys;
 mod kill;
 mod known;
 mod matrix;

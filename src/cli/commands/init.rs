@@ -52,8 +52,10 @@ pub(super) fn init(context: &Context, dir: Option<&Path>) -> Result<Exit, Fail> 
     if !wrote.is_empty() {
         context.out.say(&format!("Wrote {} in {}.", wrote.join(" and "), folder.display()));
     }
-    context.out.say("Edit prompt.txt in any editor. For a real model, put your key into OPENAI_API_KEY or api_key.txt");
-    context.out.say("(chmod 600 api_key.txt). Then: batchscribe doctor, and batchscribe run --limit 20");
+    context
+        .out
+        .say("Edit prompt.txt in any editor. For a real model, your key: batchscribe keys set, or OPENAI_API_KEY.");
+    context.out.say("Then: batchscribe doctor, and batchscribe run --limit 20");
     Ok(Exit::Done)
 }
 

@@ -13,7 +13,9 @@ mod export;
 pub(super) mod help;
 mod import;
 mod init;
+mod keys;
 mod known;
+mod man;
 mod plan;
 mod recover;
 mod report;
@@ -52,8 +54,10 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),
         Verb::Doctor { online } => doctor::doctor(context, online),
+        Verb::Keys { what } => keys::keys(context, &what),
         Verb::Config { what } => config::config(context, &what),
         Verb::Completions { shell } => completions::completions(context, shell),
+        Verb::Man { dir } => man::man(context, &dir),
         Verb::Help { topic } => help::help(context, topic.as_deref()),
     }
 }

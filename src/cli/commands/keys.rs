@@ -1,0 +1,122 @@
+//! `keys`: puts a key into its file, tries it out, tells where keys lie, takes it away. A key is typed or piped, never an argument.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::args::Keys;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::ops::keys::{Said, check};
+use crate::settings::keys::{self, Key};
+use crate::settings::{Problem, ProviderKind, Settings};
+
+/// Does what was asked.
+pub(super) fn keys(context: &Context, what: &Keys) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    match what {
+        Keys::Set => set(context, &settings),
+        Keys::Check => checked(context, &settings),
+        Keys::Path => path(context, &settings),
+        Keys::Forget => forget(context, &settings),
+    }
+}
+
+fn file(settings: &Settings) -> Result<&Path, Problem> {
+    settings.api_key_file.as_deref().ok_or_else(|| {
+        Problem::new("E303", "there is no file for a key: api_key_file is empty").hint("name one, such as api_key.txt")
+    })
+}
+
+/// Reads a key and keeps it, unless the provider refuses it.
+fn set(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
+    let file = file(settings)?;
+    let key = keys::plain(typed(context)?, "what was typed")?;
+    let key = Key { secret: key.into(), source: "what was typed".to_owned() };
+    let tried = if settings.provider.name == ProviderKind::Local && settings.provider.named {
+        "not tried out: the provider is the built-in engine".to_owned()
+    } else {
+        match check(settings, &key)? {
+            Said::Taken => format!("ok: {} takes it, and lists batches", settings.api_url.host()),
+            Said::Refused(problem) => return Err(problem.hint("the key was not saved").into()),
+            Said::Nothing(why) => format!("not tried out: {why}"),
+        }
+    };
+    keys::keep(file, &key).map_err(|cause| cannot_write(&cause))?;
+    context.out.say(&format!("Checking … {tried}. Saved in {} (0600).", file.display()));
+    // What is looked at before the file would win over it.
+    if let Some(found) = keys::find(settings, &context.environment)?.filter(|found| !found.is_of(file)) {
+        context.out.warn(&format!("{} is looked at first, and has a key: that one is used", found.source));
+    }
+    Ok(Exit::Done)
+}
+
+/// A line from the terminal, unseen, or from a pipe.
+fn typed(context: &Context) -> Result<String, Fail> {
+    let told = |cause: io::Error| Problem::new("E303", format!("no key was read: {cause}")).hint("pipe it, or type it");
+    if io::stdin().is_terminal() {
+        if !context.out.can_ask {
+            return Err(Problem::new("E109", "a question was asked, but questions are switched off")
+                .hint("pipe the key: batchscribe keys set < FILE")
+                .into());
+        }
+        context.out.say("Paste your key (it stays invisible):");
+        return Ok(console::Term::stderr().read_secure_line().map_err(told)?);
+    }
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(told)?;
+    Ok(line)
+}
+
+fn checked(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
+    let Some(key) = keys::find(settings, &context.environment)? else {
+        return Err(keys::missing(settings, &context.environment).into());
+    };
+    match check(settings, &key)? {
+        Said::Taken => {
+            let (host, source, ending) = (settings.api_url.host(), &key.source, key.ending());
+            context.out.data(&format!("ok: {host} takes the key of {source}{ending}, and lists batches"))?;
+            Ok(Exit::Done)
+        }
+        Said::Refused(problem) => Err(problem.into()),
+        Said::Nothing(why) => {
+            Err(Problem::new("E310", format!("{} cannot be reached: {why}", settings.api_url.host()))
+                .hint("the key was found, and not tried out")
+                .into())
+        }
+    }
+}
+
+/// Every place in the order in which it is looked at. Nothing is run and no key is read.
+fn path(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
+    let places = keys::looked_at(settings, &context.environment);
+    if context.out.json {
+        let places = places.iter().map(|(place, there)| json!({"place": place, "there": there}));
+        context.out.data(&json!({"schema": 1, "places": places.collect::<Vec<_>>()}).to_string())?;
+        return Ok(Exit::Done);
+    }
+    for (place, there) in places {
+        let mark = match there {
+            Some(true) => "✓",
+            Some(false) => "-",
+            None => "?",
+        };
+        context.out.data(&format!("{mark} {place}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn forget(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
+    let file = file(settings)?;
+    match fs_err::remove_file(file) {
+        Ok(()) => {
+            context.out.say(&format!("Removed {}. The key itself is still valid at its provider.", file.display()))
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            context.out.say(&format!("There is no {}: nothing to forget.", file.display()));
+        }
+        Err(cause) => return Err(cannot_write(&cause).into()),
+    }
+    Ok(Exit::Done)
+}

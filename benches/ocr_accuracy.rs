@@ -137,14 +137,7 @@ fn sent(file: &Path, longest_side: u32) -> Result<Vec<Vec<u8>>, Box<dyn Error>> 
             pictures.push(stored.clone());
             continue;
         }
-        let order = Order {
-            page,
-            longest_side: how.longest_side_of(*pixels),
-            anew: false,
-            jpeg_quality: how.jpeg_quality,
-            max_pixels: 200_000_000,
-            max_bytes: u64::MAX,
-        };
+        let order = Order { page, how, max_pixels: 200_000_000, max_bytes: u64::MAX };
         pictures.push(prepare(BufReader::new(Cursor::new(&stored)), &order)?.bytes);
     }
     Ok(pictures)

@@ -314,6 +314,7 @@ pub(super) mod tests {
             temperature: true,
             details: &["low", "high"],
             max_output_tokens: 16_000,
+            image: None,
         };
         Rules {
             polish: PolishOptions::default(),

@@ -435,6 +435,7 @@ mod tests {
             temperature: false,
             details: &["low", "high"],
             max_output_tokens: 16_000,
+            image: None,
         };
         Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup)
     }

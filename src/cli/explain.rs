@@ -78,6 +78,12 @@ const PAGES: &[Page] = &[
         "The workspace still has unfinished images of another folder.",
         "Finish them first, or take another --workspace for this folder.",
     ),
+    page_of(
+        "E114",
+        "",
+        "Pictures were to be fitted to what the model sees (encode.fit), and how the model counts images is unknown.",
+        "They are sent as they are. models.toml can tell how it counts, or encode.longest_side shrinks them without that.",
+    ),
     page_of("E201", "unreadable", "An image cannot be opened or read.", "Copy it again from its source."),
     page_of("E202", "empty_file", "An image has 0 bytes.", "Copy it again from its source."),
     page_of(

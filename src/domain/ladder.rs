@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::image::Reason;
 use super::recipe::{Kind, Parameters, Preparation, Recipe, Reencode};
+use super::tokens::{Detail, ImageRule};
 
 /// Added to the prompt where a blank page may be meant.
 const BLANK_NOTE: &str = "If the page bears no writing, answer only: [blank page]";
@@ -38,6 +39,8 @@ pub struct Abilities {
     pub details: &'static [&'static str],
     /// Most output tokens that may be asked for.
     pub max_output_tokens: u32,
+    /// How it counts images; absent: unknown.
+    pub image: Option<ImageRule>,
 }
 
 /// Looks a model up by its name.
@@ -93,7 +96,17 @@ impl Ladder {
     /// The recipe of one request. Where nothing is known to change, the first one under its number.
     #[must_use]
     pub fn recipe(&self, wish: &Wish<'_>) -> Recipe {
-        self.step(wish).unwrap_or_else(|| Recipe { step: wish.attempt, ..self.first(wish) })
+        let recipe = self.step(wish).unwrap_or_else(|| Recipe { step: wish.attempt, ..self.first(wish) });
+        self.fitted(recipe)
+    }
+
+    /// `recipe` with pictures that are fitted, if they are, to what its own model sees at its own `detail`.
+    fn fitted(&self, recipe: Recipe) -> Recipe {
+        let Some(how) = recipe.parameters.preparation.filter(|how| how.fit.is_some()) else { return recipe };
+        let rule = (self.lookup.0)(&recipe.model).image;
+        let fit = rule.map(|rule| rule.sight(Detail::from_word(&recipe.parameters.detail)));
+        let preparation = Some(Preparation { fit, ..how });
+        Recipe { parameters: Parameters { preparation, ..recipe.parameters.clone() }, ..recipe }
     }
 
     /// Whether the try of `wish` would ask something else than the one before it did.
@@ -274,12 +287,14 @@ mod tests {
                 temperature: false,
                 details: &["low", "high", "original"],
                 max_output_tokens: 128_000,
+                image: Some(ImageRule::Tiles { base: 85, tile: 170 }),
             },
             _ => Abilities {
                 efforts: Vec::new(),
                 temperature: true,
                 details: &["low", "high"],
                 max_output_tokens: 10_000,
+                image: None,
             },
         }
     }
@@ -354,6 +369,33 @@ mod tests {
             let steps = [2, 3].map(|attempt| told(ladder, reason, attempt));
             assert_eq!(steps.each_ref().map(Option::as_deref), wanted, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn pictures_are_fitted_to_the_model_and_detail_of_each_step() {
+        let sight = |detail| ImageRule::Tiles { base: 85, tile: 170 }.sight(detail);
+        let fitted = |detail: Detail, word: &str| {
+            let base = recipe(Kind::Read, "thinker", Some("high"));
+            let preparation = Some(Preparation { fit: Some(sight(detail)), ..Preparation::default() });
+            let parameters = Parameters { preparation, detail: word.to_owned(), ..base.parameters.clone() };
+            let deep = recipe(Kind::Deep, "thinker", None);
+            Ladder::new(Recipe { parameters, ..base }, deep, Some("plain".to_owned()), abilities)
+        };
+        let fit = |ladder: &Ladder, attempt, after| {
+            ladder.recipe(&Wish { kind: Kind::Read, attempt, after, model: None }).preparation().fit
+        };
+        let (low, high) = (sight(Detail::Low), sight(Detail::High));
+        let ladder = fitted(Detail::Low, "low");
+        assert_eq!(fit(&ladder, 1, None), Some(low));
+        assert_eq!(fit(&ladder, 2, Some(Reason::Empty)), Some(high), "a sharper look sees more");
+        assert_eq!(fit(&ladder, 2, Some(Reason::Loop)), Some(low));
+        assert_eq!(fit(&ladder, 3, Some(Reason::Empty)), None, "what the other model sees is unknown");
+        assert!(ladder.makes(&ladder.recipe(&Wish {
+            kind: Kind::Read,
+            attempt: 2,
+            after: Some(Reason::Empty),
+            model: None
+        })));
     }
 
     #[test]

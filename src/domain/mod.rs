@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod money;
 pub mod recipe;
 pub mod shard;
+pub mod sight;
 pub mod stale;
 pub mod tokens;
 pub mod verdict;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::RecipeId;
 use super::image::{Format, Needs, Pixels};
+use super::sight::Sight;
 
 /// How custom ids are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +116,9 @@ pub struct Preparation {
     /// Percent of the longest side that the model would see, for a second look that is not the first one again; 100: all of it.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub percent: u32,
+    /// What the model sees, where a picture is shrunk to that; it is written down here because tables of models change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Sight>,
 }
 
 fn whole() -> u32 {
@@ -130,26 +134,38 @@ const SEEN: u32 = 2048;
 
 impl Default for Preparation {
     fn default() -> Self {
-        Self { longest_side: 0, jpeg_quality: 85, reencode: Reencode::WhenNeeded, percent: whole() }
+        Self { longest_side: 0, jpeg_quality: 85, reencode: Reencode::WhenNeeded, percent: whole(), fit: None }
     }
 }
 
 impl Preparation {
-    /// Longest side of what is sent of a picture, in pixels; 0: as it is.
+    /// Size of what is sent of a picture.
     #[must_use]
-    pub fn longest_side_of(&self, pixels: Pixels) -> u32 {
+    pub fn size_of(&self, pixels: Pixels) -> Pixels {
+        let wished = self.wished(pixels);
+        let seen = self.fit.map_or(wished, |sight| sight.fit(wished));
         if is_whole(&self.percent) {
-            return self.longest_side;
+            return seen;
         }
-        let most = if self.longest_side > 0 { self.longest_side.min(SEEN) } else { SEEN };
-        (pixels.width.max(pixels.height).min(most) * self.percent / 100).max(1)
+        let longest = seen.width.max(seen.height).min(SEEN);
+        seen.within((longest * self.percent / 100).max(1))
+    }
+
+    /// Whether a picture is only shrunk to what the model sees of it, so that its own bytes do as well.
+    #[must_use]
+    pub fn only_fits(&self, pixels: Pixels) -> bool {
+        self.reencode == Reencode::WhenNeeded && is_whole(&self.percent) && self.wished(pixels) == pixels
+    }
+
+    /// Within the longest side.
+    fn wished(&self, pixels: Pixels) -> Pixels {
+        if self.longest_side > 0 { pixels.within(self.longest_side) } else { pixels }
     }
 
     /// Whether a picture is sent as it is, made ready first, or not sent at all.
     #[must_use]
     pub fn way(&self, format: Format, needs: Needs, pixels: Pixels) -> WayOut {
-        let longest = self.longest_side_of(pixels);
-        let too_long = longest > 0 && pixels.width.max(pixels.height) > longest;
+        let too_long = self.size_of(pixels) != pixels;
         match (self.reencode, needs) {
             (Reencode::Always, _) | (Reencode::WhenNeeded, Needs::Turning | Needs::Converting) => WayOut::Prepared,
             (Reencode::WhenNeeded, Needs::Nothing) if too_long => WayOut::Prepared,

@@ -9,11 +9,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::image::Pixels;
+use super::sight::Sight;
 
 /// Bytes of prompt text that make one token, on the safe side.
 const BYTES_PER_TOKEN: u64 = 3;
-const PATCH: f64 = 32.0;
+/// Pixels of the side of a tile.
 const TILE: u64 = 512;
+/// What a model that counts tiles sees of an image at `high`, and at `low`.
+const TILED: [Sight; 2] =
+    [Sight { longer: 2048, shorter: 768, patches: 0 }, Sight { longer: 512, shorter: 0, patches: 0 }];
 
 /// How a model counts images, for each `detail`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -44,6 +48,22 @@ pub enum ImageRule {
 /// Bounds that an image is shrunk to: longest side in pixels, number of patches; 0 = no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Level(pub u32, pub u32);
+
+impl ImageRule {
+    /// What the model sees of an image at `detail`.
+    #[must_use]
+    pub fn sight(self, detail: Detail) -> Sight {
+        let Self::Patches { low, high, original, auto, .. } = self else {
+            return TILED[usize::from(detail == Detail::Low)];
+        };
+        let Level(longer, patches) = match if detail == Detail::Auto { auto } else { detail } {
+            Detail::Low => low,
+            Detail::Original => original,
+            Detail::High | Detail::Auto => high,
+        };
+        Sight { longer, shorter: 0, patches }
+    }
+}
 
 /// `detail` of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -117,19 +137,11 @@ impl Counting {
     /// Estimated tokens of one image.
     #[must_use]
     pub fn image(&self, pixels: Pixels) -> u64 {
-        let pixels = Pixels { width: pixels.width.max(1), height: pixels.height.max(1) };
+        let sight = self.rule.sight(self.detail);
         match self.rule {
             ImageRule::Tiles { base, .. } if self.detail == Detail::Low => base,
-            ImageRule::Tiles { base, tile } => base + tile * tiles(pixels),
-            ImageRule::Patches { percent, low, high, original, auto } => {
-                let detail = if self.detail == Detail::Auto { auto } else { self.detail };
-                let level = match detail {
-                    Detail::Low => low,
-                    Detail::Original => original,
-                    Detail::High | Detail::Auto => high,
-                };
-                (patches(pixels, level) * percent).div_ceil(100)
-            }
+            ImageRule::Tiles { base, tile } => base + tile * tiles(sight.of(pixels)),
+            ImageRule::Patches { percent, .. } => (sight.patches_of(pixels) * percent).div_ceil(100),
         }
     }
 }
@@ -140,37 +152,9 @@ pub fn text(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN).max(1)
 }
 
-/// Within 2,048 × 2,048, then the shorter side at most 768, then whole tiles.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 2,048")]
 fn tiles(Pixels { width, height }: Pixels) -> u64 {
-    let (width, height) = (f64::from(width), f64::from(height));
-    let fit = (2048.0 / width.max(height)).min(1.0);
-    let (width, height) = (width * fit, height * fit);
-    let narrow = (768.0 / width.min(height)).min(1.0);
-    let across = |side: f64| ((side * narrow).floor().max(1.0) as u64).div_ceil(TILE);
+    let across = |side: u32| u64::from(side.max(1)).div_ceil(TILE);
     across(width) * across(height)
-}
-
-/// Patches after shrinking to the level's longest side, then to its number of patches.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of patches")]
-fn patches(Pixels { width, height }: Pixels, Level(longest, most): Level) -> u64 {
-    let (mut width, mut height) = (f64::from(width), f64::from(height));
-    if longest > 0 {
-        let fit = (f64::from(longest) / width.max(height)).min(1.0);
-        (width, height) = (width * fit, height * fit);
-    }
-    let count = |width: f64, height: f64| (width / PATCH).ceil() * (height / PATCH).ceil();
-    let most = f64::from(most);
-    if most > 0.0 && count(width, height) > most {
-        let shrink = (PATCH * PATCH * most / (width * height)).sqrt();
-        // Whole patches along the side that wastes most of its last one.
-        let whole = |side: f64| (side * shrink / PATCH).floor() / (side * shrink / PATCH);
-        let shrink = shrink * whole(width).min(whole(height));
-        // A hair above, so that a whole number of patches is not rounded below itself.
-        let fitted = |side: f64| (side * shrink + 1e-6).floor().max(1.0);
-        (width, height) = (fitted(width), fitted(height));
-    }
-    count(width, height).max(1.0) as u64
 }
 
 #[cfg(test)]

@@ -21,18 +21,15 @@ use image::DynamicImage;
 use crate::corpus::exif::Turn;
 use crate::corpus::media::{Header, Seen, Sniffed, look};
 use crate::domain::image::{Format, Pixels};
+use crate::domain::recipe::{Preparation, Reencode};
 
 /// How an image is made ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Its page, from 1.
     pub page: u32,
-    /// Pixels of the longer side that the result has at most; 0 leaves it as it is. Nothing is enlarged.
-    pub longest_side: u32,
-    /// Whether a picture is written anew even where its own bytes could be sent.
-    pub anew: bool,
-    /// Quality of a JPEG, 1 to 100.
-    pub jpeg_quality: u8,
+    /// What is wished of it.
+    pub how: Preparation,
     /// Pixels of the page that its header may claim.
     pub max_pixels: u64,
     /// Bytes that the result has at most.
@@ -44,7 +41,7 @@ pub struct Order {
 pub struct Prepared {
     /// The file to send.
     pub bytes: Vec<u8>,
-    /// JPEG or PNG.
+    /// JPEG or PNG, or the file's own if it is sent as it is.
     pub format: Format,
     /// Its size.
     pub pixels: Pixels,
@@ -92,34 +89,59 @@ pub fn prepare(mut source: impl BufRead + Seek, order: &Order) -> Result<Prepare
 fn ready(source: &mut (impl BufRead + Seek), order: &Order) -> Result<Prepared, Unpreparable> {
     let bytes = source.seek(SeekFrom::End(0))?;
     let damaged = |why: &str| Err(Unpreparable::Damaged(why.to_owned()));
-    let page = match look(source, bytes)? {
-        Seen::Not(Sniffed::Unsupported(name)) => return Err(Unpreparable::Unsupported(name.to_owned())),
-        Seen::Not(Sniffed::Damaged) => return damaged("its header cannot be true, or its end is missing"),
-        Seen::Not(_) => return damaged("it is no image"),
+    match look(source, bytes)? {
+        Seen::Not(Sniffed::Unsupported(name)) => Err(Unpreparable::Unsupported(name.to_owned())),
+        Seen::Not(Sniffed::Damaged) => damaged("its header cannot be true, or its end is missing"),
+        Seen::Not(_) => damaged("it is no image"),
         Seen::Tiff(pages) => {
             let index = order.page.checked_sub(1).and_then(|index| usize::try_from(index).ok());
             let Some(page) = index.and_then(|index| pages.get(index)) else {
                 return damaged(&format!("it has {} pages, and no page {}", pages.len(), order.page));
             };
             check(page.stored, order)?;
-            Page { image: tiff::decode(source, bytes, page)?, turn: page.turn }
+            let size = order.how.size_of(page.stored);
+            finish::finish(
+                Page { image: tiff::decode(source, bytes, page)?, turn: page.turn },
+                page.stored,
+                size,
+                order,
+            )
         }
-        Seen::One(..) if order.page != 1 => return damaged(&format!("it has 1 page, and no page {}", order.page)),
-        Seen::One(format, header) => {
-            let (width, height) = header.size;
-            let stored = Pixels { width, height };
-            check(stored, order)?;
-            if let Some(as_it_is) = as_it_is(source, bytes, format, header, order)? {
-                return Ok(as_it_is);
-            }
-            let image = match format {
-                Format::Jp2 => jpeg_2000::decode(source, stored, order)?,
-                _ => plain::decode(source, format, order)?,
-            };
-            Page { image, turn: header.turn }
-        }
+        Seen::One(..) if order.page != 1 => damaged(&format!("it has 1 page, and no page {}", order.page)),
+        Seen::One(format, header) => one(source, bytes, format, header, order),
+    }
+}
+
+/// A file that is one picture.
+fn one(
+    source: &mut (impl BufRead + Seek),
+    bytes: u64,
+    format: Format,
+    header: Header,
+    order: &Order,
+) -> Result<Prepared, Unpreparable> {
+    let (width, height) = header.size;
+    let stored = Pixels { width, height };
+    check(stored, order)?;
+    let size = order.how.size_of(stored);
+    let is_taken =
+        format.goes_as_it_is() && header.turn == Turn::NONE && !header.converting && bytes <= order.max_bytes;
+    // Decoding a JPEG to write it again only takes away.
+    let is_ready = is_taken && matches!(format, Format::Jpeg | Format::Png) && order.how.reencode != Reencode::Always;
+    if is_ready && size == stored {
+        return as_it_is(source, bytes, format, stored);
+    }
+    let image = match format {
+        Format::Jp2 => jpeg_2000::decode(source, stored, size)?,
+        _ => plain::decode(source, format, order)?,
     };
-    finish::finish(page, order)
+    let made = finish::finish(Page { image, turn: header.turn }, stored, size, order)?;
+    // The model sees the same of both, and what was shrunk was to be fewer bytes.
+    if size != stored && is_taken && order.how.only_fits(stored) && made.bytes.len() as u64 >= bytes {
+        let ink = made.ink;
+        return Ok(Prepared { ink, ..as_it_is(source, bytes, format, stored)? });
+    }
+    Ok(made)
 }
 
 fn check(stored: Pixels, order: &Order) -> Result<(), Unpreparable> {
@@ -130,22 +152,15 @@ fn check(stored: Pixels, order: &Order) -> Result<(), Unpreparable> {
     Err(Unpreparable::TooLarge(format!("{width} x {height} pixels; {} are allowed", order.max_pixels)))
 }
 
-/// The file itself, if it is what would be made of it: decoding a JPEG to write it again only takes away.
+/// The file itself.
 fn as_it_is(
     source: &mut (impl BufRead + Seek),
     bytes: u64,
     format: Format,
-    header: Header,
-    order: &Order,
-) -> Result<Option<Prepared>, Unpreparable> {
-    let (width, height) = header.size;
-    let is_small = order.longest_side == 0 || width.max(height) <= order.longest_side;
-    let is_ready = matches!(format, Format::Jpeg | Format::Png) && header.turn == Turn::NONE && !header.converting;
-    if order.anew || !is_small || !is_ready || bytes > order.max_bytes {
-        return Ok(None);
-    }
+    pixels: Pixels,
+) -> Result<Prepared, Unpreparable> {
     let bytes = whole(source, bytes)?;
-    Ok(Some(Prepared { bytes, format, pixels: Pixels { width, height }, turned: false, shrunk: false, ink: None }))
+    Ok(Prepared { bytes, format, pixels, turned: false, shrunk: false, ink: None })
 }
 
 /// The whole file, which had `bytes` bytes when it was looked at.

@@ -5,9 +5,15 @@ use image::{ImageFormat, Luma, Rgb, Rgba};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::sight::Sight;
 
-const ORDER: Order =
-    Order { page: 1, longest_side: 0, anew: false, jpeg_quality: 90, max_pixels: 100_000_000, max_bytes: 20_000_000 };
+const HOW: Preparation =
+    Preparation { longest_side: 0, jpeg_quality: 90, reencode: Reencode::WhenNeeded, percent: 100, fit: None };
+const ORDER: Order = Order { page: 1, how: HOW, max_pixels: 100_000_000, max_bytes: 20_000_000 };
+
+fn within(longest_side: u32) -> Order {
+    Order { how: Preparation { longest_side, ..HOW }, ..ORDER }
+}
 
 fn made(bytes: &[u8], order: Order) -> Result<Prepared, Unpreparable> {
     prepare(Cursor::new(bytes), &order)
@@ -178,7 +184,7 @@ fn orientation_is_applied_and_nothing_is_enlarged() {
     // Two pixels, black and white, in each of the eight ways.
     for (orientation, expected) in [(1, [0, 255]), (2, [255, 0]), (3, [255, 0]), (6, [0, 255]), (8, [255, 0])] {
         let file = tiff(&with(page(2, 1, 1, 1, 1), &[(274, 3, 1, orientation)]), &[0x40], b"");
-        let prepared = made(&file, Order { longest_side: 50, ..ORDER }).expect("a sound TIFF");
+        let prepared = made(&file, within(50)).expect("a sound TIFF");
         let size = if orientation < 5 { (2, 1) } else { (1, 2) };
         assert_eq!((prepared.pixels.width, prepared.pixels.height), size, "{orientation}");
         assert_eq!((prepared.turned, prepared.shrunk), (orientation > 1, false));
@@ -191,11 +197,38 @@ fn orientation_is_applied_and_nothing_is_enlarged() {
 fn a_large_page_is_shrunk_to_its_longest_side_and_stays_grey() {
     let shades: Vec<u8> = (0..400u32 * 300).map(|n| u8::try_from(n % 400 / 2).expect("small")).collect();
     let file = tiff(&page(400, 300, 8, 1, 1), &shades, b"");
-    let prepared = made(&file, Order { longest_side: 100, ..ORDER }).expect("a sound TIFF");
+    let prepared = made(&file, within(100)).expect("a sound TIFF");
     assert_eq!((prepared.pixels, prepared.format), (Pixels { width: 100, height: 75 }, Format::Jpeg));
     assert!(prepared.shrunk);
     let DynamicImage::ImageLuma8(grey) = seen(&prepared) else { panic!("it was grey") };
     assert!(grey.get_pixel(50, 30).0[0].abs_diff(101) < 6, "the middle is as dark as it was");
+}
+
+#[test]
+fn a_fitted_picture_is_as_the_model_sees_it_and_never_longer_than_it_was() {
+    let how = Preparation { fit: Some(Sight { longer: 2048, shorter: 60, patches: 0 }), ..HOW };
+    let fitting = Order { how, ..ORDER };
+    let encoded = |image: &DynamicImage| {
+        let mut bytes = Vec::new();
+        image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).expect("memory");
+        bytes
+    };
+    let noise = |x: u32, y: u32| u8::try_from((x * 7919 + y * 104_729) % 251).expect("small");
+    let grained = encoded(&DynamicImage::from(image::GrayImage::from_fn(100, 151, |x, y| Luma([noise(x, y)]))));
+    let fitted = made(&grained, fitting).expect("sound");
+    assert_eq!((fitted.pixels, fitted.shrunk), (Pixels { width: 60, height: 90 }, true));
+    assert!(fitted.bytes.len() < grained.len() && seen(&fitted).height() == 90);
+    let mut coarse = Vec::new();
+    let picture = image::GrayImage::from_fn(100, 151, |x, y| Luma([noise(x, y)]));
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut coarse, 1).encode_image(&picture).expect("memory");
+    let kept = made(&coarse, fitting).expect("sound");
+    assert!(kept.bytes == coarse, "finer, it would be longer");
+    assert_eq!((kept.pixels, kept.shrunk), (Pixels { width: 100, height: 151 }, false));
+    let anew = Preparation { reencode: Reencode::Always, ..how };
+    assert!(made(&coarse, Order { how: anew, ..ORDER }).expect("sound").bytes != coarse, "its own bytes were refused");
+    // What lies on its side is fitted as it will be seen.
+    let turned = tiff(&with(page(151, 100, 8, 1, 1), &[(274, 3, 1, 6)]), &[7; 15_100], b"");
+    assert_eq!(made(&turned, fitting).expect("sound").pixels, Pixels { width: 60, height: 90 });
 }
 
 #[test]
@@ -204,7 +237,7 @@ fn black_and_white_that_is_shrunk_keeps_its_edges_in_few_bytes() {
     let row: Vec<u8> = (0..100u32).map(|n| if n / 3 % 2 == 0 { 0b1100_1101 } else { 0b0101_1011 }).collect();
     let file = tiff(&page(799, 600, 1, 1, 1), &row.repeat(600), b"");
     let whole = made(&file, ORDER).expect("a sound TIFF");
-    let shrunk = made(&file, Order { longest_side: 333, ..ORDER }).expect("a sound TIFF");
+    let shrunk = made(&file, within(333)).expect("a sound TIFF");
     assert_eq!((shrunk.pixels, shrunk.format), (Pixels { width: 333, height: 250 }, Format::Png));
     let (whole, small) = (seen(&whole), seen(&shrunk).into_luma8());
     let expected = whole.resize_exact(333, 250, image::imageops::FilterType::Lanczos3).into_luma8();
@@ -225,7 +258,7 @@ fn what_is_ready_goes_as_it_is_and_the_rest_lies_on_white() {
     let clear = DynamicImage::from(image::RgbaImage::from_pixel(8, 8, Rgba([200, 0, 0, 0])));
     let png = encoded(&clear, ImageFormat::Png);
     assert_eq!(made(&png, ORDER).expect("sound").bytes, png);
-    let shrunk = made(&png, Order { longest_side: 4, ..ORDER }).expect("sound");
+    let shrunk = made(&png, within(4)).expect("sound");
     assert!(seen(&shrunk).into_luma8().into_raw().iter().all(|grey| *grey == 255), "nothing is there but paper");
     let grey =
         DynamicImage::from(image::RgbImage::from_fn(64, 64, |x, _| Rgb([u8::try_from(x).expect("small") * 3; 3])));
@@ -335,7 +368,7 @@ fn outcomes(path: &Path) -> Vec<String> {
         let mut line = probe.clone();
         for longest_side in [0, 1_000] {
             let started = std::time::Instant::now();
-            let outcome = prepare(open(), &Order { page, longest_side, ..ORDER });
+            let outcome = prepare(open(), &Order { page, ..within(longest_side) });
             let told = match &outcome {
                 Ok(ready) => {
                     let Pixels { width, height } = ready.pixels;

@@ -8,7 +8,7 @@ use super::prepare::{self, Order, Unpreparable};
 use super::prepared::PreparedFiles;
 use crate::corpus::{Corpus, beneath};
 use crate::domain::image::{Format, OwedImage, Reason};
-use crate::domain::recipe::{Preparation, Reencode};
+use crate::domain::recipe::Preparation;
 use crate::domain::shard::Prepared;
 use crate::kit::budget::Budget;
 use crate::kit::crash;
@@ -94,14 +94,8 @@ impl Workshop {
         if found != image.stamp {
             return Err(NotReady::Ended(Reason::KeepsChanging));
         }
-        let order = Order {
-            page: image.path.page,
-            longest_side: how.longest_side_of(image.pixels),
-            anew: how.reencode == Reencode::Always,
-            jpeg_quality: how.jpeg_quality,
-            max_pixels: self.max_pixels,
-            max_bytes: self.max_bytes,
-        };
+        let Self { max_pixels, max_bytes, .. } = *self;
+        let order = Order { page: image.path.page, how, max_pixels, max_bytes };
         let made = prepare::prepare(BufReader::new(&mut file), &order).map_err(|why| told(image, &why))?;
         let source = if self.hash_images { Some(hash_of(&mut file)) } else { None };
         let source = source.transpose().map_err(|cause| NotReady::Ended(unread(&cause)))?;

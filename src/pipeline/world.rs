@@ -107,7 +107,7 @@ impl World {
         let bodies = usize::try_from(mission.settings.shard.max_bodies).unwrap_or(1);
         let (work, body_pool) = pools(in_step, bodies).map_err(Fault::Disk)?;
         let spool = spool(mission, &notices).map_err(Fault::Disk)?;
-        let (body_places, news) = (Budget::new(mission.settings.shard.max_bodies), News::default());
+        let (body_places, news) = (Budget::new(mission.settings.shard.max_bodies), first_news(mission));
         let prepared = prepared(mission, &ledger).await?;
         let makings = Makings::new(mission.settings.encode.hash_images, bodies).with_prepared(prepared.clone());
         let memory = u32::try_from(mission.settings.shard.max_memory / MEMORY_UNIT).unwrap_or(u32::MAX);
@@ -243,6 +243,16 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
         ceiling.lower(bytes / 2);
     }
     Ok(Begun { run: run.id, recipes, corpus: corpus.id, given: corpus.given, ceiling })
+}
+
+/// What is told once, before the first picture is sent: that those that were to be fitted are not.
+fn first_news(mission: &Mission) -> News {
+    let news = News::default();
+    if let Some(why) = mission.settings.why_no_fit().filter(|_| mission.mode.feeds()) {
+        let text = format!("encode.fit changes nothing: {why}");
+        news.warn("E114", text, "a row of models.toml can tell how a model counts; encode.longest_side needs none");
+    }
+    news
 }
 
 /// The prepared pictures, those of an earlier life that a plan still names among them.

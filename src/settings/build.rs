@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::money::Money;
 use crate::domain::recipe::{IdStyle, Preparation, Reencode};
+use crate::domain::sight::Sight;
 
 use super::models::Models;
 use super::raw::Origin;
@@ -40,8 +41,8 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind, model
         extraction_base_dir: get.folder("extraction_base_dir"),
         run: run(&get),
         provider: provider(&get, kind),
+        encode: encode(&get, sight(kind, &request, &models)),
         request,
-        encode: encode(&get),
         shard: shard(&get),
         batch: Batch {
             max_open_batches: get.small("batch.max_open_batches"),
@@ -198,12 +199,20 @@ fn shard(get: &Getter<'_>) -> Shard {
     }
 }
 
-fn encode(get: &Getter<'_>) -> Encode {
+/// What the model sees of a picture, if that is known; the built-in engine reads every pixel.
+fn sight(kind: ProviderKind, request: &Request, models: &Models) -> Option<Sight> {
+    models.sight(&request.model, &request.detail).filter(|_| kind != ProviderKind::Local)
+}
+
+fn encode(get: &Getter<'_>, sight: Option<Sight>) -> Encode {
+    let fit = get.switch("encode.fit");
     Encode {
+        fit,
         hash_images: get.switch("encode.hash_images"),
         preparation: Preparation {
             longest_side: get.small("encode.longest_side"),
             percent: 100,
+            fit: sight.filter(|_| fit),
             jpeg_quality: u8::try_from(get.count("encode.jpeg_quality")).unwrap_or(100),
             reencode: match get.text("encode.reencode").as_str() {
                 "never" => Reencode::Never,

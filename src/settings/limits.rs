@@ -109,6 +109,7 @@ pub(super) const KEYS: &[Key] = &[
     key("request.escalate_model", Kind::Text),
     key("encode.hash_images", Kind::Switch),
     key("encode.longest_side", Kind::Count(0, 100_000)),
+    key("encode.fit", Kind::Switch),
     key("encode.reencode", Kind::Word(&["never", "when_needed", "always"])),
     key("encode.jpeg_quality", Kind::Count(1, 100)),
     key("encode.max_pixels", Kind::Count(1, u64::MAX)),

@@ -254,6 +254,8 @@ pub struct Request {
 pub struct Encode {
     /// BLAKE3 of each image while it streams.
     pub hash_images: bool,
+    /// Whether pictures are to be shrunk to what the model sees; of which nothing may be known.
+    pub fit: bool,
     /// How pictures are made ready.
     pub preparation: Preparation,
     /// Most pixels of an image, as its header tells them.
@@ -346,6 +348,16 @@ impl Settings {
             Some(query) => format!("{base_url}?{query}"),
             None => base_url.to_owned(),
         }
+    }
+
+    /// Why pictures are not fitted although they were to be; for people, no sentence.
+    #[must_use]
+    pub fn why_no_fit(&self) -> Option<String> {
+        let is_vain = self.encode.fit && self.encode.preparation.fit.is_none();
+        is_vain.then(|| match self.provider.name {
+            ProviderKind::Local => "the built-in engine reads every pixel".to_owned(),
+            ProviderKind::OpenAi => format!("how {} counts images is unknown", self.request.model),
+        })
     }
 
     /// Names of all working files.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::domain::ladder::Abilities;
 use crate::domain::money::Price;
+use crate::domain::sight::Sight;
 use crate::domain::tokens::{Counting, Detail, ImageRule};
 
 const TABLE: &str = include_str!("../../config/models.toml");
@@ -133,6 +134,12 @@ impl Models {
         Counting::new(self.find(model).and_then(|model| model.image), Detail::from_word(detail))
     }
 
+    /// What `model` sees of an image at `detail` (a word of the API); `None` if that is unknown.
+    #[must_use]
+    pub fn sight(&self, model: &str, detail: &str) -> Option<Sight> {
+        self.find(model)?.image.map(|rule| rule.sight(Detail::from_word(detail)))
+    }
+
     /// The least effort that `model` takes; None: the member is not sent.
     #[must_use]
     pub fn lowest_effort(&self, model: &str) -> Option<String> {
@@ -148,7 +155,8 @@ impl Models {
             _ => &["low", "high"],
         };
         let temperature = model.efforts.is_empty();
-        Abilities { efforts: model.efforts.clone(), temperature, details, max_output_tokens: model.max_output }
+        let (efforts, max_output_tokens) = (model.efforts.clone(), model.max_output);
+        Abilities { efforts, temperature, details, max_output_tokens, image: model.image }
     }
 
     /// How the ladder looks models up: what OpenAI's own take is known; elsewhere nothing is taken for granted, whatever the
@@ -157,13 +165,21 @@ impl Models {
         let models = self.clone();
         move |name| {
             let knows = is_openai || models.find(name).is_some_and(|model| model.is_own);
-            if knows { models.abilities(name) } else { nothing_known() }
+            let can = if knows { models.abilities(name) } else { nothing_known() };
+            // How images are counted is an estimate for any provider.
+            Abilities { image: models.find(name).and_then(|model| model.image), ..can }
         }
     }
 }
 
 fn nothing_known() -> Abilities {
-    Abilities { efforts: Vec::new(), temperature: false, details: &["low", "high"], max_output_tokens: LEAST_OUTPUT }
+    Abilities {
+        efforts: Vec::new(),
+        temperature: false,
+        details: &["low", "high"],
+        max_output_tokens: LEAST_OUTPUT,
+        image: None,
+    }
 }
 
 /// The rows of a table; those without a day of their own have the table's.

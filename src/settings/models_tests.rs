@@ -208,3 +208,42 @@ fn a_page_that_was_billed() {
     let estimate = counting.line(page, 218 * 4);
     assert!(estimate > billed && estimate - billed < billed / 10, "{estimate}");
 }
+
+/// Sizes around every boundary that a rule has, and some of no kind.
+fn many_sizes() -> Vec<Pixels> {
+    let sides = [
+        1, 2, 31, 32, 33, 63, 255, 480, 511, 512, 513, 640, 767, 768, 769, 1023, 1024, 1025, 1200, 1365, 1447, 1535,
+        1536, 1537, 1600, 1799, 2047, 2048, 2049, 2480, 2731, 3000, 3508, 4000, 4095, 4096, 4097, 5999, 6000, 6001,
+        7016, 9921, 14_043, 65_535, 65_536, 99_999,
+    ];
+    let mut sizes: Vec<Pixels> =
+        sides.iter().flat_map(|width| sides.map(|height| Pixels { width: *width, height })).collect();
+    sizes.extend((300..4_000).step_by(7).map(|n| Pixels { width: n, height: n * 3 / 2 + n % 5 }));
+    sizes
+}
+
+#[test]
+fn a_picture_that_is_fitted_costs_the_same_and_is_never_larger() {
+    let models = Models::built_in();
+    let mut shrunk = 0;
+    for model in models.iter() {
+        for detail in ["low", "high", "original", "auto"] {
+            let counting = models.counting(&model.name, detail);
+            let sight = models.sight(&model.name, detail).expect("every row has a rule");
+            for stored in many_sizes() {
+                let told = || format!("{} at {detail}: {stored:?} becomes {:?}", model.name, sight.fit(stored));
+                let fitted = sight.fit(stored);
+                assert_eq!(counting.image(fitted), counting.image(stored), "{}", told());
+                assert_eq!(sight.fit(fitted), fitted, "once is enough; {}", told());
+                assert!(fitted.width <= stored.width && fitted.height <= stored.height, "{}", told());
+                // In proportion, but for the part of a pixel that each side is rounded by.
+                let [wide, high] = [(stored.width, fitted.width), (stored.height, fitted.height)]
+                    .map(|(stored, fitted)| (f64::from(fitted) / f64::from(stored), 1.0 / f64::from(stored)));
+                assert!((wide.0 - high.0).abs() <= wide.1 + high.1, "{}", told());
+                shrunk += u32::from(fitted != stored);
+            }
+        }
+    }
+    assert!(shrunk > 100_000, "{shrunk} of the sizes shrink");
+    assert_eq!(models.sight("qwen3-vl", "high"), None, "nothing is known of it");
+}

@@ -41,6 +41,8 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
         b,
         "a picture cannot be made smaller and be left as it is",
     );
+    let a = "encode.fit";
+    pair(is_on(book, a) && text(book, b) == "never", a, b, "a picture cannot be made smaller and be left as it is");
     let (a, b) = ("batch.poll_interval", "batch.max_poll_interval");
     pair(more(a, b), a, b, "the first interval is the shortest; it grows to the longest");
     let (a, b) = ("request.answer_format", "request.schema_file");
@@ -118,6 +120,10 @@ fn amount(book: &Book, path: &str) -> u128 {
         Some(Value::Span(Some(span))) => span.as_millis(),
         _ => 0,
     }
+}
+
+fn is_on(book: &Book, path: &str) -> bool {
+    matches!(book.get(path).map(|entry| &entry.value), Some(Value::Switch(true)))
 }
 
 fn text<'a>(book: &'a Book, path: &str) -> &'a str {

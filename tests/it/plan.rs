@@ -188,6 +188,9 @@ fn other_settings_are_weighed() {
     assert!(models.len() == 3 && models.contains(&"gpt-6-luna".into()), "{plan}");
     let [side] = other("encode.longest_side").try_into().expect("one");
     assert_eq!(side["tokens_in"].as_u64(), Some(input), "at detail high the model sees no more");
+    let [fit] = other("encode.fit").try_into().expect("one");
+    assert_eq!((fit["value"].clone(), fit["tokens_in"].as_u64()), (true.into(), Some(input)));
+    assert!(fit["bytes"].as_u64() < side["bytes"].as_u64(), "patches bound more than the side does: {plan}");
     let (bytes, less) = (plan["bytes"].as_u64().expect("bytes"), side["bytes"].as_u64().expect("bytes"));
     assert!(less < bytes * 2 / 5 && less > bytes / 4, "{less} of {bytes}");
     let told = text(
@@ -196,6 +199,7 @@ fn other_settings_are_weighed() {
     for words in [
         "with encode.longest_side = 2048: about",
         "1 batch, the same tokens",
+        "with encode.fit = true: about",
         "with another detail: low ",
         "gpt-6-luna about $0.0",
     ] {

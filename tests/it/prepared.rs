@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::time::Duration;
 
 use batchscribe::kit::stop::StopLevel;
-use batchscribe::pipeline::mission::{Mode, Outcome};
+use batchscribe::pipeline::mission::{Mode, Notice, Outcome};
 use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 
 use crate::kill::{command, live};
@@ -142,6 +142,59 @@ fn a_longest_side_shrinks_what_is_longer_and_nothing_else() {
     let shrunk: Vec<_> = sent.iter().filter(|(.., facts)| facts["shrunk"] == true).map(|(name, ..)| name).collect();
     assert_eq!(shrunk, ["plan.bmp", "sideways.jpg"]);
     assert!(sent.iter().all(|(.., facts)| facts["width"].as_u64().max(facts["height"].as_u64()) <= Some(25)));
+}
+
+/// A picture of 900 by 700, of which a model sees 512 by 399 at detail low.
+fn large(quality: u8, seed: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let light = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761).wrapping_add(y * 40_503 + seed) >> 13) as u8;
+    let picture = RgbImage::from_fn(900, 700, |x, y| image::Rgb([light(x, y); 3]));
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture).expect("memory");
+    bytes
+}
+
+#[test]
+fn pictures_are_fitted_to_what_the_model_sees_where_that_saves_bytes() {
+    let mut sandbox = Sandbox::new(1);
+    write(&sandbox, "coarse.jpg", &large(1, 1));
+    write(&sandbox, "fine.jpg", &large(90, 2));
+    sandbox.set("request.detail", "low");
+    sandbox.set("encode.fit", "true");
+    let (mission, _) = sandbox.mission(Mode::Run { once: false });
+    let how = mission.recipe.parameters.preparation.expect("it is a part of the recipe");
+    assert_eq!(how.fit.map(|sight| (sight.longer, sight.shorter, sight.patches)), Some((512, 0, 0)));
+    ends_well(&sandbox.run(), 3);
+    let told: Vec<_> = sent(&sandbox)
+        .into_iter()
+        .map(|(name, _, facts)| (name, facts["width"].as_u64(), facts["height"].as_u64(), facts["shrunk"].as_bool()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("coarse.jpg".to_owned(), Some(900), Some(700), Some(false)),
+            ("fine.jpg".to_owned(), Some(512), Some(399), Some(true)),
+        ],
+        "of the coarse one, a better copy would be longer"
+    );
+}
+
+#[test]
+fn a_model_that_nothing_is_known_of_is_sent_whole_pictures_and_that_is_told_once() {
+    let mut sandbox = Sandbox::with(0, Weather { models: vec!["ours".to_owned()], ..Weather::default() });
+    for seed in [1, 2] {
+        write(&sandbox, &format!("{seed}.jpg"), &large(90, seed));
+    }
+    for (key, value) in [("request.model", "ours"), ("encode.fit", "true"), ("max_images_per_batch", "1")] {
+        sandbox.set(key, value);
+    }
+    let (mission, _) = sandbox.mission(Mode::Run { once: false });
+    assert_eq!(mission.recipe.parameters.preparation, None, "the recipe is the one without it");
+    let tally = mission.tally.subscribe();
+    let outcome = std::thread::spawn(move || batchscribe::pipeline::run(mission)).join().expect("an end");
+    ends_well(&outcome, 2);
+    assert_eq!(sent(&sandbox), []);
+    let warned = |notice: &&Notice| matches!(notice, Notice::Warning { code: "E114", .. });
+    assert_eq!(tally.borrow().notices.iter().filter(warned).count(), 1, "{:?}", tally.borrow().notices);
 }
 
 #[test]

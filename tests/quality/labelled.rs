@@ -148,6 +148,7 @@ pub(crate) fn ladder() -> Ladder {
         temperature: true,
         details: &["low", "high"],
         max_output_tokens: 16_384,
+        image: None,
     };
     Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup)
 }

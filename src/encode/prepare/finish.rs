@@ -15,17 +15,18 @@ use crate::domain::image::{Format, Pixels};
 /// The longest side that a JPEG can have.
 const JPEG_SIDE: u32 = 65_535;
 
-/// Makes a page ready to be sent.
-pub(super) fn finish(page: Page, order: &Order) -> Result<Prepared, Unpreparable> {
+/// Makes a page ready to be sent, in `size`, which is its `stored` one unless it is to be smaller.
+pub(super) fn finish(page: Page, stored: Pixels, size: Pixels, order: &Order) -> Result<Prepared, Unpreparable> {
     let Page { image, turn } = page;
     // Shrinking first leaves less to turn; a side is a side either way.
     let image = plain_grey(image);
     let had_two_shades = has_two_shades(&image);
-    let (mut image, shrunk) = shrink(image, order.longest_side)?;
+    let shrunk = size != stored;
+    let mut image = if shrunk { shrink(image, size)? } else { image };
     if let Some(orientation) = Orientation::from_exif(turn.exif()).filter(|_| turn != Turn::NONE) {
         image.apply_orientation(orientation);
     }
-    let (bytes, format) = write(&image, order.jpeg_quality, had_two_shades)?;
+    let (bytes, format) = write(&image, order.how.jpeg_quality, had_two_shades)?;
     if bytes.len() as u64 > order.max_bytes {
         let length = bytes.len();
         return Err(Unpreparable::TooLarge(format!("{length} bytes when ready; {} are allowed", order.max_bytes)));
@@ -49,19 +50,13 @@ fn plain_grey(image: DynamicImage) -> DynamicImage {
     }
 }
 
-/// The image with its longer side at most `longest_side`, and whether it had to be shrunk.
-fn shrink(image: DynamicImage, longest_side: u32) -> Result<(DynamicImage, bool), Unpreparable> {
+/// The image in a size that is no larger than its own.
+fn shrink(image: DynamicImage, size: Pixels) -> Result<DynamicImage, Unpreparable> {
     let (width, height) = (image.width(), image.height());
-    let longest = width.max(height);
-    if longest_side == 0 || longest <= longest_side {
-        return Ok((image, false));
+    let (narrow, low) = (size.width.min(width), size.height.min(height));
+    if (narrow, low) == (width, height) {
+        return Ok(image);
     }
-    let side = |length: u32| {
-        // Rounded; at most `longest_side`.
-        let exact = (u64::from(length) * u64::from(longest_side) + u64::from(longest) / 2) / u64::from(longest);
-        u32::try_from(exact).unwrap_or(longest_side).max(1)
-    };
-    let (narrow, low) = (side(width), side(height));
     let kind = if image.color().has_color() { PixelType::U8x3 } else { PixelType::U8 };
     let failed = |cause: &dyn std::fmt::Display| Unpreparable::Damaged(format!("it cannot be shrunk: {cause}"));
     let stored = ImageRef::new(width, height, image.as_bytes(), kind).map_err(|cause| failed(&cause))?;
@@ -72,7 +67,7 @@ fn shrink(image: DynamicImage, longest_side: u32) -> Result<(DynamicImage, bool)
         PixelType::U8 => GrayImage::from_raw(narrow, low, bytes).map(DynamicImage::ImageLuma8),
         _ => RgbImage::from_raw(narrow, low, bytes).map(DynamicImage::ImageRgb8),
     };
-    small.map(|small| (small, true)).ok_or_else(|| failed(&"its size is lost"))
+    small.ok_or_else(|| failed(&"its size is lost"))
 }
 
 /// Whether there is nothing but black and white.

@@ -6,28 +6,23 @@ use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 use image::DynamicImage;
 
 use super::samples::{Alpha, Colours, Samples};
-use super::{Order, Unpreparable, colour, whole};
+use super::{Unpreparable, colour, whole};
 use crate::domain::image::Pixels;
 
 /// Pixels that are decoded at most: each takes up to 24 bytes on the way, three times what other formats take.
 const MOST_PIXELS: u64 = 100_000_000;
 
-/// Decodes the picture. One that is shrunk by half or more is decoded in the smallest resolution that is enough for it.
+/// Decodes the picture. One that is shrunk to `size`, by half or more, is decoded in the smallest resolution that is enough for it.
 pub(super) fn decode(
     source: &mut (impl BufRead + Seek),
     stored: Pixels,
-    order: &Order,
+    size: Pixels,
 ) -> Result<DynamicImage, Unpreparable> {
     let length = source.seek(SeekFrom::End(0))?;
     let file = whole(source, length)?;
     let damaged = |cause: hayro_jpeg2000::DecodeError| Unpreparable::Damaged(cause.to_string());
-    let longest = stored.width.max(stored.height);
-    let target = (order.longest_side > 0 && order.longest_side < longest).then(|| {
-        let side = |side: u32| u64::from(side) * u64::from(order.longest_side) / u64::from(longest);
-        [stored.width, stored.height].map(|length| u32::try_from(side(length).max(1)).unwrap_or(length))
-    });
-    let settings =
-        DecodeSettings { target_resolution: target.map(|[width, height]| (width, height)), ..Default::default() };
+    let target = (size != stored).then_some((size.width, size.height));
+    let settings = DecodeSettings { target_resolution: target, ..Default::default() };
     let image = Image::new(&file, &settings).map_err(damaged)?;
     let (width, height) = (image.width(), image.height());
     if u64::from(width) * u64::from(height) > MOST_PIXELS {

@@ -5,7 +5,7 @@ use super::sums::is_real;
 use super::{Ask, Correction, line_bytes, text_bytes};
 use crate::domain::image::Pixels;
 use crate::domain::money::Money;
-use crate::domain::recipe::Recipe;
+use crate::domain::recipe::{Preparation, Recipe};
 use crate::domain::tokens::Counting;
 use crate::settings::models::Model;
 
@@ -24,6 +24,8 @@ pub enum Change {
     Model(String),
     /// `encode.longest_side` = [`SIDE`].
     Side,
+    /// `encode.fit` = true.
+    Fit,
 }
 
 /// What one change would make of the plan.
@@ -45,16 +47,30 @@ pub(super) struct Others {
     /// Each way of counting once, however many models share it.
     counts: Vec<(Counting, u64)>,
     changes: Vec<(Change, Counting)>,
-    side: Shrunk,
+    smaller: Vec<Shrunk>,
 }
 
 struct Shrunk {
+    change: Change,
+    how: Preparation,
     counting: Counting,
     packing: Packing,
     bytes: u64,
     tokens: u64,
     /// Pictures that shrink.
     images: u64,
+}
+
+impl Shrunk {
+    fn add(&mut self, recipe: &Recipe, bytes: u64, pixels: Pixels, text: u64) {
+        let small = self.how.size_of(pixels);
+        let bytes = if small == pixels { bytes } else { share(bytes, small.count(), pixels.count()) };
+        let line = [1, line_bytes(recipe, bytes), self.counting.line(small, text)];
+        self.packing.add(line);
+        self.bytes += line[1];
+        self.tokens += line[2];
+        self.images += u64::from(small != pixels);
+    }
 }
 
 impl Others {
@@ -71,8 +87,17 @@ impl Others {
             }
         }
         let counting = ask.settings.models.counting(&ask.recipe.model, &ask.recipe.parameters.detail);
-        let side = Shrunk { counting, packing: Packing::new(bounds), bytes: 0, tokens: 0, images: 0 };
-        Self { counts, changes, side }
+        let shrunk = |change: Change, how: Preparation| {
+            let packing = Packing::new(bounds);
+            Shrunk { change, how, counting, packing, bytes: 0, tokens: 0, images: 0 }
+        };
+        let mut smaller = vec![shrunk(Change::Side, Preparation { longest_side: SIDE, ..Preparation::default() })];
+        let sight = ask.settings.models.sight(&ask.recipe.model, &ask.recipe.parameters.detail);
+        let fit = sight.filter(|_| is_real(ask.settings));
+        if fit.is_some() {
+            smaller.push(shrunk(Change::Fit, Preparation { fit, ..Preparation::default() }));
+        }
+        Self { counts, changes, smaller }
     }
 
     /// One more image to be asked, of `bytes` bytes.
@@ -81,13 +106,9 @@ impl Others {
         for (counting, tokens) in &mut self.counts {
             *tokens += counting.line(pixels, text);
         }
-        let small = within(pixels, SIDE);
-        let bytes = if small == pixels { bytes } else { share(bytes, small.count(), pixels.count()) };
-        let line = [1, line_bytes(recipe, bytes), self.side.counting.line(small, text)];
-        self.side.packing.add(line);
-        self.side.bytes += line[1];
-        self.side.tokens += line[2];
-        self.side.images += u64::from(small != pixels);
+        for smaller in &mut self.smaller {
+            smaller.add(recipe, bytes, pixels, text);
+        }
     }
 
     /// The changes that are worth a line; `output` are the expected output tokens.
@@ -109,12 +130,12 @@ impl Others {
             let tokens = self.counts.iter().find(|(known, _)| *known == counting).map_or(0, |(_, tokens)| *tokens);
             match change.clone() {
                 Change::Model(model) => models.push(other(change, &model, tokens, None)),
-                Change::Detail(_) | Change::Side => others.push(other(change, own, tokens, None)),
+                Change::Detail(_) | Change::Side | Change::Fit => others.push(other(change, own, tokens, None)),
             }
         }
-        if self.side.images > 0 {
-            let sent = Some([self.side.bytes, self.side.packing.batches()]);
-            others.push(other(Change::Side, own, self.side.tokens, sent));
+        for smaller in self.smaller.into_iter().filter(|smaller| smaller.images > 0) {
+            let sent = Some([smaller.bytes, smaller.packing.batches()]);
+            others.push(other(smaller.change, own, smaller.tokens, sent));
         }
         models.sort_by_key(|model| model.cost);
         others.extend(models.into_iter().take(MODELS));
@@ -152,19 +173,6 @@ fn models(ask: &Ask<'_>) -> Vec<(Change, Counting)> {
     models.iter().filter(is_choice).map(counted).collect()
 }
 
-/// `pixels` shrunk so that no side is longer than `side`.
-pub(super) fn within(pixels: Pixels, side: u32) -> Pixels {
-    let longest = pixels.width.max(pixels.height);
-    if longest <= side {
-        return pixels;
-    }
-    let shrunk = |length: u32| {
-        let length = share(u64::from(length), u64::from(side), u64::from(longest));
-        u32::try_from(length).unwrap_or(side).max(1)
-    };
-    Pixels { width: shrunk(pixels.width), height: shrunk(pixels.height) }
-}
-
 /// `part` of `whole` of `amount`, rounded down.
 fn share(amount: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(amount) * u128::from(part) / u128::from(whole.max(1))).unwrap_or(u64::MAX)
@@ -175,11 +183,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_within_a_side() {
-        let page = |width, height| Pixels { width, height };
-        assert_eq!(within(page(2480, 3508), SIDE), page(1447, 2048));
-        assert_eq!(within(page(2048, 100), SIDE), page(2048, 100));
-        assert_eq!(within(page(65_000, 1), SIDE), page(2048, 1));
+    fn a_share_of_nothing_is_all() {
+        assert_eq!(share(10, 1, 4), 2);
         assert_eq!(share(10, 1, 0), 10);
+        assert_eq!(share(u64::MAX, 3, 3), u64::MAX);
     }
 }

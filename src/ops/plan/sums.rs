@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::others::{Others, within};
+use super::others::Others;
 use super::packing::Packing;
 use super::{Ask, Correction, Lessons, Plan, Told, line_bytes, most_bytes, text_bytes};
-use crate::domain::image::{Fate, Found, Looks, Pixels, Reason};
+use crate::domain::image::{Fate, Found, Looks, Needs, Pixels, Reason};
 use crate::domain::recipe::WayOut;
 use crate::domain::stale;
 use crate::domain::tokens::Counting;
@@ -89,9 +89,11 @@ impl<'a> Sums<'a> {
             return (bytes, pixels);
         }
         self.plan.converted += 1;
-        let side = how.longest_side_of(pixels);
-        let pixels = if side > 0 { within(pixels, side) } else { pixels };
-        (pixels.count().saturating_mul(JPEG_PER_MILLE).div_ceil(1000), pixels)
+        let size = how.size_of(pixels);
+        let made = size.count().saturating_mul(JPEG_PER_MILLE).div_ceil(1000);
+        // What is only fitted is sent as it is where that is shorter.
+        let is_own = looks.needs == Needs::Nothing && looks.format.goes_as_it_is() && how.only_fits(pixels);
+        (if is_own { made.min(bytes) } else { made }, size)
     }
 
     fn owed(&mut self, image: u64, pixels: Pixels) {

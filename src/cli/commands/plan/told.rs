@@ -85,8 +85,10 @@ fn images(plan: &Plan) -> Vec<String> {
 
 /// What the table knows against the plan.
 fn warnings(plan: &Plan, settings: &Settings, today: &str) -> Vec<String> {
+    let fit = settings.why_no_fit();
+    let fit = fit.map(|why| format!(" Pictures  encode.fit changes nothing: {} (E114)", words::safe(&why)));
     let Some(model) = model(settings).filter(|_| settings.provider.name == ProviderKind::OpenAi) else {
-        return Vec::new();
+        return fit.into_iter().collect();
     };
     let name = words::safe(&model.name);
     let ends = model.ends.as_ref().map(|day| {
@@ -99,7 +101,7 @@ fn warnings(plan: &Plan, settings: &Settings, today: &str) -> Vec<String> {
             plan.largest_page
         )
     });
-    ends.into_iter().chain(context).collect()
+    fit.into_iter().chain(ends).chain(context).collect()
 }
 
 fn sent(plan: &Plan, settings: &Settings) -> Vec<String> {
@@ -115,8 +117,8 @@ fn sent(plan: &Plan, settings: &Settings) -> Vec<String> {
         show_bytes(plan.bytes),
         words::count(plan.batches, "batch", "batches"),
     )];
-    let side = plan.others.iter().find(|other| other.change == Change::Side);
-    if let Some((other, [bytes, batches])) = side.and_then(|other| Some((other, other.sent?))) {
+    for (key, other) in plan.others.iter().filter_map(|other| Some((smaller(&other.change)?, other))) {
+        let Some([bytes, batches]) = other.sent else { continue };
         let tokens = if other.tokens_in == plan.tokens_in {
             "the same tokens".to_owned()
         } else {
@@ -127,13 +129,21 @@ fn sent(plan: &Plan, settings: &Settings) -> Vec<String> {
             format!(" (about {} less upload)", words::seconds(less))
         });
         lines.push(format!(
-            "           with encode.longest_side = {}: about {}, {}, {tokens}{less}",
-            crate::ops::plan::SIDE,
+            "           with {key}: about {}, {}, {tokens}{less}",
             show_bytes(bytes),
             words::count(batches, "batch", "batches"),
         ));
     }
     lines
+}
+
+/// The setting that makes pictures smaller, as a person writes it.
+fn smaller(change: &Change) -> Option<String> {
+    match change {
+        Change::Side => Some(format!("encode.longest_side = {}", crate::ops::plan::SIDE)),
+        Change::Fit => Some("encode.fit = true".to_owned()),
+        Change::Detail(_) | Change::Model(_) => None,
+    }
 }
 
 fn tokens(plan: &Plan) -> Vec<String> {
@@ -169,7 +179,7 @@ fn cost(plan: &Plan, settings: &Settings) -> Vec<String> {
             Change::Detail(_) if other.tokens_in == plan.tokens_in => None,
             Change::Detail(word) => Some(format!("{word} {} in, {cost}", words::tokens(other.tokens_in))),
             Change::Model(name) => Some(format!("{} {cost}", words::safe(name))),
-            Change::Side => None,
+            Change::Side | Change::Fit => None,
         }
     };
     let listed = |is_meant: fn(&Change) -> bool| {
@@ -252,6 +262,7 @@ fn other(other: &Other) -> Value {
         Change::Detail(word) => ("request.detail", json!(word)),
         Change::Model(name) => ("request.model", json!(name)),
         Change::Side => ("encode.longest_side", json!(crate::ops::plan::SIDE)),
+        Change::Fit => ("encode.fit", json!(true)),
     };
     json!({
         "key": key, "value": value, "tokens_in": other.tokens_in, "cost_usd": other.cost.map(|cost| cost.usd()),

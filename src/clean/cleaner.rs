@@ -185,16 +185,17 @@ impl Work {
                 biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
-                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => pages::join_all(&self.seams, batch.shard).await?,
+                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => pages::join_all(&self.seams, Some(batch.shard)).await?,
                     // Its books stay open until every text is written.
                     Some(Input::Read(batch, _)) if self.unwritten.contains(&batch.no) => {}
                     Some(Input::Read(batch, slot)) => {
-                        pages::join_all(&self.seams, batch.shard).await?;
+                        pages::join_all(&self.seams, Some(batch.shard)).await?;
                         let uncounted = self.is_run_refused(&batch).await?;
                         self.deferred.push(Waiting { batch, _slot: slot, uncounted });
                         self.close(&settled).await?;
                     }
-                    Some(Input::NoMore) | None => return Ok(()),
+                    Some(Input::NoMore) => return pages::join_all(&self.seams, None).await,
+                    None => return Ok(()),
                 },
                 // A stray may end without coming by here.
                 changed = standing.changed(), if !self.deferred.is_empty() => {

@@ -71,8 +71,9 @@ pub fn join(
     Ok(Joined::Stands(owner, hash))
 }
 
-/// Before the books of a batch are closed, the texts of files are made whose last page it brought: a crash in between leads back here.
-pub(super) async fn join_all(seams: &CleanerSeams, shard: ShardId) -> Result<(), AnyFault> {
+/// Before the books of a batch are closed, the texts of files are made whose last page it brought: a crash in between leads back
+/// here. When all is over (`None`), those of files whose last page was never asked.
+pub(super) async fn join_all(seams: &CleanerSeams, shard: Option<ShardId>) -> Result<(), AnyFault> {
     for file in seams.ledger.whole_files(shard).await? {
         let (corpus, mark) = (Arc::clone(&seams.corpus), seams.mark.clone());
         let (folder, pages) = (seams.sweeper.layout.pages(), file.pages.clone());

@@ -158,8 +158,9 @@ pub trait Store: Frame + Send {
     fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged>;
     /// Rough texts of a shard whose deep cleaning was accepted: they may lie beside the texts still.
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
-    /// Files of several pages of which this shard asked one and of which all are done: their texts can be made.
-    fn whole_files(&mut self, shard: ShardId) -> Result<Vec<WholeFile>>;
+    /// Files of several pages of which this shard asked one and of which all are done: their texts can be made. Without a shard,
+    /// those whose texts no answer brings up any more, because the page that was waited for is gone.
+    fn whole_files(&mut self, shard: Option<ShardId>) -> Result<Vec<WholeFile>>;
     /// The text of a file of several pages stands, by hash.
     fn joined(&mut self, pages: &[ImageId], owner: TextOwner, text: Short) -> Result<()>;
     /// Hashes of the texts that we wrote beside these images.

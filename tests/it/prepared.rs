@@ -235,6 +235,22 @@ fn pages_that_come_and_go_are_accounted_for() {
 }
 
 #[test]
+fn pages_whose_last_sibling_ends_without_being_asked_get_their_text() {
+    let mut sandbox = Sandbox::new(0);
+    write(&sandbox, "deed.tif", &tiff(&[10, 200, 90]));
+    sandbox.set("run.limit", "2");
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.standing.owed), (2, 1), "{:?}", outcome.standing);
+    assert_eq!(sandbox.text("deed.tif"), None, "the third page is still to come");
+    // Nobody wants it any more, and no answer will ever bring its siblings up again.
+    sandbox.set("encode.pages", "first");
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (2, 1), "{:?}", outcome.standing);
+    let text = sandbox.text("deed.tif").expect("a text of the pages that there are");
+    assert_eq!(text.split('\u{c}').count(), 2, "{text:?}");
+}
+
+#[test]
 fn a_persons_text_of_a_file_of_pages_stands() {
     let sandbox = archive();
     ends_well(&sandbox.run(), 6);

@@ -121,7 +121,7 @@ as_they_are! {
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
     fn want_deep(&mut self) -> Result<u64>;
     fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe>;
-    fn whole_files(&mut self, shard: ShardId) -> Result<Vec<WholeFile>>;
+    fn whole_files(&mut self, shard: Option<ShardId>) -> Result<Vec<WholeFile>>;
     fn joined(&mut self, pages: &[ImageId], owner: TextOwner, text: Short) -> Result<()>;
     fn prepared_files(&mut self) -> Result<Vec<String>>;
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;

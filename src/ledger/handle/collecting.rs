@@ -70,8 +70,9 @@ impl Ledger {
         self.gathered(move |store| store.kept_recipe(recipe)).await
     }
 
-    /// Files of several pages of which this shard asked one and of which all are done: their texts can be made.
-    pub async fn whole_files(&self, shard: ShardId) -> Result<Vec<WholeFile>> {
+    /// Files of several pages of which this shard asked one and of which all are done: their texts can be made. Without a shard,
+    /// those whose texts no answer brings up any more, because the page that was waited for is gone.
+    pub async fn whole_files(&self, shard: Option<ShardId>) -> Result<Vec<WholeFile>> {
         self.gathered(move |store| store.whole_files(shard)).await
     }
 

@@ -9,14 +9,20 @@ use crate::domain::ids::{ImageId, ShardId};
 use crate::kit::hash::Short;
 use crate::ledger::records::{TextOwner, WholeFile};
 
-/// Files of which this shard asked a page and of which all pages have a text by now.
-pub(super) fn whole_files(store: &SqliteStore, shard: ShardId) -> Outcome<Vec<WholeFile>> {
+/// Files of which this shard asked a page and of which all pages have a text by now; without a shard, those of which a page is gone
+/// and the others have texts that were never joined.
+pub(super) fn whole_files(store: &SqliteStore, shard: Option<ShardId>) -> Outcome<Vec<WholeFile>> {
     const FILES: &str = "SELECT DISTINCT i.directory_id, i.name FROM line l JOIN image i ON i.id = l.image_id
         WHERE l.shard_id = ?1 AND i.format = 'tiff' AND EXISTS (SELECT 1 FROM image o
         WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.page = 2)";
-    let mut find = store.connection.prepare_cached(FILES)?;
+    // There are few pages that are gone, and the index knows them.
+    const LEFT: &str = "SELECT DISTINCT g.directory_id, g.name FROM image g INDEXED BY image_ended
+        JOIN image i ON i.directory_id = g.directory_id AND i.name = g.name AND i.page = 1
+        WHERE g.state IN ('rough', 'failed', 'skipped') AND g.state = 'failed' AND g.reason = 'missing_file' AND g.page > 1
+        AND i.state = 'done' AND i.text = 'page' AND ?1 IS NULL";
+    let mut find = store.connection.prepare_cached(if shard.is_some() { FILES } else { LEFT })?;
     let files = find
-        .query_map([shard.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([shard.map(|shard| shard.0)], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()?;
     let mut whole = Vec::new();
     for (directory, name) in files {

@@ -275,7 +275,7 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn whole_files(&mut self, shard: ShardId) -> Result<Vec<WholeFile>> {
+    fn whole_files(&mut self, shard: Option<ShardId>) -> Result<Vec<WholeFile>> {
         let outcome = pages::whole_files(self, shard);
         self.named(outcome)
     }

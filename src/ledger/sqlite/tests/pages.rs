@@ -43,7 +43,7 @@ fn read_of_two(desk: &mut Desk) -> ShardId {
 fn a_text_that_was_joined_while_its_file_changed_is_known_as_ours() {
     let mut desk = Desk::in_memory();
     let shard = read_of_two(&mut desk);
-    let whole = desk.done(|store| store.whole_files(shard));
+    let whole = desk.done(|store| store.whole_files(Some(shard)));
     assert_eq!((whole.len(), whole[0].text), (1, None));
     // The walk finds another file while the text is being written.
     enrol(&mut desk, deed(2, 2));

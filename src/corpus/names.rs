@@ -3,9 +3,9 @@
 use crate::kit::atomic_file;
 
 /// Endings of images and pages that are never sent, lower case. Their files are reported, not passed over.
-pub const UNSENDABLE: [&str; 22] = [
+pub const UNSENDABLE: [&str; 18] = [
     ".heic", ".heif", ".avif", ".pdf", ".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
-    ".raf", ".jpx", ".j2k", ".j2c", ".jpf", ".jxr", ".djvu", ".jbig2",
+    ".raf", ".jxr", ".djvu", ".jbig2",
 ];
 /// Files that systems leave beside images.
 const SYSTEM_FILES: [&str; 3] = ["thumbs.db", "desktop.ini", "ehthumbs.db"];

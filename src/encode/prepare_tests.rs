@@ -392,6 +392,15 @@ fn outcomes(path: &Path) -> Vec<String> {
 }
 
 #[test]
+fn a_bare_codestream_of_jpeg_2000_is_read_like_one_in_boxes() {
+    let boxed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/odd/card.jp2")).expect("a file");
+    let start = memchr::memmem::find(&boxed, b"\xff\x4f\xff\x51").expect("its codestream");
+    let end = memchr::memmem::rfind(&boxed, b"\xff\xd9").expect("its end") + 2;
+    let (bare, boxed) = (made(&boxed[start..end], ORDER).expect("sound"), made(&boxed, ORDER).expect("sound"));
+    assert_eq!((bare.pixels, bare.format), (boxed.pixels, boxed.format));
+}
+
+#[test]
 fn a_strip_that_would_take_far_more_memory_than_its_page_is_not_unpacked() {
     // 32 numbers of 32 bits for each of 16 million pixels: 2 GB, from a file of a kilobyte.
     let dear = |width, height| with(page(width, height, 32, 8, 1), &[(277, 3, 1, 32)]);

@@ -86,7 +86,7 @@ fn folders_and_prompts_that_are_not_there() {
     std::fs::create_dir(room.at("none")).expect("folder");
     room.put("none/scan.pdx", "x");
     let expected = "error[E106]: no images under HERE/none; 1 file with other endings (.pdx 1)\n\
-                    hint: images are .jpg .jpeg .png .webp .gif .tif .tiff .bmp .jp2 .mpo .pbm .pgm .ppm .pnm\n      \
+                    hint: images are .jpg .jpeg .png .webp .gif .tif .tiff .bmp .jp2 .j2k .j2c .jpc .jpx .jpf .mpo .pbm .pgm .ppm .pnm\n      \
                     add endings to valid_image_types, or name another folder: batchscribe run DIR\n";
     room.echo("run none").is(2, &format!("{MADE_UP}{expected}"));
     let hint = "hint: batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt\n";

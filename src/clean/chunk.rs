@@ -336,6 +336,7 @@ pub(super) mod tests {
             state: None,
             shard: None,
             after: None,
+            put_back: false,
             said: None,
             ink: None,
             prepared: false,

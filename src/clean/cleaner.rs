@@ -210,11 +210,11 @@ impl Work {
         let count = chunk.answers.len() as u64;
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
-        // A deep cleaning that comes to nothing says nothing of how pages are read.
-        let reads = chunk.recipe.kind == Kind::Read;
-        let first_tries =
-            chunk.answers.iter().filter(|answer| reads && answer.attempt == 1).map(|answer| answer.image).collect();
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
+        // A deep cleaning that comes to nothing says nothing of how pages are read, nor does a page that was hopeless before.
+        let reads = chunk.recipe.kind == Kind::Read;
+        let is_first = |(answer, known): &&Judging| reads && answer.attempt == 1 && !known.put_back;
+        let first_tries = work.iter().filter(is_first).map(|(answer, _)| answer.image).collect();
         let (pool, hands) = (self.seams.pool.clone(), self.hands(&chunk.recipe));
         crash::point("judge.before");
         let judged = pool.run(move || judge_and_write(&hands, work)).await?;

@@ -311,6 +311,8 @@ pub struct KnownText {
     pub shard: Option<ShardId>,
     /// Why it is asked again, if it is.
     pub after: Option<Reason>,
+    /// Whether a person ordered this request: it came to nothing before, or is asked of another model.
+    pub put_back: bool,
     /// Hash of the text that was doubted before.
     pub said: Option<Short>,
     /// Share of dark pixels, if it was measured.

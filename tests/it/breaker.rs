@@ -3,6 +3,7 @@
 use batchscribe::emulator::scenario::Scenario;
 use batchscribe::pipeline::mission::Fault;
 
+use crate::cancel::call;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
 
@@ -30,6 +31,20 @@ fn where_every_answer_is_bad_for_one_reason_most_are_never_paid_for() {
     );
     let paid = oracle::billed(&sandbox.bill()).len();
     assert!((50..=70).contains(&paid), "{paid} answers were paid for");
+}
+
+#[test]
+fn pages_that_are_put_back_after_they_failed_do_not_stop_a_run_again() {
+    let mut sandbox = refused(60);
+    sandbox.set("run.max_failures_percent", "unset");
+    sandbox.set("retry.max_attempts", "1");
+    assert_eq!(sandbox.run().standing.failed, 60);
+    let (exit, _, told) = call(&sandbox, "retry");
+    assert_eq!(exit, Some(0), "{told}");
+    sandbox.set("run.max_failures_percent", "20");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "that they are hopeless was known: {:?}", outcome.fault);
+    assert_eq!(outcome.standing.failed, 60);
 }
 
 #[test]

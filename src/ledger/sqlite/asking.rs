@@ -18,7 +18,7 @@ pub(super) fn ask_again(store: &mut SqliteStore, images: &[ImageId], model: Opti
     for image in images {
         if let Some(from) = ended(store, *image)? {
             put_back(store, *image, from)?;
-            wish_for(store, *image, model)?;
+            wish_for(store, *image, from, model)?;
             moved += 1;
         }
     }
@@ -50,14 +50,16 @@ fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcom
     store.books.images(Some(from), ImageState::Owed, 1)
 }
 
-/// What earlier answers wished for is over; a model that was ordered now is all that the next request changes.
-fn wish_for(store: &SqliteStore, image: ImageId, model: Option<&str>) -> Outcome<()> {
+/// What earlier answers wished for is over; a model that was ordered now is all that the next request changes. Of an image that
+/// came to nothing before, an empty row remembers that it did.
+fn wish_for(store: &SqliteStore, image: ImageId, from: ImageState, model: Option<&str>) -> Outcome<()> {
     const SQL: &str = "INSERT INTO wish (image_id, model) VALUES (?1, ?2)
         ON CONFLICT (image_id) DO UPDATE SET after = NULL, said = NULL, model = excluded.model";
-    match model {
-        Some(model) => store.connection.prepare_cached(SQL)?.execute(params![image.0, model])?,
-        None => store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([image.0])?,
-    };
+    if model.is_some() || matches!(from, ImageState::Failed | ImageState::Rough) {
+        store.connection.prepare_cached(SQL)?.execute(params![image.0, model])?;
+    } else {
+        store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([image.0])?;
+    }
     Ok(())
 }
 

@@ -144,7 +144,7 @@ pub(super) fn own_texts(store: &SqliteStore, root: &[u8], texts: &[(RelPath, Sho
 /// Hashes of the texts that *we* wrote: one that a person keeps is not ours to replace.
 pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<KnownText>> {
     let sql = "SELECT CASE WHEN i.text <> 'kept' THEN i.text_hash END AS hash,
-        i.state, i.shard_id, w.after, w.said, k.ink, i.format = 'tiff' AND EXISTS (SELECT 1 FROM image o
+        i.state, i.shard_id, w.after, w.said, w.image_id IS NOT NULL AND w.after IS NULL AS put_back, k.ink, i.format = 'tiff' AND EXISTS (SELECT 1 FROM image o
         WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.page = 2) AS one_of_many, l.prepared IS NOT NULL AS prepared
         FROM image i LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN ink k ON k.image_id = i.id WHERE i.id = ?1";
     let mut find = store.connection.prepare_cached(sql)?;
@@ -159,6 +159,7 @@ pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Ve
                 state: None,
                 shard: None,
                 after: None,
+                put_back: false,
                 said: None,
                 ink: None,
                 prepared: false,
@@ -172,7 +173,7 @@ pub(super) fn known_texts(store: &SqliteStore, images: &[ImageId]) -> Outcome<Ve
                 // A reason of a later version changes nothing here.
                 known.after = column::<Option<String>>(row, "after")?.as_deref().and_then(Reason::from_word);
                 (known.said, known.ink) = (column(row, "said")?, column(row, "ink")?);
-                known.prepared = column(row, "prepared")?;
+                (known.put_back, known.prepared) = (column(row, "put_back")?, column(row, "prepared")?);
                 // Unknown where the image was never measured.
                 known.one_of_many = column::<Option<bool>>(row, "one_of_many")?.unwrap_or_default();
             }

@@ -55,7 +55,7 @@ CREATE TABLE line (                  -- one request of a shard; later its answer
   PRIMARY KEY (shard_id, image_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE wish (                  -- what the next request for an image changes; no row: nothing. after: reason of the verdict that asks again;
   image_id INTEGER PRIMARY KEY REFERENCES image, after TEXT, said BLOB CHECK (length(said) = 16),  -- said: BLAKE3 of the text that was doubted
-  model TEXT) STRICT;                                               -- ordered by a person
+  model TEXT) STRICT;                                               -- ordered by a person; a row of nothing else: put back after it had failed
 CREATE TABLE ink (                   -- share of dark pixels of an image, measured where its answer was doubtful
   image_id INTEGER PRIMARY KEY REFERENCES image, ink REAL NOT NULL CHECK (ink BETWEEN 0 AND 1)) STRICT;
 CREATE TABLE cleaning (              -- what cleaning did to an answer: a JSON list of rules, each with what it took

@@ -88,7 +88,14 @@ fn an_ordered_model_replaces_what_was_wished_for() {
     assert_eq!(wishes(&desk), [(3, None, Some("better".into())), (4, None, Some("better".into()))]);
     desk.done(|store| store.cannot_ask(ImageId(4), Reason::TooLarge));
     assert_eq!(again(&mut desk, &[4], None), 1);
-    assert_eq!(wishes(&desk), [(3, None, Some("better".into()))], "an order without a model takes the wish back");
+    let put_back = (4, None, None);
+    assert_eq!(
+        wishes(&desk),
+        [(3, None, Some("better".into())), put_back],
+        "an order without a model takes the wish back"
+    );
+    let known = desk.done(|store| store.known_texts(&[ImageId(2), ImageId(4)]));
+    assert_eq!(known.iter().map(|text| text.put_back).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 
 use crate::kill::{command, live};
 use crate::oracle;
-use crate::sandbox::{Sandbox, Weather};
+use crate::sandbox::{Sandbox, Weather, png};
 
 /// A TIFF of so many pages, 24 by 18 pixels of grey each, uncompressed; the grey of a page tells which one it is.
 fn tiff(greys: &[u8]) -> Vec<u8> {
@@ -248,6 +248,48 @@ fn pages_whose_last_sibling_ends_without_being_asked_get_their_text() {
     assert_eq!((outcome.standing.done, outcome.standing.failed), (2, 1), "{:?}", outcome.standing);
     let text = sandbox.text("deed.tif").expect("a text of the pages that there are");
     assert_eq!(text.split('\u{c}').count(), 2, "{text:?}");
+}
+
+/// States and reasons of all pages of all images.
+fn ends(sandbox: &Sandbox) -> Vec<String> {
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("the ledger");
+    let sql = "SELECT state || coalesce(' ' || reason, '') FROM image ORDER BY name, page";
+    let mut rows = ledger.prepare(sql).expect("a query");
+    rows.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("rows")
+}
+
+#[test]
+fn no_owed_page_stays_in_the_feed_whatever_its_file_has_become() {
+    const CHANGED: &str = "failed changed";
+    let cut = &tiff(&[10, 200, 90])[..900];
+    let cases: [(&str, Option<&[u8]>, &str); 4] = [
+        ("a picture of another format", Some(&png(7)), CHANGED),
+        ("no image", Some(b"moved to the attic"), CHANGED),
+        ("cut", Some(cut), CHANGED),
+        ("gone", None, "failed missing_file"),
+    ];
+    let first_of_three = || {
+        let mut sandbox = Sandbox::new(0);
+        write(&sandbox, "deed.tif", &tiff(&[10, 200, 90]));
+        sandbox.set("run.limit", "1");
+        assert_eq!(sandbox.run().standing.owed, 2);
+        sandbox.set("run.limit", "0");
+        sandbox
+    };
+    for (what, bytes, expected) in cases {
+        let sandbox = first_of_three();
+        match bytes {
+            Some(bytes) => write(&sandbox, "deed.tif", bytes),
+            None => std::fs::remove_file(sandbox.corpus().join("deed.tif")).expect("a file"),
+        }
+        let outcome = sandbox.run();
+        assert!(outcome.fault.is_none() && outcome.standing.closes(), "{what}: {outcome:?}");
+        assert_eq!(ends(&sandbox), ["done", expected, expected], "{what}");
+    }
+    let mut sandbox = first_of_three();
+    sandbox.set("encode.pages", "refuse");
+    ends_well(&sandbox.run(), 3);
+    assert!(sandbox.text("deed.tif").is_some(), "a file that was begun is read to its end");
 }
 
 #[test]

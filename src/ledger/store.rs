@@ -71,8 +71,9 @@ pub trait Store: Frame + Send {
     /// done → owed: its text, `text` by hash, turned out to be unusable, which counts as a try; failed, where that was the
     /// last one. Tells whether it is owed.
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool>;
-    /// done → rough: its text, `text` by hash, is unusable and the only copy of its answer, so that it stays as a rough text.
-    fn only_copy(&mut self, image: ImageId, text: Short) -> Result<()>;
+    /// done → rough: its text, `text` by hash, is unusable and the only copy of its answer, so that it stays as a rough text; of the
+    /// text of a file of several pages, the `part` that is this page's.
+    fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()>;
 
     // ---- shards
     /// The shard, its lines and its images, in one move.

@@ -83,7 +83,10 @@ pub enum Error {
 /// What is done to an image whose text is unusable.
 struct Order {
     image: ImageRow,
+    /// Of the text as it lies there.
     hash: Short,
+    /// Of what is this page's of it; the same unless its file has several.
+    part: Short,
     reason: Reason,
     became: Became,
 }
@@ -101,17 +104,24 @@ pub fn validate(
 ) -> Result<Report, Error> {
     let mut work = Work { layout, rules, report: Report::default(), each };
     let mut after = None;
+    let mut orders: Vec<Order> = Vec::new();
     loop {
         let page = reader.images(after, PAGE)?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        let mut orders = Vec::new();
         for image in page {
             orders.extend(work.look(reader, image)?);
         }
         if let Some(desk) = desk.as_deref_mut() {
-            work.carry_out(desk, orders)?;
+            // The pages of one file share a text, and are moved together: others of the last file may be still to come.
+            let is_of_last = orders.last().map(|last| last.text());
+            let begun = is_of_last.and_then(|text| orders.iter().position(|order| order.text() == text));
+            let held = orders.split_off(begun.unwrap_or(0));
+            work.carry_out(desk, std::mem::replace(&mut orders, held))?;
         }
+    }
+    if let Some(desk) = desk {
+        work.carry_out(desk, orders)?;
     }
     unknown::walk(reader, &mut work)?;
     Ok(work.report)
@@ -121,6 +131,13 @@ pub fn validate(
 fn of_page(bytes: &[u8], page: u32) -> &[u8] {
     let nth = usize::try_from(page.saturating_sub(1)).unwrap_or(usize::MAX);
     bytes.split(|byte| *byte == b'\x0c').nth(nth).unwrap_or(bytes)
+}
+
+impl Order {
+    /// The text that it is about, however many pages share it.
+    fn text(&self) -> (&[u8], &[u8], &[u8]) {
+        (&self.image.root, &self.image.path.folder, &self.image.path.name)
+    }
 }
 
 struct Work<'a> {
@@ -134,16 +151,17 @@ impl Work<'_> {
     /// Reads the text of an image, and tells what is to be done about it.
     fn look(&mut self, reader: &Reader, image: ImageRow) -> Result<Option<Order>, Error> {
         let Some(bytes) = self.text(&image.root, &image.path)? else { return Ok(None) };
-        let hash = short(&bytes);
+        let (hash, own) = (short(&bytes), of_page(&bytes, image.path.page));
+        let part = short(own);
         let ours = image.text_hash == Some(hash) && image.text.as_deref() != Some("kept");
         let rough = image.state == ImageState::Rough && image.text.as_deref() == Some("api");
-        if rough && ours {
+        if rough && image.text_hash == Some(part) {
             // Its rough text was about to take its place.
-            return Ok(Some(Order { image, hash, reason: Reason::JsonInvalid, became: Became::Rough }));
+            return Ok(Some(Order { image, hash, part, reason: Reason::JsonInvalid, became: Became::Rough }));
         }
         let json =
             self.rules.json.unwrap_or_else(|| image.asked_as.as_ref().map_or(self.rules.asks_json, |asked| asked.json));
-        let Some(fault) = self.judged(of_page(&bytes, image.path.page), json) else { return Ok(None) };
+        let Some(fault) = self.judged(own, json) else { return Ok(None) };
         let holder = match (ours, image.text.is_some()) {
             (true, _) => Holder::Ours,
             (false, true) => Holder::Edited,
@@ -151,12 +169,12 @@ impl Work<'_> {
         };
         let raw = holder == Holder::Ours && image.state == ImageState::Done && self.has_raw(reader, &image)?;
         let mut became = decide(&image, holder, raw);
-        if became == Became::Rough && !self.has_room_as_rough(&image, hash) {
+        if became == Became::Rough && !self.has_room_as_rough(&image, part) {
             became = Became::NoRoom;
         }
         let reason = fault.reason();
         self.found(&image.path, fault, became);
-        Ok(became.moves().then_some(Order { image, hash, reason, became }))
+        Ok(became.moves().then_some(Order { image, hash, part, reason, became }))
     }
 
     /// The text beside an image, if there is one.
@@ -206,8 +224,8 @@ impl Work<'_> {
     }
 
     /// Whether nothing but the same text bears the name of the rough text.
-    fn has_room_as_rough(&self, image: &ImageRow, hash: Short) -> bool {
-        text_file::whose(self.layout, &image.root, &image.path, "api", hash) != Whose::Theirs
+    fn has_room_as_rough(&self, image: &ImageRow, part: Short) -> bool {
+        text_file::whose(self.layout, &image.root, &image.path, "api", part) != Whose::Theirs
     }
 
     /// The ledger first, in one transaction; then the files.
@@ -218,30 +236,30 @@ impl Work<'_> {
         desk.act(|store| {
             for order in orders.iter().filter(|order| order.image.state == ImageState::Done) {
                 match order.became {
-                    Became::Rough => store.only_copy(order.image.id, order.hash)?,
+                    Became::Rough => store.only_copy(order.image.id, order.hash, order.part)?,
                     _ => store.unusable(order.image.id, order.hash, order.reason).map(drop)?,
                 }
             }
             Ok(())
         })?;
         crash::point("validate.moved");
-        for order in &orders {
-            self.report.finished += u64::from(order.image.state != ImageState::Done);
-            self.leave_place(order)?;
+        self.report.finished += orders.iter().filter(|order| order.image.state != ImageState::Done).count() as u64;
+        for file in orders.chunk_by(|one, other| one.text() == other.text()) {
+            self.leave_place(file)?;
         }
         Ok(())
     }
 
-    /// Takes a text from its place, unless somebody has edited it meanwhile.
-    fn leave_place(&self, order: &Order) -> io::Result<()> {
-        let Order { image, hash, became, .. } = order;
+    /// Takes a text from its place, unless somebody has edited it meanwhile; `pages` are those of its file.
+    fn leave_place(&self, pages: &[Order]) -> io::Result<()> {
+        let Some(Order { image, hash, .. }) = pages.first() else { return Ok(()) };
         if text_file::whose(self.layout, &image.root, &image.path, "txt", *hash) != Whose::Ours {
             return Ok(());
         }
         let folder = text_file::folder(self.layout, &image.root, &image.path)?;
         let name = text_file::name(&image.path, "txt");
-        if *became == Became::Rough {
-            if !self.copy_as_rough(&folder, image, &name)? {
+        for page in pages.iter().filter(|page| page.became == Became::Rough) {
+            if !self.copy_as_rough(&folder, page, &name)? {
                 return Ok(());
             }
             crash::point("validate.copied");
@@ -252,15 +270,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The rough text, complete before the text goes; whether it stands there then. Somebody else's stays.
-    fn copy_as_rough(&self, folder: &crate::kit::folder::Folder, image: &ImageRow, name: &[u8]) -> io::Result<bool> {
+    /// The rough text of a page, complete before the text goes; whether it stands there then. Somebody else's stays.
+    fn copy_as_rough(&self, folder: &crate::kit::folder::Folder, page: &Order, name: &[u8]) -> io::Result<bool> {
+        let image = &page.image;
         let mut bytes = Vec::new();
         folder.file(&[name])?.take(LONGEST + 1).read_to_end(&mut bytes)?;
         let mut draft = folder.draft(&Mark::new(&self.layout.batch)?)?;
-        draft.fill(&bytes)?;
+        draft.fill(of_page(&bytes, image.path.page))?;
         match draft.publish_new(&text_file::name(&image.path, "api")) {
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-                Ok(text_file::whose(self.layout, &image.root, &image.path, "api", short(&bytes)) == Whose::Ours)
+                Ok(text_file::whose(self.layout, &image.root, &image.path, "api", page.part) == Whose::Ours)
             }
             published => published.map(|()| true),
         }

@@ -12,7 +12,7 @@ use crate::oracle;
 use crate::sandbox::{Sandbox, Weather, png};
 
 /// A TIFF of so many pages, 24 by 18 pixels of grey each, uncompressed; the grey of a page tells which one it is.
-fn tiff(greys: &[u8]) -> Vec<u8> {
+pub(crate) fn tiff(greys: &[u8]) -> Vec<u8> {
     const PIXELS: usize = 24 * 18;
     let mut file = b"II*\0\x08\0\0\0".to_vec();
     for (n, grey) in greys.iter().enumerate() {

@@ -1,7 +1,9 @@
 //! `validate`: what is ours and unusable leaves its place and is asked again; what is a person's, never.
 
 use crate::cancel::call;
+use crate::kill::{command_of, live};
 use crate::oracle;
+use crate::prepared::tiff;
 use crate::sandbox::Sandbox;
 
 fn done(images: usize) -> Sandbox {
@@ -86,6 +88,58 @@ fn the_only_copy_of_an_answer_is_kept_as_a_rough_text() {
     assert_eq!(oracle::states(&sandbox.workspace()), [("rough".to_owned(), 1)].into());
     assert_eq!(call(&sandbox, "status --list rough").1, "\ttray_0/page0000.png\n");
     assert_eq!(call(&sandbox, "validate --format json").0, Some(0));
+}
+
+/// A file of three pages whose texts are no JSON.
+fn three_pages() -> Sandbox {
+    let sandbox = Sandbox::new(0);
+    std::fs::create_dir_all(sandbox.corpus().join("box")).expect("folder");
+    std::fs::write(sandbox.corpus().join("box/deed.tif"), tiff(&[10, 90, 200])).expect("file");
+    assert!(sandbox.run().fault.is_none());
+    sandbox
+}
+
+fn without_raw_answers(sandbox: &Sandbox) {
+    for folder in ["batch_return", "batch_json_results"] {
+        std::fs::remove_dir_all(sandbox.workspace().join(folder)).expect("raw");
+    }
+}
+
+/// Its pages are rough texts of their own, each known to the ledger, and the text that held them is gone.
+fn kept_apart(sandbox: &Sandbox, before: &str, what: &str) {
+    assert!(sandbox.text("box/deed.tif").is_none(), "{what}");
+    for (name, page) in
+        ["deed.tif.txt.api", "deed.tif#2.txt.api", "deed.tif#3.txt.api"].iter().zip(before.split('\u{c}'))
+    {
+        let kept = std::fs::read_to_string(sandbox.corpus().join("box").join(name)).expect(what);
+        assert_eq!(kept, page, "{what}: {name}");
+    }
+    assert_eq!(oracle::states(&sandbox.workspace()), [("rough".to_owned(), 3)].into(), "{what}");
+    assert_eq!(call(sandbox, "validate --format json").0, Some(0), "{what}");
+}
+
+#[test]
+fn of_several_unusable_pages_of_a_file_each_is_kept_as_its_own_rough_text() {
+    let sandbox = three_pages();
+    let before = sandbox.text("box/deed.tif").expect("a text");
+    without_raw_answers(&sandbox);
+    let (exit, out, err) = call(&sandbox, "validate --format json");
+    assert_eq!((exit, out.matches("so it is kept as .txt.api").count()), (Some(3), 3), "{out}{err}");
+    kept_apart(&sandbox, &before, "a life");
+}
+
+#[test]
+fn what_a_life_left_of_the_pages_of_a_file_is_finished_by_the_next() {
+    for point in ["validate.moved:1", "validate.copied:1", "validate.copied:2", "validate.removed:1"] {
+        let sandbox = three_pages();
+        let before = sandbox.text("box/deed.tif").expect("a text");
+        without_raw_answers(&sandbox);
+        let mut life = command_of(&sandbox, "validate");
+        life.args(["--format", "json"]).env("BATCHSCRIBE_CRASH", point);
+        assert!(live(life, None).is_some_and(|status| status.code() != Some(3)), "{point}: it died there");
+        call(&sandbox, "validate --format json");
+        kept_apart(&sandbox, &before, point);
+    }
 }
 
 #[test]

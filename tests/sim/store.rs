@@ -82,7 +82,7 @@ as_they_are! {
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool>;
-    fn only_copy(&mut self, image: ImageId, text: Short) -> Result<()>;
+    fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()>;
     fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts>;
     fn plan(&mut self, shard: ShardId) -> Result<Plan>;
     fn shards_to_open(&mut self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>>;

@@ -87,11 +87,11 @@ pub(super) fn unusable(store: &mut SqliteStore, image: ImageId, text: Short, rea
     Ok(false)
 }
 
-/// done → rough, the text staying what it is.
-pub(super) fn only_copy(store: &mut SqliteStore, image: ImageId, text: Short) -> Outcome<()> {
-    const SQL: &str = "UPDATE image SET state = 'rough', text = 'api' WHERE id = ?1 AND state = 'done' AND text = 'txt'
+/// done → rough, the text staying what it is, or the part of it that is this page's.
+pub(super) fn only_copy(store: &mut SqliteStore, image: ImageId, text: Short, part: Short) -> Outcome<()> {
+    const SQL: &str = "UPDATE image SET state = 'rough', text = 'api', text_hash = ?3 WHERE id = ?1 AND state = 'done' AND text = 'txt'
         AND text_hash = ?2";
-    if store.connection.prepare_cached(SQL)?.execute(params![image.0, text])? != 1 {
+    if store.connection.prepare_cached(SQL)?.execute(params![image.0, text, part])? != 1 {
         return Err(no_text_of_ours(image));
     }
     events::append(store, "only_copy", image, "")?;

@@ -80,8 +80,8 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn only_copy(&mut self, image: ImageId, text: Short) -> Result<()> {
-        let outcome = asking::only_copy(self, image, text);
+    fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()> {
+        let outcome = asking::only_copy(self, image, text, part);
         self.named(outcome)
     }
 

@@ -146,9 +146,9 @@ fn an_unusable_text_counts_as_a_try_until_they_are_used_up() {
 #[test]
 fn the_only_copy_of_an_answer_becomes_a_rough_text() {
     let mut desk = one_of_each();
-    desk.done(|store| store.only_copy(ImageId(1), [9; 16]));
+    desk.done(|store| store.only_copy(ImageId(1), [9; 16], [9; 16]));
     assert_eq!(desk.state(1), "rough");
-    assert!(desk.act(|store| store.only_copy(ImageId(1), [9; 16])).is_err());
+    assert!(desk.act(|store| store.only_copy(ImageId(1), [9; 16], [9; 16])).is_err());
     assert_eq!(desk.done(|store| store.known_texts(&[ImageId(1)]))[0].hash, Some([9; 16]));
     assert!(desk.store.standing().closes());
 }

@@ -100,6 +100,8 @@ struct Coming {
     sent: Result<Sent, NotReady>,
 }
 
+/// Bytes for each pixel that a prepared picture is not expected to exceed: those of its colours.
+const MOST_PER_PIXEL: u64 = 3;
 /// Most images between the feed and the plans.
 const WINDOW: usize = 256;
 
@@ -224,7 +226,11 @@ impl Work {
                     return Ok(self.ledger.cannot_ask(image.id, Reason::UnsupportedFormat).await?);
                 }
                 WayOut::Prepared => {
-                    let made = self.options.workshop.clone().make(image.clone(), recipe.preparation());
+                    let (how, workshop) = (recipe.preparation(), self.options.workshop.clone());
+                    // Until its file is there.
+                    let promise =
+                        workshop.files.promise(how.size_of(image.pixels).count().saturating_mul(MOST_PER_PIXEL));
+                    let made = workshop.make(image.clone(), how).inspect(move |_| drop(promise));
                     let coming = made.map(move |made| Coming { image, recipe: id, sent: made.map(Sent::Prepared) });
                     self.window.push_back(coming.boxed());
                     return Ok(());

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -32,14 +33,37 @@ struct Inner {
     /// Bytes from which on nothing more is prepared.
     most: u64,
     used: Mutex<u64>,
+    /// Bytes that pictures under way are expected to have at most.
+    promised: AtomicU64,
     freed: Notify,
+}
+
+/// Room that is kept for a picture until its file is written.
+#[derive(Debug)]
+pub struct Promise {
+    files: PreparedFiles,
+    bytes: u64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.files.inner.promised.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl PreparedFiles {
     /// The files in `folder`, which is made with the first of them. Nothing more is prepared while they have `most` bytes or more.
     #[must_use]
     pub fn new(folder: PathBuf, most: u64) -> Self {
-        Self { inner: Arc::new(Inner { folder, most, used: Mutex::new(0), freed: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                folder,
+                most,
+                used: Mutex::new(0),
+                promised: AtomicU64::new(0),
+                freed: Notify::new(),
+            }),
+        }
     }
 
     /// What an earlier life left: names and lengths.
@@ -68,7 +92,14 @@ impl PreparedFiles {
     /// Whether another picture may be prepared.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        *self.used() < self.inner.most
+        self.used().saturating_add(self.inner.promised.load(Ordering::Relaxed)) < self.inner.most
+    }
+
+    /// Keeps room for a picture under way; a bound that its file is not expected to exceed, in bytes.
+    #[must_use]
+    pub fn promise(&self, bytes: u64) -> Promise {
+        self.inner.promised.fetch_add(bytes, Ordering::Relaxed);
+        Promise { files: self.clone(), bytes }
     }
 
     /// Waits until files have gone since the last call that waited.
@@ -171,6 +202,9 @@ mod tests {
         let second = files(10);
         let living = HashSet::from([kept.clone()]);
         second.take_over(second.left_over().expect("two"), &living).expect("taken over");
+        let promise = second.promise(5);
+        assert!(!second.has_room(), "five bytes lie there, and five are under way");
+        drop(promise);
         assert!(second.has_room() && !second.is_empty() && second.open(&lost).is_err());
         assert!(second.open("../ledger.sqlite").is_err());
         second.discard([(kept.clone(), 5), (kept, 5)].into_iter());

@@ -334,12 +334,12 @@ fn a_picture_that_no_queue_takes_leaves_no_prepared_file() {
 }
 
 /// Pictures whose JPEGs are too many for the disk that they may have.
-fn crowded() -> Sandbox {
+fn crowded(pictures: u32) -> Sandbox {
     let mut sandbox = Sandbox::with(0, Weather { line_delay: Duration::from_millis(500), ..Weather::default() });
     for (key, value) in [("shard.max_shard_bytes", "64 kB"), ("shard.max_prepared", "128 kB")] {
         sandbox.set(key, value);
     }
-    for seed in 0..16_u32 {
+    for seed in 0..pictures {
         // What no JPEG makes small.
         let noise = |x: u32, y: u32| (x * 7_919 + y * 104_729 + seed).wrapping_mul(2_654_435_761).to_be_bytes();
         let picture = RgbImage::from_fn(90, 90, |x, y| {
@@ -354,8 +354,23 @@ fn crowded() -> Sandbox {
 }
 
 #[test]
+fn pictures_that_are_being_made_count_for_the_disk_that_they_may_have() {
+    let sandbox = crowded(80);
+    let (mission, stop) = sandbox.mission(Mode::Run { once: false });
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || drop(done.send(batchscribe::pipeline::run(mission))));
+    sandbox.await_batches(1);
+    let files = std::fs::read_dir(sandbox.workspace().join("batch/prepared")).expect("the folder");
+    let lengths = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len()));
+    let bytes: u64 = lengths.sum();
+    stop.raise(StopLevel::Drain);
+    ended.recv_timeout(Duration::from_secs(60)).expect("it drains");
+    assert!(bytes > 0 && bytes < 128_000 + 3 * 90 * 90, "{bytes} bytes lie there");
+}
+
+#[test]
 fn a_run_without_room_for_another_picture_drains_when_it_is_asked_to() {
-    let sandbox = crowded();
+    let sandbox = crowded(16);
     let (mission, stop) = sandbox.mission(Mode::Run { once: false });
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || drop(done.send(batchscribe::pipeline::run(mission))));

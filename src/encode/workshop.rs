@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::prepare::{self, Order, Unpreparable};
 use super::prepared::PreparedFiles;
 use crate::corpus::{Corpus, beneath};
-use crate::domain::image::{Format, OwedImage, Reason};
+use crate::domain::image::{Format, Needs, OwedImage, Reason};
 use crate::domain::recipe::Preparation;
 use crate::domain::shard::Prepared;
 use crate::kit::budget::Budget;
@@ -20,6 +20,10 @@ pub const MEMORY_UNIT: u64 = 4096;
 /// Bytes for each pixel while a picture is decoded, shrunk, turned and written: one for grey and for black and white, up to eight for
 /// colours.
 const BYTES_PER_PIXEL: u64 = 6;
+/// The same for samples of 16 bits: four of them, as they are stored, beside what they become.
+const BYTES_PER_DEEP_PIXEL: u64 = 12;
+/// Bytes of a pixel beyond which its samples have more than 8 bits: four of them have no more.
+const DEEP: u64 = 4;
 /// The same for JPEG 2000, whose decoder works on numbers of four bytes.
 const BYTES_PER_JP2_PIXEL: u64 = 12;
 /// Bytes of a file read at once for its hash.
@@ -123,9 +127,16 @@ impl Workshop {
 
 /// Memory that one picture takes, in units: its file and its pixels.
 fn units(image: &OwedImage) -> u64 {
-    let each = if image.format == Format::Jp2 { BYTES_PER_JP2_PIXEL } else { BYTES_PER_PIXEL };
-    let pixels = image.pixels.count().saturating_mul(each);
-    pixels.saturating_add(image.stamp.bytes / u64::from(image.path.page.max(1))).div_ceil(MEMORY_UNIT).max(1)
+    let file = image.stamp.bytes / u64::from(image.path.page.max(1));
+    let pixels = image.pixels.count();
+    let each = match image.format {
+        Format::Jp2 => BYTES_PER_JP2_PIXEL,
+        // A PNG is converted for its 16 bits, or because it moves.
+        Format::Png if image.needs == Needs::Converting => BYTES_PER_DEEP_PIXEL,
+        Format::Tiff | Format::Pnm if file > pixels.saturating_mul(DEEP) => BYTES_PER_DEEP_PIXEL,
+        _ => BYTES_PER_PIXEL,
+    };
+    pixels.saturating_mul(each).saturating_add(file).div_ceil(MEMORY_UNIT).max(1)
 }
 
 fn unread(cause: &io::Error) -> Reason {
@@ -155,5 +166,43 @@ fn hash_of(file: &mut File) -> io::Result<hash::Short> {
             0 => return Ok(hasher.finish()),
             read => hasher.update(&chunk[..read]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::ImageId;
+    use crate::domain::image::{Pixels, RelPath, Stamp};
+
+    #[test]
+    fn samples_of_16_bits_take_the_memory_that_they_have() {
+        const PIXELS: u64 = 1000 * 800;
+        let taken = |format, needs, bytes| {
+            let image = OwedImage {
+                id: ImageId(1),
+                path: RelPath { folder: Vec::new(), name: b"a".to_vec(), page: 1 },
+                stamp: Stamp { bytes, mtime_ms: 1 },
+                format,
+                needs,
+                pixels: Pixels { width: 1000, height: 800 },
+                attempt: 1,
+                first: true,
+                after: None,
+                model: None,
+                rough: None,
+            };
+            units(&image) * MEMORY_UNIT
+        };
+        // In one strip: the file, six bytes of each pixel as stored, and three of what they become.
+        let plain = PIXELS * 6 + 200;
+        assert!(taken(Format::Tiff, Needs::Converting, plain) >= plain + PIXELS * (6 + 3));
+        assert!(
+            taken(Format::Png, Needs::Converting, 90_000) >= 90_000 + PIXELS * (6 + 3),
+            "however well it is packed"
+        );
+        let (eight_bits, two_shades) = (PIXELS * 3 + 200, PIXELS / 80);
+        assert!(taken(Format::Tiff, Needs::Converting, eight_bits) <= eight_bits + PIXELS * 6 + MEMORY_UNIT);
+        assert!(taken(Format::Tiff, Needs::Converting, two_shades) <= two_shades + PIXELS * 6 + MEMORY_UNIT);
     }
 }

@@ -268,40 +268,48 @@ impl Plan {
         Ok(packed)
     }
 
-    /// Unpacks a strip or tile, and lays what of it is page at `x`, `y`.
+    /// Unpacks a strip or tile, and lays what of it is page at `x`, `y`. A strip may be the whole page: no more is held of it than its
+    /// numbers as they are stored.
     fn lay(&self, page: &mut [u8], plane: usize, (x, y): (usize, usize), bytes: Vec<u8>) -> Result<(), Unpreparable> {
         let samples = if self.is_planar { 1 } else { self.raw.samples };
         // The last strip is as high as what is left of the page, a tile as high as any.
         let rows = self.chunk.1.min(self.height - y);
         let columns = self.chunk.0.min(self.width - x);
         let raw = Raw { samples, ..self.raw };
-        let is_scaled = self.meaning != Meaning::Palette;
-        let (unpacked, stride) = if self.compression == JPEG {
+        if self.compression == JPEG {
             let is_light = self.meaning == Meaning::YCbCr && !self.is_planar;
-            unpack::jpeg(&bytes, &self.jpeg_tables, samples, is_light, (columns, rows))?
-        } else {
-            let packed = Packed { bytes: &bytes, compression: self.compression, fax_options: self.fax_options };
-            let row = (self.chunk.0 * samples * raw.bits as usize).div_ceil(8);
-            let stored = unpack::unpack(&packed, (self.chunk.0, rows), row)?;
-            let mut unpacked = Vec::with_capacity(rows * columns * samples);
-            for row in stored.chunks_exact(row) {
-                raw.bytes(row, columns * samples, is_scaled, &mut unpacked);
+            let (unpacked, stride) = unpack::jpeg(&bytes, &self.jpeg_tables, samples, is_light, (columns, rows))?;
+            for (row, line) in unpacked.chunks_exact(stride).take(rows).enumerate() {
+                self.lay_row(page, plane, (x, y + row), columns, line);
             }
-            (unpacked, columns * samples)
-        };
-        let kept = if self.is_planar { 1 } else { self.kept };
-        for (row, line) in unpacked.chunks_exact(stride).take(rows).enumerate() {
-            let start = ((y + row) * self.width + x) * self.kept;
-            let target = &mut page[start..start + columns * self.kept];
-            if kept == samples && kept == self.kept {
-                target.copy_from_slice(&line[..columns * kept]);
-                continue;
-            }
-            for (pixel, stored) in target.chunks_exact_mut(self.kept).zip(line.chunks_exact(samples)) {
-                pixel[plane..plane + kept].copy_from_slice(&stored[..kept]);
-            }
+            return Ok(());
+        }
+        let is_scaled = self.meaning != Meaning::Palette;
+        let packed = Packed { bytes: &bytes, compression: self.compression, fax_options: self.fax_options };
+        let length = (self.chunk.0 * samples * raw.bits as usize).div_ceil(8);
+        let stored = unpack::unpack(&packed, (self.chunk.0, rows), length)?;
+        drop(bytes);
+        let mut line = Vec::with_capacity(columns * samples);
+        for (row, stored) in stored.chunks_exact(length).take(rows).enumerate() {
+            line.clear();
+            raw.bytes(stored, columns * samples, is_scaled, &mut line);
+            self.lay_row(page, plane, (x, y + row), columns, &line);
         }
         Ok(())
+    }
+
+    /// Lays a row of `columns` pixels, in 8 bits a sample, at `x`, `y`.
+    fn lay_row(&self, page: &mut [u8], plane: usize, (x, y): (usize, usize), columns: usize, line: &[u8]) {
+        let (samples, kept) = if self.is_planar { (1, 1) } else { (self.raw.samples, self.kept) };
+        let start = (y * self.width + x) * self.kept;
+        let target = &mut page[start..start + columns * self.kept];
+        if kept == samples && kept == self.kept {
+            target.copy_from_slice(&line[..columns * kept]);
+            return;
+        }
+        for (pixel, stored) in target.chunks_exact_mut(self.kept).zip(line.chunks_exact(samples)) {
+            pixel[plane..plane + kept].copy_from_slice(&stored[..kept]);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::BufReader;
 
 use crate::corpus::beneath::Root;
+use crate::domain::recipe::{Preparation, Reencode};
 use crate::encode::prepare::{Order, prepare};
 use crate::kit::base64::Encoder;
 use crate::kit::path_bytes::to_path;
@@ -19,9 +20,12 @@ pub(super) fn small(image: &ImageResult, max_pixels: u64) -> Result<String, Stri
     let (file, _) = root.file(&image.path).map_err(|cause| cause.to_string())?;
     let order = Order {
         page: image.path.page,
-        longest_side: LONGEST_SIDE,
-        anew: true,
-        jpeg_quality: QUALITY,
+        how: Preparation {
+            longest_side: LONGEST_SIDE,
+            reencode: Reencode::Always,
+            jpeg_quality: QUALITY,
+            ..Preparation::default()
+        },
         max_pixels,
         max_bytes: MOST_BYTES,
     };

@@ -1,7 +1,6 @@
 //! The Cleaner: the actor that ends images. Texts first, then their verdicts in one commit, then the books.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler};
@@ -10,10 +9,12 @@ use tokio::sync::mpsc;
 
 use super::breaker::{Case, Finding, Hearing, Rejections};
 use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
-use super::close::{SweepError, Sweeper};
+use super::close::Sweeper;
+use super::copies::Copies;
 use super::judge::batch_against_the_run;
 use super::pages;
 use super::rules::Rules;
+use super::text_file::is_of_one_folder;
 use crate::corpus::Corpus;
 use crate::domain::answer::{Answer, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
@@ -100,6 +101,7 @@ struct Work {
     rejections: Rejections,
     /// Lines refused for the run's sake since the last batch with an answer.
     refused_in_a_row: u64,
+    copies: Copies,
 }
 
 /// A batch that was read and whose books are still open.
@@ -125,6 +127,7 @@ impl Cleaner {
             unwritten: HashSet::new(),
             rejections: Rejections::default(),
             refused_in_a_row: 0,
+            copies: Copies::new(faults.clone()),
         };
         Self { intake, work: Some(work), faults, guard }
     }
@@ -173,34 +176,53 @@ impl Handler<NoMoreAnswers> for Cleaner {
 impl Work {
     async fn run(mut self) -> Result<(), AnyFault> {
         let (settled, to_sweep) = mpsc::channel(SWEEPS);
-        let sweeping = sweep_all(self.seams.clone(), to_sweep);
+        let (sweeper, stop) = (self.seams.sweeper.clone(), self.seams.stop.clone());
+        let sweeping = sweeper.sweep_all(&stop, to_sweep);
         let (swept, judged) = tokio::join!(sweeping, self.judge_all(settled));
         judged.and(swept.map_err(AnyFault::from))
     }
 
     async fn judge_all(&mut self, settled: mpsc::Sender<Unswept>) -> Result<(), AnyFault> {
         let mut standing = self.seams.ledger.standing();
+        let mut listens = true;
+        self.copies.serve_all(&self.seams).await?;
         loop {
             tokio::select! {
                 biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
-                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => pages::join_all(&self.seams, Some(batch.shard)).await?,
+                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => {
+                        pages::join_all(&self.seams, Some(batch.shard)).await?;
+                        self.copies.serve_again(&self.seams, batch.shard).await?;
+                    }
                     // Its books stay open until every text is written.
                     Some(Input::Read(batch, _)) if self.unwritten.contains(&batch.no) => {}
                     Some(Input::Read(batch, slot)) => {
                         pages::join_all(&self.seams, Some(batch.shard)).await?;
+                        self.copies.serve_all(&self.seams).await?;
                         let uncounted = self.is_run_refused(&batch).await?;
                         self.deferred.push(Waiting { batch, _slot: slot, uncounted });
                         self.close(&settled).await?;
                     }
-                    Some(Input::NoMore) => return pages::join_all(&self.seams, None).await,
-                    None => return Ok(()),
+                    Some(Input::NoMore) => {
+                        pages::join_all(&self.seams, None).await?;
+                        return self.copies.serve_all(&self.seams).await;
+                    }
+                    None => return self.copies.serve_all(&self.seams).await,
                 },
-                // A stray may end without coming by here.
-                changed = standing.changed(), if !self.deferred.is_empty() => {
-                    changed.map_err(|_| "the ledger is closed")?;
-                    self.close(&settled).await?;
+                // A stray may end without coming by here, and a copy may be found of what has ended long ago.
+                changed = standing.changed(), if listens => {
+                    listens = changed.is_ok();
+                    if !listens && !self.deferred.is_empty() {
+                        return Err("the ledger is closed".into());
+                    }
+                    let now = *standing.borrow_and_update();
+                    if now.copies_ended + now.copies_ready > 0 {
+                        self.copies.serve_all(&self.seams).await?;
+                    }
+                    if !self.deferred.is_empty() {
+                        self.close(&settled).await?;
+                    }
                 }
             }
         }
@@ -372,26 +394,4 @@ impl Work {
         }
         Ok(())
     }
-}
-
-/// Whether a text was not written because of its folder alone, so that the others can be: nothing new is begun, but what is
-/// on its way is finished.
-fn is_of_one_folder(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
-}
-
-/// Sweeps what earlier lives left, then whatever is settled now.
-async fn sweep_all(seams: CleanerSeams, mut settled: mpsc::Receiver<Unswept>) -> Result<(), SweepError> {
-    for batch in seams.ledger.unswept(u32::MAX).await? {
-        if seams.stop.is_stopping() {
-            return Ok(());
-        }
-        seams.sweeper.sweep(&batch).await?;
-    }
-    while let Some(batch) = settled.recv().await {
-        if !seams.stop.is_stopping() {
-            seams.sweeper.sweep(&batch).await?;
-        }
-    }
-    Ok(())
 }

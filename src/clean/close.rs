@@ -4,12 +4,15 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::FileId;
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{move_file, private_folder};
 use crate::kit::bodies::ShardBodies;
 use crate::kit::crash;
+use crate::kit::stop::Stop;
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::{SpentRough, Unswept};
@@ -44,6 +47,25 @@ pub enum SweepError {
 }
 
 impl Sweeper {
+    /// Sweeps what earlier lives left, then whatever is settled now.
+    ///
+    /// # Errors
+    /// As [`Sweeper::sweep`].
+    pub async fn sweep_all(&self, stop: &Stop, mut settled: mpsc::Receiver<Unswept>) -> Result<(), SweepError> {
+        for batch in self.ledger.unswept(u32::MAX).await? {
+            if stop.is_stopping() {
+                return Ok(());
+            }
+            self.sweep(&batch).await?;
+        }
+        while let Some(batch) = settled.recv().await {
+            if !stop.is_stopping() {
+                self.sweep(&batch).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the notice, removes local and remote leftovers, records it. A remote file that cannot be deleted now leaves the
     /// batch on the list for the next start.
     ///

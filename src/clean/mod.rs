@@ -10,6 +10,7 @@ mod chunk;
 pub mod cleaner;
 pub mod close;
 pub mod content;
+mod copies;
 mod deep;
 pub mod found_text;
 pub mod guard;

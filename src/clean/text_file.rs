@@ -81,6 +81,13 @@ pub fn remove_ours(folder: &Folder, name: &[u8], known: Option<Short>) -> io::Re
     }
 }
 
+/// Whether a text was not written because of its folder alone, so that the others can be: nothing new is begun, but what is
+/// on its way is finished.
+#[must_use]
+pub fn is_of_one_folder(cause: &io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::NotADirectory)
+}
+
 /// What bears the name of a text.
 enum Standing {
     Nothing,

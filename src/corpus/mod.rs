@@ -10,6 +10,7 @@ mod converted;
 pub mod exif;
 pub mod ink;
 pub mod local;
+pub mod look;
 pub mod media;
 pub mod names;
 pub mod rough;

@@ -336,8 +336,8 @@ impl Work {
     async fn seal_what_is_due(&mut self, standing: &mut watch::Receiver<Standing>) -> Result<(), AnyFault> {
         loop {
             let now = *standing.borrow_and_update();
-            let Standing { walking, owed, packed, .. } = now;
-            let outside = Outside { walking, owed, planned: 0, packed, eager: self.options.eager };
+            let Standing { walking, packed, .. } = now;
+            let outside = Outside { walking, owed: now.to_ask(), planned: 0, packed, eager: self.options.eager };
             match self.plans.due(outside, self.clock.now()) {
                 Some((recipe, plan)) => self.seal(recipe, plan).await?,
                 None => return Ok(()),

@@ -48,7 +48,7 @@ pub struct Candidate {
 pub struct Outside {
     /// Whether the corpus is still being listed.
     pub walking: bool,
-    /// Images owed in the ledger, those of open plans included.
+    /// Images to be asked, those of open plans included; copies are none of them.
     pub owed: u64,
     /// Lines of all open plans.
     pub planned: u64,

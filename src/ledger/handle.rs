@@ -22,6 +22,7 @@ use crate::kit::hash::Short;
 use crate::kit::watch;
 
 mod collecting;
+mod copies;
 
 type Result<T> = std::result::Result<T, LedgerError>;
 

@@ -6,6 +6,7 @@
 //! *If it crashes here*: a commit happened or did not; the next start derives everything from the file.
 
 pub mod backup;
+pub mod copies;
 mod handle;
 pub mod journal;
 pub mod keeper;

@@ -9,6 +9,7 @@
 //!         Packed ──deep cleaning──► Rough
 //!         Done | Rough | Failed | Skipped ──`retry`, or the file changed──► Owed
 //!         Rough ──deep cleaning wanted──► Owed ──a person edited the rough text──► Rough
+//!         Owed ──a copy, whose original has ended──► Done | Rough | Failed(reason)
 //!         Done | Rough | Failed ──judged again from its saved answer──► Done | Rough
 //! shard   open plan ──seal──► Sealed ──body sent whole──► Uploaded ──intent──► Opening ──batch known──► Spent ──settled──► Gone
 //!         Sealed ──a file changed or cannot be read──► Dissolved          Sealed | Uploaded ──above the queue's limit──► Dissolved
@@ -121,7 +122,7 @@ fn image(from: Option<ImageState>, to: ImageState) -> bool {
     use ImageState::{Done, Failed, Owed, Packed, Rough, Skipped};
     match from {
         None => matches!(to, Owed | Failed | Skipped),
-        Some(Owed) => matches!(to, Packed | Failed | Rough),
+        Some(Owed) => matches!(to, Packed | Failed | Rough | Done),
         Some(Packed) => matches!(to, Done | Rough | Owed | Failed),
         Some(Done) => matches!(to, Owed | Rough),
         Some(Rough) => matches!(to, Owed | Done),
@@ -218,9 +219,32 @@ mod tests {
                 from.word()
             ))
             .expect("image");
+            if number > 0 {
+                // Only a copy is done without having been asked.
+                let sql = format!("INSERT INTO copy VALUES ({number}, 0, 'served')");
+                file.execute_batch(&sql).expect("copy");
+            }
             let sql = format!("UPDATE image SET state = '{}', {} WHERE id = {number}", to.word(), extra(to));
             assert_eq!(accepts(&file, &sql), legal(Move::Image(Some(from), to)), "{from:?} → {to:?}");
         }
+    }
+
+    #[test]
+    fn nothing_but_a_copy_is_done_without_having_been_asked() {
+        let file = one_of_each();
+        for number in 0..2 {
+            file.execute_batch(&format!(
+                "INSERT INTO image (id, directory_id, name, bytes, mtime_ms, state, owed_seq, text, text_hash)
+                 VALUES ({number}, 1, CAST({number} AS BLOB), 1, 1, 'owed', {number}, 'txt', zeroblob(16))"
+            ))
+            .expect("image");
+        }
+        let sql = "UPDATE image SET state = 'done', owed_seq = NULL WHERE id = 1";
+        assert!(!accepts(&file, sql));
+        file.execute_batch("INSERT INTO copy VALUES (1, 0, 'waiting')").expect("copy");
+        assert!(!accepts(&file, sql), "not before its text stands");
+        file.execute_batch("UPDATE copy SET stands = 'served'").expect("copy");
+        assert!(accepts(&file, sql));
     }
 
     #[test]

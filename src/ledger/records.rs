@@ -39,9 +39,21 @@ pub struct Standing {
     pub batches_open: u64,
     /// Batches that ended and are not settled.
     pub batches_ended: u64,
+    /// Of the owed images, copies of others: they are not asked, and wait for what becomes of their originals.
+    pub copies: u64,
+    /// Of these copies, those whose original has ended, or that may be none any more: it has to be decided what becomes of them.
+    pub copies_ended: u64,
+    /// Of these copies, those whose text can be written.
+    pub copies_ready: u64,
 }
 
 impl Standing {
+    /// Owed images that are to be asked themselves.
+    #[must_use]
+    pub fn to_ask(&self) -> u64 {
+        self.owed.saturating_sub(self.copies)
+    }
+
     /// Whether `found = done + rough + failed + skipped + owed + in flight`.
     #[must_use]
     pub fn closes(&self) -> bool {

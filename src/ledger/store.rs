@@ -12,6 +12,7 @@ use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 
 use super::LedgerError;
+use super::copies::{Alike, ReadyCopy, Seen, ServedCopy};
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
@@ -74,6 +75,28 @@ pub trait Store: Frame + Send {
     /// done → rough: its text, `text` by hash, is unusable and the only copy of its answer, so that it stays as a rough text; of the
     /// text of a file of several pages, the `part` that is this page's.
     fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()>;
+
+    // ---- copies (`copies`)
+    /// Of these owed images, those whose length another file of the corpus has, and what has to be sampled to know more.
+    fn alike_by_length(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike>;
+    /// Of these owed images, those whose length and sample a possible original has, and what has to be read whole to know more.
+    fn alike_by_sample(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike>;
+    /// Keeps what was seen in files, where they are still what they were.
+    fn seen(&mut self, seen: &[Seen]) -> Result<()>;
+    /// Makes copies of these owed images, each of an original with the same bytes that was asked with one of `recipes` or is to
+    /// be asked; tells which are copies now.
+    fn pair_copies(&mut self, corpus: CorpusId, images: &[ImageId], recipes: &[RecipeId]) -> Result<Vec<ImageId>>;
+    /// Decides what becomes of copies whose original has ended, or of which one file is another one now; tells how many are to be
+    /// asked by themselves.
+    fn sort_copies(&mut self) -> Result<u64>;
+    /// Copies whose text can be written, by row, at most `limit` after `after`.
+    fn ready_copies(&mut self, after: ImageId, limit: u32) -> Result<Vec<ReadyCopy>>;
+    /// Copies that ended with an original whose answer came with this shard.
+    fn copies_of(&mut self, shard: ShardId) -> Result<Vec<ReadyCopy>>;
+    /// The texts of copies stand: owed → done or rough, as their originals are.
+    fn served(&mut self, copies: &[ServedCopy]) -> Result<()>;
+    /// Copies of which nothing can be made are asked by themselves.
+    fn ask_alone(&mut self, copies: &[ImageId]) -> Result<()>;
 
     // ---- shards
     /// The shard, its lines and its images, in one move.

@@ -33,9 +33,10 @@ use crate::message::{BatchOpened, NoMoreBatches, NoMoreEnds, NoMoreShards, Shard
 use crate::poll::options::{Looks, PollerOptions, PollerSeams};
 use crate::poll::pace::Pace;
 use crate::poll::poller::Poller;
+use crate::scan::copies::Finder;
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Lot, Scanner, ScannerOptions};
-use crate::settings::{self, Fence, Settings, Unicode, prices};
+use crate::settings::{self, Duplicates, Fence, Settings, Unicode, prices};
 use crate::upload::afford::Purse;
 use crate::upload::canary::{self, Canary, Way};
 use crate::upload::send::{SendOptions, Sender};
@@ -142,8 +143,13 @@ async fn front_half(
         world.guard("encoder"),
     ));
     let walk = walk(world).await?;
-    let options =
-        ScannerOptions { corpus: world.corpus_id, end, limit: settings.run.limit.unwrap_or(0), lots: lots(mission)? };
+    let options = ScannerOptions {
+        corpus: world.corpus_id,
+        end,
+        limit: settings.run.limit.unwrap_or(0),
+        lots: lots(mission)?,
+        copies: finder(mission, world),
+    };
     start(Scanner::new(
         options,
         walk,
@@ -177,6 +183,16 @@ fn workshop(mission: &Mission, world: &World) -> Workshop {
         max_bytes: world.max_image_bytes,
         hash_images: settings.encode.hash_images,
     }
+}
+
+/// What looks for copies; nothing where each of them is asked.
+fn finder(mission: &Mission, world: &World) -> Option<Finder> {
+    (mission.settings.encode.duplicates == Duplicates::Once).then(|| Finder {
+        corpus: Arc::clone(&world.corpus),
+        ledger: world.ledger.clone(),
+        pool: world.work.clone(),
+        recipes: world.recipes.clone(),
+    })
 }
 
 /// What a pilot is drawn with.

@@ -17,11 +17,12 @@ impl FeedEnd {
     /// Whether no image can become owed any more that this mode would still send.
     #[must_use]
     pub fn is_reached(self, standing: &Standing) -> bool {
-        let nothing_owed = !standing.walking && standing.owed == 0;
+        // A copy is owed as long as its original is on its way.
+        let nothing_to_ask = !standing.walking && standing.to_ask() == 0;
         match self {
-            Self::Settled => nothing_owed && standing.packed == 0,
-            Self::Opened => nothing_owed && standing.sealed == 0,
-            Self::Planned => nothing_owed,
+            Self::Settled => nothing_to_ask && standing.owed == 0 && standing.packed == 0,
+            Self::Opened => nothing_to_ask && standing.sealed == 0,
+            Self::Planned => nothing_to_ask,
         }
     }
 }
@@ -44,5 +45,7 @@ mod tests {
         assert_eq!(reached(open), [false, true, true]);
         assert_eq!(reached(owed), [false, false, false]);
         assert_eq!(reached(walking), [false, false, false]);
+        let copies = Standing { found: 3, done: 1, owed: 2, copies: 2, ..Standing::default() };
+        assert_eq!(reached(copies), [false, true, true], "who waits for answers waits for those of copies, too");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Recipient, fut::wrap_future};
 use tokio::sync::mpsc;
 
+use super::copies::Finder;
 use super::feed::FeedEnd;
 use super::lots::Lots;
 use crate::corpus::{PassedOver, Walked};
@@ -39,6 +40,8 @@ pub struct ScannerOptions {
     pub limit: u64,
     /// Nothing but what is drawn by lot is handed on.
     pub lots: Option<Lot>,
+    /// Takes copies of other images out of the feed; without it, each is asked.
+    pub copies: Option<Finder>,
 }
 
 /// What lots are drawn with.
@@ -177,13 +180,25 @@ impl Feeding {
                 break;
             }
             cursor = stretch.next;
-            stretch.images.into_iter().for_each(|image| lots.take(image));
+            self.sift(stretch.images).await?.into_iter().for_each(|image| lots.take(image));
         }
         let drawn = lots.drawn();
         let ids: Vec<i64> = drawn.iter().map(|image| image.id.0).collect();
         let detail = serde_json::json!({ "seed": lot.seed, "images": ids }).to_string();
         self.ledger.note_event(PILOT.to_owned(), None, detail).await?;
         Ok(drawn)
+    }
+
+    /// Images that are copies of others wait in the ledger.
+    async fn sift(&self, stretch: Vec<OwedImage>) -> Result<Vec<OwedImage>, AnyFault> {
+        let Some(finder) = &self.options.copies else { return Ok(stretch) };
+        let many = stretch.len();
+        crash::point("copies.before");
+        let asked = finder.sift(self.options.corpus, stretch).await?;
+        if asked.len() < many {
+            crash::point("copies.found");
+        }
+        Ok(asked)
     }
 
     async fn feed(&self) -> Result<(), AnyFault> {
@@ -193,7 +208,11 @@ impl Feeding {
         while left > 0 && !self.stop.is_stopping() {
             // Seen before the question, so that a commit between question and wait is not missed.
             let now = *standing.borrow_and_update();
+            if now.copies_ended > 0 {
+                self.ledger.sort_copies().await?;
+            }
             let stretch = self.ledger.take_owed(self.options.corpus, cursor, STRETCH).await?;
+            cursor = stretch.next;
             if stretch.images.is_empty() {
                 if self.options.end.is_reached(&now) {
                     break;
@@ -205,8 +224,7 @@ impl Feeding {
                 }
                 continue;
             }
-            cursor = stretch.next;
-            for image in stretch.images {
+            for image in self.sift(stretch.images).await? {
                 if left == 0 || self.stop.is_stopping() {
                     break;
                 }

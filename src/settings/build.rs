@@ -12,7 +12,7 @@ use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Canary, Clean, Encode, Engine, Fence, Judge, KeyHeader, Pages, Provider,
+    Address, AnswerChoice, Batch, Canary, Clean, Duplicates, Encode, Engine, Fence, Judge, KeyHeader, Pages, Provider,
     ProviderKind, Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits,
 };
 
@@ -226,6 +226,7 @@ fn encode(get: &Getter<'_>, sight: Option<Sight>) -> Encode {
             "refuse" => Pages::Refuse,
             _ => Pages::Each,
         },
+        duplicates: if get.text("encode.duplicates") == "each" { Duplicates::Each } else { Duplicates::Once },
     }
 }
 

@@ -114,6 +114,7 @@ pub(super) const KEYS: &[Key] = &[
     key("encode.jpeg_quality", Kind::Count(1, 100)),
     key("encode.max_pixels", Kind::Count(1, u64::MAX)),
     key("encode.pages", Kind::Word(&["each", "first", "refuse"])),
+    key("encode.duplicates", Kind::Word(&["once", "each"])),
     key("shard.max_shard_bytes", Kind::Bytes(64_000, 2_000 * MEGABYTE)),
     key("shard.max_shard_tokens", Kind::Count(0, u64::MAX)),
     key("shard.seal_age", Kind::Span(SECOND, DAY)),

@@ -262,6 +262,17 @@ pub struct Encode {
     pub max_pixels: u64,
     /// What is asked of a file of several pages.
     pub pages: Pages,
+    /// What is asked of files with the same bytes.
+    pub duplicates: Duplicates,
+}
+
+/// `encode.duplicates`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The first: its text is that of all.
+    Once,
+    /// Each.
+    Each,
 }
 
 /// `encode.pages`

@@ -18,6 +18,7 @@ mod clean_tree;
 mod cli_words;
 mod compare;
 mod controls;
+mod copies;
 mod ends;
 mod faults;
 mod first_question;

@@ -243,6 +243,7 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, looks: Option<(&Loo
     const SQL: &str =
         "UPDATE image SET state = 'owed', reason = NULL, asked = 0, gaps = 0, deep = 0, bytes = ?3, mtime_ms = ?4,
         format = ?5, width = ?6, height = ?7, content = CASE WHEN (bytes, mtime_ms) = (?3, ?4) THEN content END,
+        sample = CASE WHEN sample = -1 OR (bytes, mtime_ms) = (?3, ?4) THEN sample END,
         owed_seq = coalesce(owed_seq, ?8), needs = ?9 WHERE id = ?1 AND state = ?2";
     let pixels = looks.and_then(|(looks, page)| looks.of_page(page));
     let new_seq = if known.state == ImageState::Owed { None } else { Some(store.books.next_seq()) };
@@ -273,7 +274,7 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, looks: Option<(&Loo
 /// What was measured of the file before no longer holds of it.
 fn end(store: &mut SqliteStore, known: &Known, stamp: Stamp, state: ImageState, reason: Reason) -> Outcome<()> {
     const SQL: &str =
-        "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, format = NULL,
+        "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, sample = NULL, format = NULL,
         width = NULL, height = NULL, needs = NULL, asked = 0, gaps = 0, owed_seq = NULL WHERE id = ?1 AND state = ?2";
     let values = params![known.id.0, known.state.word(), state.word(), reason.word(), int(stamp.bytes), stamp.mtime_ms];
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;

@@ -3,6 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::SqliteStore;
+use super::copies;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::{column, count, format, length, needs};
@@ -13,7 +14,7 @@ use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
 use crate::ledger::records::{Cursor, KnownText, OwedPage, SpentRough};
 
-/// The next owed images of `corpus` after `cursor`.
+/// The next owed images of `corpus` after `cursor`; copies are not asked.
 pub(super) fn take_owed(store: &SqliteStore, corpus: CorpusId, cursor: Cursor, limit: u32) -> Outcome<OwedPage> {
     // CROSS JOIN keeps this order of tables: the feed's index is read forward and nothing is sorted.
     const SQL: &str =
@@ -21,13 +22,18 @@ pub(super) fn take_owed(store: &SqliteStore, corpus: CorpusId, cursor: Cursor, l
         i.owed_seq, CASE i.deep WHEN 1 THEN i.text_hash END AS rough, w.after, w.model
         FROM image i INDEXED BY image_owed CROSS JOIN directory d ON d.id = i.directory_id
         LEFT JOIN wish w ON w.image_id = i.id
-        WHERE i.state = 'owed' AND i.owed_seq > ?1 AND d.corpus_id = ?2 ORDER BY i.owed_seq LIMIT ?3";
+        WHERE i.state = 'owed' AND i.owed_seq > ?1 AND d.corpus_id = ?2 AND NOT EXISTS (SELECT 1 FROM copy c
+        WHERE c.image_id = i.id AND c.stands IN ('waiting', 'ended', 'ready')) ORDER BY i.owed_seq LIMIT ?3";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let mut rows = statement.query(params![cursor.0, corpus.0, limit])?;
     let mut page = OwedPage { images: Vec::new(), next: cursor };
     while let Some(row) = rows.next()? {
         page.images.push(owed(row)?);
         page.next = Cursor(column(row, "owed_seq")?);
+    }
+    if page.images.len() < limit as usize {
+        // Nothing is left before the last place that was given; copies that lie there need not be passed again.
+        page.next = Cursor(page.next.0.max(store.books.owed_seq));
     }
     Ok(page)
 }
@@ -79,7 +85,7 @@ pub(super) fn want_deep(store: &mut SqliteStore) -> Outcome<u64> {
     // The index's own words are repeated: only so is it known to hold every row that is meant.
     const WANTED: &str = "SELECT i.id FROM image i INDEXED BY image_ended JOIN shard s ON s.id = i.shard_id
         JOIN recipe r ON r.id = s.recipe_id WHERE i.state IN ('rough', 'failed', 'skipped') AND i.state = 'rough' AND i.text = 'api'
-        AND r.kind = 'read' AND i.id > ?1 ORDER BY i.id LIMIT 1000";
+        AND r.kind = 'read' AND NOT EXISTS (SELECT 1 FROM copy c WHERE c.image_id = i.id AND c.stands = 'served') AND i.id > ?1 ORDER BY i.id LIMIT 1000";
     const OWED: &str = "UPDATE image SET state = 'owed', deep = 1, asked = 0, gaps = 0, owed_seq = ?2 WHERE id = ?1 AND state = 'rough'";
     let (mut after, mut many) = (0, 0);
     loop {
@@ -92,6 +98,7 @@ pub(super) fn want_deep(store: &mut SqliteStore) -> Outcome<u64> {
             let seq = store.books.next_seq();
             let changed = store.connection.prepare_cached(OWED)?.execute([*image, seq])?;
             moved(changed, || format!("image {image} is not rough"))?;
+            copies::wait_for_deep(store, ImageId(*image))?;
         }
         let these = count(length(page.len()));
         store.books.images(Some(ImageState::Rough), ImageState::Owed, these)?;

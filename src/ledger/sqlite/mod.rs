@@ -7,6 +7,7 @@ mod admission;
 mod asking;
 mod books;
 mod collecting;
+mod copies;
 mod enrol;
 mod events;
 pub(in crate::ledger) mod fault;
@@ -173,6 +174,9 @@ impl SqliteStore {
             let seq = self.books.owed_seq;
             self.connection.prepare_cached("UPDATE keeper SET owed_seq = ?1")?.execute([seq])?;
         }
+        // The triggers of the schema count them.
+        let standing = &mut self.books.standing;
+        (standing.copies, standing.copies_ended, standing.copies_ready) = open::copies(&self.connection)?;
         self.run_cached("COMMIT")
     }
 

@@ -25,9 +25,10 @@ pub(in crate::ledger) const SCHEMA: &str = include_str!("schema.sql");
 /// `BSCR`.
 const APPLICATION: i64 = 1_112_752_978;
 /// Version of [`SCHEMA`].
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// From each version before to the next one, oldest first. The outcome is compared with [`SCHEMA`] before it is kept.
-const UPGRADES: [&str; 2] = [include_str!("upgrade_1.sql"), include_str!("upgrade_2.sql")];
+const UPGRADES: [&str; 3] =
+    [include_str!("upgrade_1.sql"), include_str!("upgrade_2.sql"), include_str!("upgrade_3.sql")];
 /// Before it, two connections that checkpointed could lose pages.
 const OLDEST_LIBRARY: i32 = 3_051_003;
 /// How long a connection waits for another one, such as a backup.
@@ -296,6 +297,7 @@ pub(in crate::ledger) fn standing(connection: &Connection) -> Outcome<Standing> 
     let batches = by_state(connection, "batch WHERE state IN ('opening', 'open', 'ended', 'fetched')")?;
     let of = |counts: &BTreeMap<String, i64>, state: &str| count(counts.get(state).copied().unwrap_or(0));
     let (rough, failed, skipped) = (of(&ended, "rough"), of(&ended, "failed"), of(&ended, "skipped"));
+    let (copies, copies_ended, copies_ready) = copies(connection)?;
     Ok(Standing {
         walking: false,
         found,
@@ -311,7 +313,17 @@ pub(in crate::ledger) fn standing(connection: &Connection) -> Outcome<Standing> 
         queue_left: 0,
         batches_open: of(&batches, "open"),
         batches_ended: of(&batches, "ended") + of(&batches, "fetched"),
+        copies,
+        copies_ended,
+        copies_ready,
     })
+}
+
+/// Copies that wait, and of them those whose original has ended and those whose text can be written.
+pub(super) fn copies(connection: &Connection) -> Outcome<(u64, u64, u64)> {
+    let mut statement = connection.prepare_cached("SELECT waiting, ended, ready FROM copies")?;
+    let read = |row: &rusqlite::Row<'_>| Ok((count(row.get(0)?), count(row.get(1)?), count(row.get(2)?)));
+    Ok(statement.query_row([], read)?)
 }
 
 fn by_state(connection: &Connection, rows: &str) -> Outcome<BTreeMap<String, i64>> {

@@ -1,5 +1,5 @@
--- The ledger's schema, version 3. Frozen once released: an opened file is compared with it word for word.
-PRAGMA application_id = 1112752978; PRAGMA user_version = 3;  -- 'BSCR'
+-- The ledger's schema, version 4. Frozen once released: an opened file is compared with it word for word.
+PRAGMA application_id = 1112752978; PRAGMA user_version = 4;  -- 'BSCR'
 CREATE TABLE keeper (                -- one row: who writes. ledger: 16 random hex digits; epoch: +1 whenever a process takes the ledger
   one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL, epoch INTEGER NOT NULL, owed_seq INTEGER NOT NULL DEFAULT 0,   -- owed_seq: last one given
   host TEXT, pid INTEGER, boot TEXT, version TEXT, since INTEGER, closed_at INTEGER) STRICT;
@@ -33,6 +33,7 @@ CREATE TABLE shard (                 -- a sealed plan; its line rows in the orde
   body_hash BLOB CHECK (length(body_hash) = 16), input_file_id TEXT UNIQUE, input_created INTEGER,  -- XXH3-128 of the first whole body; the server's clock, seconds
   CHECK (state NOT IN ('uploaded', 'opening') OR (input_file_id IS NOT NULL AND body_hash IS NOT NULL))) STRICT;
 -- image.needs: what has to be done to a picture before it can be sent; NULL: nothing, its bytes are sent
+-- image.sample: hash of some of its bytes, taken once another file has its length; -1: a copy, which is nobody's original
 CREATE TABLE image (                 -- a file of the corpus, or one page of it
   id INTEGER PRIMARY KEY, directory_id INTEGER NOT NULL REFERENCES directory, name BLOB NOT NULL, page INTEGER NOT NULL DEFAULT 1,
   bytes INTEGER NOT NULL, mtime_ms INTEGER NOT NULL, width INTEGER, height INTEGER,         -- bytes, mtime_ms: the stamp; frozen while packed
@@ -41,7 +42,7 @@ CREATE TABLE image (                 -- a file of the corpus, or one page of it
   content BLOB CHECK (length(content) = 16), deep INTEGER NOT NULL DEFAULT 0 CHECK (deep IN (0, 1)),   -- BLAKE3, with hash_images; for deep cleaning
   asked INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0, owed_seq INTEGER,      -- counted tries; uncounted returns; place in the feed
   shard_id INTEGER REFERENCES shard,                                -- the latest shard it was packed in; stays
-  text TEXT CHECK (text IN ('txt', 'api', 'page', 'kept')), text_hash BLOB CHECK (length(text_hash) = 16), needs TEXT CHECK (needs IN ('turning', 'converting')),  -- page: waits for its siblings; kept: a person's stands
+  text TEXT CHECK (text IN ('txt', 'api', 'page', 'kept')), text_hash BLOB CHECK (length(text_hash) = 16), needs TEXT CHECK (needs IN ('turning', 'converting')), sample INTEGER,  -- page: waits for its siblings; kept: a person's stands
   UNIQUE (directory_id, name, page), CHECK ((state = 'owed') = (owed_seq IS NOT NULL)), CHECK (state <> 'packed' OR shard_id IS NOT NULL),
   CHECK (state NOT IN ('done', 'rough') OR text IS NOT NULL), CHECK ((text IS NULL) = (text_hash IS NULL)),
   CHECK ((state IN ('failed', 'skipped')) = (reason IS NOT NULL))) STRICT;
@@ -61,6 +62,13 @@ CREATE TABLE ink (                   -- share of dark pixels of an image, measur
 CREATE TABLE cleaning (              -- what cleaning did to an answer: a JSON list of rules, each with what it took
   shard_id INTEGER NOT NULL, image_id INTEGER NOT NULL, rules TEXT NOT NULL, PRIMARY KEY (shard_id, image_id),
   FOREIGN KEY (shard_id, image_id) REFERENCES line (shard_id, image_id)) STRICT, WITHOUT ROWID;
+CREATE TABLE copy (                  -- a file with the bytes of another one, whose answer is its own. ended: the original has ended, or one of the two
+  image_id INTEGER PRIMARY KEY REFERENCES image, original_id INTEGER NOT NULL REFERENCES image,  -- is another file now; ready: its text can be
+  stands TEXT NOT NULL CHECK (stands IN ('waiting', 'ended', 'ready', 'served', 'alone')),       -- written; alone: was a copy once, and is asked by itself
+  CHECK (image_id <> original_id)) STRICT;
+CREATE TABLE copies (                -- one row: how many copies wait (ended and ready ones among them), by the triggers of copy
+  one INTEGER PRIMARY KEY CHECK (one = 1), waiting INTEGER NOT NULL, ended INTEGER NOT NULL, ready INTEGER NOT NULL) STRICT;
+INSERT INTO copies VALUES (1, 0, 0, 0);
 CREATE TABLE batch (                 -- one try to have a shard answered; the row is written BEFORE the request
   id INTEGER PRIMARY KEY, shard_id INTEGER NOT NULL REFERENCES shard, attempt INTEGER NOT NULL CHECK (attempt > 0),
   state TEXT NOT NULL CHECK (state IN ('opening', 'open', 'ended', 'fetched', 'settled', 'refused', 'void')),
@@ -81,6 +89,9 @@ CREATE TABLE event (                 -- money moves and oddities, append-only
 CREATE INDEX image_owed   ON image (owed_seq) WHERE state = 'owed';
 CREATE INDEX image_packed ON image (shard_id) WHERE state = 'packed';
 CREATE INDEX image_ended  ON image (state, reason) WHERE state IN ('rough', 'failed', 'skipped');
+CREATE INDEX image_alike  ON image (bytes, sample);
+CREATE INDEX copy_of      ON copy (original_id);
+CREATE INDEX copy_todo    ON copy (stands, image_id) WHERE stands IN ('ended', 'ready');
 CREATE INDEX shard_todo   ON shard (state, id) WHERE state IN ('sealed', 'uploaded', 'opening');
 CREATE INDEX batch_todo   ON batch (state, id) WHERE state IN ('opening', 'open', 'ended', 'fetched');
 CREATE INDEX batch_sweep  ON batch (id) WHERE state = 'settled' AND swept_at IS NULL;
@@ -88,9 +99,25 @@ CREATE UNIQUE INDEX batch_attempt       ON batch (shard_id, attempt) WHERE stray
 CREATE UNIQUE INDEX batch_one_per_shard ON batch (shard_id)      WHERE stray = 0 AND state NOT IN ('refused', 'void');
 CREATE UNIQUE INDEX batch_one_per_file  ON batch (input_file_id) WHERE stray = 0 AND state NOT IN ('refused', 'void');
 CREATE TRIGGER image_move BEFORE UPDATE OF state ON image WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('owed>packed',
-  'owed>failed', 'owed>rough', 'packed>done', 'packed>rough', 'packed>owed', 'packed>failed', 'rough>owed', 'done>owed', 'failed>owed', 'skipped>owed',
+  'owed>failed', 'owed>rough', 'owed>done', 'packed>done', 'packed>rough', 'packed>owed', 'packed>failed', 'rough>owed', 'done>owed', 'failed>owed', 'skipped>owed',
   'rough>done', 'failed>done', 'done>rough', 'failed>rough')
 BEGIN SELECT RAISE(ABORT, 'illegal move of an image'); END;
+CREATE TRIGGER image_gift BEFORE UPDATE OF state ON image WHEN OLD.state = 'owed' AND NEW.state = 'done'
+  AND NOT EXISTS (SELECT 1 FROM copy WHERE image_id = NEW.id AND stands = 'served')
+BEGIN SELECT RAISE(ABORT, 'illegal move of an image: only a copy is done without having been asked'); END;
+CREATE TRIGGER copy_ends AFTER UPDATE OF state ON image WHEN OLD.state <> NEW.state BEGIN UPDATE copy SET stands = 'ended'
+  WHERE original_id = NEW.id AND (stands = 'waiting' AND NEW.state IN ('done', 'rough', 'failed') OR stands = 'ready'); END;
+CREATE TRIGGER copy_differs AFTER UPDATE OF bytes, mtime_ms, content ON image
+WHEN (OLD.bytes, OLD.mtime_ms, OLD.content) IS NOT (NEW.bytes, NEW.mtime_ms, NEW.content)
+BEGIN UPDATE copy SET stands = 'ended' WHERE (image_id = NEW.id OR original_id = NEW.id) AND stands IN ('waiting', 'ready'); END;
+CREATE TRIGGER copy_moves AFTER UPDATE OF state ON image WHEN OLD.state <> NEW.state BEGIN
+  UPDATE copy SET stands = 'alone' WHERE image_id = NEW.id AND (stands IN ('waiting', 'ended', 'ready') OR stands = 'served' AND NEW.state IN ('owed', 'packed'));
+  UPDATE image SET sample = NULL WHERE id = NEW.id AND sample = -1 AND NEW.state IN ('owed', 'packed'); END;
+CREATE TRIGGER copy_comes AFTER INSERT ON copy BEGIN UPDATE copies SET waiting = waiting + (NEW.stands IN ('waiting', 'ended', 'ready')),
+  ended = ended + (NEW.stands = 'ended'), ready = ready + (NEW.stands = 'ready'); END;
+CREATE TRIGGER copy_goes_on AFTER UPDATE OF stands ON copy WHEN OLD.stands <> NEW.stands BEGIN UPDATE copies SET
+  waiting = waiting + (NEW.stands IN ('waiting', 'ended', 'ready')) - (OLD.stands IN ('waiting', 'ended', 'ready')),
+  ended = ended + (NEW.stands = 'ended') - (OLD.stands = 'ended'), ready = ready + (NEW.stands = 'ready') - (OLD.stands = 'ready'); END;
 CREATE TRIGGER shard_move BEFORE UPDATE OF state ON shard WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('sealed>uploaded',
   'sealed>dissolved', 'uploaded>opening', 'uploaded>dissolved', 'opening>spent', 'opening>uploaded', 'opening>sealed', 'spent>uploaded', 'spent>gone')
 BEGIN SELECT RAISE(ABORT, 'illegal move of a shard'); END;
@@ -109,7 +136,8 @@ CREATE VIEW v_images AS SELECT i.id,
   i.state, i.reason, l.verdict, l.flags, i.asked, i.gaps, r.model, lower(hex(r.hash)) AS recipe, s.tag AS shard, b.batch_id,
   l.prompt_tokens, l.output_tokens, l.reasoning_tokens, ((l.prompt_tokens - coalesce(l.cached_tokens, 0)) * p.input_pusd
     + coalesce(l.cached_tokens, 0) * p.cached_pusd + l.output_tokens * p.output_pusd) / 1e12 AS usd, i.text, lower(hex(i.text_hash)) AS text_b3,
-  o.edited_at IS NOT NULL OR i.text IS 'kept' AS edited, o.review, datetime(b.settled_at / 1000, 'unixepoch') AS settled
+  o.edited_at IS NOT NULL OR i.text IS 'kept' AS edited, o.review, datetime(b.settled_at / 1000, 'unixepoch') AS settled,
+  (SELECT y.original_id FROM copy y WHERE y.image_id = i.id AND y.stands <> 'alone') AS copy_of
 FROM image i JOIN directory d ON d.id = i.directory_id JOIN corpus c ON c.id = d.corpus_id LEFT JOIN shard s ON s.id = i.shard_id
 LEFT JOIN recipe r ON r.id = s.recipe_id LEFT JOIN price p ON p.id = s.price_id LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id
 LEFT JOIN note o ON o.image_id = i.id LEFT JOIN batch b ON b.shard_id = i.shard_id AND b.stray = 0 AND b.state NOT IN ('refused', 'void');

@@ -256,7 +256,8 @@ fn blame(store: &mut SqliteStore, culprit: &Culprit) -> Outcome<()> {
     const NOTE: &str = "INSERT INTO note (image_id, changes) VALUES (?1, 1)
         ON CONFLICT (image_id) DO UPDATE SET changes = changes + 1 RETURNING changes";
     const MEASURE: &str =
-        "UPDATE image SET bytes = ?2, mtime_ms = ?3, format = ?4, width = ?5, height = ?6, needs = ?7, content = NULL
+        "UPDATE image SET bytes = ?2, mtime_ms = ?3, format = ?4, width = ?5, height = ?6, needs = ?7, content = NULL,
+        sample = NULL
         WHERE id = ?1 AND state = 'owed'";
     let image = culprit.image;
     let changes: i64 = store.connection.prepare_cached(NOTE)?.query_row([image.0], |row| row.get(0))?;

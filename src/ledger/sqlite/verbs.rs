@@ -3,7 +3,7 @@
 use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
-    SqliteStore, admission, asking, collecting, enrol, events, images, listed, money, pages, paying, rejudging,
+    SqliteStore, admission, asking, collecting, copies, enrol, events, images, listed, money, pages, paying, rejudging,
     restore, runs, settling, shards, verdicts,
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
@@ -14,6 +14,7 @@ use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
+use crate::ledger::copies::{Alike, ReadyCopy, Seen, ServedCopy};
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
@@ -82,6 +83,51 @@ impl Store for SqliteStore {
 
     fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()> {
         let outcome = asking::only_copy(self, image, text, part);
+        self.named(outcome)
+    }
+
+    fn alike_by_length(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike> {
+        let outcome = copies::alike_by_length(self, corpus, images);
+        self.named(outcome)
+    }
+
+    fn alike_by_sample(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike> {
+        let outcome = copies::alike_by_sample(self, corpus, images);
+        self.named(outcome)
+    }
+
+    fn seen(&mut self, seen: &[Seen]) -> Result<()> {
+        let outcome = copies::seen(self, seen);
+        self.named(outcome)
+    }
+
+    fn pair_copies(&mut self, corpus: CorpusId, images: &[ImageId], recipes: &[RecipeId]) -> Result<Vec<ImageId>> {
+        let outcome = copies::pair(self, corpus, images, recipes);
+        self.named(outcome)
+    }
+
+    fn sort_copies(&mut self) -> Result<u64> {
+        let outcome = copies::sort(self);
+        self.named(outcome)
+    }
+
+    fn ready_copies(&mut self, after: ImageId, limit: u32) -> Result<Vec<ReadyCopy>> {
+        let outcome = copies::ready(self, after, limit);
+        self.named(outcome)
+    }
+
+    fn copies_of(&mut self, shard: ShardId) -> Result<Vec<ReadyCopy>> {
+        let outcome = copies::of_shard(self, shard);
+        self.named(outcome)
+    }
+
+    fn served(&mut self, copies: &[ServedCopy]) -> Result<()> {
+        let outcome = copies::served(self, copies);
+        self.named(outcome)
+    }
+
+    fn ask_alone(&mut self, copies: &[ImageId]) -> Result<()> {
+        let outcome = copies::ask_alone(self, copies);
         self.named(outcome)
     }
 

@@ -404,6 +404,9 @@ impl Model {
             queue_left: self.left() - self.left_before,
             batches_open: batches(BatchState::Open),
             batches_ended: batches(BatchState::Ended) + batches(BatchState::Fetched),
+            copies: 0,
+            copies_ended: 0,
+            copies_ready: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::domain::layout;
 use crate::domain::money::Funds;
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
-use crate::ledger::reader::{Failure, Reader, ReasonCount};
+use crate::ledger::reader::{CopyCount, Failure, Reader, ReasonCount};
 use crate::ledger::records::{Rejudged, Standing};
 use crate::pipeline::mission::{Mode, Outcome, Tally};
 use crate::settings::Settings;
@@ -34,6 +34,7 @@ pub(super) struct Facts {
     pub(super) funds: Funds,
     /// The same in words.
     money: Option<String>,
+    copies: CopyCount,
 }
 
 impl Facts {
@@ -45,6 +46,7 @@ impl Facts {
             funds,
             money: words::money(&funds, reader.is_unpriced().unwrap_or(true)),
             reasons: reader.reasons().unwrap_or_default(),
+            copies: reader.copy_count().unwrap_or_default(),
             failed: pages::failed(&reader).filter_map(Result::ok).take(NAMED).collect(),
             example: example(&reader),
         }
@@ -69,6 +71,7 @@ pub(super) fn table(outcome: &Outcome, tally: &Tally, facts: &Facts, took: Durat
     let standing = &outcome.standing;
     let idle = is_idle(standing, tally);
     let mut lines = if idle { vec![nothing_to_do(standing)] } else { work_done(standing, tally, took) };
+    lines.extend(words::copies(facts.copies).filter(|_| !idle).map(|copies| row("Copies", &copies)));
     if standing.rough > 0 && !idle {
         lines.push(row("Rough", &standing.rough.to_string()));
     }

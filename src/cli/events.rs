@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Clock;
-use crate::ledger::reader::ReasonCount;
+use crate::ledger::reader::{CopyCount, ReasonCount};
 use crate::ledger::records::Standing;
 use crate::pipeline::mission::{Notice, Tally};
 use crate::settings::{Problem, ProviderKind, Settings};
@@ -141,6 +141,11 @@ pub(super) fn images(standing: &Standing) -> Value {
         "failed": standing.failed,
         "skipped": standing.skipped,
     })
+}
+
+/// Images that are copies of others, as in `status` and `audit`.
+pub(super) fn copies(copies: CopyCount) -> Value {
+    json!({"waiting": copies.waiting, "served": copies.served})
 }
 
 /// What it has cost and may still cost, as in `status` and `summary`; what has no known price is in neither sum.

@@ -2,6 +2,7 @@
 
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
+use crate::ledger::reader::CopyCount;
 use crate::ledger::records::Standing;
 use crate::ops::plan::Correction;
 
@@ -10,6 +11,16 @@ pub(super) fn balance(standing: &Standing) -> String {
     let Standing { found, done, rough, failed, skipped, owed, packed, .. } = standing;
     let ended = format!("{done} done + {rough} rough + {failed} failed + {skipped} skipped");
     format!("found {found} = {ended} + {owed} owed + {packed} in flight")
+}
+
+/// How many files are copies of others; nothing where none is.
+pub(super) fn copies(copies: CopyCount) -> Option<String> {
+    let are = count(copies.all(), "image is a copy of another", "images are copies of others");
+    let waiting = match copies.waiting {
+        0 => String::new(),
+        waiting => format!("; {} for the answer", count(waiting, "waits", "wait")),
+    };
+    (copies.all() > 0).then(|| format!("{are}: paid for once{waiting}"))
 }
 
 /// `1 image`, `2 images`.

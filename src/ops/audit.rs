@@ -8,7 +8,7 @@ use crate::kit::hash;
 use crate::ledger::LedgerError;
 use crate::ledger::journal::{Accounts, Journal};
 use crate::ledger::moves::BatchState;
-use crate::ledger::reader::{DoneText, Reader};
+use crate::ledger::reader::{CopyCount, DoneText, Reader};
 use crate::ledger::records::Standing;
 
 use super::raw_files::{self, Expected};
@@ -39,6 +39,8 @@ pub struct Report {
     pub texts: u64,
     /// Texts that people have edited: kept, and no finding.
     pub edited: u64,
+    /// Images that are copies of others.
+    pub copies: CopyCount,
     /// Result files that were read.
     pub raw_files: u64,
     /// Lines in them.
@@ -77,7 +79,7 @@ impl Report {
 /// The ledger's, if it cannot be read; everything else is a finding.
 pub fn audit(reader: &Reader, layout: &Layout) -> Result<Report, LedgerError> {
     let own = reader.audit()?;
-    let mut report = Report { counted: own.counted, ..Report::default() };
+    let mut report = Report { counted: own.counted, copies: reader.copy_count()?, ..Report::default() };
     for finding in own.findings {
         report.note("the ledger contradicts itself", finding);
     }

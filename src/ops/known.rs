@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::raw_answer::{self, RawAnswer};
 use super::text_file::{self, Whose};
+use crate::domain::ids::Tag;
 use crate::domain::image::Reason;
 use crate::domain::layout::{self, Layout};
 use crate::kit::clock::Millis;
@@ -67,7 +68,8 @@ pub fn of_image(reader: &Reader, layout: &Layout, image: &ImageDetails) -> Resul
     Ok(all)
 }
 
-/// Every request of the ledger as a document, shard by shard; each recipe is told in full before its first request.
+/// Every request of the ledger as a document, shard by shard; each recipe is told in full before its first request. Then every
+/// copy, with the name of the image whose answer it has.
 ///
 /// # Errors
 /// [`Error`], or what `each` says.
@@ -80,7 +82,7 @@ pub fn export<E: From<Error>>(
     let mut after = None;
     loop {
         let shards = reader.shards(after, PAGE).map_err(Error::from)?;
-        let Some(last) = shards.last() else { return Ok(()) };
+        let Some(last) = shards.last() else { return copies(reader, each) };
         after = Some(*last);
         for shard in shards {
             let (mut image, mut answers) = (None, None);
@@ -97,6 +99,29 @@ pub fn export<E: From<Error>>(
                     each(&document(&Known { request, recipe, raw }))?;
                 }
             }
+        }
+    }
+}
+
+/// Images that have the answer of another one.
+fn copies<E: From<Error>>(reader: &Reader, each: &mut dyn FnMut(&Value) -> Result<(), E>) -> Result<(), E> {
+    let mut after = None;
+    loop {
+        let page = reader.copies(after, PAGE).map_err(Error::from)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        for copy in page {
+            each(&json!({
+                "schema": 1,
+                "type": "copy",
+                "path": copy.path.shown(),
+                "of": copy.original.shown(),
+                "blake3_128": copy.content.map(|hash| hash::hex(&hash)),
+                "shard": copy.shard.as_ref().map(Tag::as_str),
+                "state": copy.state.word(),
+                "reason": copy.reason,
+                "text": copy.text.as_ref().map(|(kind, hash)| json!({"kind": kind, "blake3_128": hash::hex(hash)})),
+            }))?;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a run would ask and cost: the folder is walked, each file is looked up in the ledger, sums are kept and no list.
 //! Nothing is written, and no connection is opened.
 
+mod copies;
 mod forecast;
 mod names;
 mod others;
@@ -20,9 +21,11 @@ use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes::from_name;
 use crate::ledger::LedgerError;
-use crate::ledger::reader::{EstimateRow, Made, Reader};
-use crate::settings::{self, Settings};
+use crate::ledger::moves::ImageState;
+use crate::ledger::reader::{EstimateRow, KnownImage, Made, Reader};
+use crate::settings::{self, Duplicates, Settings};
 
+use self::copies::Copies;
 pub use self::forecast::{Correction, Time};
 use self::names::Names;
 pub use self::others::{Change, Other, SIDE};
@@ -67,6 +70,8 @@ pub struct Plan {
     pub owed: u64,
     /// Of them, made ready first: converted, turned or shrunk.
     pub converted: u64,
+    /// Copies of images that are to be asked or in flight: one of each is paid for.
+    pub copies: u64,
     /// In a shard or batch.
     pub in_flight: u64,
     /// With a text, or known to be blank.
@@ -160,7 +165,9 @@ pub fn plan<E>(
     let root = from_name(ask.root.as_os_str());
     let mut sums = Sums::new(ask, &lessons);
     let mut names = Names::default();
-    let mut lane = corpus(ask).and_then(|corpus| corpus.walk(ExitGuard::unheard("walk"))).map_err(PlanError::Folder)?;
+    let mut copies = (ask.settings.encode.duplicates == Duplicates::Once).then(Copies::default);
+    let corpus = corpus(ask).map_err(PlanError::Folder)?;
+    let mut lane = corpus.walk(ExitGuard::unheard("walk")).map_err(PlanError::Folder)?;
     while let Some(walked) = lane.blocking_recv() {
         let (page, passed) = match walked {
             Walked::Page(page, passed) => (page, passed),
@@ -172,7 +179,10 @@ pub fn plan<E>(
             for page in pages_of(found) {
                 let path = found.path.with_page(page);
                 let known = reader.map(|reader| reader.known(&root, &path)).transpose()?.flatten();
-                if let Some(told) = sums.take(found, page, known.as_ref(), &lessons.made) {
+                let is_copy = known.as_ref().is_some_and(|known| known.copy)
+                    || is_asked(found, known.as_ref())
+                        && copies.as_mut().is_some_and(|copies| copies.is_copy(&corpus, found));
+                if let Some(told) = sums.take(found, page, known.as_ref(), &lessons.made, is_copy) {
                     each(&path, &told).map_err(PlanError::Listener)?;
                 }
             }
@@ -206,6 +216,12 @@ pub fn stale(made: &[Made], today: &Recipe, real_provider: bool) -> (BTreeSet<&'
         whole.0.extend(parts);
     }
     whole
+}
+
+/// Whether a file of one page would be asked.
+fn is_asked(found: &Found, known: Option<&KnownImage>) -> bool {
+    let one_page = matches!(&found.fate, Fate::Owed(looks) if looks.pages.len() == 1);
+    one_page && known.map_or(!found.text_present, |known| known.state == ImageState::Owed)
 }
 
 /// Pages that are asked for one by one; a file that cannot be asked for is told once.

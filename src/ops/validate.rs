@@ -215,7 +215,7 @@ impl Work<'_> {
     fn has_raw(&self, reader: &Reader, image: &ImageRow) -> Result<bool, Error> {
         let Some(asked) = &image.asked_as else { return Ok(false) };
         let by_rule = || {
-            layout::custom_id(asked.id_style, &image.given, &image.path, |bytes| {
+            layout::custom_id(asked.id_style, &image.given, &asked.path, |bytes| {
                 crate::kit::hash::hex_digits(bytes, 64)
             })
         };

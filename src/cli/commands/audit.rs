@@ -133,6 +133,7 @@ fn lines(report: &Report) -> Vec<String> {
             words::count(report.raw_lines, "line", "lines"),
         ),
     ];
+    lines.extend(words::copies(report.copies));
     for finding in &report.findings {
         lines.push(format!("✗ {} ({})", finding.what, finding.count));
         lines.extend(finding.examples.iter().map(|example| format!("    {}", words::safe(example))));
@@ -151,6 +152,7 @@ fn document(report: &Report) -> String {
         "edited": report.edited,
         "raw_files": report.raw_files,
         "raw_lines": report.raw_lines,
+        "copies": events::copies(report.copies),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "balance_closed": report.closes(),
     })

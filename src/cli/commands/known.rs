@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::{finish, words};
+use crate::domain::image::RelPath;
 use crate::domain::layout::Layout;
 use crate::kit::hash;
 use crate::ledger::reader::{ImageDetails, Reader};
@@ -56,6 +57,12 @@ fn head(image: &ImageDetails, stands: Option<&str>, first: Option<&Known>) -> Ve
             _ => "gone",
         };
         lines.push(format!(" text {stands}, BLAKE3 {}", hash::hex(&hash)));
+    }
+    if let Some(original) = &image.copy_of {
+        lines.push(format!(
+            " the same bytes as {}: what becomes of that becomes of this, paid for once",
+            original.shown()
+        ));
     }
     lines.push(format!(" {}", tries(image)));
     lines
@@ -135,6 +142,7 @@ fn document(image: &ImageDetails, stands: Option<&str>, requests: &[Known]) -> V
         "text": image.text,
         "text_blake3_128": image.text_hash.map(|hash| hash::hex(&hash)),
         "text_stands": stands,
+        "copy_of": image.copy_of.as_ref().map(RelPath::shown),
         "requests": requests.iter().map(request).collect::<Vec<_>>(),
     })
 }

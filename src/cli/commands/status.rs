@@ -16,7 +16,7 @@ use crate::kit::clock::Millis;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, EstimateRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum};
+use crate::ledger::reader::{BatchRow, CopyCount, EstimateRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum};
 use crate::ledger::records::Standing;
 use crate::ops::known;
 use crate::ops::plan::Correction;
@@ -45,7 +45,7 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
         // Scripts get a document in any case.
         if context.out.json {
             let (standing, usage, funds) = (Standing::default(), UsageSum::default(), Funds::default());
-            context.out.data(&document(&settings, &standing, &usage, &[], &[], &funds))?;
+            context.out.data(&document(&settings, &standing, &usage, &[], &[], &funds, CopyCount::default()))?;
         }
         return Ok(Exit::Done);
     };
@@ -53,9 +53,10 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     let reasons = reader.reasons().map_err(told)?;
     let estimates = reader.estimates().map_err(told)?;
     let funds = Funds { limit: settings.run.max_cost, ..reader.funds().map_err(told)? };
+    let copies = reader.copy_count().map_err(told)?;
     if context.out.json {
         let usage = reader.usage().map_err(told)?;
-        context.out.data(&document(&settings, &standing, &usage, &reasons, &estimates, &funds))?;
+        context.out.data(&document(&settings, &standing, &usage, &reasons, &estimates, &funds, copies))?;
     } else {
         let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
@@ -63,6 +64,9 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
         let stopping = reader.being_cancelled().map_err(told)?;
         for line in screen(&open, &stopping, &reasons, context.clock.now()) {
             context.out.data(&line)?;
+        }
+        if let Some(copies) = words::copies(copies) {
+            context.out.data(&format!(" Copies    {copies}"))?;
         }
         if let Some(money) = words::money(&funds, reader.is_unpriced().map_err(told)?) {
             context.out.data(&format!(" Money     {money}"))?;
@@ -112,6 +116,7 @@ fn document(
     reasons: &[ReasonCount],
     estimates: &[EstimateRow],
     funds: &Funds,
+    copies: CopyCount,
 ) -> String {
     let estimate = |row: &EstimateRow| {
         let correction = Correction::of(&row.model, estimates);
@@ -122,6 +127,7 @@ fn document(
         "schema": 1,
         "workspace": settings.workspace.display().to_string(),
         "images": events::images(standing),
+        "copies": events::copies(copies),
         "walking": standing.walking,
         "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
         "batches": {"open": standing.batches_open, "ended": standing.batches_ended},

@@ -87,6 +87,17 @@ const CHECKS: &[Check] = &[
             AND (output_file_id IS NOT NULL AND output_sha256 IS NULL OR error_file_id IS NOT NULL AND error_sha256 IS NULL)",
     },
     Check {
+        broken: "copies that wait and are not owed",
+        sql: "SELECT count(*) AS many, min(i.id) AS example FROM copy c JOIN image i ON i.id = c.image_id
+            WHERE c.stands IN ('waiting', 'ended', 'ready') AND i.state <> 'owed'",
+    },
+    Check {
+        broken: "copies that wait for an image that has ended, or that waits itself",
+        sql: "SELECT count(*) AS many, min(c.image_id) AS example FROM copy c JOIN image o ON o.id = c.original_id
+            WHERE c.stands = 'waiting' AND (o.state NOT IN ('owed', 'packed') OR EXISTS (SELECT 1 FROM copy y
+            WHERE y.image_id = o.id AND y.stands IN ('waiting', 'ended', 'ready')))",
+    },
+    Check {
         broken: "rows that refer to nothing",
         sql: "SELECT count(*) AS many, min(rowid) AS example FROM pragma_foreign_key_check",
     },
@@ -143,6 +154,14 @@ fn recount(connection: &Connection) -> Outcome<Standing> {
         match state {
             "open" => counted.batches_open = many,
             "ended" | "fetched" => counted.batches_ended += many,
+            _ => {}
+        }
+    })?;
+    each(connection, "SELECT +stands AS state, count(*) AS many FROM copy NOT INDEXED GROUP BY 1", |stands, many| {
+        counted.copies += if matches!(stands, "waiting" | "ended" | "ready") { many } else { 0 };
+        match stands {
+            "ended" => counted.copies_ended = many,
+            "ready" => counted.copies_ready = many,
             _ => {}
         }
     })?;

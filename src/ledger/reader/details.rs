@@ -40,6 +40,8 @@ pub struct ImageDetails {
     pub text_hash: Option<Short>,
     /// Its requests, oldest first.
     pub lines: Vec<LineDetails>,
+    /// The image whose bytes it has and whose answer is its own, if it is a copy.
+    pub copy_of: Option<RelPath>,
 }
 
 /// One request for an image.
@@ -125,7 +127,16 @@ fn find(connection: &Connection, corpus: i64, root: &[u8], path: &RelPath) -> Ou
         text: column(row, "text")?,
         text_hash: column(row, "text_hash")?,
         lines: lines(connection, id)?,
+        copy_of: original(connection, id)?,
     }))
+}
+
+fn original(connection: &Connection, copy: ImageId) -> Outcome<Option<RelPath>> {
+    const SQL: &str = "SELECT d.path, i.name, i.page FROM copy c JOIN image i ON i.id = c.original_id
+        JOIN directory d ON d.id = i.directory_id WHERE c.image_id = ?1 AND c.stands <> 'alone'";
+    let mut statement = connection.prepare_cached(SQL)?;
+    let mut rows = statement.query([copy.0])?;
+    Ok(rows.next()?.map(super::rel_path).transpose()?)
 }
 
 /// Lines are kept by shard, so this looks into every shard: thousands of look-ups, for one person asking about one image.

@@ -55,6 +55,8 @@ pub struct AskedAs {
     pub custom_id: Option<String>,
     /// Whether the answer was to be JSON.
     pub json: bool,
+    /// The path that the rule makes the custom id of: the image's own, or that of the original whose answer it has.
+    pub path: RelPath,
 }
 
 impl Reader {
@@ -87,11 +89,14 @@ impl Reader {
 fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
     const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.state, i.reason, i.asked, i.text, i.text_hash,
         i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
-        o.edited_at IS NOT NULL AS edited, o.custom_id, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer
+        o.edited_at IS NOT NULL AS edited, q.custom_id, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer,
+        ad.path AS asked_folder, a.name AS asked_name, a.page AS asked_page
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
+        LEFT JOIN copy y ON y.image_id = i.id AND y.stands = 'served'
+        CROSS JOIN image a ON a.id = coalesce(y.original_id, i.id) CROSS JOIN directory ad ON ad.id = a.directory_id
         LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
-        LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id
-        LEFT JOIN note o ON o.image_id = i.id LEFT JOIN wish w ON w.image_id = i.id
+        LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = a.id
+        LEFT JOIN note q ON q.image_id = a.id LEFT JOIN note o ON o.image_id = i.id LEFT JOIN wish w ON w.image_id = i.id
         WHERE i.id > ?1 ORDER BY i.id LIMIT ?2";
     connection.prepare_cached(SQL)?.query_and_then(params![after, limit], row)?.collect()
 }
@@ -102,6 +107,11 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
     let style = style.map(|style| word(&style, IdStyle::from_word)).transpose()?;
     let answer: Option<String> = column(row, "answer")?;
     let (custom_id, json) = (column(row, "custom_id")?, answer.is_some_and(|answer| answer != "text"));
+    let asked = RelPath {
+        folder: column(row, "asked_folder")?,
+        name: column(row, "asked_name")?,
+        page: column(row, "asked_page")?,
+    };
     Ok(ImageRow {
         id: ImageId(column(row, "id")?),
         root: column(row, "root")?,
@@ -120,6 +130,7 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
             id_style,
             custom_id,
             json,
+            path: asked,
         }),
         after: column(row, "after")?,
     })

@@ -20,6 +20,8 @@ pub struct KnownImage {
     pub made_by: Option<i64>,
     /// Whether the built-in engine read it.
     pub built_in: bool,
+    /// Whether it waits for the answer of another image with the same bytes.
+    pub copy: bool,
 }
 
 /// Done images that one recipe made.
@@ -46,7 +48,8 @@ impl Reader {
 
     fn look_up(&self, root: &[u8], path: &RelPath) -> Outcome<Option<KnownImage>> {
         const SQL: &str = "SELECT i.state, i.reason, CASE WHEN i.text <> 'kept' THEN s.recipe_id END AS recipe_id,
-            coalesce(a.base_url = 'local', 0) AS built_in
+            coalesce(a.base_url = 'local', 0) AS built_in, EXISTS (SELECT 1 FROM copy c WHERE c.image_id = i.id
+            AND c.stands IN ('waiting', 'ended', 'ready')) AS copy
             FROM corpus c JOIN directory d ON d.corpus_id = c.id JOIN image i ON i.directory_id = d.id
             LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN run n ON n.id = s.run_id LEFT JOIN account a ON a.id = n.account_id
             WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3 AND i.page = ?4";
@@ -59,6 +62,7 @@ impl Reader {
             reason: column(row, "reason")?,
             made_by: column(row, "recipe_id")?,
             built_in: column(row, "built_in")?,
+            copy: column(row, "copy")?,
         }))
     }
 

@@ -230,6 +230,7 @@ fn fail(store: &mut SqliteStore, copy: ImageId, reason: Reason) -> Outcome<()> {
     const SQL: &str =
         "UPDATE image SET state = 'failed', reason = ?2, owed_seq = NULL, deep = 0 WHERE id = ?1 AND state = 'owed'";
     stands(store, copy, "served")?;
+    belongs_to_shard_of_original(store, copy)?;
     let changed = store.connection.prepare_cached(SQL)?.execute(params![copy.0, reason.word()])?;
     moved(changed, || format!("image {copy} is not owed"))?;
     store.books.images(Some(ImageState::Owed), ImageState::Failed, 1)
@@ -300,12 +301,21 @@ pub(super) fn served(store: &mut SqliteStore, copies: &[ServedCopy]) -> Outcome<
     Ok(())
 }
 
+/// From where the recipe, the price and the batch of its answer are found.
+fn belongs_to_shard_of_original(store: &SqliteStore, copy: ImageId) -> Outcome<()> {
+    const SQL: &str = "UPDATE image SET shard_id = (SELECT o.shard_id FROM copy c JOIN image o ON o.id = c.original_id
+        WHERE c.image_id = ?1) WHERE id = ?1";
+    store.connection.prepare_cached(SQL)?.execute([copy.0])?;
+    Ok(())
+}
+
 fn has_text(store: &mut SqliteStore, copy: ImageId, to: ImageState, (owner, hash): (TextOwner, Short)) -> Outcome<()> {
     const SQL: &str = "UPDATE image SET state = ?2, reason = NULL, deep = 0, owed_seq = NULL, text = ?3, text_hash = ?4
         WHERE id = ?1 AND state = ?5";
     let sql = "SELECT state FROM image WHERE id = ?1";
     let from: String = store.connection.prepare_cached(sql)?.query_row([copy.0], |row| row.get(0))?;
     let from = word(&from, ImageState::from_word)?;
+    belongs_to_shard_of_original(store, copy)?;
     let owner = match owner {
         TextOwner::Kept => "kept",
         _ if to == ImageState::Rough => "api",

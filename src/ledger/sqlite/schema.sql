@@ -33,6 +33,7 @@ CREATE TABLE shard (                 -- a sealed plan; its line rows in the orde
   body_hash BLOB CHECK (length(body_hash) = 16), input_file_id TEXT UNIQUE, input_created INTEGER,  -- XXH3-128 of the first whole body; the server's clock, seconds
   CHECK (state NOT IN ('uploaded', 'opening') OR (input_file_id IS NOT NULL AND body_hash IS NOT NULL))) STRICT;
 -- image.needs: what has to be done to a picture before it can be sent; NULL: nothing, its bytes are sent
+-- image.shard_id: of a copy that is served, the shard in which its original was asked then
 -- image.sample: hash of some of its bytes, taken once another file has its length; -1: a copy, which is nobody's original
 CREATE TABLE image (                 -- a file of the corpus, or one page of it
   id INTEGER PRIMARY KEY, directory_id INTEGER NOT NULL REFERENCES directory, name BLOB NOT NULL, page INTEGER NOT NULL DEFAULT 1,

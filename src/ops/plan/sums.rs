@@ -41,9 +41,20 @@ impl<'a> Sums<'a> {
         Self { ask, lessons, counting, packing, others, largest_line: 0, plan }
     }
 
-    /// Counts one page of a file; what a list says of it.
-    pub(super) fn take(&mut self, found: &Found, page: u32, known: Option<&KnownImage>, made: &[Made]) -> Option<Told> {
+    /// Counts one page of a file, or a copy of one; what a list says of it.
+    pub(super) fn take(
+        &mut self,
+        found: &Found,
+        page: u32,
+        known: Option<&KnownImage>,
+        made: &[Made],
+        is_copy: bool,
+    ) -> Option<Told> {
         self.plan.found += 1;
+        if is_copy {
+            self.plan.copies += 1;
+            return None;
+        }
         let Some(known) = known else { return Some(self.new_one(found, page)) };
         let reason = || known.reason.clone().unwrap_or_default();
         match known.state {

@@ -65,6 +65,10 @@ fn images(plan: &Plan) -> Vec<String> {
         ended(&plan.failed),
         ended(&plan.skipped),
     )];
+    if plan.copies > 0 {
+        let are = words::count(plan.copies, "is a copy of another: it gets", "are copies of others: they get");
+        lines.push(format!(" Copies    {are} the same text, paid for once"));
+    }
     if plan.stale > 0 {
         lines.push(format!(" Stale     {} done with another recipe: plan --list stale", plan.stale));
     }
@@ -225,7 +229,7 @@ pub(super) fn document(plan: &Plan, settings: &Settings) -> String {
     json!({
         "schema": 1,
         "images": {
-            "found": plan.found, "to_ask": plan.owed, "in_flight": plan.in_flight, "done": plan.done, "stale": plan.stale,
+            "found": plan.found, "to_ask": plan.owed, "copies": plan.copies, "in_flight": plan.in_flight, "done": plan.done, "stale": plan.stale,
             "built_in": plan.built_in, "rough": plan.rough, "failed": plan.failed, "skipped": plan.skipped,
             "collisions": plan.collisions,
         },

@@ -115,6 +115,7 @@ pub(crate) fn agreement_about(
     }
     let raw = raw_answers(workspace);
     let made = made_pictures(workspace);
+    let copies = copies(workspace);
     // A rough text goes out without its picture, under the id of its page.
     let pages: HashMap<&str, &String> =
         billed.iter().filter_map(|line| Some((line.custom_id.as_str(), prints.get(&line.image)?))).collect();
@@ -124,7 +125,8 @@ pub(crate) fn agreement_about(
             _ if line.is_deep() => pages.get(line.custom_id.as_str()).copied(),
             // What was made of a picture is known by the ledger alone.
             None => made.get(&line.custom_id),
-            path => path,
+            // One that was asked although another has its bytes bears its own name.
+            path => copies.keys().find(|copy| custom_id(copy) == line.custom_id).or(path),
         };
         let Some((path, image)) = path.and_then(|path| images.get_key_value(path)) else {
             found.odd.push(format!("{} was charged for a picture that nobody has", line.custom_id));
@@ -145,7 +147,9 @@ pub(crate) fn agreement_about(
     found.paid_twice = paid.values().filter(|answers| answers.iter().any(is_twice)).count();
     let beyond = paid.iter().filter(|(_, answers)| answers.iter().zip(CAPS).any(|(answers, cap)| answers.len() > cap));
     found.odd.extend(beyond.map(|(path, _)| format!("{path} was paid for more often than it may be tried")));
+    let is_served = |path: &String| copies.get(path).is_some_and(|original| paid.contains_key(original.as_str()));
     let unpaid = images.iter().filter(|(path, image)| image.state == "done" && !paid.contains_key(path.as_str()));
+    let unpaid = unpaid.filter(|(path, _)| !is_served(path));
     found.odd.extend(unpaid.map(|(path, _)| format!("{path} has a text that nobody was paid for")));
     found.odd.extend(unknown_batches(workspace, &billed));
     found.odd.extend(left_over(workspace));
@@ -168,7 +172,26 @@ fn made_pictures(workspace: &Path) -> HashMap<String, String> {
     let mut rows = ledger.prepare(sql).expect("query");
     let read = rows.query_map([], |row| Ok(format!("{}/{}", row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
     let paths = read.expect("rows").map(|path| path.expect("a row").trim_start_matches('/').to_owned());
-    paths.map(|path| (format!("in|{}", path.replace('/', "|")), path)).collect()
+    paths.map(|path| (custom_id(&path), path)).collect()
+}
+
+fn custom_id(path: &str) -> String {
+    format!("in|{}", path.replace('/', "|"))
+}
+
+/// Images that are or were copies of others, and whose.
+fn copies(workspace: &Path) -> BTreeMap<String, String> {
+    let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "SELECT CAST(d.path AS TEXT), CAST(i.name AS TEXT), CAST(e.path AS TEXT), CAST(o.name AS TEXT) FROM copy c
+        JOIN image i ON i.id = c.image_id JOIN directory d ON d.id = i.directory_id
+        JOIN image o ON o.id = c.original_id JOIN directory e ON e.id = o.directory_id";
+    let mut rows = ledger.prepare(sql).expect("query");
+    let path = |row: &rusqlite::Row<'_>, n: usize| {
+        let path = format!("{}/{}", row.get::<_, String>(n)?, row.get::<_, String>(n + 1)?);
+        Ok::<_, rusqlite::Error>(path.trim_start_matches('/').to_owned())
+    };
+    let read = rows.query_map([], |row| Ok((path(row, 0)?, path(row, 2)?))).expect("rows");
+    read.map(|row| row.expect("a row")).collect()
 }
 
 /// Every image of the ledger by its path below the corpus.

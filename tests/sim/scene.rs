@@ -30,6 +30,8 @@ use crate::{store, turn};
 
 /// Images of a play.
 const IMAGES: u32 = 200;
+/// Every image of this number is a copy of the one so many before it.
+const COPIED: u32 = 9;
 /// Spring of 2027.
 const START: Millis = 1_800_000_000_000;
 /// Once the faults have stopped: three windows and an hour.
@@ -71,6 +73,10 @@ enum End {
     Came(Box<Outcome>),
 }
 
+fn is_copy(image: u32) -> bool {
+    image % (COPIED + 1) == COPIED
+}
+
 impl Scene {
     pub(crate) fn new() -> Self {
         // Memory where there is such a disk: thousands of small files come and go.
@@ -80,7 +86,8 @@ impl Scene {
         for n in 0..IMAGES {
             let target = workspace.join(format!("in/tray_{}/page{n:03}.png", n % 4));
             std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
-            std::fs::write(target, png(n)).expect("image");
+            // Some are the same scan once more.
+            std::fs::write(target, png(if is_copy(n) { n - COPIED } else { n })).expect("image");
         }
         Self { settings: settings(&workspace), prints: oracle::prints(&workspace), folder }
     }

@@ -175,9 +175,9 @@ impl Handler<NoMoreAnswers> for Cleaner {
 
 impl Work {
     async fn run(mut self) -> Result<(), AnyFault> {
-        let (settled, to_sweep) = mpsc::channel(SWEEPS);
+        let (settled, mut to_sweep) = mpsc::channel(SWEEPS);
         let (sweeper, stop) = (self.seams.sweeper.clone(), self.seams.stop.clone());
-        let sweeping = sweeper.sweep_all(&stop, to_sweep);
+        let sweeping = sweeper.sweep_all(&stop, async || to_sweep.recv().await);
         let (swept, judged) = tokio::join!(sweeping, self.judge_all(settled));
         judged.and(swept.map_err(AnyFault::from))
     }

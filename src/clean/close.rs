@@ -4,8 +4,6 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use crate::corpus::{Corpus, rough};
 use crate::domain::ids::FileId;
 use crate::domain::layout::Layout;
@@ -47,18 +45,22 @@ pub enum SweepError {
 }
 
 impl Sweeper {
-    /// Sweeps what earlier lives left, then whatever is settled now.
+    /// Sweeps what earlier lives left, then whatever is settled now: `next` waits for it. Nothing more once the program drains.
     ///
     /// # Errors
     /// As [`Sweeper::sweep`].
-    pub async fn sweep_all(&self, stop: &Stop, mut settled: mpsc::Receiver<Unswept>) -> Result<(), SweepError> {
+    pub async fn sweep_all(
+        &self,
+        stop: &Stop,
+        mut next: impl AsyncFnMut() -> Option<Unswept>,
+    ) -> Result<(), SweepError> {
         for batch in self.ledger.unswept(u32::MAX).await? {
             if stop.is_stopping() {
                 return Ok(());
             }
             self.sweep(&batch).await?;
         }
-        while let Some(batch) = settled.recv().await {
+        while let Some(batch) = next().await {
             if !stop.is_stopping() {
                 self.sweep(&batch).await?;
             }

@@ -65,8 +65,68 @@ fn pieces(bytes: u64) -> Vec<(u64, u64)> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test writes the files")]
 mod tests {
     use super::*;
+    use crate::corpus::Walked;
+    use crate::domain::image::Found;
+    use crate::kit::exit_guard::ExitGuard;
+    use crate::kit::folder::Folder;
+    use tokio::sync::mpsc;
+
+    /// A folder whose files can be opened, and nothing else.
+    struct Files(std::path::PathBuf);
+
+    impl Corpus for Files {
+        fn walk(&self, _: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn open(&self, path: &RelPath) -> io::Result<(File, Stamp)> {
+            let file = File::open(self.0.join(String::from_utf8_lossy(&path.name).as_ref()))?;
+            let stamp = beneath::stamp(&file.metadata()?);
+            Ok((file, stamp))
+        }
+
+        fn measure(&self, _: &RelPath) -> io::Result<Found> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn ink(&self, _: &RelPath, _: bool) -> io::Result<Option<f64>> {
+            Ok(None)
+        }
+
+        fn text_name(&self, path: &RelPath) -> Vec<u8> {
+            path.name.clone()
+        }
+
+        fn text_folder(&self, _: &RelPath) -> io::Result<Option<Folder>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn equal_files_look_equal_and_a_changed_one_tells_nothing() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let files = Files(folder.path().to_path_buf());
+        let path = |name: &str| RelPath { folder: Vec::new(), name: name.into(), page: 1 };
+        let put = |name: &str, at: usize| {
+            let mut bytes = vec![7; 100_000];
+            bytes[at] = 8;
+            std::fs::write(folder.path().join(name), bytes).expect("a file");
+            files.open(&path(name)).expect("a file").1
+        };
+        let stamps = [("a", 0), ("b", 0), ("middle", 50_000), ("hidden", 30_000)].map(|(name, at)| put(name, at));
+        let samples = [("a", 0), ("b", 1), ("middle", 2)]
+            .map(|(name, n)| sample(&files, &path(name), stamps[n]).expect("read").expect("the same file"));
+        assert!(samples[0] == samples[1] && samples[0] != samples[2] && samples[0] >= 0, "{samples:?}");
+        let whole = |name: &str, n: usize| content(&files, &path(name), stamps[n]).expect("read");
+        assert!(whole("a", 0).is_some() && whole("a", 0) == whole("b", 1) && whole("a", 0) != whole("hidden", 3));
+        let other = Stamp { mtime_ms: stamps[0].mtime_ms - 1, ..stamps[0] };
+        assert_eq!(sample(&files, &path("a"), other).expect("read"), None);
+        assert_eq!(content(&files, &path("a"), other).expect("read"), None);
+        assert_eq!(sample(&files, &path("none"), other).expect_err("gone").kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn pieces_lie_within_the_file_and_apart() {

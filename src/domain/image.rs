@@ -342,13 +342,6 @@ impl Reason {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.word() == word)
     }
-
-    /// Whether another file with the same bytes would meet it, too: it lies in the picture, its answer or its request, and not in
-    /// the path or the moment at which this file was read.
-    #[must_use]
-    pub fn is_of_content(self) -> bool {
-        !matches!(self, Self::Unreadable | Self::KeepsChanging | Self::Missing | Self::TextPresent | Self::Excluded)
-    }
 }
 
 /// What the walk makes of one file.
@@ -411,13 +404,6 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::from_word(reason.word()), Some(reason));
         }
-    }
-
-    #[test]
-    fn reasons_that_a_copy_shares() {
-        let of_path: Vec<Reason> = Reason::ALL.into_iter().filter(|reason| !reason.is_of_content()).collect();
-        let own = [Reason::Unreadable, Reason::KeepsChanging, Reason::Missing, Reason::TextPresent, Reason::Excluded];
-        assert_eq!(of_path, own);
     }
 
     #[test]

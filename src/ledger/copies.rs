@@ -32,6 +32,15 @@ pub struct Unread {
     pub stamp: Stamp,
 }
 
+/// What makes files alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Their length.
+    Length,
+    /// Length and sample.
+    Sample,
+}
+
 /// Owed images that may be copies, by their length or by their samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alike {
@@ -115,6 +124,14 @@ pub enum Lot {
     Alone,
 }
 
+/// Whether another file with the same bytes would fail for the same reason: it lies in the picture, its answer or its request, and
+/// not in the path or the moment at which this file was read.
+#[must_use]
+pub fn is_of_content(reason: Reason) -> bool {
+    use Reason::{Excluded, KeepsChanging, Missing, TextPresent, Unreadable};
+    !matches!(reason, Unreadable | KeepsChanging | Missing | TextPresent | Excluded)
+}
+
 /// Decides what becomes of a copy.
 #[must_use]
 pub fn lot(pair: Pair) -> Lot {
@@ -122,7 +139,7 @@ pub fn lot(pair: Pair) -> Lot {
         _ if !pair.same => Lot::Alone,
         ImageState::Owed | ImageState::Packed => Lot::Waits,
         ImageState::Done | ImageState::Rough if pair.ours => Lot::Text,
-        ImageState::Failed => pair.reason.filter(|reason| reason.is_of_content()).map_or(Lot::Alone, Lot::Fails),
+        ImageState::Failed => pair.reason.filter(|reason| is_of_content(*reason)).map_or(Lot::Alone, Lot::Fails),
         ImageState::Done | ImageState::Rough | ImageState::Skipped => Lot::Alone,
     }
 }
@@ -130,6 +147,13 @@ pub fn lot(pair: Pair) -> Lot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_that_a_copy_does_not_share() {
+        use Reason::{Excluded, KeepsChanging, Missing, TextPresent, Unreadable};
+        let own: Vec<Reason> = Reason::ALL.into_iter().filter(|reason| !is_of_content(*reason)).collect();
+        assert_eq!(own, [Unreadable, KeepsChanging, Missing, TextPresent, Excluded]);
+    }
 
     #[test]
     fn what_becomes_of_a_copy() {

@@ -12,7 +12,7 @@ use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 
 use super::LedgerError;
-use super::copies::{Alike, ReadyCopy, Seen, ServedCopy};
+use super::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
@@ -77,10 +77,9 @@ pub trait Store: Frame + Send {
     fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()>;
 
     // ---- copies (`copies`)
-    /// Of these owed images, those whose length another file of the corpus has, and what has to be sampled to know more.
-    fn alike_by_length(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike>;
-    /// Of these owed images, those whose length and sample a possible original has, and what has to be read whole to know more.
-    fn alike_by_sample(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike>;
+    /// Of these owed images, those that another file of the corpus is like, and what has to be sampled (those of one length) or
+    /// read whole (those of one sample) to know more.
+    fn alike(&mut self, corpus: CorpusId, images: &[ImageId], by: By) -> Result<Alike>;
     /// Keeps what was seen in files, where they are still what they were.
     fn seen(&mut self, seen: &[Seen]) -> Result<()>;
     /// Makes copies of these owed images, each of an original with the same bytes that was asked with one of `recipes` or is to

@@ -148,7 +148,8 @@ async fn front_half(
         end,
         limit: settings.run.limit.unwrap_or(0),
         lots: lots(mission)?,
-        copies: finder(mission, world),
+        copies: (settings.encode.duplicates == Duplicates::Once)
+            .then(|| Finder::new(&world.corpus, &world.ledger, &world.work, &world.recipes)),
     };
     start(Scanner::new(
         options,
@@ -183,16 +184,6 @@ fn workshop(mission: &Mission, world: &World) -> Workshop {
         max_bytes: world.max_image_bytes,
         hash_images: settings.encode.hash_images,
     }
-}
-
-/// What looks for copies; nothing where each of them is asked.
-fn finder(mission: &Mission, world: &World) -> Option<Finder> {
-    (mission.settings.encode.duplicates == Duplicates::Once).then(|| Finder {
-        corpus: Arc::clone(&world.corpus),
-        ledger: world.ledger.clone(),
-        pool: world.work.clone(),
-        recipes: world.recipes.clone(),
-    })
 }
 
 /// What a pilot is drawn with.

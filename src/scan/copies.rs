@@ -9,21 +9,17 @@ use crate::domain::ids::{CorpusId, ImageId, RecipeId};
 use crate::domain::image::OwedImage;
 use crate::kit::faults::AnyFault;
 use crate::kit::pool::Pool;
-use crate::ledger::copies::{Seen, SeenHash, Unread};
+use crate::ledger::copies::{By, Seen, SeenHash, Unread};
 use crate::ledger::keeper::Ledger;
 use crate::ledger::ours::OurRecipes;
 
 /// Looks for copies.
 #[derive(Clone)]
 pub struct Finder {
-    /// Where the images lie.
-    pub corpus: Arc<dyn Corpus>,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// Reads files.
-    pub pool: Pool,
-    /// What originals may have been asked with.
-    pub recipes: OurRecipes,
+    corpus: Arc<dyn Corpus>,
+    ledger: Ledger,
+    pool: Pool,
+    recipes: OurRecipes,
 }
 
 impl std::fmt::Debug for Finder {
@@ -40,18 +36,25 @@ enum Depth {
 }
 
 impl Finder {
+    /// Looks into the files of `corpus` by threads of `pool`; an original was or is asked with one of `recipes`.
+    #[must_use]
+    pub fn new(corpus: &Arc<dyn Corpus>, ledger: &Ledger, pool: &Pool, recipes: &OurRecipes) -> Self {
+        let (corpus, ledger) = (Arc::clone(corpus), ledger.clone());
+        Self { corpus, ledger, pool: pool.clone(), recipes: recipes.clone() }
+    }
+
     /// Takes out of a stretch of the feed what is a copy of another image of this corpus: the ledger knows it as one now.
     ///
     /// # Errors
     /// The ledger's. A file that cannot be read is no copy: whoever sends it tells why.
     pub async fn sift(&self, corpus: CorpusId, stretch: Vec<OwedImage>) -> Result<Vec<OwedImage>, AnyFault> {
         let reads = stretch.iter().filter(|image| image.rough.is_none()).map(|image| image.id).collect();
-        let alike = self.ledger.alike_by_length(corpus, reads).await?;
+        let alike = self.ledger.alike(corpus, reads, By::Length).await?;
         if alike.images.is_empty() {
             return Ok(stretch);
         }
         self.look(alike.unread, Depth::Sample).await?;
-        let alike = self.ledger.alike_by_sample(corpus, alike.images).await?;
+        let alike = self.ledger.alike(corpus, alike.images, By::Sample).await?;
         if alike.images.is_empty() {
             return Ok(stretch);
         }

@@ -211,3 +211,67 @@ fn a_pilot_asks_no_page_twice() {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     five_of_three(&sandbox);
 }
+
+#[test]
+fn a_changed_recipe_puts_copies_back_with_their_original() {
+    let mut sandbox = archive();
+    assert!(sandbox.run().fault.is_none());
+    sandbox.set("request.detail", "low");
+    let (exit, _, err) = call(&sandbox, "run --yes --redo stale");
+    assert_eq!(exit, Some(0), "{err}");
+    assert_eq!(oracle::states(&sandbox.workspace())["done"], 5);
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), 6, "three more");
+    assert_eq!(stands(&sandbox), both("served"));
+}
+
+#[test]
+fn unusable_texts_of_copies_are_asked_again_once() {
+    let sandbox = archive();
+    assert!(sandbox.run().fault.is_none());
+    let (exit, out, err) = call(&sandbox, "validate --format json");
+    assert_eq!(exit, Some(3), "{out}{err}");
+    let states = oracle::states(&sandbox.workspace());
+    assert_eq!(states, [("owed".to_owned(), 5)].into(), "the answer of a copy is saved under its original's name");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.done, oracle::count(&sandbox.bill(), "line")), (5, 6));
+    assert_eq!(sandbox.text(COPIES[0]), sandbox.text(FIRST));
+}
+
+#[test]
+fn they_are_told_in_plain_words() {
+    let sandbox = archive();
+    let told = |line: &str| {
+        let (exit, out, err) = call(&sandbox, line);
+        assert_eq!(exit, Some(0), "{line}: {err}");
+        out
+    };
+    let plan: serde_json::Value = serde_json::from_str(&told("plan --json")).expect("one document");
+    assert_eq!((&plan["images"]["to_ask"], &plan["images"]["copies"]), (&3.into(), &2.into()));
+    let plan = told("plan");
+    assert!(plan.contains(" Copies    2 are copies of others: they get the same text, paid for once"), "{plan}");
+    assert!(sandbox.work(Mode::Upload).fault.is_none());
+    let status = told("status");
+    assert!(
+        status.contains(" Copies    2 images are copies of others: paid for once; 2 wait for the answer"),
+        "{status}"
+    );
+    assert_eq!(told("plan --json").matches("\"copies\":2").count(), 1);
+    assert!(sandbox.run().fault.is_none());
+    let status = told("status");
+    assert!(status.contains(" Copies    2 images are copies of others: paid for once\n"), "{status}");
+    let copy = told("status in/tray_1/again.png");
+    assert!(copy.contains(" the same bytes as tray_0/page0000.png: "), "{copy}");
+    assert!(told("audit").contains("2 images are copies of others: paid for once"));
+    let provenance = told("export provenance");
+    let copies: Vec<serde_json::Value> = provenance
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a document"))
+        .filter(|document| document["type"] == "copy")
+        .collect();
+    assert_eq!(copies.len(), 2);
+    assert!(
+        copies.iter().all(|copy| copy["of"] == "tray_0/page0000.png" && copy["text"]["kind"] == "txt"),
+        "{copies:?}"
+    );
+}

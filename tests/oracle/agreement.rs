@@ -182,7 +182,8 @@ fn custom_id(path: &str) -> String {
 /// Images that are or were copies of others, and whose.
 fn copies(workspace: &Path) -> BTreeMap<String, String> {
     let ledger = rusqlite::Connection::open(workspace.join("batch/ledger.sqlite")).expect("ledger");
-    let sql = "SELECT CAST(d.path AS TEXT), CAST(i.name AS TEXT), CAST(e.path AS TEXT), CAST(o.name AS TEXT) FROM copy c
+    let sql =
+        "SELECT CAST(d.path AS TEXT), CAST(i.name AS TEXT), CAST(e.path AS TEXT), CAST(o.name AS TEXT) FROM copy c
         JOIN image i ON i.id = c.image_id JOIN directory d ON d.id = i.directory_id
         JOIN image o ON o.id = c.original_id JOIN directory e ON e.id = o.directory_id";
     let mut rows = ledger.prepare(sql).expect("query");

@@ -9,7 +9,7 @@ use batchscribe::domain::recipe::Recipe;
 use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
 use batchscribe::kit::hash::Short;
 use batchscribe::ledger::LedgerError;
-use batchscribe::ledger::copies::{Alike, ReadyCopy, Seen, ServedCopy};
+use batchscribe::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
@@ -84,8 +84,7 @@ as_they_are! {
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool>;
     fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()>;
-    fn alike_by_length(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike>;
-    fn alike_by_sample(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike>;
+    fn alike(&mut self, corpus: CorpusId, images: &[ImageId], by: By) -> Result<Alike>;
     fn seen(&mut self, seen: &[Seen]) -> Result<()>;
     fn pair_copies(&mut self, corpus: CorpusId, images: &[ImageId], recipes: &[RecipeId]) -> Result<Vec<ImageId>>;
     fn sort_copies(&mut self) -> Result<u64>;

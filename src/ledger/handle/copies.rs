@@ -2,17 +2,13 @@
 
 use super::{Ledger, Result};
 use crate::domain::ids::{CorpusId, ImageId, RecipeId, ShardId};
-use crate::ledger::copies::{Alike, ReadyCopy, Seen, ServedCopy};
+use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 
 impl Ledger {
-    /// Of these owed images, those whose length another file of the corpus has, and what has to be sampled to know more.
-    pub async fn alike_by_length(&self, corpus: CorpusId, images: Vec<ImageId>) -> Result<Alike> {
-        self.gathered(move |store| store.alike_by_length(corpus, &images)).await
-    }
-
-    /// Of these owed images, those whose length and sample a possible original has, and what has to be read whole to know more.
-    pub async fn alike_by_sample(&self, corpus: CorpusId, images: Vec<ImageId>) -> Result<Alike> {
-        self.gathered(move |store| store.alike_by_sample(corpus, &images)).await
+    /// Of these owed images, those that another file of the corpus is like, and what has to be sampled (those of one length) or
+    /// read whole (those of one sample) to know more.
+    pub async fn alike(&self, corpus: CorpusId, images: Vec<ImageId>, by: By) -> Result<Alike> {
+        self.gathered(move |store| store.alike(corpus, &images, by)).await
     }
 
     /// Keeps what was seen in files, where they are still what they were.

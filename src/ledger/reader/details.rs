@@ -136,7 +136,7 @@ fn original(connection: &Connection, copy: ImageId) -> Outcome<Option<RelPath>> 
         JOIN directory d ON d.id = i.directory_id WHERE c.image_id = ?1 AND c.stands <> 'alone'";
     let mut statement = connection.prepare_cached(SQL)?;
     let mut rows = statement.query([copy.0])?;
-    Ok(rows.next()?.map(super::rel_path).transpose()?)
+    rows.next()?.map(super::rel_path).transpose()
 }
 
 /// Lines are kept by shard, so this looks into every shard: thousands of look-ups, for one person asking about one image.

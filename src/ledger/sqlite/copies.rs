@@ -12,7 +12,7 @@ use super::shards::moved;
 use crate::domain::ids::{CorpusId, ImageId, RecipeId, ShardId};
 use crate::domain::image::{Reason, RelPath, Stamp};
 use crate::kit::hash::Short;
-use crate::ledger::copies::{Alike, Lot, Pair, ReadyCopy, Seen, SeenHash, ServedCopy, Unread, lot};
+use crate::ledger::copies::{Alike, By, Lot, Pair, ReadyCopy, Seen, SeenHash, ServedCopy, Unread, is_of_content, lot};
 use crate::ledger::moves::ImageState;
 use crate::ledger::records::TextOwner;
 
@@ -37,7 +37,7 @@ const ORIGINALS: &str = "SELECT o.id, d.path, o.name, o.page, o.bytes, o.mtime_m
     FROM image i CROSS JOIN image o INDEXED BY image_alike ON o.bytes = i.bytes AND o.sample = i.sample
     JOIN directory d ON d.id = o.directory_id LEFT JOIN shard s ON s.id = o.shard_id
     LEFT JOIN wish v ON v.image_id = i.id LEFT JOIN wish w ON w.image_id = o.id
-    WHERE i.id = ?1 AND i.sample >= 0 AND d.corpus_id = ?2 AND o.id <> i.id AND o.page = 1 AND v.model IS w.model
+    WHERE i.id = ?1 AND i.sample <> -1 AND d.corpus_id = ?2 AND o.id <> i.id AND o.page = 1 AND v.model IS w.model
     AND NOT EXISTS (SELECT 1 FROM image p WHERE p.directory_id = o.directory_id AND p.name = o.name AND p.page = 2)
     AND (o.state = 'owed' AND o.id < i.id OR o.state = 'packed' OR i.shard_id IS NULL AND i.text IS NULL
       AND NOT EXISTS (SELECT 1 FROM copy c WHERE c.image_id = i.id) AND (o.state IN ('done', 'rough') AND o.text IN ('txt', 'api')
@@ -45,7 +45,7 @@ const ORIGINALS: &str = "SELECT o.id, d.path, o.name, o.page, o.bytes, o.mtime_m
 
 /// Reasons of a path, as a JSON list of their words.
 fn reasons_of_path() -> String {
-    let words = Reason::ALL.into_iter().filter(|reason| !reason.is_of_content()).map(Reason::word);
+    let words = Reason::ALL.into_iter().filter(|reason| !is_of_content(*reason)).map(Reason::word);
     serde_json::Value::from_iter(words).to_string()
 }
 
@@ -57,8 +57,16 @@ fn unread(row: &Row<'_>) -> Outcome<Unread> {
     })
 }
 
+/// Of these owed images, those that may be copies.
+pub(super) fn alike(store: &SqliteStore, corpus: CorpusId, images: &[ImageId], by: By) -> Outcome<Alike> {
+    match by {
+        By::Length => alike_by_length(store, corpus, images),
+        By::Sample => alike_by_sample(store, corpus, images),
+    }
+}
+
 /// Of these owed images, those whose length another file has.
-pub(super) fn alike_by_length(store: &SqliteStore, corpus: CorpusId, images: &[ImageId]) -> Outcome<Alike> {
+fn alike_by_length(store: &SqliteStore, corpus: CorpusId, images: &[ImageId]) -> Outcome<Alike> {
     // Each half is one step in the index.
     const SHARED: &str =
         "SELECT EXISTS (SELECT 1 FROM image INDEXED BY image_alike WHERE bytes = ?1 AND sample IS NULL AND id < ?2)
@@ -89,7 +97,7 @@ pub(super) fn alike_by_length(store: &SqliteStore, corpus: CorpusId, images: &[I
 }
 
 /// Of these owed images, those whose length and sample another one has that may be their original.
-pub(super) fn alike_by_sample(store: &SqliteStore, corpus: CorpusId, images: &[ImageId]) -> Outcome<Alike> {
+fn alike_by_sample(store: &SqliteStore, corpus: CorpusId, images: &[ImageId]) -> Outcome<Alike> {
     let (mut alike, mut listed) = (Alike::default(), BTreeSet::new());
     let mut recipes = BTreeSet::new();
     let mut one = store.connection.prepare_cached(MAY_BE_COPY)?;

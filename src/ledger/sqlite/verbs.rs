@@ -14,7 +14,7 @@ use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
-use crate::ledger::copies::{Alike, ReadyCopy, Seen, ServedCopy};
+use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
@@ -86,13 +86,8 @@ impl Store for SqliteStore {
         self.named(outcome)
     }
 
-    fn alike_by_length(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike> {
-        let outcome = copies::alike_by_length(self, corpus, images);
-        self.named(outcome)
-    }
-
-    fn alike_by_sample(&mut self, corpus: CorpusId, images: &[ImageId]) -> Result<Alike> {
-        let outcome = copies::alike_by_sample(self, corpus, images);
+    fn alike(&mut self, corpus: CorpusId, images: &[ImageId], by: By) -> Result<Alike> {
+        let outcome = copies::alike(self, corpus, images, by);
         self.named(outcome)
     }
 

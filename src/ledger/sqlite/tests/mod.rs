@@ -2,6 +2,7 @@
 
 mod admission;
 mod asking;
+mod copies;
 mod listed;
 mod model;
 mod money;

@@ -284,7 +284,7 @@ fn found() -> Vec<Case> {
         one("hopper_orientation_6.webp", Done),
         one("hopper_16bit_qtables.jpg", Done),
         one("zero_width.gif", DAMAGED),
-        one("zero_height.j2k", UNSUPPORTED),
+        one("zero_height.j2k", DAMAGED),
         one("g4-multi.tif", Done),
         one("hopper.avif", UNSUPPORTED),
     ]

@@ -69,7 +69,7 @@ fn of_one_page() -> f64 {
 
 /// Pages that money for a third of them is there for; a batch answers for long enough that all could be open at once.
 pub(crate) fn scarce() -> Sandbox {
-    let mut sandbox = priced(60, Weather { line_delay: Duration::from_millis(40), ..Weather::default() });
+    let mut sandbox = priced(60, Weather { line_delay: Duration::from_millis(400), ..Weather::default() });
     sandbox.set("run.max_cost", &usd(SCARCE));
     sandbox
 }

@@ -264,7 +264,7 @@ fn o9_both_limits_of_a_shard_hold_at_once() {
     large.set("shard.max_shard_bytes", "64000");
     for seed in 0..10 {
         // 21 kB, 28 kB as base64: two of them in a shard.
-        put(&large, &format!("page{seed}.png"), &dense(83, seed + 1));
+        put(&large, &format!("page{seed}.png"), &dense(83, 2 * seed + 1));
     }
     good(&large.work(Mode::Upload));
     assert_eq!(oracle::count(&large.bill(), "create"), 5, "as many as the bytes demand");

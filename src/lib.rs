@@ -10,7 +10,7 @@
 //!                       └──────────────────── Standing (watch) ──────────── page.png.txt ◄──────  Cleaner
 //! ```
 //!
-//! Imports point down only: `main → cli → {ops, pipeline, emulator} → {scan, encode, upload, poll, extract, clean} →
+//! Imports point down only: `main → cli → {bench, ops, pipeline, emulator} → {scan, encode, upload, poll, extract, clean} →
 //! {message, ledger, provider, corpus} → kit → domain` (`settings` stands beside `domain`). Stage rooms never know each other:
 //! an actor knows its successor as a recipient of a message. A message announces a fact that the ledger already holds,
 //! so recovery is not a second program; it is this one, started in the middle.
@@ -20,6 +20,7 @@
 //! an *answer* one result line; a *verdict* what we think of it; a *text* the `.txt`; *owed* still to be asked; *packed*
 //! in a shard whose batch is not settled; *settled* every line accounted for.
 
+pub mod bench;
 pub mod clean;
 pub mod cli;
 pub mod corpus;

@@ -200,6 +200,8 @@ pub enum Verb {
     Import(Import),
     /// The built-in Batch API server on a port
     Emulate(Emulate),
+    /// Measure each stage and the whole pipeline on this computer, with made-up pages on this disk
+    Bench(Bench),
     /// Write batchscribe.toml and prompt.txt, to be edited
     Init {
         /// Folder [default: the workspace]

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+
+use crate::bench::stage::Stage;
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]
@@ -227,4 +230,43 @@ fn size(text: &str) -> Result<u64, &'static str> {
     crate::settings::units::bytes(text)
         .filter(|bytes| *bytes > 0)
         .ok_or("a size is written 4096, \"150 MB\" or \"256 MiB\"")
+}
+
+/// Flags of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Measure this stage alone; may be given several times [default: all]
+    #[arg(long, value_name = "NAME", value_parser = stages())]
+    pub stage: Vec<Stage>,
+    /// Images of the made-up corpus
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub images: u64,
+    /// Bytes of each
+    #[arg(long, value_name = "SIZE", default_value = "300 KB", value_parser = size)]
+    pub bytes: u64,
+    /// What the corpus is made from: the same number, the same pages
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How often each stage is measured, in turns; one more warms up
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Upload to this server, such as http://127.0.0.1:7050/v1, in the place of one that drops what it is sent
+    #[arg(long, value_name = "URL")]
+    pub sink: Option<String>,
+    /// Compare with an earlier result, as --json printed it
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// One round of one stage in this folder: how the verb calls itself
+    #[arg(long, value_name = "DIR", hide = true, requires = "stage")]
+    pub inside: Option<PathBuf>,
+    /// The server of that stage
+    #[arg(long, value_name = "URL", hide = true, requires = "inside")]
+    pub server: Option<String>,
+    /// Be the server that drops what it is sent, until the standard input ends
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub be_sink: Option<PathBuf>,
+}
+
+fn stages() -> impl TypedValueParser<Value = Stage> {
+    PossibleValuesParser::new(Stage::ALL.map(Stage::name)).map(|name| Stage::named(&name).unwrap_or(Stage::Pipeline))
 }

@@ -6,6 +6,7 @@
 mod oracle;
 mod sandbox;
 
+mod bench;
 mod bill;
 mod bodies;
 mod breaker;

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod audit;
+mod bench;
 mod bill;
 mod cancel;
 mod clean;
@@ -52,6 +53,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Import(flags) => import::import(context, &flags),
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
+        Verb::Bench(flags) => bench::bench(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),
         Verb::Doctor { online } => doctor::doctor(context, online),
         Verb::Keys { what } => keys::keys(context, &what),

@@ -1,0 +1,164 @@
+//! The second half, stage by stage: from a result file to texts.
+
+use std::io::{self, BufReader};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::figures::Sample;
+use super::front::client;
+use super::ground::{Ground, length, sample};
+use super::meter::Meter;
+use super::stage::Stage;
+use crate::clean::content::{Reading, TextFrom};
+use crate::clean::judge::{Limits, Question, judge};
+use crate::clean::polish::PolishOptions;
+use crate::clean::text_file::{self, Existing};
+use crate::domain::answer::Answer;
+use crate::domain::ids::{FileId, ImageId};
+use crate::domain::image::RelPath;
+use crate::domain::layout;
+use crate::domain::verdict::Verdict;
+use crate::encode::line::full_hash;
+use crate::extract::fetch::Fetcher;
+use crate::extract::write::ResultWriters;
+use crate::extract::{lines, parse};
+use crate::kit::atomic_file::{Mark, private_folder};
+use crate::kit::clock::{Clock, Stopwatch};
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::folder::Folder;
+use crate::kit::pool::{Pool, PoolError};
+use crate::kit::runtime::Runtime;
+use crate::kit::stop::stop_switch;
+use crate::settings::texts::BUILT_IN_PROMPT;
+
+/// Answers that are judged and written at once, as in a run.
+const CHUNK: usize = 256;
+/// Texts in one folder.
+const A_FOLDER: usize = 250;
+
+/// Fetches the result file, reads its lines and judges every answer; nothing of it is kept.
+pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
+    let settings = ground.settings(&[])?;
+    let (switch, stop) = stop_switch();
+    let fetcher = Fetcher {
+        provider: Arc::new(client(ground.server()?, &settings)?),
+        pool: Pool::new("work", 0)?,
+        clock: Clock::wall(),
+        stop,
+        give_up_after: Duration::from_secs(10),
+        gone_after: Duration::ZERO,
+    };
+    let (target, runtime) = (ground.scratch().join("raw.jsonl"), Runtime::new()?);
+    let mut meter = Meter::default();
+    let fetched = meter.window(|| runtime.wait(fetcher.fetch(&FileId("results".into()), &target)));
+    let fetched = fetched.map_err(|cause| io::Error::other(cause.to_string()))?;
+    drop(switch);
+    let mut answers = 0;
+    let mut reader = BufReader::with_capacity(256 * 1024, fs_err::File::open(&target)?);
+    meter.window(|| -> io::Result<()> {
+        loop {
+            let chunk = chunk(&mut reader)?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            answers += chunk.len() as u64;
+            for judged in fetcher.pool.map(chunk, |(_, line)| judged(&line)) {
+                judged.map_err(io::Error::other)??;
+            }
+        }
+    })?;
+    Ok(sample(Stage::Download, answers, fetched.bytes, &meter, &[]))
+}
+
+/// Writes the JSON file and the text of every answer, as a run does: texts complete or absent, each folder synced once a chunk.
+pub(super) fn write(ground: &Ground) -> io::Result<Sample> {
+    let (json, texts) = (ground.scratch().join("json"), ground.texts());
+    private_folder(&json)?;
+    private_folder(&texts)?;
+    let hands = Hands {
+        pool: Pool::new("work", 0)?,
+        writers: ResultWriters::start(|| ExitGuard::unheard("results"))?,
+        json: Arc::new(Folder::open(&json)?),
+        texts: Folder::open(&texts)?,
+        mark: Mark::new(&texts)?,
+    };
+    let (mut meter, mut answers, mut waited) = (Meter::default(), 0, 0);
+    let mut reader = BufReader::with_capacity(256 * 1024, fs_err::File::open(ground.results())?);
+    loop {
+        let chunk = chunk(&mut reader)?;
+        if chunk.is_empty() {
+            let bytes = length(&ground.results())?;
+            return Ok(sample(Stage::Write, answers, bytes, &meter, &[("result_wait", waited)]));
+        }
+        let first = answers;
+        answers += chunk.len() as u64;
+        let read = chunk.into_iter().map(|(raw, line)| Ok((raw, line.custom_id.clone(), judged(&line)?)));
+        let read: Vec<Written> = read.collect::<io::Result<_>>()?;
+        waited += meter.window(|| hands.write(first, read))?;
+    }
+}
+
+/// A result line, the id in it, and its text.
+type Written = (Vec<u8>, String, String);
+
+/// What answers are written with.
+struct Hands {
+    pool: Pool,
+    writers: ResultWriters,
+    json: Arc<Folder>,
+    texts: Folder,
+    mark: Mark,
+}
+
+impl Hands {
+    /// Writes a chunk; tells how many microseconds the result-writing threads were waited for.
+    fn write(&self, first: u64, chunk: Vec<Written>) -> io::Result<u64> {
+        let mut pending = self.writers.chunk(chunk.len());
+        let mut texts = Vec::with_capacity(chunk.len());
+        let mut waited = 0;
+        for (raw, id, text) in chunk {
+            let name = layout::result_name(&id, full_hash).into_bytes();
+            let watch = Stopwatch::start();
+            self.writers.write(&mut pending, &self.json, name, raw)?;
+            waited += watch.micros();
+            texts.push((id, text));
+        }
+        let watch = Stopwatch::start();
+        pending.wait()?;
+        waited += watch.micros();
+        let folder = format!("tray_{:05}", first / A_FOLDER as u64).into_bytes();
+        let folder = self.texts.make_below(&[&folder])?;
+        let place = |(id, text): (String, String)| {
+            let name = layout::text_name(id.as_bytes(), full_hash);
+            text_file::place(&folder, &name, text.as_bytes(), None, Existing::Replace, &self.mark)
+        };
+        let placed: Vec<Result<io::Result<_>, PoolError>> = self.pool.map(texts, place);
+        placed.into_iter().try_for_each(|placed| placed.map_err(io::Error::other)?.map(drop))?;
+        folder.sync()?;
+        Ok(waited)
+    }
+}
+
+/// Up to a chunk of lines, each with what it says.
+fn chunk(reader: &mut impl io::BufRead) -> io::Result<Vec<(Vec<u8>, parse::Line)>> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut line = Vec::new();
+    while chunk.len() < CHUNK && lines::next(reader, &mut line)?.is_some() {
+        let read = parse::read(&line).ok_or_else(|| io::Error::other("a line that is no result"))?;
+        chunk.push((std::mem::take(&mut line), read));
+    }
+    Ok(chunk)
+}
+
+/// The text of an answer, all of which are good ones.
+fn judged(line: &parse::Line) -> io::Result<String> {
+    let (from, polish, limits) = (TextFrom::Content, PolishOptions::default(), Limits::default());
+    let path = RelPath { folder: Vec::new(), name: line.custom_id.clone().into_bytes(), page: 1 };
+    let answer = Answer { image: ImageId(1), path, attempt: 1, outcome: line.outcome.clone(), usage: line.usage };
+    let reading = Reading { json: false, schema: None, from: &from, polish: &polish, prompt: BUILT_IN_PROMPT };
+    let judgement = judge(&answer, &Question::alone(reading, &limits));
+    match judgement {
+        judgement if judgement.verdict == Verdict::Accept => Ok(judgement.text.unwrap_or_default()),
+        judgement => Err(io::Error::other(format!("{}: {:?}", line.custom_id, judgement.verdict))),
+    }
+}

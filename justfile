@@ -25,7 +25,7 @@ every-syscall *ARGS:
 demo:
     cargo run --release --locked -- --workspace target/demo run tests/data/pages --yes
 
-# Figures of this machine.
+# Figures of this machine; `just bench --bench table` holds them against the targets.
 bench *ARGS:
     cargo bench --locked {{ARGS}}
 

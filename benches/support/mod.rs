@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub(crate) mod bodies;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,4 +60,13 @@ pub(crate) fn png(seed: u32, bytes: usize) -> Vec<u8> {
     // Behind the end chunk: decoders stop there, and the file has its size.
     file.resize(bytes.max(file.len()), 7);
     file
+}
+
+/// CPU seconds (user and system) of the ended and awaited children of this process so far.
+pub(crate) fn children_cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    // cutime and cstime, in ticks of 10 ms.
+    (ticks(13) + ticks(14)) / 100.0
 }

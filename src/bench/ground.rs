@@ -11,8 +11,9 @@ use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use crate::corpus::{Corpus, Walked};
 use crate::domain::image::Found;
 use crate::domain::recipe::Recipe;
-use crate::kit::atomic_file::Mark;
+use crate::kit::atomic_file::{self, Mark};
 use crate::kit::exit_guard::ExitGuard;
+use crate::kit::random;
 use crate::settings::{Environment, Flag, Problem, Settings, Sources, resolve, texts};
 
 /// Name of the corpus below the folder, and what custom ids begin with.
@@ -44,10 +45,25 @@ impl Ground {
         self.folder.join(RESULTS)
     }
 
-    /// Where one round of one stage may write; removed by whoever starts the next one.
+    /// Where one round of one stage may write.
     #[must_use]
     pub fn scratch(&self) -> PathBuf {
         self.folder.join(SCRATCH)
+    }
+
+    /// Makes room for the next round. What the one before wrote is put aside and not removed: ext4 does not use the inodes
+    /// of removed files again for minutes, and looks for others at the cost of whoever makes files next (`recently_deleted`
+    /// in the kernel's `fs/ext4/ialloc.c`).
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn clear(&self) -> io::Result<()> {
+        let aside = self.folder.join(format!("{SCRATCH}-{}", random::letters(8)?));
+        match atomic_file::move_file(&self.scratch(), &aside) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            _ => {}
+        }
+        fs_err::create_dir_all(self.scratch())
     }
 
     pub(super) fn server(&self) -> io::Result<&str> {
@@ -106,7 +122,7 @@ impl Ground {
             texts: TextsLocation::Mirror(self.texts()),
             mark: Mark::new(&self.scratch())?,
         };
-        Ok(Arc::new(LocalCorpus::new(self.images(), options)))
+        Ok(Arc::new(LocalCorpus::new(dunce::canonicalize(self.images())?, options)))
     }
 
     /// Where texts are written.

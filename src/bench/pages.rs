@@ -11,7 +11,7 @@ use crate::kit::random::split_mix;
 
 /// Images in one folder: about what a box of an archive holds.
 const A_FOLDER: u64 = 250;
-/// Words of one answer, so that a result line has about 2.5 kB, as a page of print has.
+/// Words of one answer, so that a result line has about 2 kB, as a page of print has.
 const WORDS: u64 = 220;
 /// What the answers are made of.
 const LEXICON: [&str; 16] = [
@@ -65,8 +65,12 @@ fn page(seed: u64, bytes: usize) -> io::Result<Vec<u8>> {
     Ok(file)
 }
 
-/// A result file as a provider gives it: one line an image, in their order. Source of the form: `batch-api` reference §2.
-fn results(target: &Path, images: u64, seed: u64) -> io::Result<()> {
+/// Writes a result file as a provider gives it: one line an image, in their order. Source of the form: `batch-api` reference
+/// §2.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn results(target: &Path, images: u64, seed: u64) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, fs_err::File::create(target)?);
     for number in 0..images {
         file.write_all(answer(number, seed).as_bytes())?;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ impl Sink {
     pub fn start(results: Option<PathBuf>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let base_url = format!("http://{}/v1", listener.local_addr()?);
-        let books = Arc::new(Books { results, batches: Mutex::default() });
+        let books = Arc::new(Books { results, files: AtomicU64::default(), batches: Mutex::default() });
         let _detached = thread::spawn("sink", ExitGuard::unheard("sink"), move |guard| {
             for stream in listener.incoming().flatten() {
                 let books = Arc::clone(&books);
@@ -60,6 +61,8 @@ impl Sink {
 #[derive(Debug)]
 struct Books {
     results: Option<PathBuf>,
+    /// Input files so far: each has a name of its own, or two shards would pass for one.
+    files: AtomicU64,
     /// Newest first, as the list is.
     batches: Mutex<VecDeque<Value>>,
 }
@@ -85,7 +88,7 @@ fn serve(stream: &TcpStream, books: &Books) -> io::Result<()> {
         let answer = match (head.method.as_str(), path.as_slice()) {
             ("POST", ["files"]) => {
                 io::copy(&mut body, &mut io::sink())?;
-                file("file-in", None)
+                file(&books.new_file(), None)
             }
             ("GET", ["files", _, "content"]) => {
                 send_results(&mut writer, books)?;
@@ -93,7 +96,7 @@ fn serve(stream: &TcpStream, books: &Books) -> io::Result<()> {
             }
             ("GET", ["files"]) => json!({"object": "list", "data": [], "has_more": false}),
             ("GET", ["files", id]) => {
-                let length = books.results.as_deref().map(|path| super::ground::length(path)).transpose()?;
+                let length = books.results.as_deref().map(super::ground::length).transpose()?;
                 file(id, length)
             }
             ("DELETE", ["files", id]) => json!({"id": id, "object": "file", "deleted": true}),
@@ -161,6 +164,10 @@ fn send_results(writer: &mut impl io::Write, books: &Books) -> io::Result<()> {
 }
 
 impl Books {
+    fn new_file(&self) -> String {
+        format!("file-in-{}", self.files.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
     fn create(&self, request: &Value) -> Value {
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = json!({
@@ -205,7 +212,8 @@ mod tests {
 
     #[test]
     fn batches_are_listed_page_by_page_newest_first() {
-        let books = Books { results: None, batches: Mutex::default() };
+        let books = Books { results: None, files: AtomicU64::default(), batches: Mutex::default() };
+        assert_ne!(books.new_file(), books.new_file());
         for n in 0..5 {
             books.create(&json!({"input_file_id": format!("file-{n}"), "metadata": {"n": n}}));
         }

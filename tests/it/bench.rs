@@ -1,5 +1,8 @@
 //! `bench`: the real binary with its other processes, on a corpus so small that nothing is said of speed.
 
+#[path = "../../benches/table/verdict.rs"]
+mod verdict;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -68,4 +71,17 @@ fn what_cannot_be_measured_is_told_before_anything_is_made() {
         bench(folder.path(), "--images 3 --bytes 1000 --rounds 1 --stage upload --sink http://127.0.0.1:1/v1");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("the stage upload could not be measured"));
     assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
+}
+
+#[test]
+fn a_figure_is_judged_by_its_target() {
+    use verdict::Verdict::{Goal, Missed, Must};
+    use verdict::{Target, Verdict, Wanted};
+    let (more, less) = (Target::at_least(0.75, 1.0), Target::at_most(1.6, 1.15));
+    assert_eq!((more.wanted, less.wanted), (Wanted::AtLeast, Wanted::AtMost));
+    assert_eq!([1.0, 0.75, 0.74, f64::NAN].map(|figure| more.judge(figure)), [Goal, Must, Missed, Missed]);
+    assert_eq!([1.15, 1.6, 1.61, f64::NAN].map(|figure| less.judge(figure)), [Goal, Must, Missed, Missed]);
+    assert_eq!((more.words().as_str(), less.words().as_str()), ("≥ 0.75, goal ≥ 1", "≤ 1.6, goal ≤ 1.15"));
+    let words = [Goal, Must, Missed, Verdict::NotMeasured("no TLS".into())].map(|verdict| verdict.words());
+    assert_eq!(words, ["goal met", "must met", "MUST MISSED", "not measured: no TLS"]);
 }

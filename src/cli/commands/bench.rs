@@ -128,10 +128,8 @@ fn rounds(
 
 /// One stage in a process of its own, in an empty folder.
 fn one(stage: Stage, ground: &Ground, sink: Option<&str>) -> Result<Sample, Fail> {
-    for folder in [ground.scratch(), ground.folder.join(PROVIDER)] {
-        remove(&folder).map_err(|cause| cannot_write(&cause))?;
-    }
-    fs_err::create_dir_all(ground.scratch()).map_err(|cause| cannot_write(&cause))?;
+    ground.clear().map_err(|cause| cannot_write(&cause))?;
+    remove(&ground.folder.join(PROVIDER)).map_err(|cause| cannot_write(&cause))?;
     match stage.needs() {
         Need::Nothing => children::sample(stage, ground, None),
         Need::Sink => children::sample(stage, ground, sink),

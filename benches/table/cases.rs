@@ -1,0 +1,343 @@
+//! What is measured in a process of its own: `table --case NAME WORDS`, figures as JSON on stdout.
+
+use std::io::{BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use batchscribe::bench::ground::Ground;
+use batchscribe::bench::meter::{self, Meter};
+use batchscribe::bench::whole::mission;
+use batchscribe::corpus::{Corpus, Walked};
+use batchscribe::domain::ids::{BatchId, FileId, Tag};
+use batchscribe::domain::image::{Fate, Format, Found, Looks, Pixels, RelPath, Stamp};
+use batchscribe::domain::shard::{NewLine, NewShard, SealReason};
+use batchscribe::extract::lines;
+use batchscribe::extract::write::ResultWriters;
+use batchscribe::kit::atomic_file::Mark;
+use batchscribe::kit::clock::Clock;
+use batchscribe::kit::exit_guard::ExitGuard;
+use batchscribe::kit::folder::Folder;
+use batchscribe::kit::pool::Pool;
+use batchscribe::kit::random;
+use batchscribe::kit::stop::StopLevel;
+use batchscribe::ledger::records::{Allowed, Cursor, NewRun};
+use batchscribe::ledger::sqlite::SqliteStore;
+use batchscribe::ledger::store::{Frame as _, Store};
+use batchscribe::pipeline;
+use batchscribe::pipeline::mission::{Mode, Tally};
+use batchscribe::provider::Provider as _;
+use batchscribe::provider::http::Options;
+use batchscribe::provider::openai::OpenAi;
+use batchscribe::provider::wire::NewBatch;
+use tokio::sync::watch;
+
+use crate::scene::Told;
+use crate::support::bodies::{Source, corpus, plan, push};
+
+/// Does the case and prints what it took.
+pub(crate) fn run(name: &str, words: &[String]) {
+    let word = |at: usize| words.get(at).map(String::as_str).expect("a word");
+    let number = |at: usize| word(at).parse::<usize>().expect("a number");
+    let told = match name {
+        "memcpy" => memcpy(),
+        "push-ready" => push_ready(Path::new(word(0)), word(1), number(2)),
+        "push-body" => push_body(Path::new(word(0)), number(1), word(2), number(3)),
+        "upload-run" => upload_run(Path::new(word(0)), word(1)),
+        "walk" => walk(Path::new(word(0))),
+        "enrol" => enrol(Path::new(word(0)), word(1)),
+        "commits" => commits(Path::new(word(0)), number(1)),
+        "files" => files(Path::new(word(0)), Path::new(word(1))),
+        "polls" => polls(word(0), number(1), number(2)),
+        "idle" => idle(Path::new(word(0)), word(1), number(2)),
+        other => panic!("there is no case {other}"),
+    };
+    let text = serde_json::to_string(&told).expect("figures");
+    writeln!(std::io::stdout().lock(), "{text}").expect("told");
+}
+
+/// What the windows of `meter` took, and this process's memory.
+fn told(meter: &Meter, items: usize, bytes: u64) -> Told {
+    Told {
+        wall_s: meter.wall_s(),
+        cpu_s: meter.cpu_s().expect("Linux tells"),
+        peak_bytes: meter::peak_bytes().expect("Linux tells") as f64,
+        disk_bytes: meter::disk_bytes().unwrap_or(0) as f64,
+        bytes: bytes as f64,
+        items: items as f64,
+        ..Told::default()
+    }
+}
+
+/// Copies of 256 MB within memory: how fast this machine is just now.
+fn memcpy() -> Told {
+    const BYTES: usize = 256_000_000;
+    const TIMES: usize = 8;
+    let (from, mut to) = (vec![1u8; BYTES], vec![2u8; BYTES]);
+    let mut meter = Meter::default();
+    meter.window(|| {
+        for _ in 0..TIMES {
+            to.copy_from_slice(std::hint::black_box(&from));
+            std::hint::black_box(&mut to);
+        }
+    });
+    told(&meter, TIMES, (BYTES * TIMES) as u64)
+}
+
+fn push_ready(file: &Path, url: &str, times: usize) -> Told {
+    let length = std::fs::metadata(file).expect("file").len();
+    let mut meter = Meter::default();
+    for _ in 0..times {
+        meter.window(|| push(url, Source::File(file.to_path_buf()), length));
+    }
+    told(&meter, times, length * times as u64)
+}
+
+/// The second processor time is that of every body opened a second time, as a retry does.
+fn push_body(root: &Path, images: usize, url: &str, times: usize) -> Told {
+    let corpus: Arc<dyn Corpus> = Arc::new(corpus(root));
+    let plan = Arc::new(plan(&*corpus, images));
+    let length = plan.shard.bytes;
+    let (mut first, mut again) = (Meter::default(), Meter::default());
+    let body = || push(url, Source::Body(Arc::clone(&plan), Arc::clone(&corpus), false), length);
+    for _ in 0..times {
+        first.window(body);
+        again.window(body);
+    }
+    let second_cpu_s = again.cpu_s().expect("Linux tells");
+    Told { second_cpu_s, ..told(&first, times, length * times as u64) }
+}
+
+fn ground(folder: &Path, url: &str) -> Ground {
+    let ground = Ground { folder: folder.to_path_buf(), server: Some(url.to_owned()) };
+    std::fs::create_dir_all(ground.scratch()).expect("folder");
+    ground
+}
+
+/// `upload` of a corpus.
+fn upload_run(folder: &Path, url: &str) -> Told {
+    let tally = watch::Sender::new(Tally::default());
+    let mission = mission(&ground(folder, url), Mode::Upload, tally.clone()).expect("a mission");
+    let mut meter = Meter::default();
+    let outcome = meter.window(|| pipeline::run(mission));
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    let sent = tally.borrow().sent_bytes;
+    told(&meter, outcome.standing.found as usize, sent)
+}
+
+/// Every image of a folder, as the walk finds and measures it.
+fn walk(root: &Path) -> Told {
+    let corpus = corpus(root);
+    let (mut meter, mut images, mut bytes) = (Meter::default(), 0, 0);
+    meter.window(|| {
+        let mut lane = corpus.walk(ExitGuard::unheard("walk")).expect("a thread");
+        while let Some(Walked::Page(found, _)) = lane.blocking_recv() {
+            images += found.len();
+            bytes += found.iter().map(|found| found.stamp.bytes).sum::<u64>();
+        }
+    });
+    told(&meter, images, bytes)
+}
+
+/// Walks a corpus into the ledger of a workspace, page by page, each in a durable commit, as a run does it.
+fn enrol(folder: &Path, url: &str) -> Told {
+    let mission = mission(&ground(folder, url), Mode::Upload, watch::Sender::new(Tally::default())).expect("a mission");
+    let from = corpus(&mission.image_root);
+    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
+    let mut store = SqliteStore::open(&mission.layout.ledger(), Clock::wall(), allowed).expect("a new ledger");
+    let root = mission.image_root.as_os_str().as_encoded_bytes();
+    let id = committed(&mut store, |store| {
+        let id = store.corpus(root, mission.image_dir_given.as_bytes()).expect("corpus").id;
+        store.walk_begins(id).expect("begun");
+        id
+    });
+    let (mut meter, mut images) = (Meter::default(), 0);
+    meter.window(|| {
+        let mut lane = from.walk(ExitGuard::unheard("walk")).expect("a thread");
+        while let Some(Walked::Page(found, _)) = lane.blocking_recv() {
+            images += found.len();
+            committed(&mut store, |store| store.enrol(id, &found).expect("enrol"));
+        }
+        committed(&mut store, |store| store.walk_over(id).expect("over"));
+    });
+    store.close().expect("closed");
+    told(&meter, images, 0)
+}
+
+/// Shards of 400 images, each fed and sealed in a durable commit of its own.
+fn commits(folder: &Path, images: usize) -> Told {
+    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
+    let mut store = SqliteStore::open(&folder.join("ledger.sqlite"), Clock::wall(), allowed).expect("a new ledger");
+    let new =
+        NewRun { base_url: "bench".into(), identity: String::new(), settings: "{}".into(), day: "2026-01-01".into() };
+    let recipe = ground(folder, "http://127.0.0.1/v1");
+    let recipe = recipe.recipe(&recipe.settings(&[]).expect("settings")).expect("a recipe");
+    let (run, recipe, corpus) = committed(&mut store, |store| {
+        let run = store.begin_run(&new).expect("run").id;
+        (run, store.recipe(&recipe).expect("recipe"), store.corpus(b"/pages", b"pages").expect("corpus").id)
+    });
+    for page in (0..images).collect::<Vec<_>>().chunks(256) {
+        let found: Vec<Found> = page.iter().map(|n| found(*n)).collect();
+        committed(&mut store, |store| store.enrol(corpus, &found).expect("enrol"));
+    }
+    let (mut meter, mut cursor, mut sealed) = (Meter::default(), Cursor::default(), 0);
+    loop {
+        let page = committed(&mut store, |store| store.take_owed(corpus, cursor, 400).expect("feed"));
+        if page.images.is_empty() {
+            return told(&meter, sealed, 0);
+        }
+        cursor = page.next;
+        sealed += page.images.len();
+        let line = |id| NewLine { image: id, bytes: 400_000, prepared: None, ink: None };
+        let lines = page.images.iter().map(|image| line(image.id)).collect();
+        let tag = Tag(random::letters(12).expect("randomness"));
+        let shard = NewShard { tag, run, recipe, seal: SealReason::Lines, lines, est_tokens: 1, charge: None };
+        meter.window(|| committed(&mut store, |store| store.seal(&shard).expect("seal")));
+    }
+}
+
+fn committed<T>(store: &mut SqliteStore, verb: impl FnOnce(&mut dyn Store) -> T) -> T {
+    store.begin().expect("begin");
+    let value = verb(store);
+    store.commit().expect("commit");
+    value
+}
+
+fn found(n: usize) -> Found {
+    let path = RelPath {
+        folder: format!("box/tray_{:04}", n / 250).into_bytes(),
+        name: format!("page{n:07}_left.png").into_bytes(),
+        page: 1,
+    };
+    let fate = Fate::Owed(Looks::plain(Format::Png, Pixels { width: 2480, height: 3508 }));
+    Found { path, stamp: Stamp { bytes: 300_000, mtime_ms: 1_700_000_000_000 }, fate, text_present: false }
+}
+
+/// The files that the answers of a result file become, made the same way, without anything being read in them: the line, and
+/// about as many bytes as its text has.
+fn files(results: &Path, out: &Path) -> Told {
+    const TEXT: usize = 1_200;
+    let make = |name: &str| {
+        let path = out.join(name);
+        std::fs::create_dir_all(&path).expect("folder");
+        Folder::open(&path).expect("folder")
+    };
+    let (json, texts) = (Arc::new(make("json")), make("texts"));
+    let (mark, pool) = (Mark::new(out).expect("randomness"), Pool::new("work", 0).expect("threads"));
+    let writers = ResultWriters::start(|| ExitGuard::unheard("results")).expect("threads");
+    let mut reader = BufReader::with_capacity(256 * 1024, std::fs::File::open(results).expect("file"));
+    let (mut meter, mut made) = (Meter::default(), 0);
+    meter.window(|| {
+        loop {
+            let (mut chunk, mut line) = (Vec::with_capacity(256), Vec::new());
+            while chunk.len() < 256 && lines::next(&mut reader, &mut line).expect("read").is_some() {
+                chunk.push((made + chunk.len(), std::mem::take(&mut line)));
+            }
+            if chunk.is_empty() {
+                return;
+            }
+            let folder = texts.make_below(&[format!("tray_{:05}", made / 250).as_bytes()]).expect("folder");
+            made += chunk.len();
+            let mut pending = writers.chunk(chunk.len());
+            let name = |n: usize, end: &str| format!("images|tray_{:05}|page{n:07}.png.{end}", n / 250).into_bytes();
+            for (n, line) in &chunk {
+                writers.write(&mut pending, &json, name(*n, "json"), line.clone()).expect("handed over");
+            }
+            pending.wait().expect("written");
+            let placed = pool.map(chunk, |(n, line)| {
+                let mut draft = folder.draft(&mark).expect("draft");
+                draft.fill(&line[..TEXT.min(line.len())]).expect("filled");
+                draft.publish_new(&name(n, "txt")).expect("a new name");
+            });
+            assert!(placed.iter().all(Result::is_ok));
+            folder.sync().expect("synced");
+        }
+    });
+    told(&meter, made, 0)
+}
+
+fn client(url: &str) -> OpenAi {
+    let options = Options {
+        base_url: url.to_owned(),
+        key: None,
+        key_header: "Authorization: Bearer".into(),
+        organization: None,
+        project: None,
+        stall_timeout: Duration::from_secs(60),
+        user_agent: "bench".into(),
+    };
+    OpenAi::new(&options).expect("client")
+}
+
+/// The whole list of `batches` open batches, page after page on a kept connection, `times` times; the second processor time is
+/// that of as many looks at one batch.
+fn polls(url: &str, batches: usize, times: usize) -> Told {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let provider = client(url);
+    let list = async || {
+        let (mut after, mut seen): (Option<BatchId>, usize) = (None, 0);
+        loop {
+            let page = provider.list_batches(after.as_ref()).await.expect("a page");
+            seen += page.batches.len();
+            after = page.batches.last().map(|batch| batch.id.clone());
+            if !page.has_more {
+                return (seen, after);
+            }
+        }
+    };
+    runtime.block_on(async {
+        for n in list().await.0..batches {
+            let new = NewBatch {
+                input_file_id: FileId(format!("file-{n}")),
+                endpoint: "/v1/chat/completions".into(),
+                completion_window: "24h".into(),
+                metadata: [("run".to_owned(), "bcdfghjkmnpq".to_owned())].into(),
+                output_expires_after: None,
+            };
+            provider.create_batch(&new).await.expect("created");
+        }
+    });
+    let oldest = runtime.block_on(list()).1.expect("a batch");
+    let (mut lists, mut looks) = (Meter::default(), Meter::default());
+    for _ in 0..times {
+        let seen = lists.window(|| runtime.block_on(list())).0;
+        assert_eq!(seen, batches, "every batch is listed");
+        looks.window(|| runtime.block_on(provider.batch(&oldest)).expect("a batch"));
+    }
+    let second_cpu_s = looks.cpu_s().expect("Linux tells");
+    Told { second_cpu_s, ..told(&lists, times, 0) }
+}
+
+/// A run that has sent everything and waits for batches that never end, looked at as often as by default: what it uses in
+/// `seconds`.
+fn idle(folder: &Path, url: &str, seconds: usize) -> Told {
+    let tally = watch::Sender::new(Tally::default());
+    let mut mission = mission(&ground(folder, url), Mode::Run { once: false }, tally.clone()).expect("a mission");
+    mission.settings.batch.poll_interval = Duration::from_secs(60);
+    mission.settings.batch.max_poll_interval = Duration::from_secs(300);
+    let stop = mission.stop.clone();
+    let watcher = std::thread::spawn(move || {
+        let pause = |seconds| std::thread::sleep(Duration::from_secs(seconds));
+        while tally.borrow().standing.packed == 0 || tally.borrow().standing.owed > 0 {
+            pause(1);
+        }
+        pause(2);
+        let (cpu, begun) = (meter::cpu().expect("Linux tells"), Instant::now());
+        pause(seconds as u64);
+        let used = meter::cpu().expect("Linux tells") - cpu;
+        let wall = begun.elapsed();
+        stop.raise(StopLevel::Drain);
+        (used, wall)
+    });
+    let outcome = pipeline::run(mission);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    let (used, wall) = watcher.join().expect("it ends");
+    Told { wall_s: wall.as_secs_f64(), cpu_s: used.as_secs_f64(), ..Told::default() }
+}
+
+/// A folder that a case can take for its ground: the images are another name of `images`.
+pub(crate) fn stand_on(folder: &Path, images: &Path) -> PathBuf {
+    let ground = Ground { folder: folder.to_path_buf(), server: None };
+    std::os::unix::fs::symlink(images, ground.images()).expect("link");
+    ground.folder
+}

@@ -1,0 +1,100 @@
+//! P4 to P6: the same work as the scripts before this program do it, with the official client.
+
+use std::path::Path;
+use std::process::Command;
+
+use batchscribe::bench::figures::Spread;
+
+use crate::answers::script;
+use crate::rows::Row;
+use crate::scene::{PROGRAM, Scene, Server, Told, ratios, seen, spread};
+use crate::verdict::Target;
+
+const WHAT: [&str; 2] = ["build and upload: origin's wall ÷ ours", "build and upload: origin's CPU ÷ ours"];
+const CYCLE: [&str; 2] = ["whole cycle: origin's wall ÷ ours", "whole cycle: origin's CPU ÷ ours"];
+const UPLOAD_TARGETS: [Target; 2] = [Target::at_least(8.0, 16.0), Target::at_least(7.0, 13.0)];
+const CYCLE_TARGETS: [Target; 2] = [Target::at_least(8.0, 15.0), Target::at_least(6.0, 10.0)];
+
+/// P4 and P5.
+pub(crate) fn uploads(scene: &Scene) -> Vec<Row> {
+    let images = scene.images(scene.sizes.origin);
+    let (sink, out) = (scene.sink().to_owned(), scene.at("origin-work"));
+    let mut rows = match missing() {
+        Some(why) => not_measured("P4", WHAT, UPLOAD_TARGETS, &why),
+        None => {
+            let origin = || {
+                scene.fresh("origin-work");
+                figures(&seen(Command::new("python3").arg(script("upload.py")).args([&images, &out]).arg(&sink)))
+            };
+            let ours = || {
+                let work = scene.fresh("our-work");
+                figures(&seen(&mut ours("upload", &images, &work, &sink)))
+            };
+            compared("P4", WHAT, UPLOAD_TARGETS, &scene.turns([&mut { origin }, &mut { ours }]))
+        }
+    };
+    let targets = [Target::at_least(4.5, 8.0), Target::at_least(6.0, 9.0)];
+    rows.extend(not_measured("P5", ["P4's wall with TLS", "P4's CPU with TLS"], targets, "the sink speaks no TLS"));
+    rows
+}
+
+/// P6; the built-in server's own time is in both walls and in neither CPU.
+pub(crate) fn cycles(scene: &Scene) -> Vec<Row> {
+    if let Some(why) = missing() {
+        return not_measured("P6", CYCLE, CYCLE_TARGETS, &why);
+    }
+    let images = scene.images(scene.sizes.origin);
+    let origin = || {
+        let (out, server) = (scene.fresh("origin-work"), Server::provider(&scene.emptied("provider")));
+        figures(&seen(Command::new("python3").arg(script("cycle.py")).args([&images, &out]).arg(&server.base_url)))
+    };
+    let ours = || {
+        let (work, server) = (scene.fresh("our-work"), Server::provider(&scene.emptied("provider")));
+        let mut command = ours("run", &images, &work, &server.base_url);
+        for set in ["batch.poll_interval=50ms", "batch.max_poll_interval=50ms"] {
+            command.args(["--set", set]);
+        }
+        figures(&seen(&mut command))
+    };
+    compared("P6", CYCLE, CYCLE_TARGETS, &scene.turns([&mut { origin }, &mut { ours }]))
+}
+
+/// Why nothing can be measured.
+fn missing() -> Option<String> {
+    let asked = Command::new("python3").args(["-c", "import openai"]).output();
+    match asked {
+        Err(_) => Some("python3 is missing".to_owned()),
+        Ok(told) if !told.status.success() => Some("python package openai is missing".to_owned()),
+        Ok(_) => None,
+    }
+}
+
+fn ours(verb: &str, images: &Path, work: &Path, url: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args([verb, "--no-config", "--yes", "--workspace"]).arg(work).arg(images);
+    let texts = format!("text.out_dir={}", work.join("texts").display());
+    for set in ["provider.name=openai", &format!("api_url={url}/chat/completions"), "run.canary=off", &texts] {
+        command.args(["--set", set]);
+    }
+    command
+}
+
+fn figures(told: &Result<Told, String>) -> Vec<f64> {
+    told.as_ref().map(|told| vec![told.wall_s, told.cpu_s]).unwrap_or_else(|why| panic!("it failed: {why}"))
+}
+
+fn compared(id: &'static str, what: [&'static str; 2], targets: [Target; 2], measured: &[Vec<Vec<f64>>]) -> Vec<Row> {
+    let [origin, ours] = measured else { return Vec::new() };
+    let ratio = |at: usize| -> Option<Spread> { ratios(origin, ours, at) };
+    let absolute = |rounds: &[Vec<f64>], at| spread(rounds, at).map_or(f64::NAN, |figure| figure.median);
+    let note = |at| format!("origin {:.2} s, ours {:.2} s", absolute(origin, at), absolute(ours, at));
+    (0..)
+        .zip(what)
+        .zip(targets)
+        .map(|((at, what), target)| Row::new(id, what, "", target, ratio(at)).noted(note(at)))
+        .collect()
+}
+
+fn not_measured(id: &'static str, what: [&'static str; 2], targets: [Target; 2], why: &str) -> Vec<Row> {
+    what.into_iter().zip(targets).map(|(what, target)| Row::missing(id, what, target, why)).collect()
+}

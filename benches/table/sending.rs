@@ -127,6 +127,10 @@ pub(crate) fn calls(scene: &Scene) -> Vec<Row> {
 
 /// P18: files that nobody has read since they were written.
 pub(crate) fn cold(scene: &Scene) -> Vec<Row> {
+    let (what, target) = ("cold cache, 4 bodies: wall ÷ xargs cat > /dev/null", Target::at_most(1.3, 0.8));
+    if !cfg!(target_os = "linux") {
+        return vec![Row::missing("P18", what, target, "this system cannot be asked to forget files")];
+    }
     let images = scene.images(scene.sizes.origin);
     let ground = stand_on(&scene.fresh("cold"), &images);
     std::fs::create_dir_all(ground.join("scratch")).expect("folder");
@@ -143,8 +147,7 @@ pub(crate) fn cold(scene: &Scene) -> Vec<Row> {
     };
     let measured = scene.turns([&mut { cat }, &mut { upload }]);
     let [cat, upload] = measured.as_slice() else { return Vec::new() };
-    let what = "cold cache, 4 bodies: wall ÷ xargs cat > /dev/null";
-    vec![Row::new("P18", what, "", Target::at_most(1.3, 0.8), ratios(upload, cat, 0))]
+    vec![Row::new("P18", what, "", target, ratios(upload, cat, 0))]
 }
 
 /// Asks the kernel to forget the pages of every file; names and inodes it keeps.
@@ -159,6 +162,7 @@ fn forget(root: &Path) {
             let file = std::fs::File::open(entry.path()).expect("file");
             // Only what is on disk can be forgotten.
             file.sync_all().expect("synced");
+            #[cfg(target_os = "linux")]
             rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("a hint");
         }
     }

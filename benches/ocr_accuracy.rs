@@ -1,8 +1,9 @@
 //! Scores the embedded recogniser against pages whose text is known.
 //!
-//! `cargo bench --bench ocr_accuracy -- --pages DIR --truth DIR [--only SUBSTRING] [--longest-side N,N] [--show]`
-//! reads every image under the first folder that has `<truth>/<path>.txt`, each as it would be sent: once for each
-//! value of `encode.longest_side`, 0 if none is given. Without folders it takes `tests/data/pages`
+//! `cargo bench --bench ocr_accuracy -- --pages DIR --truth DIR [--only SUBSTRING] [--longest-side N,N]
+//! [--fit MODEL,MODEL] [--show]` reads every image under the first folder that has `<truth>/<path>.txt`, each as it would be
+//! sent: once for each value of `encode.longest_side`, and once for each model with `encode.fit` at `detail = "high"`; as it is
+//! if neither is given. Without folders it takes `tests/data/pages`
 //! and `tests/data/truth`. Printed: kB sent, character error rate (edits / characters of the truth), word recall
 //! (words of the truth found, in any order), line error rate (edits / characters where each line of the truth
 //! is compared with the best place in the text read), seconds. The truth's own reading order is not always
@@ -24,6 +25,7 @@ use batchscribe::domain::metrics::edits;
 use batchscribe::domain::recipe::{Preparation, WayOut};
 use batchscribe::emulator::engine::ocr::Recogniser;
 use batchscribe::encode::prepare::{Order, prepare};
+use batchscribe::settings::models::Models;
 
 /// What a page is, by the start of its path: the sources of the corpus the engine is tuned with.
 const KINDS: [(&str, &str); 20] = [
@@ -58,7 +60,8 @@ struct Arguments {
     pages: PathBuf,
     truth: PathBuf,
     only: Option<String>,
-    longest_sides: Vec<u32>,
+    /// What is done to the pages, and what it is called.
+    ways: Vec<(String, Preparation)>,
     show: bool,
 }
 
@@ -83,9 +86,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     pages.sort();
 
     let recogniser = Recogniser::load()?;
-    for longest_side in &arguments.longest_sides {
-        println!("encode.longest_side = {longest_side}");
-        read_all(&arguments, &recogniser, &pages, *longest_side)?;
+    for (name, how) in &arguments.ways {
+        println!("{name}");
+        read_all(&arguments, &recogniser, &pages, *how)?;
     }
     if let Some(kilobytes) = process_figure("/proc/self/status", peak_kilobytes) {
         println!("peak memory {:.0} MB", kilobytes / 1024.0);
@@ -97,7 +100,7 @@ fn read_all(
     arguments: &Arguments,
     recogniser: &Recogniser,
     pages: &[PathBuf],
-    longest_side: u32,
+    how: Preparation,
 ) -> Result<(), Box<dyn Error>> {
     let mut totals: Vec<(&str, Score)> = Vec::new();
     let heads = ["CER %", "lines %", "words %", "kB", "CPU s", "wall s"];
@@ -112,7 +115,7 @@ fn read_all(
         }
         let Ok(truth) = fs::read_to_string(arguments.truth.join(format!("{relative}.txt"))) else { continue };
         let kind = kind(&relative);
-        match score(recogniser, &sent(page, longest_side)?, &truth, arguments.show) {
+        match score(recogniser, &sent(page, how)?, &truth, arguments.show) {
             Ok(score) => {
                 println!("{}  {kind:<12} {relative}", row(&score));
                 add(&mut totals, kind, score);
@@ -125,9 +128,8 @@ fn read_all(
 }
 
 /// What is sent of a file: the pictures of its pages, each as it is or made ready.
-fn sent(file: &Path, longest_side: u32) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+fn sent(file: &Path, how: Preparation) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let stored = fs::read(file)?;
-    let how = Preparation { longest_side, ..Preparation::default() };
     let Sniffed::Image(looks) = sniff(&mut Cursor::new(&stored), stored.len() as u64)? else {
         return Ok(vec![stored]);
     };
@@ -157,13 +159,8 @@ fn print_totals(totals: &[(&str, Score)]) {
 
 fn arguments(words: impl Iterator<Item = OsString>) -> Result<Arguments, Box<dyn Error>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let mut found = Arguments {
-        pages: data.join("pages"),
-        truth: data.join("truth"),
-        only: None,
-        longest_sides: vec![0],
-        show: false,
-    };
+    let mut found =
+        Arguments { pages: data.join("pages"), truth: data.join("truth"), only: None, ways: Vec::new(), show: false };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{} needs a value", word.display()));
@@ -172,14 +169,26 @@ fn arguments(words: impl Iterator<Item = OsString>) -> Result<Arguments, Box<dyn
             Some("--truth") => found.truth = value()?.into(),
             Some("--only") => found.only = Some(value()?.to_string_lossy().into_owned()),
             Some("--longest-side") => {
-                let sides = value()?.to_string_lossy().into_owned();
-                found.longest_sides = sides.split(',').map(str::parse).collect::<Result<_, _>>()?;
+                for side in value()?.to_string_lossy().split(',') {
+                    let how = Preparation { longest_side: side.parse()?, ..Preparation::default() };
+                    found.ways.push((format!("encode.longest_side = {side}"), how));
+                }
+            }
+            Some("--fit") => {
+                for model in value()?.to_string_lossy().split(',') {
+                    let sight = Models::built_in().sight(model, "high");
+                    let fit = Some(sight.ok_or_else(|| format!("nobody knows how {model} counts images"))?);
+                    found.ways.push((format!("encode.fit, {model}"), Preparation { fit, ..Preparation::default() }));
+                }
             }
             Some("--show") => found.show = true,
             // Cargo adds this to every bench.
             Some("--bench") => {}
             _ => return Err(format!("unknown argument {}", word.display()).into()),
         }
+    }
+    if found.ways.is_empty() {
+        found.ways.push(("as they are".to_owned(), Preparation::default()));
     }
     Ok(found)
 }

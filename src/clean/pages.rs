@@ -2,21 +2,19 @@
 //! behind a form feed but the first.
 
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::cleaner::CleanerSeams;
 use super::text_file::{self, Existing};
 use crate::corpus::Corpus;
 use crate::domain::ids::{ImageId, ShardId};
+use crate::domain::layout;
 use crate::kit::atomic_file::{self, Access, Durability, Mark, private_folder};
 use crate::kit::crash;
 use crate::kit::faults::AnyFault;
 use crate::kit::hash::{Short, short};
 use crate::ledger::records::{TextOwner, WholeFile};
-
-/// Between two pages.
-const PAGE_BREAK: u8 = b'\x0c';
 
 /// What became of the text of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +27,13 @@ pub enum Joined {
     Lacking(ImageId),
 }
 
-fn page_file(folder: &Path, image: ImageId) -> PathBuf {
-    folder.join(format!("{image}.txt"))
-}
-
 /// Keeps the text of one page in `folder`; its hash.
 ///
 /// # Errors
 /// The operating system's, with the path.
 pub fn keep(folder: &Path, image: ImageId, text: &[u8]) -> io::Result<Short> {
     private_folder(folder)?;
-    atomic_file::write(&page_file(folder, image), text, Access::Private, Durability::Synced)?;
+    atomic_file::write(&layout::page_text(folder, image), text, Access::Private, Durability::Synced)?;
     Ok(short(text))
 }
 
@@ -57,9 +51,9 @@ pub fn join(
     let mut text = Vec::new();
     for (n, page) in file.pages.iter().enumerate() {
         if n > 0 {
-            text.push(PAGE_BREAK);
+            text.push(layout::PAGE_BREAK);
         }
-        match fs_err::read(page_file(folder, *page)) {
+        match fs_err::read(layout::page_text(folder, *page)) {
             Ok(bytes) => text.extend_from_slice(&bytes),
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Joined::Lacking(*page)),
             Err(cause) => return Err(cause),

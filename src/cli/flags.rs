@@ -184,7 +184,7 @@ pub struct Export {
     /// The form
     #[arg(value_enum, value_name = "FORMAT")]
     pub format: ExportFormat,
-    /// Write to this file [default: the standard output]
+    /// Write to this file; for alto and page, to this folder [default: the standard output, for forms of lines]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
 }
@@ -192,7 +192,19 @@ pub struct Export {
 /// Forms of `export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// JSON lines: every request with its recipe, answer and text; each recipe in full once.
+    /// JSON lines: every image or page with state, text, model and cost
+    Jsonl,
+    /// The table of the report, for spreadsheets
+    Csv,
+    /// A ZIP archive of the texts, with a list of their checksums
+    TxtZip,
+    /// A tree of ALTO files, one a page: lines without positions
+    Alto,
+    /// A tree of PAGE-XML files, one a page: one region with the text
+    Page,
+    /// JSON-LD for Tropy's File > Import: an item a file, the text as a note
+    Tropy,
+    /// JSON lines: every request with its recipe, answer and text; each recipe in full once
     Provenance,
 }
 

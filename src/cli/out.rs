@@ -62,6 +62,11 @@ impl Out {
         writeln!(stdout, "{}", self.signs(text)).and_then(|()| stdout.flush()).map_err(told)
     }
 
+    /// Data as bytes, for what is no line of ours: the locale changes nothing in it.
+    pub(super) fn bytes() -> io::BufWriter<io::StdoutLock<'static>> {
+        io::BufWriter::new(io::stdout().lock())
+    }
+
     /// A line on stderr, unless `--quiet`. Whatever comes from a path or a server in it is harmless there.
     pub(super) fn say(&self, text: &str) {
         if !self.quiet {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::ids::ImageId;
 use super::image::RelPath;
 use super::recipe::IdStyle;
 
@@ -12,6 +13,9 @@ const LONGEST_ID: usize = 512;
 const LONGEST_NAME: usize = 255;
 /// Hex digits of a suffix that tells apart what a name cannot.
 const SUFFIX_DIGITS: usize = 8;
+
+/// Between two pages of a text: form feed.
+pub const PAGE_BREAK: u8 = b'\x0c';
 
 /// A hash of bytes as lower-case hex, at least 32 digits: handed in, because this room knows no hash function.
 pub type HexHash = fn(&[u8]) -> String;
@@ -72,6 +76,12 @@ impl Layout {
     #[must_use]
     pub fn pages(&self) -> PathBuf {
         self.batch.join("pages")
+    }
+
+    /// The text of one page of such a file.
+    #[must_use]
+    pub fn page_text(&self, image: ImageId) -> PathBuf {
+        page_text(&self.pages(), image)
     }
 
     /// Spooled shards.
@@ -236,6 +246,26 @@ pub fn page_name(name: &[u8], page: u32) -> Vec<u8> {
     [name, page_mark(page).as_bytes()].concat()
 }
 
+/// The text of one page of a file that has several, in the folder for such texts.
+#[must_use]
+pub fn page_text(folder: &Path, image: ImageId) -> PathBuf {
+    folder.join(format!("{image}.txt"))
+}
+
+/// Name of the file that an export makes of a page, `ending` included: that of the image, the page from the second on, `ending`.
+/// Where another page's name could be the same, or it would be too long, it gets a suffix, as a custom id does.
+#[must_use]
+pub fn export_name(image_name: &[u8], page: u32, ending: &str, hash: HexHash) -> Vec<u8> {
+    let named = page_name(image_name, page);
+    let text = String::from_utf8_lossy(image_name);
+    if named.len() + ending.len() <= LONGEST_NAME && !ends_like_a_page(&text) {
+        return [&named[..], ending.as_bytes()].concat();
+    }
+    let behind = page_mark(page) + ending;
+    let stem = clip_bytes(&text, LONGEST_NAME - behind.len() - SUFFIX_DIGITS - 1);
+    (with_suffix(stem, image_name, hash) + &behind).into_bytes()
+}
+
 /// What the name of a rough text has behind that of the text.
 pub const ROUGH_ENDING: &str = ".api";
 
@@ -323,6 +353,17 @@ mod tests {
         assert!(result_name("../x", hash).starts_with(".._x~"));
         assert_eq!(text_name(b"page.1.jpg", hash), b"page.1.jpg.txt");
         assert!(text_name(&[b'x'; 255], hash).len() <= LONGEST_NAME - 4);
+    }
+
+    #[test]
+    fn exported_pages_never_share_a_name() {
+        let name =
+            |image: &str, page| String::from_utf8(export_name(image.as_bytes(), page, ".xml", hash)).expect("text");
+        assert_eq!((name("a.tif", 1), name("a.tif", 2)), ("a.tif.xml".into(), "a.tif#2.xml".into()));
+        assert!(name("a.tif#2", 1).starts_with("a.tif#2~"), "{}", name("a.tif#2", 1));
+        let long = "ö".repeat(126);
+        assert!(name(&long, 1).len() <= LONGEST_NAME && name(&long, 12).ends_with("#12.xml"));
+        assert_ne!(name(&long, 1), name(&format!("{long}x"), 1));
     }
 
     #[test]

@@ -290,7 +290,8 @@ pub fn cut_torn_line(path: &Path) -> io::Result<bool> {
 
 fn create_new(path: &Path, access: Access) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    // Also for reading: what is put together from parts is read again before it has its name.
+    options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     if access == Access::Private {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -249,7 +249,8 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
-fn utc(at: Millis) -> String {
+/// A moment in UTC as RFC 3339, to the second.
+pub(super) fn utc(at: Millis) -> String {
     let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
 }

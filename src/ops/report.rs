@@ -17,7 +17,7 @@ use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{Access, Draft, Durability};
 use crate::kit::clock::Millis;
 use crate::ledger::LedgerError;
-use crate::ledger::reader::Reader;
+use crate::ledger::reader::{ImageResult, Reader};
 use crate::settings::models::Models;
 
 /// Images asked for at once.
@@ -73,21 +73,30 @@ impl Report<'_> {
 
     /// Writes the table, and counts on the way.
     fn rows(&self, around: Surroundings, file: &mut BufWriter<File>) -> Result<Facts, Error> {
-        let mut rows = table::Table::begin(file)?;
         let mut facts = Facts::new(around);
-        let mut after = None;
-        loop {
-            let images = self.reader.results(after, PAGE)?;
-            let Some(last) = images.last() else { break };
-            after = Some(last.id);
-            for image in images {
-                let length = table::length_of_text(self.layout, &image);
-                rows.row(self.layout, &image, length)?;
-                facts.add(image);
-            }
-        }
-        rows.end()?;
+        table(self.reader, self.layout, file, &mut |image| facts.add(image))?;
         Ok(facts)
+    }
+}
+
+/// Writes the table of all images, and hands each on.
+pub(super) fn table(
+    reader: &Reader,
+    layout: &Layout,
+    to: impl io::Write,
+    each: &mut dyn FnMut(ImageResult),
+) -> Result<(), Error> {
+    let mut rows = table::Table::begin(to)?;
+    let mut after = None;
+    loop {
+        let images = reader.results(after, PAGE)?;
+        let Some(last) = images.last() else { return Ok(rows.end()?) };
+        after = Some(last.id);
+        for image in images {
+            let length = table::length_of_text(layout, &image);
+            rows.row(layout, &image, length)?;
+            each(image);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod compare;
 mod controls;
 mod copies;
 mod ends;
+mod export;
 mod faults;
 mod first_question;
 mod first_run;

@@ -37,7 +37,7 @@ pub(crate) const EXCEPTIONS: [(&str, &str, &str); 2] = [
 ];
 
 /// Guest packages, and where below `src/` each is at home: files, or folders with a trailing slash.
-pub(crate) const GUESTS: [(&str, &[&str]); 28] = [
+pub(crate) const GUESTS: [(&str, &[&str]); 29] = [
     (
         "actix",
         &[
@@ -115,7 +115,8 @@ pub(crate) const GUESTS: [(&str, &[&str]); 28] = [
     ("secrecy", &["settings/", "provider/http.rs", "pipeline/", "cli/", "ops/doctor.rs"]),
     ("toml", &["settings/", "emulator/"]),
     ("clap", &["cli/"]),
-    ("csv", &["ops/report/"]),
+    ("csv", &["ops/report/", "ops/export/"]),
+    ("zip", &["ops/export/archive.rs"]),
     ("minijinja", &["ops/report/"]),
     ("console", &["cli/"]),
     ("tracing_subscriber", &["main.rs", "cli/"]),

@@ -1,43 +1,180 @@
 //! `export`: what is known, in a form for other programs.
 
-use std::io::{BufWriter, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::cli::args::{Export, ExportFormat};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::out::Out;
+use crate::cli::{finish, words};
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{self, Access, Draft, Durability};
 use crate::ledger::reader::Reader;
+use crate::ops::export::{Error, LIST_NAME, Named, Source, Told};
 use crate::ops::known;
+use crate::settings::Problem;
 
 use super::{known as shown, status};
 
-/// Writes to a file, complete or not at all, or to the standard output.
+/// Writes a file or a tree of files, each complete or not at all, or lines to the standard output.
 pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
-    let ExportFormat::Provenance = flags.format;
     let layout = context.settings()?.layout();
     let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
-    let Some(out) = &flags.out else {
-        provenance(&reader, &layout, &mut |line| context.out.data(&line.to_string()))?;
+    let source = Source::new(&reader, &layout).map_err(failed)?;
+    let out = flags.out.as_ref().map(|out| context.current_dir.join(out));
+    match (flags.format, &out) {
+        (ExportFormat::Provenance, _) => return provenance(context, &reader, &layout, out.as_deref()),
+        (ExportFormat::Jsonl, _) => lines(context, out.as_deref(), "lines", |to| source.jsonl(to))?,
+        (ExportFormat::Csv, _) => lines(context, out.as_deref(), "rows", |to| source.csv(to))?,
+        (ExportFormat::Tropy, _) => lines(context, out.as_deref(), "photos", |to| source.tropy(to))?,
+        (ExportFormat::TxtZip, Some(out)) => archive(context, &source, out)?,
+        (ExportFormat::Alto, Some(out)) => tree(context, out, source.alto(out))?,
+        (ExportFormat::Page, Some(out)) => tree(context, out, source.page_xml(out))?,
+        (ExportFormat::TxtZip, None) => return Err(lacks_out("a file", "--out texts.zip")),
+        (ExportFormat::Alto | ExportFormat::Page, None) => return Err(lacks_out("a folder", "--out FOLDER")),
+    }
+    Ok(Exit::Done)
+}
+
+fn lacks_out(what: &str, example: &str) -> Fail {
+    Fail::usage(Problem::new("", format!("this form is {what}, not lines")).hint(format!("say where: {example}")))
+}
+
+/// A form of lines: to a file, or to the standard output.
+fn lines(
+    context: &Context,
+    out: Option<&Path>,
+    what: &str,
+    write: impl FnOnce(&mut dyn Write) -> Result<Told, Error>,
+) -> Result<(), Fail> {
+    let told = match out {
+        Some(out) => to_file(context, out, |file| {
+            let mut file = BufWriter::new(file);
+            let told = write(&mut file).map_err(failed)?;
+            file.flush()?;
+            Ok(told)
+        })?,
+        None => {
+            let mut to = Out::bytes();
+            let told = write(&mut to).map_err(failed)?;
+            to.flush()?;
+            told
+        }
+    };
+    if let Some(out) = out {
+        context.out.say(&format!("Wrote {} {what} to {}", told.written, out.display()));
+    }
+    say(context, &told);
+    Ok(())
+}
+
+fn archive(context: &Context, source: &Source<'_>, out: &Path) -> Result<(), Fail> {
+    let told = to_file(context, out, |file| {
+        // Never published: it goes with the draft.
+        let mut scratch = Draft::create(atomic_file::folder_of(out), Access::Private)?;
+        source.archive(file, &mut &*scratch.file()?).map_err(failed)
+    })?;
+    context.out.say(&format!("Wrote {} texts and {LIST_NAME} to {}", told.written, out.display()));
+    say(context, &told);
+    Ok(())
+}
+
+fn tree(context: &Context, out: &Path, told: Result<Told, Error>) -> Result<(), Fail> {
+    let told = told.map_err(failed)?;
+    context.out.say(&format!("Wrote {} pages and {LIST_NAME} below {}", told.written, out.display()));
+    say(context, &told);
+    Ok(())
+}
+
+/// What is not in the export, and why.
+fn say(context: &Context, told: &Told) {
+    if told.without > 0 {
+        let images = words::count(told.without, "image has", "images have");
+        context.out.say(&format!("{images} no text, or only a rough one; see: batchscribe status"));
+    }
+    let list = |named: &Named| {
+        let more = if named.count > named.first.len() as u64 { ", …" } else { "" };
+        format!("{}{more}", named.first.join(", "))
+    };
+    if told.unread.count > 0 {
+        let texts = words::count(told.unread.count, "text", "texts");
+        context.out.warn(&format!("{texts} cannot be read: {}", list(&told.unread)));
+    }
+    if told.unfit.count > 0 {
+        let images = words::count(told.unfit.count, "image", "images");
+        let why = "of unknown size, or with a path that is no text";
+        context.out.warn(&format!("{images} cannot be told in this form ({why}): {}", list(&told.unfit)));
+    }
+    if told.kept.count > 0 {
+        let files = words::count(told.kept.count, "file", "files");
+        let why = "no export wrote them, or somebody changed them";
+        context.out.warn(&format!("{files} left as they are ({why}): {}", list(&told.kept)));
+    }
+}
+
+/// Every request, as lines of JSON.
+fn provenance(context: &Context, reader: &Reader, layout: &Layout, out: Option<&Path>) -> Result<Exit, Fail> {
+    let Some(out) = out else {
+        told_requests(reader, layout, &mut |line| context.out.data(&line.to_string()))?;
         return Ok(Exit::Done);
     };
-    let target = context.current_dir.join(out);
-    let folder = atomic_file::folder_of(&target);
-    let mut draft = Draft::create(folder, Access::Umask).map_err(|cause| cannot_write(&cause))?;
     let mut lines = 0_u64;
-    {
-        let mut file = BufWriter::new(draft.file().map_err(|cause| cannot_write(&cause))?);
-        provenance(&reader, &layout, &mut |line| {
+    to_file(context, out, |file| {
+        let mut file = BufWriter::new(file);
+        told_requests(reader, layout, &mut |line| {
             lines += 1;
-            writeln!(file, "{line}").map_err(|cause| cannot_write(&cause).into())
+            Ok(writeln!(file, "{line}")?)
         })?;
-        file.flush().map_err(|cause| cannot_write(&cause))?;
-    }
-    draft.publish(&target, Durability::Synced).map_err(|cause| cannot_write(&cause))?;
-    context.out.say(&format!("Wrote {lines} lines to {}", target.display()));
+        Ok(file.flush()?)
+    })?;
+    context.out.say(&format!("Wrote {lines} lines to {}", out.display()));
     Ok(Exit::Done)
+}
+
+/// Writes a file, complete or not at all. One that is there is replaced only with leave: it may be somebody's work by now.
+fn to_file<T>(context: &Context, target: &Path, fill: impl FnOnce(&mut &File) -> Result<T, Fail>) -> Result<T, Fail> {
+    may_replace(context, target)?;
+    let mut draft =
+        Draft::create(atomic_file::folder_of(target), Access::Umask).map_err(|cause| cannot_write(&cause))?;
+    let told = fill(&mut &*draft.file().map_err(|cause| cannot_write(&cause))?)?;
+    draft.publish(target, Durability::Synced).map_err(|cause| cannot_write(&cause))?;
+    Ok(told)
+}
+
+fn may_replace(context: &Context, target: &Path) -> Result<(), Fail> {
+    let is_there = target.try_exists().map_err(|cause| cannot_write(&cause))?;
+    if !is_there || context.global.yes {
+        return Ok(());
+    }
+    let question = format!("{} is there already. Replace it?", target.display());
+    if !context.out.can_ask {
+        return Err(Problem::new("E109", "a question was asked, but this is no interactive terminal")
+            .detail(question)
+            .hint("add --yes if it may be replaced, or name another file; nothing was written")
+            .into());
+    }
+    if context.out.confirmed(&question)? {
+        return Ok(());
+    }
+    context.out.say("Nothing was written.");
+    Err(Fail::Told(Vec::new(), Exit::Done))
+}
+
+fn failed(error: Error) -> Fail {
+    match error {
+        Error::Ledger(error) => finish::ledger(&error).into(),
+        Error::Disk(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
+        Error::Disk(cause) => cannot_write(&cause).into(),
+        Error::NotOurs(path) => {
+            Problem::new("E405", format!("{} is not the list of an earlier export", path.display()))
+                .hint("name another folder, or move that file away; nothing was written")
+                .into()
+        }
+    }
 }
 
 /// Either mistake on the way.
@@ -52,7 +189,11 @@ impl From<known::Error> for Stopped {
     }
 }
 
-fn provenance(reader: &Reader, layout: &Layout, write: &mut dyn FnMut(&Value) -> Result<(), Fail>) -> Result<(), Fail> {
+fn told_requests(
+    reader: &Reader,
+    layout: &Layout,
+    write: &mut dyn FnMut(&Value) -> Result<(), Fail>,
+) -> Result<(), Fail> {
     let told = known::export(reader, layout, &mut |line| write(line).map_err(Stopped::Told));
     told.map_err(|stopped| match stopped {
         Stopped::Known(error) => shown::failed(error),

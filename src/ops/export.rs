@@ -1,0 +1,210 @@
+//! Exports: states, texts and costs in the forms that other programs read. Each walks through the ledger page by page and reads
+//! one text at a time, so that its memory does not grow with the corpus; none changes anything but its own files.
+
+mod alto;
+mod archive;
+mod lines;
+mod page_xml;
+mod texts;
+mod tree;
+mod tropy;
+mod xml;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub use self::archive::Target;
+use self::texts::Texts;
+use super::report;
+use crate::domain::image::{RelPath, shown};
+use crate::domain::layout::Layout;
+use crate::kit::hash;
+use crate::ledger::LedgerError;
+use crate::ledger::reader::{PlacedImage, Reader};
+
+/// Images asked for at once.
+const PAGE: u32 = 2_048;
+/// Paths that are named where something could not be done.
+const FIRST: usize = 3;
+
+/// Why there is no export.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The files of the export cannot be written.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// Where the list of files would be written lies one that is not ours.
+    #[error("{} is not the list of an earlier export", .0.display())]
+    NotOurs(PathBuf),
+}
+
+impl From<report::Error> for Error {
+    fn from(error: report::Error) -> Self {
+        match error {
+            report::Error::Ledger(error) => Self::Ledger(error),
+            report::Error::Disk(error) => Self::Disk(error),
+        }
+    }
+}
+
+/// Paths of one kind: how many, and the first of them, as people read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// All of them.
+    pub count: u64,
+    /// The first few.
+    pub first: Vec<String>,
+}
+
+impl Named {
+    fn add(&mut self, named: String) {
+        self.count += 1;
+        if self.first.len() < FIRST {
+            self.first.push(named);
+        }
+    }
+}
+
+/// What an export came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Rows, pages or files that it holds.
+    pub written: u64,
+    /// Images and pages that have no text: owed, failed, or rough.
+    pub without: u64,
+    /// Texts that the ledger knows and that cannot be read, each with the cause.
+    pub unread: Named,
+    /// Images that the form cannot hold: it wants a size that was never measured, or a path that is text.
+    pub unfit: Named,
+    /// Files of somebody else where ours would have been written; they stay as they are.
+    pub kept: Named,
+}
+
+/// What exports are made from.
+#[derive(Debug)]
+pub struct Source<'a> {
+    reader: &'a Reader,
+    layout: &'a Layout,
+    /// Whether the ledger knows several corpora, whose paths could be the same.
+    several: bool,
+}
+
+impl<'a> Source<'a> {
+    /// The ledger, and where its texts lie.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn new(reader: &'a Reader, layout: &'a Layout) -> Result<Self, Error> {
+        let several = reader.corpora()?.len() > 1;
+        Ok(Self { reader, layout, several })
+    }
+
+    /// A line of JSON for each image or page, with its text.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn jsonl(&self, to: &mut dyn Write) -> Result<Told, Error> {
+        lines::write(self, to)
+    }
+
+    /// The table of the report.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn csv(&self, to: &mut dyn Write) -> Result<Told, Error> {
+        let mut told = Told::default();
+        report::table(self.reader, self.layout, to, &mut |_| told.written += 1)?;
+        Ok(told)
+    }
+
+    /// JSON-LD for Tropy's import: an item for each file, a photo for each page, its text as a note.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn tropy(&self, to: &mut dyn Write) -> Result<Told, Error> {
+        tropy::write(self, to)
+    }
+
+    /// The texts as they are, by their names below the image folder, and a list of their checksums. `scratch` takes the list until
+    /// the texts are all written.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn archive(&self, to: &mut dyn Target, scratch: &mut dyn Target) -> Result<Told, Error> {
+        archive::write(self, to, scratch)
+    }
+
+    /// A tree of ALTO files below `out`, one a page, and a list of their checksums.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn alto(&self, out: &Path) -> Result<Told, Error> {
+        tree::write(self, out, &alto::document)
+    }
+
+    /// The same as PAGE-XML.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn page_xml(&self, out: &Path) -> Result<Told, Error> {
+        tree::write(self, out, &page_xml::document)
+    }
+
+    /// Every image in the order of the tree.
+    fn placed(&self, each: &mut dyn FnMut(PlacedImage) -> Result<(), Error>) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let images = self.reader.placed(after.as_ref(), PAGE)?;
+            let Some(last) = images.last() else { return Ok(()) };
+            after = Some(last.clone());
+            images.into_iter().try_for_each(&mut *each)?;
+        }
+    }
+
+    /// The folder of an image within an export. Where there are several corpora, each has a folder of its own.
+    fn folder(&self, root: &[u8], path: &RelPath) -> Vec<u8> {
+        if !self.several {
+            return path.folder.clone();
+        }
+        let name = root.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let own = [name, b"~", hash::hex_digits(root, 8).as_bytes()].concat();
+        if path.folder.is_empty() { own } else { [&own[..], b"/", &path.folder].concat() }
+    }
+
+    fn texts(&self) -> Texts<'_> {
+        Texts::new(self.reader, self.layout)
+    }
+}
+
+/// A path that a person reads, and why something about it could not be done.
+fn because(path: &RelPath, cause: &dyn std::fmt::Display) -> String {
+    format!("{}: {cause}", path.shown())
+}
+
+/// A cell of a list of files. A path that a spreadsheet would take for a formula begins with `./`, which names the same file.
+fn listed(path: &[u8]) -> String {
+    let name = shown(path);
+    if name.starts_with(['=', '+', '-', '@']) { format!("./{name}") } else { name }
+}
+
+/// The columns of a list of files. `page` is empty where the file is a text of all pages.
+const LIST: [&str; 6] = ["file", "image", "page", "bytes", "blake3", "sha256"];
+/// Name of that list.
+pub const LIST_NAME: &str = "manifest.csv";
+
+/// A row of a list of files.
+fn list_row(file: &[u8], image: &RelPath, page: Option<u32>, body: &[u8]) -> [String; LIST.len()] {
+    let mut sha256 = hash::Sha256::default();
+    sha256.update(body);
+    [
+        listed(file),
+        listed(&image.joined()),
+        page.map(|page| page.to_string()).unwrap_or_default(),
+        body.len().to_string(),
+        hash::hex_digits(body, 64),
+        hash::hex(&sha256.finish()),
+    ]
+}

@@ -1,0 +1,317 @@
+//! `export`: what other programs are given, and what they make of it.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use batchscribe::emulator::scenario::Scenario;
+use batchscribe::kit::hash;
+use serde_json::Value;
+
+use crate::cancel::call;
+use crate::prepared::tiff;
+use crate::sandbox::{Sandbox, Weather};
+
+const WEATHER: &str = r#"
+[[line]]
+custom_id_contains = "page0003"
+outcome = "content_filter"
+"#;
+
+/// What a text may hold, and XML may not.
+const ODD: &str = "\u{feff}Dear  <Sir> & \"friends\",\r\n\ta\u{1}b\u{c}c ]]>\n\n\n日本 😀\n";
+
+/// Six images in two folders, one of which fails; a file of three pages; an image whose text a person wrote.
+fn finished() -> Sandbox {
+    let weather = Weather { scenario: Scenario::read(WEATHER).expect("a scenario"), ..Weather::default() };
+    let sandbox = Sandbox::with(6, weather);
+    sandbox.image("=box/a & <b>.png", 77);
+    std::fs::write(sandbox.corpus().join("=box/a & <b>.png.txt"), ODD).expect("a person's text");
+    std::fs::write(sandbox.corpus().join("deed.tif"), tiff(&[10, 200, 90])).expect("a file of pages");
+    assert!(sandbox.run().fault.is_none());
+    sandbox
+}
+
+fn rows(sandbox: &Sandbox, file: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(sandbox.workspace().join(file)).expect("a table");
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let mut sha256 = hash::Sha256::default();
+    sha256.update(bytes);
+    hash::hex(&sha256.finish())
+}
+
+#[test]
+fn a_line_for_every_image_with_its_text_and_what_it_cost() {
+    let mut sandbox = finished();
+    sandbox.set("request.model", "gpt-5.6-luna");
+    let (exit, out, err) = call(&sandbox, "export jsonl");
+    assert_eq!(exit, Some(0), "{err}");
+    assert_eq!(err, "1 image has no text, or only a rough one; see: batchscribe status\n");
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 10);
+    let of =
+        |path: &str, page: u64| lines.iter().find(|line| line["path"] == path && line["page"] == page).expect("a line");
+    for (n, line) in lines.iter().enumerate().filter(|(_, line)| line["state"] == "done" && line["page"] == 1) {
+        let file = sandbox.corpus().join(line["text_file"].as_str().expect("a file"));
+        let text = std::fs::read_to_string(file).expect("its text");
+        let first = text.split('\u{c}').next();
+        assert_eq!(line["text"].as_str(), first, "line {n}");
+        assert_eq!(line["edited"], false);
+        assert!(line["tokens_in"].as_u64() > Some(0) && line["cost_usd"].is_number(), "{line}");
+        assert!(line["model"].is_string() && line["batch"].is_string() && line["finished_at"].is_string(), "{line}");
+    }
+    let failed = of("tray_1/page0003.png", 1);
+    assert_eq!(
+        (&failed["state"], &failed["reason"], &failed["text"]),
+        (&"failed".into(), &"content_filter".into(), &Value::Null)
+    );
+    let whole = sandbox.text("deed.tif").expect("a text");
+    let pages: Vec<&str> = (1..=3).map(|page| of("deed.tif", page)["text"].as_str().expect("a text")).collect();
+    assert_eq!(pages.join("\u{c}"), whole, "each page has its part");
+    let own = of("=box/a & <b>.png", 1);
+    assert_eq!((&own["state"], &own["edited"], &own["tokens_in"]), (&"skipped".into(), &true.into(), &Value::Null));
+    assert_eq!(own["text"].as_str(), ODD.strip_prefix('\u{feff}'));
+    let (exit, none, err) = call(&sandbox, "export jsonl --out all.jsonl");
+    assert_eq!((exit, none.as_str()), (Some(0), ""));
+    assert!(err.starts_with("Wrote 10 lines to "), "{err}");
+    assert_eq!(std::fs::read_to_string(sandbox.workspace().join("all.jsonl")).expect("file"), out);
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_with_leave_alone() {
+    let sandbox = finished();
+    call(&sandbox, "report");
+    let (exit, _, err) = call(&sandbox, "export csv --out report.csv");
+    assert_eq!(exit, Some(2), "{err}");
+    assert!(err.contains("E109") && err.contains("report.csv is there already") && err.contains("--yes"), "{err}");
+    std::fs::write(sandbox.workspace().join("mine.csv"), "mine").expect("a file");
+    assert_eq!(call(&sandbox, "export csv --out mine.csv --yes").0, Some(0));
+    assert_eq!(rows(&sandbox, "mine.csv"), rows(&sandbox, "report.csv"), "it is the report's table");
+    assert_eq!(call(&sandbox, "export csv").1.lines().count(), 11, "on the standard output as well");
+    for form in ["alto", "page", "txt-zip"] {
+        let (exit, out, err) = call(&sandbox, &format!("export {form}"));
+        assert_eq!((exit, out.as_str()), (Some(2), ""), "{form}: {err}");
+        assert!(err.contains("--out"), "{err}");
+    }
+}
+
+#[test]
+fn an_archive_of_the_texts_as_they_are() {
+    let sandbox = finished();
+    let (exit, _, err) = call(&sandbox, "export txt-zip --out texts.zip");
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.starts_with("Wrote 7 texts and manifest.csv to ") && err.contains("\n1 image has no text"), "{err}");
+    let bytes = std::fs::read(sandbox.workspace().join("texts.zip")).expect("an archive");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(&bytes)).expect("an archive");
+    assert_eq!(archive.len(), 8);
+    let mut list = String::new();
+    archive.by_name("manifest.csv").expect("a list").read_to_string(&mut list).expect("text");
+    let mut listed = csv::Reader::from_reader(list.as_bytes());
+    let mut texts = 0;
+    for row in listed.records() {
+        let row = row.expect("a row");
+        let name = row[0].strip_prefix("./").unwrap_or(&row[0]).to_owned();
+        let mut text = Vec::new();
+        archive.by_name(&name).expect("a text").read_to_end(&mut text).expect("its bytes");
+        assert_eq!(text, std::fs::read(sandbox.corpus().join(&name)).expect("the text"), "byte for byte");
+        assert_eq!(
+            (&row[3], &row[4], &row[5]),
+            (&*text.len().to_string(), &*hash::hex_digits(&text, 64), &*sha256(&text))
+        );
+        texts += 1;
+    }
+    assert_eq!(texts, 7);
+    assert!(list.contains("\n./=box/"), "no spreadsheet takes a path for a formula: {list}");
+    call(&sandbox, "export txt-zip --out again.zip");
+    assert_eq!(
+        std::fs::read(sandbox.workspace().join("again.zip")).expect("an archive"),
+        bytes,
+        "the same texts, the same bytes"
+    );
+    assert!(sandbox.tree().iter().all(|file| !file.ends_with(".tmp")), "the scratch file is gone");
+}
+
+/// Files of a tree as its list tells them; their checksums hold.
+fn listed(sandbox: &Sandbox, out: &str) -> Vec<PathBuf> {
+    let folder = sandbox.workspace().join(out);
+    let rows = rows(sandbox, &format!("{out}/manifest.csv"));
+    assert_eq!(rows[0], ["file", "image", "page", "bytes", "blake3", "sha256"]);
+    rows[1..]
+        .iter()
+        .map(|row| {
+            let path = folder.join(&row[0]);
+            let bytes = std::fs::read(&path).expect("a file of the list");
+            assert_eq!((&row[3], &row[5]), (&bytes.len().to_string(), &sha256(&bytes)));
+            path
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("a file")
+}
+
+/// Whether files fit a schema, as libxml2 sees it; where it is not installed, that is said.
+fn fits(schema: &str, files: &[PathBuf]) {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schemas").join(schema);
+    let mut xmllint = Command::new("xmllint");
+    match xmllint.args(["--nonet", "--noout", "--schema"]).arg(schema).args(files).output() {
+        Ok(told) => assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr)),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            use std::io::Write as _;
+            writeln!(std::io::stderr(), "skipped: xmllint is not installed").expect("stderr");
+        }
+        Err(cause) => panic!("xmllint: {cause}"),
+    }
+}
+
+#[test]
+fn alto_holds_the_lines_and_invents_no_place() {
+    let sandbox = finished();
+    let (exit, _, err) = call(&sandbox, "export alto --out alto");
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.starts_with("Wrote 9 pages and manifest.csv below "), "{err}");
+    let files = listed(&sandbox, "alto");
+    assert_eq!(files.len(), 9);
+    fits("alto-4-4-excerpt.xsd", &files);
+    let page = read(&sandbox.workspace().join("alto/tray_0/page0000.png.xml"));
+    let text = sandbox.text("tray_0/page0000.png").expect("a text");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let told: Vec<&str> = page.split("CONTENT=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(told, words, "every word, in order");
+    assert_eq!(page.matches("<TextLine ").count(), text.lines().filter(|line| !line.trim().is_empty()).count());
+    assert!(page.contains("<fileName>page0000.png</fileName>") && page.contains("WIDTH=\"12\" HEIGHT=\"9\""), "{page}");
+    assert!(page.contains("<processingStepDescription>transcribed by "), "{page}");
+    assert!(
+        !page.contains("HPOS") && !page.contains("VPOS") && !page.contains("BASELINE"),
+        "nothing is known of places"
+    );
+    let odd = read(&sandbox.workspace().join("alto/=box/a & <b>.png.xml"));
+    assert!(odd.contains("<fileName>a &amp; &lt;b&gt;.png</fileName>") && odd.contains("\"&lt;Sir&gt;\""), "{odd}");
+    assert!(odd.contains("\"a\u{fffd}b\"") && !odd.contains('\u{1}') && !odd.contains("transcribed by"), "{odd}");
+    let second = read(&sandbox.workspace().join("alto/deed.tif#2.xml"));
+    assert!(second.contains("PHYSICAL_IMG_NR=\"2\"") && second.contains("WIDTH=\"24\""), "{second}");
+}
+
+#[test]
+fn page_xml_holds_the_text_of_the_whole_page() {
+    let sandbox = finished();
+    let (exit, _, err) = call(&sandbox, "export page --out page");
+    assert_eq!(exit, Some(0), "{err}");
+    let files = listed(&sandbox, "page");
+    assert_eq!(files.len(), 9, "{err}");
+    fits("pagecontent-2019-07-15.xsd", &files);
+    let page = read(&sandbox.workspace().join("page/tray_0/page0000.png.xml"));
+    let text = sandbox.text("tray_0/page0000.png").expect("a text");
+    assert!(page.contains(&format!("<Unicode>{}</Unicode>", text.trim_end_matches('\n'))), "{page}");
+    assert!(page.contains("imageFilename=\"page0000.png\" imageWidth=\"12\" imageHeight=\"9\""), "{page}");
+    assert!(page.contains("points=\"0,0 11,0 11,8 0,8\""), "{page}");
+    assert_eq!(page.matches("<TextRegion ").count(), 1);
+    let odd = read(&sandbox.workspace().join("page/=box/a & <b>.png.xml"));
+    let told = "<Unicode>Dear  &lt;Sir&gt; &amp; \"friends\",\n\ta\u{fffd}b\nc ]]&gt;\n\n\n日本 😀</Unicode>";
+    assert!(odd.contains(told) && !odd.contains("transcribed by"), "{odd}");
+}
+
+#[test]
+fn a_second_export_replaces_its_own_and_nothing_else() {
+    let sandbox = finished();
+    let at = |file: &str| sandbox.workspace().join("out").join(file);
+    assert_eq!(call(&sandbox, "export page --out out").0, Some(0));
+    let edited = read(&at("tray_0/page0002.png.xml")).replace("<Unicode>", "<Unicode>by hand: ");
+    std::fs::write(at("tray_0/page0002.png.xml"), &edited).expect("an edit");
+    std::fs::write(sandbox.corpus().join("tray_0/page0000.png.txt"), "read by a person\n").expect("a text");
+    let (exit, _, err) = call(&sandbox, "export page --out out");
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.starts_with("Wrote 8 pages"), "{err}");
+    assert!(err.contains("warning: 1 file left as they are") && err.contains("tray_0/page0002.png.xml"), "{err}");
+    assert_eq!(read(&at("tray_0/page0002.png.xml")), edited, "a person was at it");
+    assert!(
+        read(&at("tray_0/page0000.png.xml")).contains("<Unicode>read by a person</Unicode>"),
+        "it follows its text"
+    );
+    assert_eq!(listed(&sandbox, "out").len(), 8, "the list has what this export answers for");
+    // The other form replaces what is ours, too; a list that is not ours stops it before anything is written.
+    assert_eq!(call(&sandbox, "export alto --out out").0, Some(0));
+    assert!(read(&at("tray_0/page0000.png.xml")).contains("<alto "));
+    std::fs::write(at("manifest.csv"), "my,own,list\n").expect("a list");
+    std::fs::remove_file(at("deed.tif.xml")).expect("a file");
+    let (exit, _, err) = call(&sandbox, "export alto --out out");
+    assert!(exit == Some(1) && err.contains("is not the list of an earlier export"), "{err}");
+    assert!(!at("deed.tif.xml").exists(), "nothing was written");
+    assert!(sandbox.tree().iter().all(|file| !file.ends_with(".tmp")));
+}
+
+#[test]
+fn a_text_that_is_gone_is_told_and_the_others_go_on() {
+    let sandbox = finished();
+    std::fs::remove_file(sandbox.corpus().join("tray_0/page0000.png.txt")).expect("a text");
+    std::fs::write(sandbox.corpus().join("deed.tif.txt"), "one text\u{c}for three pages\n").expect("a person's text");
+    let (exit, _, err) = call(&sandbox, "export alto --out alto");
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.contains("warning: 1 text cannot be read: tray_0/page0000.png: "), "{err}");
+    assert!(err.contains("\n3 images have no text"), "page breaks do not fit: all of it is the first page's: {err}");
+    let first = read(&sandbox.workspace().join("alto/deed.tif.xml"));
+    assert_eq!(first.matches("CONTENT=").count(), 5, "{first}");
+    assert!(!sandbox.workspace().join("alto/deed.tif#2.xml").exists());
+}
+
+/// A photo: path, page, notes.
+type Photo = (String, u64, Vec<String>);
+
+/// What Tropy's importer takes from a document (`src/common/import.js`): the properties behind the terms of the context.
+fn imported(document: &Value) -> Vec<(String, Vec<Photo>)> {
+    const BASE: &str = "https://tropy.org/v1/tropy#";
+    let context = &document["@context"];
+    assert_eq!(context["@vocab"], BASE);
+    for list in ["photo", "note"] {
+        assert_eq!(
+            (&context[list]["@id"], &context[list]["@container"]),
+            (&format!("{BASE}{list}").into(), &"@list".into())
+        );
+    }
+    assert_eq!(context["title"]["@id"], "http://purl.org/dc/elements/1.1/title");
+    assert_eq!(document.as_object().map(serde_json::Map::len), Some(2), "nothing but context and graph");
+    let list = |value: &Value| value.as_array().expect("a list").clone();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let photo = |photo: &Value| {
+        assert_eq!((&photo["@type"], &photo["protocol"]), (&"Photo".into(), &"file".into()));
+        let notes = list(&photo["note"]).iter().map(|note| text(&note["html"])).collect();
+        (text(&photo["path"]), photo["page"].as_u64().expect("a page"), notes)
+    };
+    list(&document["@graph"])
+        .iter()
+        .map(|item| {
+            assert_eq!(item["@type"], "Item");
+            (text(&item["title"]), list(&item["photo"]).iter().map(photo).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn tropy_finds_an_item_for_each_file_and_a_note_for_each_page() {
+    let sandbox = finished();
+    let (exit, out, err) = call(&sandbox, "export tropy");
+    assert_eq!((exit, err.as_str()), (Some(0), "1 image has no text, or only a rough one; see: batchscribe status\n"));
+    let items = imported(&serde_json::from_str(&out).expect("JSON"));
+    assert_eq!(items.len(), 7, "{items:?}");
+    let deed = &items.iter().find(|(title, _)| title == "deed.tif").expect("an item").1;
+    let pages: Vec<u64> = deed.iter().map(|(_, page, _)| *page).collect();
+    assert_eq!(pages, [0, 1, 2], "counted from 0");
+    for (_, photos) in &items {
+        for (path, ..) in photos {
+            assert!(Path::new(path).is_absolute() && Path::new(path).is_file(), "{path}");
+        }
+    }
+    let odd = &items.iter().find(|(title, _)| title.starts_with("=box/")).expect("an item").1[0].2;
+    assert_eq!(odd, &["<p>Dear  &lt;Sir&gt; &amp; \"friends\",<br>\ta\u{1}b<br>c ]]&gt;</p><p>日本 😀</p>"]);
+    let empty = Sandbox::new(1);
+    std::fs::write(empty.corpus().join("tray_0/page0000.png"), "no image").expect("a file");
+    assert!(empty.run().fault.is_none());
+    let (_, out, _) = call(&empty, "export tropy");
+    assert_eq!(imported(&serde_json::from_str(&out).expect("JSON")), []);
+}

@@ -192,19 +192,19 @@ pub struct Export {
 /// Forms of `export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// JSON lines: every image or page with state, text, model and cost
+    /// JSON lines: every image or page with state, text, model and cost.
     Jsonl,
-    /// The table of the report, for spreadsheets
+    /// The table of the report, for spreadsheets.
     Csv,
-    /// A ZIP archive of the texts, with a list of their checksums
+    /// A ZIP archive of the texts, with a list of their checksums.
     TxtZip,
-    /// A tree of ALTO files, one a page: lines without positions
+    /// A tree of ALTO files, one a page: lines without positions.
     Alto,
-    /// A tree of PAGE-XML files, one a page: one region with the text
+    /// A tree of PAGE-XML files, one a page: one region with the text.
     Page,
-    /// JSON-LD for Tropy's File > Import: an item a file, the text as a note
+    /// JSON-LD for Tropy's File > Import: an item a file, the text as a note.
     Tropy,
-    /// JSON lines: every request with its recipe, answer and text; each recipe in full once
+    /// JSON lines: every request with its recipe, answer and text; each recipe in full once.
     Provenance,
 }
 

@@ -98,8 +98,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// The ledger's.
     pub fn new(reader: &'a Reader, layout: &'a Layout) -> Result<Self, Error> {
-        let several = reader.corpora()?.len() > 1;
-        Ok(Self { reader, layout, several })
+        Ok(Self { reader, layout, several: reader.corpora_with_images()? > 1 })
     }
 
     /// A line of JSON for each image or page, with its text.
@@ -164,19 +163,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The folder of an image within an export. Where there are several corpora, each has a folder of its own.
+    /// The folder of an image within an export.
     fn folder(&self, root: &[u8], path: &RelPath) -> Vec<u8> {
-        if !self.several {
-            return path.folder.clone();
-        }
-        let name = root.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let own = [name, b"~", hash::hex_digits(root, 8).as_bytes()].concat();
-        if path.folder.is_empty() { own } else { [&own[..], b"/", &path.folder].concat() }
+        if self.several { own_folder(root, path) } else { path.folder.clone() }
     }
 
     fn texts(&self) -> Texts<'_> {
         Texts::new(self.reader, self.layout)
     }
+}
+
+/// Where there are several corpora, each has a folder of its own: by its name, and what tells it from one of the same name.
+fn own_folder(root: &[u8], path: &RelPath) -> Vec<u8> {
+    let name = root.rsplit(|byte| matches!(byte, b'/' | b'\\' | b':')).next().unwrap_or_default();
+    let own = [name, b"~", hash::hex_digits(root, 8).as_bytes()].concat();
+    if path.folder.is_empty() { own } else { [&own[..], b"/", &path.folder].concat() }
 }
 
 /// A path that a person reads, and why something about it could not be done.
@@ -207,4 +208,31 @@ fn list_row(file: &[u8], image: &RelPath, page: Option<u32>, body: &[u8]) -> [St
         hash::hex_digits(body, 64),
         hash::hex(&sha256.finish()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corpora_do_not_meet_in_an_export() {
+        let own = |root: &str, folder: &str| {
+            let path = RelPath { folder: folder.into(), name: b"a.png".to_vec(), page: 1 };
+            String::from_utf8(own_folder(root.as_bytes(), &path)).expect("text")
+        };
+        assert!(own("/disk/letters", "box").starts_with("letters~") && own("/disk/letters", "box").ends_with("/box"));
+        assert_ne!(own("/a/letters", "box"), own("/b/letters", "box"));
+        assert!(!own("/", "").contains('/') && !own("C:\\scans", "").contains([':', '\\']));
+    }
+
+    #[test]
+    fn no_path_of_a_list_is_a_formula() {
+        let told = ["=1+1/a.png", "@a", "-a", "a=b"].map(|path| listed(path.as_bytes()));
+        assert_eq!(told, ["./=1+1/a.png", "./@a", "./-a", "a=b"]);
+        let path = RelPath { folder: b"box".to_vec(), name: b"a.png".to_vec(), page: 1 };
+        let row = list_row(b"box/a.png.txt", &path, None, b"");
+        assert_eq!((&row[1][..], &row[2][..], &row[3][..]), ("box/a.png", "", "0"));
+        // The known answers of the two functions for no bytes.
+        assert!(row[4].starts_with("af1349b9f5f9a1a6") && row[5].starts_with("e3b0c44298fc1c14") && row[4].len() == 64);
+    }
 }

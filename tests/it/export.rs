@@ -260,6 +260,30 @@ fn a_text_that_is_gone_is_told_and_the_others_go_on() {
     assert!(!sandbox.workspace().join("alto/deed.tif#2.xml").exists());
 }
 
+#[test]
+fn pages_whose_file_has_no_text_yet_are_told_by_themselves() {
+    let scenario = "[[line]]\ncustom_id_contains = \"deed.tif#2\"\noutcome = \"content_filter\"\n";
+    let weather = Weather { scenario: Scenario::read(scenario).expect("a scenario"), ..Weather::default() };
+    let sandbox = Sandbox::with(0, weather);
+    std::fs::write(sandbox.corpus().join("deed.tif"), tiff(&[10, 200, 90])).expect("a file of pages");
+    assert!(sandbox.run().fault.is_none());
+    assert_eq!(sandbox.text("deed.tif"), None, "its second page failed");
+    let (exit, _, err) = call(&sandbox, "export page --out page");
+    assert_eq!(exit, Some(0), "{err}");
+    assert!(err.contains("Wrote 2 pages") && err.contains("1 image has no text"), "{err}");
+    let files = listed(&sandbox, "page");
+    let names: Vec<_> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    assert_eq!(names, ["deed.tif.xml", "deed.tif#3.xml"]);
+    assert_ne!(read(&files[0]), read(&files[1]));
+    let (_, out, _) = call(&sandbox, "export jsonl");
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told: Vec<bool> = lines.iter().map(|line| line["text"].is_string()).collect();
+    assert_eq!(told, [true, false, true]);
+    assert!(lines.iter().all(|line| line["text_file"].is_null()), "there is no file of theirs beside the image");
+    let (_, _, err) = call(&sandbox, "export txt-zip --out texts.zip");
+    assert!(err.starts_with("Wrote 0 texts and manifest.csv to ") && err.contains("3 images have no text"), "{err}");
+}
+
 /// A photo: path, page, notes.
 type Photo = (String, u64, Vec<String>);
 

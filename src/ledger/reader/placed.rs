@@ -20,7 +20,7 @@ pub struct PlacedImage {
     pub root: Vec<u8>,
     /// Where it lies below the root.
     pub path: RelPath,
-    /// Its size as the header tells it, if it was measured.
+    /// Its size, turned as its EXIF says, if it was measured.
     pub pixels: Option<Pixels>,
     /// Why it ended, if it ended without a text.
     pub reason: Option<String>,
@@ -48,6 +48,17 @@ impl Reader {
     /// The ledger's.
     pub fn placed(&self, after: Option<&PlacedImage>, limit: u32) -> Result<Vec<PlacedImage>> {
         self.told(page(&self.connection, after, limit))
+    }
+
+    /// Corpora that have images.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn corpora_with_images(&self) -> Result<u32> {
+        const SQL: &str =
+            "SELECT count(*) FROM corpus c WHERE EXISTS (SELECT 1 FROM directory d WHERE d.corpus_id = c.id)";
+        let read = || -> Outcome<u32> { Ok(self.connection.prepare_cached(SQL)?.query_row([], |row| row.get(0))?) };
+        self.told(read())
     }
 
     /// Pages that the file of an image has, as far as the ledger knows; those that it had once and has no more do not count.
@@ -114,6 +125,7 @@ mod tests {
             after = Some(next);
         }
         assert_eq!(seen, ["tray/a.png", "tray/deed.tif", "tray/deed.tif#2", "tray/deed.tif#3"]);
+        assert_eq!(reader.corpora_with_images().expect("corpora"), 1);
         let all = reader.placed(None, 9).expect("all");
         assert_eq!(all[1].pixels, Some(Pixels { width: 3, height: 4 }));
         assert_eq!(reader.pages_of(all[1].id).expect("pages"), 2, "a page that is gone does not count");

@@ -1,6 +1,6 @@
 //! A ZIP archive of the texts, byte for byte, in the folders of their images. The list of its files is its last one: until then
-//! it waits in a scratch file. The table of contents is kept in memory until the end, as the format demands: some hundred bytes
-//! a text.
+//! it waits in a scratch file. The table of contents is kept in memory until the end, as the format demands: about 250
+//! bytes a text.
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
@@ -90,5 +90,17 @@ fn failed(error: ZipError) -> io::Error {
     match error {
         ZipError::Io(cause) => cause,
         other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_no_text_stay_apart() {
+        assert_eq!(entry_name("böx/a.txt".into()), "böx/a.txt");
+        let [one, other] = [b"a\xff.txt", b"a\xfe.txt"].map(|name| entry_name(name.to_vec()));
+        assert!(one.starts_with("a\u{fffd}.txt~") && one != other, "{one} {other}");
     }
 }

@@ -124,4 +124,25 @@ mod tests {
         );
         assert_eq!(notes("\n"), json!([]));
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_json_cannot_hold_makes_no_photo() {
+        let image = |name: &[u8]| PlacedImage {
+            id: crate::domain::ids::ImageId(1),
+            directory: 1,
+            root: b"/in".to_vec(),
+            path: RelPath { folder: Vec::new(), name: name.to_vec(), page: 2 },
+            pixels: None,
+            reason: None,
+            text: Some("txt".to_owned()),
+            text_hash: None,
+            model: None,
+            recipe: None,
+        };
+        let text = PageText { text: String::new(), ours: true, changed: 0 };
+        let told = photo(&image(b"a.tif"), &text).expect("a photo");
+        assert_eq!((&told["path"], &told["page"], &told["width"]), (&"/in/a.tif".into(), &1.into(), &Value::Null));
+        assert_eq!(photo(&image(b"a\xff.tif"), &text), None);
+    }
 }

@@ -12,6 +12,7 @@ pub mod keys;
 mod limits;
 pub mod models;
 mod own_models;
+mod pictures;
 pub mod prices;
 mod problem;
 mod profile;
@@ -29,13 +30,13 @@ pub use address::Address;
 pub use engine::Engine;
 pub use environment::Environment;
 pub use judging::{Clean, Judge, Text, TextFrom, Unicode};
+pub use pictures::{Duplicates, Encode, Pages};
 pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve, tables};
 
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
-use crate::domain::recipe::Preparation;
 
 /// Everything that can be set, resolved: paths are absolute, `""` and `0` have become `None` where they mean "unset".
 ///
@@ -247,43 +248,6 @@ pub struct Request {
     pub system_file: Option<PathBuf>,
     /// Model of the last attempt; None means that it stays the same.
     pub escalate_model: Option<String>,
-}
-
-/// `[encode]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encode {
-    /// BLAKE3 of each image while it streams.
-    pub hash_images: bool,
-    /// Whether pictures are to be shrunk to what the model sees; of which nothing may be known.
-    pub fit: bool,
-    /// How pictures are made ready.
-    pub preparation: Preparation,
-    /// Most pixels of an image, as its header tells them.
-    pub max_pixels: u64,
-    /// What is asked of a file of several pages.
-    pub pages: Pages,
-    /// What is asked of files with the same bytes.
-    pub duplicates: Duplicates,
-}
-
-/// `encode.duplicates`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duplicates {
-    /// The first: its text is that of all.
-    Once,
-    /// Each.
-    Each,
-}
-
-/// `encode.pages`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// Each by itself.
-    Each,
-    /// The first alone.
-    First,
-    /// Nothing: such a file is refused.
-    Refuse,
 }
 
 /// `[shard]`

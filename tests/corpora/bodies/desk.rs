@@ -43,12 +43,14 @@ pub(crate) struct Image {
 }
 
 impl Desk {
-    /// A desk with these images below `work/in`, all of the same few pixels.
+    /// A desk with these images below `work/in`, each of a few pixels of a colour of its own.
     pub(crate) fn new(images: impl IntoIterator<Item = String>) -> Self {
         let desk = Self { folder: tempfile::tempdir().expect("temp dir") };
-        let mut png = std::io::Cursor::new(Vec::new());
-        image::RgbImage::new(4, 4).write_to(&mut png, image::ImageFormat::Png).expect("memory");
-        for image in images {
+        for (number, image) in (0_u32..).zip(images) {
+            let [_, red, green, blue] = number.to_be_bytes();
+            let pixels = image::RgbImage::from_pixel(4, 4, image::Rgb([red, green, blue]));
+            let mut png = std::io::Cursor::new(Vec::new());
+            pixels.write_to(&mut png, image::ImageFormat::Png).expect("memory");
             let target = desk.corpus().join(image);
             std::fs::create_dir_all(target.parent().expect("a folder")).expect("folder");
             std::fs::write(target, png.get_ref()).expect("image");

@@ -95,6 +95,10 @@ impl Sender {
             if !funds.could_allow(need) && shard.lines > 1 {
                 return Ok(Means::Anew);
             }
+            // A promise that was over since the sums were asked for may have become a batch, which gives money back.
+            if purse.has_changed() {
+                continue;
+            }
             if promised.is_empty() && !(funds.living && self.options.answers_come) {
                 let Funds { spent, reserved, .. } = funds;
                 return Ok(Means::Short(Shortage { spent, reserved, limit, need }));
@@ -124,5 +128,25 @@ impl Sender {
             Some(_) => Ok(Means::Anew),
             None => Err(SendError::NoPrice(recipe.model.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asked_for_the_sums_before_a_promise_was_over_notices() {
+        let purse = Purse::default();
+        let funds = Funds { limit: Some(Money::from_micros(10)), ..Funds::default() };
+        let need = Money::from_micros(8);
+        let promise = purse.promise(ShardId(1), need, &funds).expect("enough");
+        let mut seen = purse.0.subscribe();
+        drop(seen.borrow_and_update());
+        assert_eq!(purse.promise(ShardId(2), need, &funds).expect_err("not for two"), [need]);
+        assert!(!seen.has_changed(), "nothing came free");
+        drop(promise);
+        assert!(seen.has_changed() && purse.0.borrow().is_empty());
+        assert!(purse.promise(ShardId(2), need, &funds).is_ok());
     }
 }

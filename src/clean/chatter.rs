@@ -159,11 +159,10 @@ pub fn edge(text: &str) -> Option<Edge> {
 /// The first line: it ends with a colon, begins with a stock phrase, speaks of the task, and a blank line or a fence follows.
 fn preamble(text: &str) -> Option<Range<usize>> {
     let (first, rest) = text.split_once('\n')?;
-    let line = folded(first);
-    let introduces = OPENINGS.iter().any(|opening| begins(&line, opening)) && speaks_of(&line, &TASK);
+    let introduces = OPENINGS.iter().any(|opening| begins(first, opening)) && speaks_of(first, &TASK);
     let apart = rest.starts_with('\n') || rest.starts_with("```");
     let something_follows = !rest.trim().is_empty();
-    (line.trim_end().ends_with(':') && introduces && apart && something_follows)
+    (first.trim_end().ends_with(':') && introduces && apart && something_follows)
         .then(|| text.len() - rest.trim_start_matches('\n').len()..text.len())
 }
 
@@ -171,22 +170,21 @@ fn preamble(text: &str) -> Option<Range<usize>> {
 fn closing(text: &str) -> Option<Range<usize>> {
     let whole = text.trim_end();
     let start = whole.rfind("\n\n")? + 2;
-    let paragraph = folded(&whole[start..]);
-    let takes_leave = CLOSINGS.iter().any(|closing| begins(&paragraph, closing)) && speaks_of(&paragraph, &TRANSCRIBED);
+    let paragraph = &whole[start..];
+    let takes_leave = CLOSINGS.iter().any(|closing| begins(paragraph, closing)) && speaks_of(paragraph, &TRANSCRIBED);
     (takes_leave && !whole[..start].trim().is_empty()).then(|| 0..whole[..start].trim_end().len())
 }
 
 /// A stretch of the prompt at an edge, whole lines of the text alone.
 #[must_use]
 pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
-    let asked = words(prompt);
-    let said = words(text);
+    let (asked, said) = (Words::of(prompt), Words::of(text));
     if asked.len() < ECHO || said.len() <= ECHO {
         return None;
     }
     let rest = |rest: Range<usize>| Edge { rule: ECHOED, rest };
     if let Some(run) = longest_from_start(&said, &asked) {
-        let end = said[run - 1].at.end;
+        let end = said.place(run - 1..run).end;
         let behind = &text[end..];
         // Whole lines: what is left of the last one is not a word.
         let line_end = behind.find('\n').unwrap_or(behind.len());
@@ -195,21 +193,20 @@ pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
         }
     }
     let run = longest_to_end(&said, &asked)?;
-    let start = said[said.len() - run].at.start;
+    let start = said.place(said.len() - run..said.len()).start;
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let alone = !text[line_start..start].chars().any(char::is_alphanumeric);
     (alone && run < said.len()).then(|| rest(0..line_start))
 }
 
-fn longest_from_start(said: &[Word], asked: &[Word]) -> Option<usize> {
-    let run = |from: usize| said.iter().zip(&asked[from..]).take_while(|(a, b)| a.folded == b.folded).count();
+fn longest_from_start(said: &Words, asked: &Words) -> Option<usize> {
+    let run = |from: usize| said.iter().zip(asked.iter().skip(from)).take_while(|(a, b)| a == b).count();
     (0..asked.len()).map(run).max().filter(|run| *run >= ECHO)
 }
 
-fn longest_to_end(said: &[Word], asked: &[Word]) -> Option<usize> {
-    let run =
-        |to: usize| said.iter().rev().zip(asked[..to].iter().rev()).take_while(|(a, b)| a.folded == b.folded).count();
-    (1..=asked.len()).map(run).max().filter(|run| *run >= ECHO)
+fn longest_to_end(said: &Words, asked: &Words) -> Option<usize> {
+    let run = |left: usize| said.iter().rev().zip(asked.iter().rev().skip(left)).take_while(|(a, b)| a == b).count();
+    (0..asked.len()).map(run).max().filter(|run| *run >= ECHO)
 }
 
 /// Why a text is rough: words of the machine that no rule takes off by itself. `prompt` is what was asked.
@@ -258,15 +255,13 @@ pub fn spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
 
 /// A line of stock phrases that speaks of the task: an introduction or a farewell, wherever it stands.
 fn is_said(line: &str) -> bool {
-    let line = folded(line);
-    let opens = OPENINGS.iter().any(|opening| begins(&line, opening)) && line.trim_end().ends_with(':');
-    let closes = CLOSINGS.iter().any(|closing| begins(&line, closing));
-    (opens && speaks_of(&line, &TASK)) || (closes && speaks_of(&line, &TRANSCRIBED))
+    let opens = OPENINGS.iter().any(|opening| begins(line, opening)) && line.trim_end().ends_with(':');
+    let closes = CLOSINGS.iter().any(|closing| begins(line, closing));
+    (opens && speaks_of(line, &TASK)) || (closes && speaks_of(line, &TRANSCRIBED))
 }
 
 fn is_voice(line: &str) -> bool {
-    let line = folded(line);
-    VOICES.iter().any(|voice| begins(&line, voice))
+    VOICES.iter().any(|voice| begins(line, voice))
 }
 
 fn has_remark(text: &str) -> bool {
@@ -277,19 +272,18 @@ fn has_remark(text: &str) -> bool {
 fn remark(text: &str) -> Option<Range<usize>> {
     let whole = text.trim_end();
     let start = whole.rfind("\n\n")? + 2;
-    let paragraph = folded(&whole[start..]);
-    let remarks = REMARKS.iter().any(|remark| begins(&paragraph, remark)) && speaks_of(&paragraph, &TRANSCRIBED);
+    let paragraph = &whole[start..];
+    let remarks = REMARKS.iter().any(|remark| begins(paragraph, remark)) && speaks_of(paragraph, &TRANSCRIBED);
     remarks.then_some(start..whole.len())
 }
 
 /// Whether a prompt asks for what stands on the page, and for nothing else that a machine might say of it.
 fn is_transcription(prompt: &str) -> bool {
-    speaks_of(&folded(prompt), &TRANSCRIBED)
+    speaks_of(prompt, &TRANSCRIBED)
 }
 
 fn asks_for_markup(prompt: &str) -> bool {
-    let prompt = folded(prompt);
-    ["markdown", "html", "xml", "tei", "latex", " md "].iter().any(|word| prompt.contains(word))
+    speaks_of(prompt, &["markdown", "html", "xml", "tei", "latex", " md "])
 }
 
 fn has_markdown(text: &str) -> bool {
@@ -324,50 +318,103 @@ fn echoes(text: &str, prompt: &str) -> bool {
 
 /// Every stretch of [`ECHO`] words that stands in the prompt, too.
 fn echo_spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
-    let (asked, said) = (words(prompt), words(text));
-    let key = |run: &[Word]| run.iter().map(|word| word.folded.as_str()).collect::<Vec<_>>().join(" ");
-    let known: HashSet<String> = asked.windows(ECHO).map(key).collect();
-    let runs = said.windows(ECHO).filter(|run| known.contains(&key(run)));
-    runs.map(|run| run[0].at.start..run[ECHO - 1].at.end).collect()
-}
-
-struct Word {
-    folded: String,
-    at: Range<usize>,
-}
-
-fn words(text: &str) -> Vec<Word> {
-    let mut words = Vec::new();
-    let mut start = None;
-    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
-        match (c.is_alphanumeric(), start) {
-            (true, None) => start = Some(at),
-            (false, Some(from)) => {
-                let folded = text[from..at].to_lowercase();
-                words.push(Word { folded, at: from..at });
-                start = None;
-            }
-            _ => {}
+    let (asked, said) = (Words::of(prompt), Words::of(text));
+    let known: HashSet<&str> = asked.iter().collect();
+    let stretches: HashSet<&str> = asked.stretches().map(|stretch| asked.folded(stretch)).collect();
+    let mut in_a_row = 0;
+    let mut spans = Vec::new();
+    for (stretch, last) in (1..).map(|end: usize| end.saturating_sub(ECHO)..end).zip(said.iter()) {
+        // Twelve words that all stand somewhere in the prompt are rare, and looked up at the price of one each.
+        in_a_row = if known.contains(last) { in_a_row + 1 } else { 0 };
+        if in_a_row >= ECHO && stretches.contains(said.folded(stretch.clone())) {
+            spans.push(said.place(stretch));
         }
     }
-    words
+    spans
 }
 
-/// Lower case, plain apostrophes, without the signs that mark text up.
-fn folded(text: &str) -> String {
-    let text = text.trim_start_matches(['*', '_', '#', '>', '(', '[', ' ', '"', '\'']);
-    text.to_lowercase().replace(['\u{2019}', '\u{2bc}', '`'], "'")
+/// The words of a text, folded, one behind the other with a blank between them: a stretch of words is a slice.
+struct Words {
+    folded: String,
+    /// Of each word: where it stands in `folded`, and where in the text.
+    places: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// Whether `line` begins with a phrase, which ends with a word.
-fn begins(line: &str, phrase: &str) -> bool {
-    line.strip_prefix(phrase).is_some_and(|rest| {
-        phrase.ends_with([',', ':']) || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'')
-    })
+impl Words {
+    fn of(text: &str) -> Self {
+        let mut words = Self { folded: String::with_capacity(text.len()), places: Vec::with_capacity(text.len() / 5) };
+        let mut start = None;
+        for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+            match (c.is_alphanumeric(), start) {
+                (true, None) => start = Some(at),
+                (false, Some(from)) => {
+                    words.push(text, from..at);
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        words
+    }
+
+    fn push(&mut self, text: &str, at: Range<usize>) {
+        if !self.folded.is_empty() {
+            self.folded.push(' ');
+        }
+        let begin = self.folded.len();
+        let word = &text[at.clone()];
+        if word.is_ascii() {
+            self.folded.push_str(word);
+            self.folded[begin..].make_ascii_lowercase();
+        } else {
+            self.folded.push_str(&word.to_lowercase());
+        }
+        self.places.push((begin..self.folded.len(), at));
+    }
+
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+        self.places.iter().map(|(folded, _)| &self.folded[folded.clone()])
+    }
+
+    /// Every [`ECHO`] words in a row, by their numbers.
+    fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
+        (ECHO..=self.len()).map(|end| end - ECHO..end)
+    }
+
+    /// A stretch, which is not empty, of words as they are compared.
+    fn folded(&self, stretch: Range<usize>) -> &str {
+        &self.folded[self.places[stretch.start].0.start..self.places[stretch.end - 1].0.end]
+    }
+
+    /// Where it stands in the text.
+    fn place(&self, stretch: Range<usize>) -> Range<usize> {
+        self.places[stretch.start].1.start..self.places[stretch.end - 1].1.end
+    }
 }
 
-fn speaks_of(line: &str, what: &[&str]) -> bool {
-    what.iter().any(|word| line.contains(word))
+/// Signs that mark text up, and stand before its first word.
+const MARKS: [char; 9] = ['*', '_', '#', '>', '(', '[', ' ', '"', '\''];
+
+/// Lower case, plain apostrophes, without the signs that mark text up; letter by letter, because most phrases differ in the first.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    let text = text.trim_start_matches(MARKS);
+    text.chars().flat_map(char::to_lowercase).map(|c| if matches!(c, '\u{2019}' | '\u{2bc}' | '`') { '\'' } else { c })
+}
+
+/// Whether a text begins with a phrase, which ends with a word.
+fn begins(text: &str, phrase: &str) -> bool {
+    let mut said = folded(text);
+    phrase.chars().all(|c| said.next() == Some(c))
+        && (phrase.ends_with([',', ':']) || said.next().is_none_or(|c| !c.is_alphanumeric() && c != '\''))
+}
+
+fn speaks_of(text: &str, what: &[&str]) -> bool {
+    let text: String = folded(text).collect();
+    what.iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //!
 //! In order: `line_ends`, `control_characters`, `fence`, `escapes`, `chatter`, `prompt_echo`, `unicode`, `blanks`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
@@ -123,7 +125,7 @@ fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, ro
         let (body, fenced) = strip_fence(text);
         fenced.then(|| range_of(text, body))
     });
-    apply(&mut text, steps, how, "escapes", |text| unescaped(text).unwrap_or_else(|| text.to_owned()));
+    apply(&mut text, steps, how, "escapes", |text| unescaped(text).map_or(Cow::Borrowed(text), Cow::Owned));
     take_off(&mut text, steps, rough, how, chatter::CHATTER, |text| chatter::edge(text).map(|edge| edge.rest));
     take_off(&mut text, steps, rough, how, chatter::ECHOED, |text| {
         chatter::echoed_edge(text, prompt).map(|edge| edge.rest)
@@ -134,7 +136,7 @@ fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, ro
             steps,
             how,
             "unicode",
-            |text| if is_nfc(text) { text.to_owned() } else { text.nfc().collect() },
+            |text| if is_nfc(text) { Cow::Borrowed(text) } else { text.nfc().collect() },
         );
     }
     apply(&mut text, steps, how, "blanks", trim_lines);
@@ -147,13 +149,14 @@ fn apply(
     steps: &mut Vec<Step>,
     how: &PolishOptions,
     rule: &'static str,
-    change: impl Fn(&str) -> String,
+    change: impl Fn(&str) -> Cow<'_, str>,
 ) {
     if !how.does(rule) {
         return;
     }
-    let changed = change(text);
-    if changed != *text {
+    if let Cow::Owned(changed) = change(text)
+        && changed != *text
+    {
         if !steps.iter().any(|step| step.rule == rule) {
             steps.push(Step::took(rule, String::new()));
         }
@@ -203,7 +206,10 @@ pub fn strip_fence(text: &str) -> (&str, bool) {
     if plain_word && !body.contains("```") { (body, true) } else { (text, false) }
 }
 
-fn line_ends(raw: &str) -> String {
+fn line_ends(raw: &str) -> Cow<'_, str> {
+    if !raw.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        return Cow::Borrowed(raw);
+    }
     let mut text = String::with_capacity(raw.len());
     let mut characters = raw.chars().peekable();
     while let Some(c) = characters.next() {
@@ -217,13 +223,16 @@ fn line_ends(raw: &str) -> String {
             other => text.push(other),
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 /// Without a byte order mark and what is no sign of writing. Bidi marks and joiners stay: scripts need them.
-fn printable(raw: &str) -> String {
-    let raw = raw.strip_prefix('\u{feff}').unwrap_or(raw);
-    raw.chars().filter(|c| matches!(c, '\t' | '\n' | '\u{c}') || !c.is_control()).collect()
+fn printable(raw: &str) -> Cow<'_, str> {
+    let prints = |c: char| matches!(c, '\t' | '\n' | '\u{c}') || !c.is_control();
+    match raw.strip_prefix('\u{feff}') {
+        None if raw.chars().all(prints) => Cow::Borrowed(raw),
+        rest => rest.unwrap_or(raw).chars().filter(|c| prints(*c)).collect(),
+    }
 }
 
 /// A text that was written as the inside of a JSON string, decoded once. Only where no real line break stands in it: a path such
@@ -258,13 +267,13 @@ fn with_quotes_escaped(text: &str) -> String {
 }
 
 /// Blanks at line ends and empty lines at both ends off; one line end at the end. Indents and inner empty lines stay.
-fn trim_lines(text: &str) -> String {
+fn trim_lines(text: &str) -> Cow<'_, str> {
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches([' ', '\t', '\u{a0}'])).collect();
     let first = lines.iter().position(|line| !line.is_empty());
     let last = lines.iter().rposition(|line| !line.is_empty());
     match (first, last) {
-        (Some(first), Some(last)) => lines[first..=last].join("\n") + "\n",
-        _ => String::new(),
+        (Some(first), Some(last)) => Cow::Owned(lines[first..=last].join("\n") + "\n"),
+        _ => Cow::Owned(String::new()),
     }
 }
 

@@ -1,11 +1,10 @@
 //! Repetition: a model that runs away writes one thing until its tokens end. So do litanies, ledgers and tables of contents, which
 //! is why only a runaway *ending* decides, and all else is a flag.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::Write as _;
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// What counts as a loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,23 +74,23 @@ pub fn is_repetitive(text: &str, limits: &LoopLimits) -> bool {
 
 /// Deflated size by size.
 fn ratio(text: &str) -> f64 {
-    let mut deflated = DeflateEncoder::new(Counter(0), Compression::new(6));
-    // Counting cannot fail.
-    let written = deflated.write_all(text.as_bytes()).and_then(|()| deflated.finish());
-    written.map_or(1.0, |counted| counted.0 as f64 / text.len().max(1) as f64)
-}
-
-struct Counter(usize);
-
-impl std::io::Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
+    thread_local! {
+        // 300 KB, which cost more to ask for and to give back at each text than its deflating.
+        static DEFLATER: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), false));
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    DEFLATER.with_borrow_mut(|deflater| {
+        deflater.reset();
+        let mut thrown_away = [0; 4096];
+        loop {
+            let left = &text.as_bytes()[usize::try_from(deflater.total_in()).unwrap_or(text.len())..];
+            match deflater.compress(left, &mut thrown_away, FlushCompress::Finish) {
+                Ok(Status::StreamEnd) => break deflater.total_out() as f64 / text.len().max(1) as f64,
+                Ok(_) => {}
+                // Deflating into memory cannot fail.
+                Err(_) => break 1.0,
+            }
+        }
+    })
 }
 
 /// Lines without letters are drawn, not written.

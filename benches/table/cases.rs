@@ -131,7 +131,7 @@ fn walk(root: &Path) -> Told {
     let corpus = corpus(root);
     let (mut meter, mut images, mut bytes) = (Meter::default(), 0, 0);
     meter.window(|| {
-        let mut lane = corpus.walk(ExitGuard::unheard("walk")).expect("a thread");
+        let mut lane = corpus.walk(None, ExitGuard::unheard("walk")).expect("a thread");
         while let Some(Walked::Page(found, _)) = lane.blocking_recv() {
             images += found.len();
             bytes += found.iter().map(|found| found.stamp.bytes).sum::<u64>();
@@ -154,7 +154,7 @@ fn enrol(folder: &Path, url: &str) -> Told {
     });
     let (mut meter, mut images) = (Meter::default(), 0);
     meter.window(|| {
-        let mut lane = from.walk(ExitGuard::unheard("walk")).expect("a thread");
+        let mut lane = from.walk(None, ExitGuard::unheard("walk")).expect("a thread");
         while let Some(Walked::Page(found, _)) = lane.blocking_recv() {
             images += found.len();
             committed(&mut store, |store| store.enrol(id, &found).expect("enrol"));

@@ -133,7 +133,7 @@ impl Ground {
 
 /// Walks a corpus to its end and hands each page over.
 pub(super) fn walk(corpus: &dyn Corpus, mut page: impl FnMut(Vec<Found>)) -> io::Result<()> {
-    let mut lane = corpus.walk(ExitGuard::unheard("walk"))?;
+    let mut lane = corpus.walk(None, ExitGuard::unheard("walk"))?;
     loop {
         match lane.blocking_recv() {
             Some(Walked::Page(found, _)) => page(found),

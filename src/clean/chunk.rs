@@ -208,7 +208,7 @@ pub(super) mod tests {
     use crate::clean::polish::PolishOptions;
     use crate::clean::rules::LengthLimits;
     use crate::clean::text_file::Existing;
-    use crate::corpus::Walked;
+    use crate::corpus::{Known, Walked};
     use crate::domain::answer::{Finish, Outcome};
     use crate::domain::image::{Found, RelPath, Stamp};
     use crate::domain::ladder::{Abilities, Ladder};
@@ -220,7 +220,7 @@ pub(super) mod tests {
     struct Touchy(PathBuf);
 
     impl Corpus for Touchy {
-        fn walk(&self, _: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
+        fn walk(&self, _: Option<Known>, _: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

@@ -11,7 +11,7 @@ use super::beneath::{self, Root};
 use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
 use super::walk::{Gone, Walk};
-use super::{Corpus, Walked, ink};
+use super::{Corpus, Known, Walked, ink};
 use crate::domain::image::{Fate, Found, Looks, Pixels, Reason, RelPath, Stamp};
 use crate::domain::layout;
 use crate::domain::recipe::{Preparation, WayOut};
@@ -192,11 +192,11 @@ fn is_gone(cause: &io::Error) -> bool {
 }
 
 impl Corpus for LocalCorpus {
-    fn walk(&self, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
+    fn walk(&self, known: Option<Known>, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
         let (sender, lane) = mpsc::channel(PAGES_WAITING);
         let corpus = self.clone();
         // The thread ends with its lane; its guard tells how.
-        let _detached = thread::spawn("walk", guard, move |guard| match Walk::new(&corpus, &sender).run() {
+        let _detached = thread::spawn("walk", guard, move |guard| match Walk::new(&corpus, known, &sender).run() {
             // A walk that nobody listens to any more has nothing left to do.
             Ok(()) | Err(Gone) => guard.drained(),
         })?;

@@ -51,8 +51,12 @@ impl Tree {
 
 /// Everything the walk says, in its order.
 fn walked(corpus: &LocalCorpus) -> (Vec<Found>, PassedOver, ExitNotice) {
+    walked_by(corpus, None)
+}
+
+fn walked_by(corpus: &LocalCorpus, known: Option<Known>) -> (Vec<Found>, PassedOver, ExitNotice) {
     let (sender, mut notices) = mpsc::channel(4);
-    let mut lane = corpus.walk(ExitGuard::new("walk", sender)).expect("thread");
+    let mut lane = corpus.walk(known, ExitGuard::new("walk", sender)).expect("thread");
     let (mut found, mut passed_over) = (Vec::new(), PassedOver::default());
     loop {
         match lane.blocking_recv().expect("over comes last") {
@@ -177,7 +181,7 @@ fn what_cannot_be_read_is_said_and_the_rest_goes_on() {
     }
     let missing = LocalCorpus::new(tree.0.path().join("none"), tree.corpus().options().clone());
     let (sender, _notices) = mpsc::channel(4);
-    let mut lane = missing.walk(ExitGuard::new("walk", sender)).expect("thread");
+    let mut lane = missing.walk(None, ExitGuard::new("walk", sender)).expect("thread");
     assert!(matches!(lane.blocking_recv(), Some(Walked::Broken(cause)) if cause.kind() == io::ErrorKind::NotFound));
 }
 
@@ -191,7 +195,7 @@ fn pages_are_full_and_a_deaf_listener_ends_the_walk() {
     assert_eq!(found.len(), PAGE * 4 + 1);
     assert!(found.windows(2).all(|pair| pair[0].path.joined() < pair[1].path.joined()));
     let (sender, mut notices) = mpsc::channel(4);
-    let mut lane = tree.corpus().walk(ExitGuard::new("walk", sender)).expect("thread");
+    let mut lane = tree.corpus().walk(None, ExitGuard::new("walk", sender)).expect("thread");
     assert!(matches!(lane.blocking_recv(), Some(Walked::Page(page, _)) if page.len() == PAGE));
     drop(lane);
     assert_eq!(notices.blocking_recv().map(|notice| notice.exit), Some(Exit::Drained));
@@ -238,4 +242,32 @@ fn real_odd_files_meet_their_reasons() {
     assert_eq!(fate("hopper.avif"), Some(Fate::Failed(Reason::UnsupportedFormat)));
     assert_eq!(fate("error-page.jpg"), Some(Fate::Failed(Reason::NotAnImage)));
     assert_eq!(fate("empty.jpg"), Some(Fate::Failed(Reason::EmptyFile)));
+}
+
+#[test]
+fn what_is_known_is_asked_about_and_not_looked_into() {
+    let tree = Tree::new();
+    for number in 0..PAGE + 40 {
+        tree.put(format!("box{}/page{number:04}.png", number / 100).as_bytes(), b"no image");
+    }
+    tree.put(b"note.txt", b"").put(b"box1/scan.xcf", b"x");
+    let (sender, asked) = std::sync::mpsc::channel();
+    let known: Known = Box::new(move |files| {
+        let stranger = |path: &RelPath| path.name.ends_with(b"7.png") || path.name == b"scan.xcf";
+        let known = files.iter().map(|(path, _)| !stranger(path)).collect();
+        sender.send(files).expect("somebody listens");
+        known
+    });
+    let (found, passed_over, notice) = walked_by(&tree.corpus(), Some(known));
+    let asked: Vec<Vec<(RelPath, Stamp)>> = asked.into_iter().collect();
+    let all = walked(&tree.corpus());
+    assert!(asked.iter().all(|files| files.len() <= PAGE) && asked.len() == 2, "page by page");
+    let stamped: Vec<(RelPath, Stamp)> = all.0.iter().map(|found| (found.path.clone(), found.stamp)).collect();
+    assert_eq!(asked.concat(), stamped, "every one, with its stamp, in order");
+    let strangers: Vec<Found> = all
+        .0
+        .into_iter()
+        .filter(|found| found.path.name.ends_with(b"7.png") || found.path.name == b"scan.xcf")
+        .collect();
+    assert_eq!((found, passed_over, notice.exit), (strangers, all.1, all.2.exit));
 }

@@ -68,7 +68,7 @@ fn pieces(bytes: u64) -> Vec<(u64, u64)> {
 #[expect(clippy::disallowed_methods, reason = "the test writes the files")]
 mod tests {
     use super::*;
-    use crate::corpus::Walked;
+    use crate::corpus::{Known, Walked};
     use crate::domain::image::Found;
     use crate::kit::exit_guard::ExitGuard;
     use crate::kit::folder::Folder;
@@ -78,7 +78,7 @@ mod tests {
     struct Files(std::path::PathBuf);
 
     impl Corpus for Files {
-        fn walk(&self, _: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
+        fn walk(&self, _: Option<Known>, _: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

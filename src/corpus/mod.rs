@@ -35,7 +35,7 @@ pub const PAGE: usize = 256;
 /// What the walk tells.
 #[derive(Debug)]
 pub enum Walked {
-    /// Up to [`PAGE`] files, and how many others were passed over.
+    /// Up to [`PAGE`] files that were looked at, and how many others were passed over.
     Page(Vec<Found>, PassedOver),
     /// The listing is over.
     Over,
@@ -93,13 +93,18 @@ impl PassedOver {
     }
 }
 
+/// Tells of files, up to [`PAGE`] at a time, which of them are known and are what they were: these are not opened, and not told of.
+/// On a network share a look into each of a million files takes hours.
+pub type Known = Box<dyn Fn(Vec<(RelPath, Stamp)>) -> Vec<bool> + Send>;
+
 /// A tree of images.
 pub trait Corpus: Send + Sync {
-    /// Starts listing on a thread of its own; the lane holds two pages and then the walk waits.
+    /// Starts listing on a thread of its own; the lane holds two pages and then the walk waits. Without `known`, every file
+    /// is looked into.
     ///
     /// # Errors
     /// The operating system's, if it refuses a thread.
-    fn walk(&self, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>>;
+    fn walk(&self, known: Option<Known>, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>>;
 
     /// Opens an image for reading and tells what it is now.
     ///

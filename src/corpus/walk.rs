@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use super::beneath::Root;
 use super::local::{LocalCorpus, Place};
 use super::names::{self, Promise};
-use super::{PAGE, PassedOver, Walked};
+use super::{Known, PAGE, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
-use crate::kit::folder::{Entries, Entry, Sort};
+use crate::kit::folder::{Entries, Entry, Facts, Sort};
 use crate::kit::path_bytes;
 
 /// Names held in memory, over all folders that are open.
@@ -36,6 +36,9 @@ pub(super) struct Walk<'a> {
     page: Vec<Found>,
     passed_over: PassedOver,
     names_held: usize,
+    known: Option<Known>,
+    /// Files that may be known.
+    stamped: Vec<(RelPath, Stamp)>,
     /// The folder whose files are being looked at.
     place: Option<(Vec<u8>, Place)>,
 }
@@ -48,7 +51,7 @@ struct Level {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(corpus: &'a LocalCorpus, lane: &'a mpsc::Sender<Walked>) -> Self {
+    pub(super) fn new(corpus: &'a LocalCorpus, known: Option<Known>, lane: &'a mpsc::Sender<Walked>) -> Self {
         // Links in front of the root are resolved once, so that a working folder is known by whatever way it was named.
         let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         Self {
@@ -59,6 +62,8 @@ impl<'a> Walk<'a> {
             page: Vec::with_capacity(PAGE),
             passed_over: PassedOver::default(),
             names_held: 0,
+            known,
+            stamped: Vec::new(),
             place: None,
         }
     }
@@ -84,6 +89,7 @@ impl<'a> Walk<'a> {
                 self.consider(&root, path, entry.sort)?;
             }
         }
+        self.measure_strangers(&root)?;
         self.turn_page()?;
         self.send(Walked::Over)
     }
@@ -135,9 +141,28 @@ impl<'a> Walk<'a> {
             (Sort::Odd, _) | (_, Promise::Excluded) => {
                 return self.ended(root, path, Fate::Skipped(Reason::Excluded));
             }
+            (_, Promise::Image | Promise::Unsendable) if self.known.is_some() => return self.meet(root, path),
             (_, Promise::Image | Promise::Unsendable) => return self.measure(root, path),
         }
         Ok(())
+    }
+
+    /// Asks for the stamp alone, which tells whether a file is known.
+    fn meet(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
+        match self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name)) {
+            Ok(Facts { sort: Sort::File, bytes, mtime_ms }) => self.stamped.push((path, Stamp { bytes, mtime_ms })),
+            // Whatever is odd about it shows when it is opened.
+            _ => return self.measure(root, path),
+        }
+        if self.stamped.len() == PAGE { self.measure_strangers(root) } else { Ok(()) }
+    }
+
+    /// Looks into those of the files met that nobody knows.
+    fn measure_strangers(&mut self, root: &Root) -> Result<(), Gone> {
+        let met = std::mem::take(&mut self.stamped);
+        let known = self.known.as_ref().map(|known| known(met.clone())).unwrap_or_default();
+        let known = known.into_iter().chain(std::iter::repeat(false));
+        met.into_iter().zip(known).filter(|(_, known)| !known).try_for_each(|((path, _), _)| self.measure(root, path))
     }
 
     fn measure(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {

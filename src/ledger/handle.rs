@@ -13,7 +13,7 @@ use super::records::{
 use super::store::Store;
 use crate::domain::batch::{Admission, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId};
-use crate::domain::image::{Found, Reason};
+use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
@@ -44,6 +44,22 @@ pub(super) type Failure = Arc<OnceLock<LedgerError>>;
 /// A handle on the keeper behind `queue`.
 pub(super) fn new(queue: mpsc::Sender<Command>, standing: watch::Receiver<Standing>, failure: Failure) -> Ledger {
     Ledger { queue, standing, waited: Arc::default(), failure }
+}
+
+/// A verb on its way to the keeper, and where its answer will come.
+fn command<T: Send + 'static>(
+    pace: Pace,
+    verb: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+) -> (Command, oneshot::Receiver<Result<T>>) {
+    let (sender, answer) = oneshot::channel();
+    let job = Box::new(move |store: Result<&mut dyn Store>| {
+        let result = store.and_then(verb);
+        let verb = result.as_ref().map(drop).map_err(Clone::clone);
+        // A caller that no longer waits changes nothing about the move it asked for.
+        let tell = Box::new(move |commit: Result<()>| drop(sender.send(commit.and(result))));
+        Delivery { verb, tell }
+    });
+    (Command { pace, job }, answer)
 }
 
 impl Ledger {
@@ -87,15 +103,8 @@ impl Ledger {
         verb: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let since = Stopwatch::start();
-        let (sender, answer) = oneshot::channel();
-        let job = Box::new(move |store: Result<&mut dyn Store>| {
-            let result = store.and_then(verb);
-            let verb = result.as_ref().map(drop).map_err(Clone::clone);
-            // A caller that no longer waits changes nothing about the move it asked for.
-            let tell = Box::new(move |commit: Result<()>| drop(sender.send(commit.and(result))));
-            Delivery { verb, tell }
-        });
-        self.queue.send(Command { pace, job }).await.map_err(|_| LedgerError::Closed)?;
+        let (command, answer) = command(pace, verb);
+        self.queue.send(command).await.map_err(|_| LedgerError::Closed)?;
         let told = answer.await.unwrap_or(Err(LedgerError::Closed));
         self.waited.fetch_add(since.micros(), Ordering::Relaxed);
         told
@@ -127,6 +136,15 @@ impl Ledger {
     /// content changed is owed anew; an earlier failure for a reason of the file itself is measured anew.
     pub async fn enrol(&self, corpus: CorpusId, page: Vec<Found>) -> Result<Enrolled> {
         self.gathered(move |store| store.enrol(corpus, &page)).await
+    }
+
+    /// Of each file, whether nothing has to be found out about it: it is what it was, and an image of one page that is owed, on
+    /// its way, or has a text. For a thread that may wait; `None` if the ledger is closed.
+    #[must_use]
+    pub fn are_known(&self, corpus: CorpusId, files: Vec<(RelPath, Stamp)>) -> Option<Vec<bool>> {
+        let (command, answer) = command(Pace::Gathered, move |store| store.are_known(corpus, &files));
+        self.queue.blocking_send(command).ok()?;
+        answer.blocking_recv().ok()?.ok()
     }
 
     /// Records that the listing is over.

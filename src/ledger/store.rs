@@ -5,7 +5,7 @@
 
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use crate::domain::image::{Found, Reason, RelPath};
+use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
@@ -57,6 +57,9 @@ pub trait Store: Frame + Send {
     /// Records a page of the walk. Known and unchanged files stay as they are; packed ones stay packed; a file whose
     /// content changed is owed anew; an earlier failure for a reason of the file itself is measured anew.
     fn enrol(&mut self, corpus: CorpusId, page: &[Found]) -> Result<Enrolled>;
+    /// Of each file, whether nothing has to be found out about it: it is what it was, and an image of one page that is owed, on
+    /// its way, or has a text. [`Store::enrol`] would leave it as it is.
+    fn are_known(&mut self, corpus: CorpusId, files: &[(RelPath, Stamp)]) -> Result<Vec<bool>>;
     /// Records that the listing is over.
     fn walk_over(&mut self, corpus: CorpusId) -> Result<()>;
     /// The next owed images of `corpus` after `cursor`, at most `limit`.

@@ -167,7 +167,7 @@ pub fn plan<E>(
     let mut names = Names::default();
     let mut copies = (ask.settings.encode.duplicates == Duplicates::Once).then(Copies::default);
     let corpus = corpus(ask).map_err(PlanError::Folder)?;
-    let mut lane = corpus.walk(ExitGuard::unheard("walk")).map_err(PlanError::Folder)?;
+    let mut lane = corpus.walk(None, ExitGuard::unheard("walk")).map_err(PlanError::Folder)?;
     while let Some(walked) = lane.blocking_recv() {
         let (page, passed) = match walked {
             Walked::Page(page, passed) => (page, passed),

@@ -293,7 +293,7 @@ fn enrol(store: &mut SqliteStore, wanted: &Wanted) -> Result<CorpusId, Error> {
         let corpus = store.corpus(&root, wanted.given.as_bytes())?.id;
         store.walk_begins(corpus).map(|()| corpus)
     })?;
-    let mut walk = wanted.corpus.walk(ExitGuard::unheard("walk")).map_err(Error::Disk)?;
+    let mut walk = wanted.corpus.walk(None, ExitGuard::unheard("walk")).map_err(Error::Disk)?;
     loop {
         match walk.blocking_recv() {
             Some(Walked::Page(page, _)) => drop(acted(store, |store| store.enrol(corpus, &page))?),

@@ -8,6 +8,7 @@ mod backup;
 pub mod clean_tree;
 pub mod edges;
 pub mod faulted;
+mod listing;
 mod means;
 pub mod mission;
 mod raise;

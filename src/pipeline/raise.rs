@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
-use tokio::sync::mpsc;
 
+use super::listing;
 use super::mission::{Fault, Mission, Mode};
 use super::terminus::{BatchTerminus, ShardTerminus, SpoolSeams};
 use super::world::World;
@@ -17,7 +17,6 @@ use crate::clean::polish::{PolishOptions, UnicodeForm};
 use crate::clean::repetition::LoopLimits;
 use crate::clean::rules::{LengthLimits, Rules};
 use crate::clean::text_file::Existing;
-use crate::corpus::Walked;
 use crate::domain::tokens::Countings;
 use crate::encode::encoder::{Encoder, EncoderOptions};
 use crate::encode::pack::Limits;
@@ -27,7 +26,6 @@ use crate::extract::fetch::Fetcher;
 use crate::extract::write::ResultWriters;
 use crate::kit::clock::millis;
 use crate::kit::edge::{EdgeMeter, hand_over, recipient};
-use crate::kit::pool::PoolError;
 use crate::kit::random;
 use crate::message::{BatchOpened, NoMoreBatches, NoMoreEnds, NoMoreShards, ShardSealed};
 use crate::poll::options::{Looks, PollerOptions, PollerSeams};
@@ -142,7 +140,7 @@ async fn front_half(
         world.faults.clone(),
         world.guard("encoder"),
     ));
-    let walk = walk(world).await?;
+    let walk = listing::walk(world).await?;
     let options = ScannerOptions {
         corpus: world.corpus_id,
         end,
@@ -191,22 +189,6 @@ fn lots(mission: &Mission) -> Result<Option<Lot>, Fault> {
     let Mode::Pilot(images) = mission.mode else { return Ok(None) };
     let seed = random::letters(SEED).map_err(Fault::Disk)?;
     Ok(Some(Lot { seed, images: images as usize }))
-}
-
-/// The listing of the corpus, by a thread of its own; where nothing may happen beside anything else, all of it at once.
-async fn walk(world: &World) -> Result<mpsc::Receiver<Walked>, Fault> {
-    let mut walk = world.corpus.walk(world.guard("walk")).map_err(Fault::Disk)?;
-    if !world.in_step {
-        return Ok(walk);
-    }
-    let whole = move || std::iter::from_fn(|| walk.blocking_recv()).collect::<Vec<_>>();
-    let died = |cause: PoolError| Fault::Died { who: "walk", why: cause.to_string() };
-    let whole = world.work.run(whole).await.map_err(died)?;
-    let (sender, listed) = mpsc::channel(whole.len().max(1));
-    for walked in whole {
-        sender.send(walked).await.map_err(|_| died(PoolError::Panicked))?;
-    }
-    Ok(listed)
 }
 
 fn uploader(

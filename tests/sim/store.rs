@@ -3,7 +3,7 @@
 
 use batchscribe::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use batchscribe::domain::image::{Found, Reason, RelPath};
+use batchscribe::domain::image::{Found, Reason, RelPath, Stamp};
 use batchscribe::domain::money::{Funds, Money, Shortage};
 use batchscribe::domain::recipe::Recipe;
 use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
@@ -78,6 +78,7 @@ as_they_are! {
     fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusRow>;
     fn walk_begins(&mut self, corpus: CorpusId) -> Result<()>;
     fn enrol(&mut self, corpus: CorpusId, page: &[Found]) -> Result<Enrolled>;
+    fn are_known(&mut self, corpus: CorpusId, files: &[(RelPath, Stamp)]) -> Result<Vec<bool>>;
     fn walk_over(&mut self, corpus: CorpusId) -> Result<()>;
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;

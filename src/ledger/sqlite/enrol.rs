@@ -7,7 +7,7 @@ use super::events;
 use super::fault::{Fault, Outcome};
 use super::rows::{column, int, length, word};
 use crate::domain::ids::{CorpusId, ImageId};
-use crate::domain::image::{Fate, Found, Looks, Reason, Stamp};
+use crate::domain::image::{Fate, Format, Found, Looks, Reason, RelPath, Stamp};
 use crate::ledger::moves::ImageState;
 use crate::ledger::records::Enrolled;
 
@@ -100,9 +100,34 @@ fn no_more_pages(
     Ok(())
 }
 
-fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64> {
+/// Of each file, whether [`page`] would leave its image as it is, whatever is found out about it.
+pub(super) fn are_known(store: &SqliteStore, corpus: CorpusId, files: &[(RelPath, Stamp)]) -> Outcome<Vec<bool>> {
+    const SQL: &str = "SELECT format FROM image WHERE directory_id = ?1 AND name = ?2 AND page = 1
+        AND bytes = ?3 AND mtime_ms = ?4 AND state IN ('owed', 'packed', 'done', 'rough')";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut folder: Option<(&[u8], Option<i64>)> = None;
+    let mut known = Vec::with_capacity(files.len());
+    for (path, stamp) in files {
+        let directory = match folder {
+            Some((last, id)) if last == path.folder => id,
+            _ => known_directory(store, corpus, &path.folder)?,
+        };
+        folder = Some((&path.folder, directory));
+        let same = params![directory, path.name, int(stamp.bytes), stamp.mtime_ms];
+        let format: Option<Option<String>> = statement.query_row(same, |row| row.get(0)).optional()?;
+        // How many pages are wanted is a matter of settings, so files that may have several are looked into each time.
+        known.push(format.flatten().and_then(|word| Format::from_word(&word)).is_some_and(|is| !is.may_have_pages()));
+    }
+    Ok(known)
+}
+
+fn known_directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<Option<i64>> {
     let mut find = store.connection.prepare_cached("SELECT id FROM directory WHERE corpus_id = ?1 AND path = ?2")?;
-    if let Some(id) = find.query_row(params![corpus.0, path], |row| row.get(0)).optional()? {
+    Ok(find.query_row(params![corpus.0, path], |row| row.get(0)).optional()?)
+}
+
+fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64> {
+    if let Some(id) = known_directory(store, corpus, path)? {
         return Ok(id);
     }
     let mut insert = store.connection.prepare_cached("INSERT INTO directory (corpus_id, path) VALUES (?1, ?2)")?;
@@ -294,7 +319,7 @@ fn one(changed: usize, known: &Known) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::image::{Format, Pixels, RelPath};
+    use crate::domain::image::Pixels;
 
     const OLD: Stamp = Stamp { bytes: 10, mtime_ms: 1 };
     const NEW: Stamp = Stamp { bytes: 10, mtime_ms: 2 };

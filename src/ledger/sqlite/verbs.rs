@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
-use crate::domain::image::{Found, Reason, RelPath};
+use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
@@ -25,374 +25,305 @@ use crate::ledger::store::Store;
 type Result<T> = std::result::Result<T, LedgerError>;
 
 impl SqliteStore {
-    fn named<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.told(&self.path))
+    fn named<T>(&mut self, verb: impl FnOnce(&mut Self) -> Outcome<T>) -> Result<T> {
+        verb(self).map_err(|fault| fault.told(&self.path))
     }
 }
 
 impl Store for SqliteStore {
     fn begin_run(&mut self, new: &NewRun) -> Result<Run> {
-        let outcome = runs::begin(self, new);
-        self.named(outcome)
+        self.named(|store| runs::begin(store, new))
     }
 
     fn recipe(&mut self, recipe: &Recipe) -> Result<RecipeId> {
-        let outcome = runs::recipe(self, recipe);
-        self.named(outcome)
+        self.named(|store| runs::recipe(store, recipe))
     }
 
     fn corpus(&mut self, root: &[u8], given: &[u8]) -> Result<CorpusRow> {
-        let outcome = runs::corpus(self, root, given);
-        self.named(outcome)
+        self.named(|store| runs::corpus(store, root, given))
     }
 
     fn walk_begins(&mut self, corpus: CorpusId) -> Result<()> {
-        let outcome = runs::walk(self, corpus, false);
-        self.named(outcome)
+        self.named(|store| runs::walk(store, corpus, false))
     }
 
     fn enrol(&mut self, corpus: CorpusId, page: &[Found]) -> Result<Enrolled> {
-        let outcome = enrol::page(self, corpus, page);
-        self.named(outcome)
+        self.named(|store| enrol::page(store, corpus, page))
+    }
+
+    fn are_known(&mut self, corpus: CorpusId, files: &[(RelPath, Stamp)]) -> Result<Vec<bool>> {
+        self.named(|store| enrol::are_known(store, corpus, files))
     }
 
     fn walk_over(&mut self, corpus: CorpusId) -> Result<()> {
-        let outcome = runs::walk(self, corpus, true);
-        self.named(outcome)
+        self.named(|store| runs::walk(store, corpus, true))
     }
 
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage> {
-        let outcome = images::take_owed(self, corpus, cursor, limit);
-        self.named(outcome)
+        self.named(|store| images::take_owed(store, corpus, cursor, limit))
     }
 
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()> {
-        let outcome = images::cannot_ask(self, image, reason);
-        self.named(outcome)
+        self.named(|store| images::cannot_ask(store, image, reason))
     }
 
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64> {
-        let outcome = asking::ask_again(self, images, model);
-        self.named(outcome)
+        self.named(|store| asking::ask_again(store, images, model))
     }
 
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool> {
-        let outcome = asking::unusable(self, image, text, reason);
-        self.named(outcome)
+        self.named(|store| asking::unusable(store, image, text, reason))
     }
 
     fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()> {
-        let outcome = asking::only_copy(self, image, text, part);
-        self.named(outcome)
+        self.named(|store| asking::only_copy(store, image, text, part))
     }
 
     fn alike(&mut self, corpus: CorpusId, images: &[ImageId], by: By) -> Result<Alike> {
-        let outcome = copies::alike(self, corpus, images, by);
-        self.named(outcome)
+        self.named(|store| copies::alike(store, corpus, images, by))
     }
 
     fn seen(&mut self, seen: &[Seen]) -> Result<()> {
-        let outcome = copies::seen(self, seen);
-        self.named(outcome)
+        self.named(|store| copies::seen(store, seen))
     }
 
     fn pair_copies(&mut self, corpus: CorpusId, images: &[ImageId], recipes: &[RecipeId]) -> Result<Vec<ImageId>> {
-        let outcome = copies::pair(self, corpus, images, recipes);
-        self.named(outcome)
+        self.named(|store| copies::pair(store, corpus, images, recipes))
     }
 
     fn sort_copies(&mut self) -> Result<u64> {
-        let outcome = copies::sort(self);
-        self.named(outcome)
+        self.named(|store| copies::sort(store))
     }
 
     fn ready_copies(&mut self, after: ImageId, limit: u32) -> Result<Vec<ReadyCopy>> {
-        let outcome = copies::ready(self, after, limit);
-        self.named(outcome)
+        self.named(|store| copies::ready(store, after, limit))
     }
 
     fn copies_of(&mut self, shard: ShardId) -> Result<Vec<ReadyCopy>> {
-        let outcome = copies::of_shard(self, shard);
-        self.named(outcome)
+        self.named(|store| copies::of_shard(store, shard))
     }
 
     fn served(&mut self, copies: &[ServedCopy]) -> Result<()> {
-        let outcome = copies::served(self, copies);
-        self.named(outcome)
+        self.named(|store| copies::served(store, copies))
     }
 
     fn ask_alone(&mut self, copies: &[ImageId]) -> Result<()> {
-        let outcome = copies::ask_alone(self, copies);
-        self.named(outcome)
+        self.named(|store| copies::ask_alone(store, copies))
     }
 
     fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts> {
-        let outcome = shards::seal(self, shard);
-        self.named(outcome)
+        self.named(|store| shards::seal(store, shard))
     }
 
     fn plan(&mut self, shard: ShardId) -> Result<Plan> {
-        let outcome = shards::plan(self, shard);
-        self.named(outcome)
+        self.named(|store| shards::plan(store, shard))
     }
 
     fn shards_to_open(&mut self, after: Option<ShardId>, limit: u32) -> Result<Vec<ShardFacts>> {
-        let outcome = shards::to_open(self, after, limit);
-        self.named(outcome)
+        self.named(|store| shards::to_open(store, after, limit))
     }
 
     fn shard(&mut self, shard: ShardId) -> Result<ShardFacts> {
-        let outcome = shards::one(self, shard);
-        self.named(outcome)
+        self.named(|store| shards::one(store, shard))
     }
 
     fn uploaded(&mut self, shard: ShardId, input: &FileId, input_created: i64, hash: [u8; 16]) -> Result<()> {
-        let outcome = shards::uploaded(self, shard, input, input_created, hash);
-        self.named(outcome)
+        self.named(|store| shards::uploaded(store, shard, input, input_created, hash))
     }
 
     fn spooled(&mut self, shard: ShardId, hash: [u8; 16]) -> Result<()> {
-        let outcome = shards::spooled(self, shard, hash);
-        self.named(outcome)
+        self.named(|store| shards::spooled(store, shard, hash))
     }
 
     fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()> {
-        let outcome = images::content_seen(self, images);
-        self.named(outcome)
+        self.named(|store| images::content_seen(store, images))
     }
 
     fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()> {
-        let outcome = shards::dissolve(self, shard, culprit);
-        self.named(outcome)
+        self.named(|store| shards::dissolve(store, shard, culprit))
     }
 
     fn intend(&mut self, shard: ShardId) -> Result<Admission> {
-        let outcome = paying::intend(self, shard);
-        self.named(outcome)
+        self.named(|store| paying::intend(store, shard))
     }
 
     fn funds(&mut self) -> Result<Funds> {
-        let outcome = money::funds(self);
-        self.named(outcome)
+        self.named(|store| money::funds(store))
     }
 
     fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>> {
-        let outcome = money::ask_directly(self, worst);
-        self.named(outcome)
+        self.named(|store| money::ask_directly(store, worst))
     }
 
     fn give_back(&mut self, unused: Money) -> Result<()> {
-        let outcome = money::give_back(self, unused);
-        self.named(outcome)
+        self.named(|store| money::give_back(store, unused))
     }
 
     fn token_limit(&mut self, run: RunId, recipe: RecipeId) -> Result<Option<u64>> {
-        let outcome = admission::limit_of(self, run, recipe);
-        self.named(outcome)
+        self.named(|store| admission::limit_of(store, run, recipe))
     }
 
     fn told_percent(&mut self, run: RunId, recipe: RecipeId) -> Result<u64> {
-        let outcome = admission::told_percent(self, run, recipe);
-        self.named(outcome)
+        self.named(|store| admission::told_percent(store, run, recipe))
     }
 
     fn too_large(&mut self, shard: ShardId) -> Result<()> {
-        let outcome = shards::too_large(self, shard);
-        self.named(outcome)
+        self.named(|store| shards::too_large(store, shard))
     }
 
     fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>> {
-        let outcome = shards::smallest_too_large(self, run);
-        self.named(outcome)
+        self.named(|store| shards::smallest_too_large(store, run))
     }
 
     fn intent(&mut self, shard: ShardId) -> Result<Intent> {
-        let outcome = paying::intent(self, shard);
-        self.named(outcome)
+        self.named(|store| paying::intent(store, shard))
     }
 
     fn opened(&mut self, batch: BatchNo, id: &BatchId, expires_at: Option<i64>, adopted: bool) -> Result<OpenBatch> {
-        let outcome = paying::opened(self, batch, id, expires_at, adopted);
-        self.named(outcome)
+        self.named(|store| paying::opened(store, batch, id, expires_at, adopted))
     }
 
     fn not_created(&mut self, batch: BatchNo, refusal: &Refusal, hold: Hold) -> Result<()> {
-        let outcome = paying::not_created(self, batch, refusal, hold);
-        self.named(outcome)
+        self.named(|store| paying::not_created(store, batch, refusal, hold))
     }
 
     fn last_refusal(&mut self, shard: ShardId) -> Result<Option<Refusal>> {
-        let outcome = paying::last_refusal(self, shard);
-        self.named(outcome)
+        self.named(|store| paying::last_refusal(store, shard))
     }
 
     fn doubted(&mut self, batch: BatchNo) -> Result<()> {
-        let outcome = paying::doubted(self, batch);
-        self.named(outcome)
+        self.named(|store| paying::doubted(store, batch))
     }
 
     fn fenced(&mut self, batch: BatchNo) -> Result<()> {
-        let outcome = paying::fenced(self, batch);
-        self.named(outcome)
+        self.named(|store| paying::fenced(store, batch))
     }
 
     fn voided(&mut self, batch: BatchNo) -> Result<()> {
-        let outcome = paying::voided(self, batch);
-        self.named(outcome)
+        self.named(|store| paying::voided(store, batch))
     }
 
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch> {
-        let outcome = paying::stray(self, shard, input, id);
-        self.named(outcome)
+        self.named(|store| paying::stray(store, shard, input, id))
     }
 
     fn named_batches(&mut self, shard: ShardId) -> Result<Vec<BatchId>> {
-        let outcome = listed::named_batches(self, shard);
-        self.named(outcome)
+        self.named(|store| listed::named_batches(store, shard))
     }
 
     fn recognise(&mut self, batches: &[Listed]) -> Result<Vec<Recognised>> {
-        let outcome = listed::recognise(self, batches);
-        self.named(outcome)
+        self.named(|store| listed::recognise(store, batches))
     }
 
     fn any_shard(&mut self) -> Result<bool> {
-        let outcome = listed::any_shard(self);
-        self.named(outcome)
+        self.named(|store| listed::any_shard(store))
     }
 
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>> {
-        let outcome = collecting::open_batches(self);
-        self.named(outcome)
+        self.named(|store| collecting::open_batches(store))
     }
 
     fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch> {
-        let outcome = collecting::ended(self, batch, ending);
-        self.named(outcome)
+        self.named(|store| collecting::ended(store, batch, ending))
     }
 
     fn turned_away(&mut self, batch: BatchNo, hold: Hold) -> Result<()> {
-        let outcome = collecting::turned_away(self, batch, hold);
-        self.named(outcome)
+        self.named(|store| collecting::turned_away(store, batch, hold))
     }
 
     fn ended_batches(&mut self) -> Result<Vec<EndedBatch>> {
-        let outcome = collecting::ended_batches(self);
-        self.named(outcome)
+        self.named(|store| collecting::ended_batches(store))
     }
 
     fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()> {
-        let outcome = collecting::fetched(self, batch, output, errors);
-        self.named(outcome)
+        self.named(|store| collecting::fetched(store, batch, output, errors))
     }
 
     fn results_gone(&mut self, batch: BatchNo) -> Result<()> {
-        let outcome = collecting::results_gone(self, batch);
-        self.named(outcome)
+        self.named(|store| collecting::results_gone(store, batch))
     }
 
     fn settled_batches(&mut self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>> {
-        let outcome = rejudging::settled_batches(self, after, limit);
-        self.named(outcome)
+        self.named(|store| rejudging::settled_batches(store, after, limit))
     }
 
     fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged> {
-        let outcome = rejudging::record(self, batch, verdicts);
-        self.named(outcome)
+        self.named(|store| rejudging::record(store, batch, verdicts))
     }
 
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>> {
-        let outcome = images::spent_roughs(self, shard);
-        self.named(outcome)
+        self.named(|store| images::spent_roughs(store, shard))
     }
 
     fn want_deep(&mut self) -> Result<u64> {
-        let outcome = images::want_deep(self);
-        self.named(outcome)
+        self.named(|store| images::want_deep(store))
     }
 
     fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe> {
-        let outcome = runs::kept_recipe(self, recipe.0);
-        self.named(outcome)
+        self.named(|store| runs::kept_recipe(store, recipe.0))
     }
 
     fn whole_files(&mut self, shard: Option<ShardId>) -> Result<Vec<WholeFile>> {
-        let outcome = pages::whole_files(self, shard);
-        self.named(outcome)
+        self.named(|store| pages::whole_files(store, shard))
     }
 
     fn joined(&mut self, images: &[ImageId], owner: TextOwner, text: Short) -> Result<()> {
-        let outcome = pages::joined(self, images, owner, text);
-        self.named(outcome)
+        self.named(|store| pages::joined(store, images, owner, text))
     }
 
     fn prepared_files(&mut self) -> Result<Vec<String>> {
-        let outcome = pages::prepared_files(self);
-        self.named(outcome)
+        self.named(|store| pages::prepared_files(store))
     }
 
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>> {
-        let outcome = images::known_texts(self, images);
-        self.named(outcome)
+        self.named(|store| images::known_texts(store, images))
     }
 
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()> {
-        let outcome = verdicts::record(self, batch, verdicts);
-        self.named(outcome)
+        self.named(|store| verdicts::record(store, batch, verdicts))
     }
 
     fn settle(&mut self, batch: BatchNo) -> Result<Settled> {
-        let outcome = settling::settle(self, batch, Counting::Returns);
-        self.named(outcome)
+        self.named(|store| settling::settle(store, batch, Counting::Returns))
     }
 
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled> {
-        let outcome = settling::settle(self, batch, Counting::Nothing);
-        self.named(outcome)
+        self.named(|store| settling::settle(store, batch, Counting::Nothing))
     }
 
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool> {
-        let outcome = runs::is_proven(self, recipe);
-        self.named(outcome)
+        self.named(|store| runs::is_proven(store, recipe))
     }
 
     fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool> {
-        let outcome = runs::is_on_its_way(self, recipe);
-        self.named(outcome)
+        self.named(|store| runs::is_on_its_way(store, recipe))
     }
 
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>> {
-        let outcome = collecting::unswept(self, limit);
-        self.named(outcome)
+        self.named(|store| collecting::unswept(store, limit))
     }
 
     fn swept(&mut self, batch: BatchNo) -> Result<()> {
-        let outcome = collecting::swept(self, batch);
-        self.named(outcome)
+        self.named(|store| collecting::swept(store, batch))
     }
 
     fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId> {
-        let outcome = restore::run(self, tag, new);
-        self.named(outcome)
+        self.named(|store| restore::run(store, tag, new))
     }
 
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored> {
-        let outcome = restore::shard(self, lost);
-        self.named(outcome)
+        self.named(|store| restore::shard(store, lost))
     }
 
     fn own_texts(&mut self, root: &[u8], texts: &[(RelPath, Short)]) -> Result<u64> {
-        let outcome = images::own_texts(self, root, texts);
-        self.named(outcome)
+        self.named(|store| images::own_texts(store, root, texts))
     }
 
     fn dissolve_robbed(&mut self) -> Result<u64> {
-        let outcome = restore::dissolve_robbed(self);
-        self.named(outcome)
+        self.named(|store| restore::dissolve_robbed(store))
     }
 
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()> {
-        let outcome = events::append(self, what, events::About { batch, ..events::About::default() }, detail);
-        self.named(outcome)
+        self.named(|store| events::append(store, what, events::About { batch, ..events::About::default() }, detail))
     }
 }

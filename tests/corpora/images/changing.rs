@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
-use batchscribe::corpus::{Corpus, Walked};
+use batchscribe::corpus::{Corpus, Known, Walked};
 use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
 use batchscribe::domain::image::{Fate, Found, Looks, Reason, RelPath, Stamp};
 use batchscribe::domain::recipe::{Preparation, Recipe};
@@ -287,8 +287,8 @@ impl Corpus for Broken {
         Ok((File::open(&self.1)?, stamp))
     }
 
-    fn walk(&self, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
-        self.0.walk(guard)
+    fn walk(&self, known: Option<Known>, guard: ExitGuard) -> io::Result<mpsc::Receiver<Walked>> {
+        self.0.walk(known, guard)
     }
 
     fn measure(&self, path: &RelPath) -> io::Result<Found> {

@@ -3,7 +3,7 @@
 use super::{BODY, Desk, found};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchId, FileId, ImageId, ShardId};
-use crate::domain::image::{Fate, Format, Found, Looks, Needs, Pixels};
+use crate::domain::image::{Fate, Format, Found, Looks, Needs, Pixels, Reason, RelPath};
 use crate::domain::verdict::Verdict;
 use crate::ledger::records::{Ending, ImageVerdict, RawFile, TextOwner};
 use crate::ledger::store::Store as _;
@@ -61,4 +61,19 @@ fn pages_with_a_text_stay_done_where_only_the_first_is_asked_from_now_on() {
     assert_eq!((desk.state(1), desk.state(2)), ("done".into(), "done".into()), "the same file");
     enrol(&mut desk, deed(1, 2));
     assert_eq!((desk.state(1), desk.state(2)), ("owed".into(), "failed missing_file".into()), "another one");
+}
+
+#[test]
+fn only_files_of_one_page_that_are_what_they_were_need_no_look() {
+    let mut desk = Desk::in_memory();
+    let png = |name: &str, mtime_ms| found(name, mtime_ms, super::owed());
+    enrol(&mut desk, deed(2, 1));
+    enrol(&mut desk, png("a.png", 1));
+    enrol(&mut desk, found("b.png", 1, Fate::Failed(Reason::Damaged)));
+    let corpus = desk.corpus;
+    let asked = [deed(2, 1), png("a.png", 1), png("b.png", 1), png("a.png", 2), png("c.png", 1)];
+    let mut asked = asked.map(|file| (file.path, file.stamp)).to_vec();
+    asked.push((RelPath { folder: b"shelf".to_vec(), ..asked[1].0.clone() }, asked[1].1));
+    let known = desk.done(|store| store.are_known(corpus, &asked));
+    assert_eq!(known, [false, true, false, false, false, false]);
 }

@@ -11,7 +11,7 @@ use crate::domain::money::Money;
 use crate::domain::verdict::Verdict;
 use crate::ledger::moves::{BatchState, ImageState, ShardState};
 use crate::ledger::reader::Reader;
-use crate::ledger::records::{Culprit, Ending, Hold, ImageVerdict, RawFile, Remeasured, Standing, TextOwner};
+use crate::ledger::records::{Culprit, Ending, Enrolled, Hold, ImageVerdict, RawFile, Remeasured, Standing, TextOwner};
 use crate::ledger::sqlite::{money as sums, open};
 
 #[derive(Clone, Debug)]
@@ -169,7 +169,12 @@ fn done(desk: &mut Desk, model: &Model, step: usize, command: &Command) -> Resul
                 Look::Bad => Fate::Failed(Reason::Damaged),
                 Look::Passed => Fate::Skipped(Reason::Excluded),
             };
-            desk.store.enrol(corpus, &[found(&name.to_string(), *stamp, fate)]).map(drop)
+            let file = found(&name.to_string(), *stamp, fate);
+            let known = desk.store.are_known(corpus, &[(file.path.clone(), file.stamp)]).expect("asked");
+            desk.store.enrol(corpus, &[file]).map(|enrolled| {
+                let unchanged = Enrolled { unchanged: 1, ..Enrolled::default() };
+                assert!(known == [false] || enrolled == unchanged, "{command:?} of a known file: {enrolled:?}");
+            })
         }
         Command::CannotAsk(image) => desk.store.cannot_ask(ImageId(id(*image)), Reason::TooLarge),
         Command::AskAgain(images) => {

@@ -1,0 +1,32 @@
+//! The walk over the corpus, and what it is told beforehand.
+
+use tokio::sync::mpsc;
+
+use super::mission::Fault;
+use super::world::World;
+use crate::corpus::{Known, Walked};
+use crate::kit::pool::PoolError;
+
+/// Who tells the walk which files it need not look into; nobody where none are known yet, or where nobody answers meanwhile.
+fn known(world: &World) -> Option<Known> {
+    let any = world.ledger.standing().borrow().found > 0;
+    let (ledger, corpus) = (world.ledger.clone(), world.corpus_id);
+    (any && !world.in_step)
+        .then(|| -> Known { Box::new(move |files| ledger.are_known(corpus, files).unwrap_or_default()) })
+}
+
+/// The listing of the corpus, by a thread of its own; where nothing may happen beside anything else, all of it at once.
+pub(super) async fn walk(world: &World) -> Result<mpsc::Receiver<Walked>, Fault> {
+    let mut walk = world.corpus.walk(known(world), world.guard("walk")).map_err(Fault::Disk)?;
+    if !world.in_step {
+        return Ok(walk);
+    }
+    let whole = move || std::iter::from_fn(|| walk.blocking_recv()).collect::<Vec<_>>();
+    let died = |cause: PoolError| Fault::Died { who: "walk", why: cause.to_string() };
+    let whole = world.work.run(whole).await.map_err(died)?;
+    let (sender, listed) = mpsc::channel(whole.len().max(1));
+    for walked in whole {
+        sender.send(walked).await.map_err(|_| died(PoolError::Panicked))?;
+    }
+    Ok(listed)
+}

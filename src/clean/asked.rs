@@ -59,13 +59,22 @@ impl Asked {
     /// Whether so many words in a row stand somewhere in the prompt that a stretch of it may be among them: rare, and cheaper
     /// to see than where.
     pub(super) fn may_be_echoed(&self, text: &str) -> bool {
-        let (mut in_a_row, mut folded) = (0, String::new());
-        places(text).any(|at| {
-            fold(&text[at], &mut folded);
-            in_a_row = if self.vocabulary.contains(&folded) { in_a_row + 1 } else { 0 };
+        let words: Vec<Range<usize>> = places(text).collect();
+        let mut folded = String::new();
+        let mut stands = |word: usize| {
             folded.clear();
-            in_a_row >= ECHO
-        })
+            fold(&text[words[word].clone()], &mut folded);
+            self.vocabulary.contains(&folded)
+        };
+        // From the last word of a stretch backwards: one that does not stand there spares the look at those before it.
+        let mut end = ECHO;
+        while end <= words.len() {
+            match (end - ECHO..end).rev().find(|word| !stands(*word)) {
+                None => return true,
+                Some(stranger) => end = stranger + 1 + ECHO,
+            }
+        }
+        false
     }
 }
 

@@ -170,7 +170,7 @@ fn preamble(text: &str) -> Option<Range<usize>> {
 /// The last paragraph: it begins with a stock phrase and speaks of the transcription.
 fn closing(text: &str) -> Option<Range<usize>> {
     let whole = text.trim_end();
-    let start = whole.rfind("\n\n")? + 2;
+    let start = memchr::memmem::rfind(whole.as_bytes(), b"\n\n")? + 2;
     let paragraph = &whole[start..];
     let takes_leave = begins_any(paragraph, &CLOSINGS) && speaks_of(paragraph, &TRANSCRIBED);
     (takes_leave && !whole[..start].trim().is_empty()).then(|| 0..whole[..start].trim_end().len())
@@ -281,7 +281,7 @@ fn has_remark(text: &str) -> bool {
 /// A last paragraph that may be a remark of the machine.
 fn remark(text: &str) -> Option<Range<usize>> {
     let whole = text.trim_end();
-    let start = whole.rfind("\n\n")? + 2;
+    let start = memchr::memmem::rfind(whole.as_bytes(), b"\n\n")? + 2;
     let paragraph = &whole[start..];
     let remarks = begins_any(paragraph, &REMARKS) && speaks_of(paragraph, &TRANSCRIBED);
     remarks.then_some(start..whole.len())

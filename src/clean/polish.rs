@@ -131,13 +131,9 @@ fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, ro
         chatter::echoed_edge(text, prompt).map(|edge| edge.rest)
     });
     if how.form == UnicodeForm::Nfc {
-        apply(
-            &mut text,
-            steps,
-            how,
-            "unicode",
-            |text| if is_nfc(text) { Cow::Borrowed(text) } else { text.nfc().collect() },
-        );
+        apply(&mut text, steps, how, "unicode", |text| {
+            if text.is_ascii() || is_nfc(text) { Cow::Borrowed(text) } else { text.nfc().collect() }
+        });
     }
     apply(&mut text, steps, how, "blanks", trim_lines);
     text
@@ -207,7 +203,8 @@ pub fn strip_fence(text: &str) -> (&str, bool) {
 }
 
 fn line_ends(raw: &str) -> Cow<'_, str> {
-    if !raw.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+    let only = |text: &str| text.is_ascii() && !text.contains('\r');
+    if only(raw) || !raw.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
@@ -229,8 +226,9 @@ fn line_ends(raw: &str) -> Cow<'_, str> {
 /// Without a byte order mark and what is no sign of writing. Bidi marks and joiners stay: scripts need them.
 fn printable(raw: &str) -> Cow<'_, str> {
     let prints = |c: char| matches!(c, '\t' | '\n' | '\u{c}') || !c.is_control();
+    let all_print = || if raw.is_ascii() { raw.bytes().all(|b| prints(b.into())) } else { raw.chars().all(prints) };
     match raw.strip_prefix('\u{feff}') {
-        None if raw.chars().all(prints) => Cow::Borrowed(raw),
+        None if all_print() => Cow::Borrowed(raw),
         rest => rest.unwrap_or(raw).chars().filter(|c| prints(*c)).collect(),
     }
 }

@@ -66,7 +66,12 @@ pub fn begin(
     existing: Existing,
     mark: &Mark,
 ) -> io::Result<Begun<Arc<Folder>>> {
-    begin_with(|| folder.draft_held(mark), folder, name, text, known, existing)
+    let draft = || folder.draft_held(mark);
+    if known.is_none() {
+        // Nearly always nothing stands there yet; where something does, the name is not given, and it is looked at then.
+        return write(draft, text, short(text), None);
+    }
+    begin_with(draft, folder, name, text, known, existing)
 }
 
 /// A text that is on its way into its place.
@@ -138,10 +143,19 @@ fn begin_with<F: Deref<Target = Folder>>(
         Standing::Text(hash) => return Ok(Begun::Stands(TextOwner::Kept, hash)),
         Standing::Other => return Ok(Begun::Stands(TextOwner::Kept, short(b""))),
     };
+    write(draft, text, ours, instead_of)
+}
+
+fn write<F: Deref<Target = Folder>>(
+    draft: impl FnOnce() -> io::Result<NewFile<F>>,
+    text: &[u8],
+    hash: Short,
+    instead_of: Option<Short>,
+) -> io::Result<Begun<F>> {
     let mut file = draft()?;
     file.fill(text)?;
     crash::point("text.half");
-    Ok(Begun::Written(Written { file, hash: ours, instead_of }))
+    Ok(Begun::Written(Written { file, hash, instead_of }))
 }
 
 /// Removes a text of ours that is one no more; whatever else bears its name stays.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::atomic_file::{Access, Durability, Mark, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 use super::{path_bytes, random};
@@ -61,16 +61,22 @@ pub struct Folder {
     handle: system::Handle,
     /// For messages only.
     path: PathBuf,
+    /// What was found out about its disk.
+    disk: OnceLock<Option<u64>>,
 }
 
 impl Folder {
+    fn at(handle: system::Handle, path: PathBuf) -> Self {
+        Self { handle, path, disk: OnceLock::new() }
+    }
+
     /// Opens the folder at `path`, which the user named.
     ///
     /// # Errors
     /// The operating system's, with the path.
     pub fn open(path: &Path) -> io::Result<Self> {
         let handle = system::Handle::open(path).map_err(|cause| named(&cause, path))?;
-        Ok(Self { handle, path: path.to_path_buf() })
+        Ok(Self::at(handle, path.to_path_buf()))
     }
 
     /// Opens the folder below this one that `parts` lead to.
@@ -79,11 +85,11 @@ impl Folder {
     /// The operating system's, with the path; `NotADirectory` for a link or behind one.
     pub fn below(&self, parts: &[&[u8]]) -> io::Result<Self> {
         if parts.is_empty() {
-            return Ok(Self { handle: self.handle.again()?, path: self.path.clone() });
+            return Ok(Self::at(self.handle.again()?, self.path.clone()));
         }
         let path = self.path_of(parts);
         let handle = self.handle.below(parts).map_err(|cause| named(&cause, &path))?;
-        Ok(Self { handle, path })
+        Ok(Self::at(handle, path))
     }
 
     /// The same, each part made where it is not there yet.
@@ -162,7 +168,7 @@ impl Folder {
     /// and whatever fails meanwhile is told; `None` elsewhere: there each file has to be synced by itself.
     #[must_use]
     pub fn disk(&self) -> Option<u64> {
-        self.handle.disk()
+        *self.disk.get_or_init(|| self.handle.disk())
     }
 
     /// Makes everything durable that was written to the disk that this folder lies on.

@@ -8,6 +8,7 @@ use super::fault::{Fault, Outcome};
 use super::rows::word;
 use crate::domain::ids::ImageId;
 use crate::domain::image::Reason;
+use crate::domain::review::{Deed, Review};
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
 
@@ -38,7 +39,7 @@ fn ended(store: &SqliteStore, image: ImageId) -> Outcome<Option<ImageState>> {
     state.map(|state| word(&state, ImageState::from_word)).transpose()
 }
 
-/// Tries, returns and changes of the file begin anew; the text beside the image stays known as ours until its successor comes.
+/// Tries, returns and changes of the file begin anew, and nobody has looked at what will come; the text beside the image stays known as ours until its successor comes.
 fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcome<()> {
     const SQL: &str = "UPDATE image SET state = 'owed', reason = NULL, asked = 0, gaps = 0, deep = 0, owed_seq = ?3
         WHERE id = ?1 AND state = ?2";
@@ -46,7 +47,7 @@ fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcom
     if store.connection.prepare_cached(SQL)?.execute(params![image.0, from.word(), seq])? != 1 {
         return Err(Fault::stale(format!("image {image} is no longer {}", from.word())));
     }
-    store.connection.prepare_cached("UPDATE note SET changes = 0 WHERE image_id = ?1")?.execute([image.0])?;
+    store.connection.prepare_cached("UPDATE note SET changes = 0, review = NULL WHERE image_id = ?1")?.execute([image.0])?;
     store.books.images(Some(from), ImageState::Owed, 1)
 }
 
@@ -61,6 +62,24 @@ fn wish_for(store: &SqliteStore, image: ImageId, from: ImageState, model: Option
         store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([image.0])?;
     }
     Ok(())
+}
+
+/// Notes a verdict, or that a text was edited now.
+pub(super) fn person_did(store: &SqliteStore, image: ImageId, deed: Deed) -> Outcome<()> {
+    const REVIEW: &str = "INSERT INTO note (image_id, review) VALUES (?1, ?2)
+        ON CONFLICT (image_id) DO UPDATE SET review = excluded.review";
+    const EDITED: &str = "INSERT INTO note (image_id, edited_at) VALUES (?1, ?2)
+        ON CONFLICT (image_id) DO UPDATE SET edited_at = excluded.edited_at";
+    match deed {
+        Deed::Reviewed(review) => {
+            store.connection.prepare_cached(REVIEW)?.execute(params![image.0, review.map(Review::word)])?;
+            events::append(store, "review", image, review.map_or(Review::NONE, Review::word))
+        }
+        Deed::Edited => {
+            store.connection.prepare_cached(EDITED)?.execute(params![image.0, store.clock.now()])?;
+            events::append(store, "edited", image, "")
+        }
+    }
 }
 
 /// done → owed with one try more, or → failed by way of owed, where that was the last one.

@@ -157,6 +157,11 @@ impl SqliteStore {
         fault.told(&self.path)
     }
 
+    /// An outcome whose fault names the ledger's path.
+    fn named<T>(&self, outcome: Outcome<T>) -> Result<T, LedgerError> {
+        outcome.map_err(|fault| self.told(fault))
+    }
+
     fn run_cached(&self, sql: &str) -> Outcome<()> {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())

@@ -1,6 +1,5 @@
 //! The verbs, each one line to where its work is done. Here every fault gets the ledger's path.
 
-use super::fault::Outcome;
 use super::settling::Counting;
 use super::{
     SqliteStore, admission, asking, collecting, copies, enrol, events, images, listed, money, pages, paying, rejudging,
@@ -11,6 +10,7 @@ use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, 
 use crate::domain::image::{Found, Reason, RelPath};
 use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
+use crate::domain::review::Deed;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
@@ -23,12 +23,6 @@ use crate::ledger::records::{
 use crate::ledger::store::Store;
 
 type Result<T> = std::result::Result<T, LedgerError>;
-
-impl SqliteStore {
-    fn named<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.told(&self.path))
-    }
-}
 
 impl Store for SqliteStore {
     fn begin_run(&mut self, new: &NewRun) -> Result<Run> {
@@ -73,6 +67,11 @@ impl Store for SqliteStore {
 
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64> {
         let outcome = asking::ask_again(self, images, model);
+        self.named(outcome)
+    }
+
+    fn person_did(&mut self, image: ImageId, deed: Deed) -> Result<()> {
+        let outcome = asking::person_did(self, image, deed);
         self.named(outcome)
     }
 

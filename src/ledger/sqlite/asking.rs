@@ -47,7 +47,10 @@ fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcom
     if store.connection.prepare_cached(SQL)?.execute(params![image.0, from.word(), seq])? != 1 {
         return Err(Fault::stale(format!("image {image} is no longer {}", from.word())));
     }
-    store.connection.prepare_cached("UPDATE note SET changes = 0, review = NULL WHERE image_id = ?1")?.execute([image.0])?;
+    store
+        .connection
+        .prepare_cached("UPDATE note SET changes = 0, review = NULL WHERE image_id = ?1")?
+        .execute([image.0])?;
     store.books.images(Some(from), ImageState::Owed, 1)
 }
 

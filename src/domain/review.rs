@@ -42,8 +42,8 @@ impl Review {
 pub enum Deed {
     /// Gave a verdict on it, or took it back.
     Reviewed(Option<Review>),
-    /// Changed it: it is a person's from now on.
-    Edited,
+    /// Wrote it: it is a person's from now on. First 16 bytes of the BLAKE3 of what stands there now.
+    Edited([u8; 16]),
 }
 
 #[cfg(test)]

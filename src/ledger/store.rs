@@ -70,7 +70,7 @@ pub trait Store: Frame + Send {
     /// instead of the recipe's; what earlier answers wished for is forgotten. Images that are owed or packed are left, and so
     /// are those that were never measured.
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
-    /// Notes what a person did at an image's text; the image stays where it is.
+    /// Notes what a person did at an image's text. One that is not on its way is done, once a person wrote it.
     fn person_did(&mut self, image: ImageId, deed: Deed) -> Result<()>;
     /// done → owed: its text, `text` by hash, turned out to be unusable, which counts as a try; failed, where that was the
     /// last one. Tells whether it is owed.

@@ -4,7 +4,7 @@ mod order;
 mod text;
 
 pub use order::{Listed, Why, order};
-pub use text::{MOST_BYTES, Shown, Unsaved, save, shown};
+pub use text::{MOST_BYTES, Shown, Unsaved, remove_rough, save, shown};
 
 use super::desk::Desk;
 use crate::domain::ids::ImageId;

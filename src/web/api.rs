@@ -12,7 +12,7 @@ use crate::kit::hash;
 use crate::ops::review::{self, Entry, NotNoted, Unsaved};
 
 /// Images told at once, unless fewer are asked for.
-const LIST: usize = 500;
+const LIST: usize = 2_000;
 
 /// Which stretch of the list is asked for.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ pub(super) async fn status(pages: Data<Pages>) -> Result<HttpResponse, No> {
             let reader = pages.reader()?;
             let mut document = pages.report(&reader).document().map_err(|error| No::Broken(error.to_string()))?;
             document["type"] = "status".into();
-            let order = review::order(&reader, pages.sample).map_err(No::ledger)?;
+            let order = pages.order(false)?;
             document["to_review"] = view::counts(&order);
             document["read_only"] = pages.read_only.into();
             Ok(document)
@@ -69,7 +69,7 @@ pub(super) async fn images(pages: Data<Pages>, stretch: Query<Stretch>) -> Resul
     let list = pages
         .into_inner()
         .apart(move |pages| {
-            let order = review::order(&pages.reader()?, pages.sample).map_err(No::ledger)?;
+            let order = pages.order(stretch.after.is_some())?;
             Ok(view::list(&order, stretch.after, stretch.limit.unwrap_or(LIST).clamp(1, LIST)))
         })
         .await?;
@@ -110,15 +110,17 @@ fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
     };
     let image = pages.image(&pages.reader()?, edit.image)?;
     let (hash, is_new) = review::save(&pages.layout, &image, &edit.text, shown)?;
-    let noted = match is_new.then(|| pages.notebook.write(Entry::Did(image.id, Deed::Edited))) {
-        None | Some(Ok(())) => Ok(()),
-        Some(Err(NotNoted::Locked(who))) => Err(who),
-        Some(Err(error)) => return Err(error.into()),
-    };
-    let mut told = view::image(&pages.layout, &image);
-    told["hash"] = hash::hex(&hash).into();
-    told["noted"] = noted.is_ok().into();
-    told["why_not_noted"] = noted.err().into();
+    let mut why_not = None;
+    if is_new {
+        match pages.notebook.write(Entry::Did(image.id, Deed::Edited(hash))) {
+            Ok(()) => review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?,
+            Err(NotNoted::Locked(who)) => why_not = Some(who),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut told = view::image(&pages.layout, &pages.image(&pages.reader()?, edit.image)?);
+    told["noted"] = why_not.is_none().into();
+    told["why_not_noted"] = why_not.into();
     Ok(told)
 }
 

@@ -14,7 +14,7 @@ pub mod routes;
 mod server;
 mod view;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 
@@ -26,7 +26,7 @@ use crate::kit::clock::Clock;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::{ImageResult, Reader};
 use crate::ops::report::Report;
-use crate::ops::review::{self, Notebook};
+use crate::ops::review::{self, Listed, Notebook};
 use crate::settings::Settings;
 
 /// What the pages are made from, shared by all requests.
@@ -41,6 +41,8 @@ pub struct Pages {
     read_only: bool,
     /// Who writes into the ledger.
     notebook: Box<dyn Notebook>,
+    /// The order as it was made last: a list that is read in stretches is one list.
+    order: Mutex<Arc<Vec<Listed>>>,
     /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels.
     easel: Mutex<()>,
 }
@@ -57,7 +59,16 @@ impl Pages {
     #[must_use]
     pub fn new(settings: Settings, clock: Clock, notebook: Box<dyn Notebook>) -> Self {
         let layout = settings.layout();
-        Self { settings, layout, clock, sample: SAMPLE, read_only: false, notebook, easel: Mutex::new(()) }
+        Self {
+            settings,
+            layout,
+            clock,
+            sample: SAMPLE,
+            read_only: false,
+            notebook,
+            order: Mutex::default(),
+            easel: Mutex::new(()),
+        }
     }
 
     /// The same, with as many texts drawn by lot.
@@ -92,6 +103,18 @@ impl Pages {
             }
             _ => Reader::open(&path).map_err(No::ledger),
         }
+    }
+
+    /// The images to be looked at: made anew, or as they were told last.
+    fn order(&self, as_told: bool) -> Result<Arc<Vec<Listed>>, No> {
+        // Whoever panicked while he held it has left a whole order.
+        let last = || self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if as_told {
+            return Ok(Arc::clone(&last()));
+        }
+        let order = Arc::new(review::order(&self.reader()?, self.sample).map_err(No::ledger)?);
+        *last() = Arc::clone(&order);
+        Ok(order)
     }
 
     fn image(&self, reader: &Reader, id: i64) -> Result<ImageResult, No> {

@@ -22,6 +22,8 @@ const SCRIPT: &str = include_str!("assets/review.js");
 pub(super) struct Wanted {
     /// The image to begin with, by its row.
     image: Option<i64>,
+    /// Else the first one that is shown for this reason: `doubtful`, `failed` or `drawn`.
+    why: Option<String>,
 }
 
 /// How far the work is.
@@ -31,7 +33,7 @@ pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
         .apart(move |pages| {
             let reader = pages.reader()?;
             let mut view = pages.report(&reader).view().map_err(|error| No::Broken(error.to_string()))?;
-            let order = review::order(&reader, pages.sample).map_err(No::ledger)?;
+            let order = pages.order(false)?;
             view["to_review"] = view::counts(&order);
             Ok(view)
         })
@@ -45,20 +47,24 @@ pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<
         .into_inner()
         .apart(move |pages| {
             let reader = pages.reader()?;
-            let order = review::order(&reader, pages.sample).map_err(No::ledger)?;
-            let chosen = wanted.image.map(ImageId).or_else(|| first(&order));
+            let chosen = match wanted.image {
+                Some(image) => Some(ImageId(image)),
+                None => first(&pages.order(false)?, wanted.why.as_deref()),
+            };
             let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
             let image = image.map(|image| view::image(&pages.layout, &image));
-            Ok(json!({"name": pages.name(), "image": image, "total": order.len(), "read_only": pages.read_only}))
+            Ok(json!({"name": pages.name(), "image": image, "read_only": pages.read_only}))
         })
         .await?;
     page(REVIEW, view)
 }
 
-/// The first image that nobody has looked at, or else the first of all.
-fn first(order: &[Listed]) -> Option<ImageId> {
-    let unseen = order.iter().find(|image| image.review.is_none());
-    unseen.or(order.first()).map(|image| image.id)
+/// The first image that is shown for the reason of that word and that nobody has looked at, or else the first of all.
+fn first(order: &[Listed], why: Option<&str>) -> Option<ImageId> {
+    let wanted = |image: &&Listed| why.is_none_or(|word| image.why.word() == word);
+    let mut images = order.iter().filter(wanted);
+    let unseen = images.clone().find(|image| image.review.is_none());
+    unseen.or_else(|| images.next()).or(order.first()).map(|image| image.id)
 }
 
 fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
@@ -96,8 +102,11 @@ mod tests {
             review: review.map(|review| review.word().to_owned()),
         };
         let seen = Some(Review::Good);
-        assert_eq!(first(&[]), None);
-        assert_eq!(first(&[listed(3, seen), listed(4, None), listed(5, None)]), Some(ImageId(4)));
-        assert_eq!(first(&[listed(3, seen), listed(4, seen)]), Some(ImageId(3)));
+        assert_eq!(first(&[], None), None);
+        assert_eq!(first(&[listed(3, seen), listed(4, None), listed(5, None)], None), Some(ImageId(4)));
+        assert_eq!(first(&[listed(3, seen), listed(4, seen)], None), Some(ImageId(3)));
+        let failed = Listed { why: Why::Failed, ..listed(9, seen) };
+        assert_eq!(first(&[listed(3, None), failed.clone()], Some("failed")), Some(ImageId(9)));
+        assert_eq!(first(&[listed(3, seen), failed], Some("odd")), Some(ImageId(3)));
     }
 }

@@ -1,6 +1,7 @@
 //! Pictures of pages.
 
 use std::io::{BufReader, Read as _, Seek as _};
+use std::sync::PoisonError;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
@@ -33,7 +34,7 @@ pub(super) async fn picture(pages: Data<Pages>, id: Path<i64>) -> Result<HttpRes
             let image = pages.image(&pages.reader()?, *id)?;
             let how = Preparation { longest_side: LONGEST_SIDE, jpeg_quality: QUALITY, ..Preparation::default() };
             // What panicked while it held the easel has left nothing on it.
-            let _easel = pages.easel.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let _easel = pages.easel.lock().unwrap_or_else(PoisonError::into_inner);
             made(&image, how, pages.settings.encode.max_pixels, MOST_BYTES).map_err(No::Conflict)
         })
         .await?;

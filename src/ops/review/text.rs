@@ -12,7 +12,7 @@ use crate::kit::atomic_file::Mark;
 use crate::kit::folder::Folder;
 use crate::kit::hash::{self, Short};
 use crate::ledger::reader::ImageResult;
-use crate::ops::text_file;
+use crate::ops::text_file::{self, Whose};
 
 /// Longest text in bytes that is shown, and taken: a hundred times what stands on a page.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -116,6 +116,18 @@ fn as_file(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let text = text.trim_end_matches('\n');
     if text.trim().is_empty() { String::new() } else { format!("{text}\n") }
+}
+
+/// Removes a rough text of ours beside which a person's text stands: nothing is to be cleaned of it any more.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn remove_rough(layout: &Layout, image: &ImageResult) -> io::Result<()> {
+    let whose = |ours| text_file::whose(layout, &image.root, &image.path, "api", ours);
+    if image.text.as_deref() != Some("api") || image.text_hash.map(whose) != Some(Whose::Ours) {
+        return Ok(());
+    }
+    text_file::folder(layout, &image.root, &image.path)?.remove(&text_file::name(&image.path, "api"))
 }
 
 /// Writes a text whole or not at all.

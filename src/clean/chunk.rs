@@ -23,6 +23,7 @@ use crate::kit::folder::Folder;
 use crate::kit::hash::Short;
 use crate::kit::json_schema::JsonSchema;
 use crate::kit::pool::{Pool, PoolError};
+use crate::ledger::moves::ImageState;
 use crate::ledger::records::{ImageVerdict, KnownText, TextOwner};
 
 /// A chunk after its texts are on disk.
@@ -208,6 +209,14 @@ fn put(
                 text_file::remove_ours(&folder, &rough, known.hash)?;
             }
             return Ok(Some((TextOwner::Page, hash)));
+        }
+        // Done, and with no text of ours: a person's stands. A rough one is not put beside it again.
+        if kind == TextKind::Rough
+            && known.state == Some(ImageState::Done)
+            && known.hash.is_none()
+            && let Some(hash) = text_file::hash_there(&folder, &clean)?
+        {
+            return Ok(Some((TextOwner::Kept, hash)));
         }
         match text_file::place(&folder, name, text, known.hash, hands.rules.existing, &hands.mark) {
             // Removed while it was open: in the mirror tree it is made again.

@@ -200,6 +200,35 @@ fn what_is_doubtful_comes_first_and_can_be_asked_for_again() {
 }
 
 #[test]
+fn a_rough_text_is_mended_and_never_sent_to_be_cleaned() {
+    let scenario = Scenario::read("[[bad]]\nhow = [\"model_voice\"]\ntimes = 1\n").expect("a scenario");
+    let sandbox = Sandbox::with(2, Weather { scenario, ..Weather::default() });
+    assert_eq!(sandbox.run().standing.rough, 2);
+    let visitor = Visitor::entered(&sandbox, &[]);
+    let image = visitor.image("tray_0/page0000.png");
+    assert_eq!((&image["rough"], &image["state"]), (&json!(true), &json!("rough")), "{image}");
+    assert!(image["text"].as_str().is_some_and(|text| text.contains("As an AI")), "{image}");
+    let told = visitor.post("/api/v1/text", &json!({"image": image["id"], "text": "mended", "hash": image["hash"]}));
+    let told = told.json();
+    assert_eq!(
+        (&told["rough"], &told["state"], &told["edited"]),
+        (&json!(false), &json!("done"), &json!(true)),
+        "{told}"
+    );
+    assert_eq!(sandbox.text("tray_0/page0000.png").as_deref(), Some("mended\n"));
+    assert!(!sandbox.corpus().join("tray_0/page0000.png.txt.api").exists(), "nothing is left to be cleaned");
+    drop(visitor);
+    let lines = oracle::count(&sandbox.bill(), "line");
+    let (exit, _, err) = call(&sandbox, "clean --deep");
+    assert_eq!(exit, Some(0), "{err}");
+    let outcome = sandbox.run();
+    assert_eq!((outcome.standing.done, outcome.standing.rough), (2, 0), "{:?}", outcome.standing);
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), lines + 1, "the other one alone was asked for");
+    assert_eq!(sandbox.text("tray_0/page0000.png").as_deref(), Some("mended\n"));
+    assert_eq!(call(&sandbox, "audit").0, Some(0));
+}
+
+#[test]
 fn names_and_texts_of_others_are_shown_and_not_obeyed() {
     let sandbox = Sandbox::new(0);
     let name = "<img src=x onerror=alert(1)>\"'&.png";

@@ -186,6 +186,7 @@ fn pages() -> Sandbox {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that did not happen says so")]
 fn a_person_pages_mends_and_judges_by_keyboard() {
     let Some(mut browser) = Browser::start() else {
         eprintln!("skipped: there is no Chromium on this computer");

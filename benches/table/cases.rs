@@ -16,6 +16,7 @@ use batchscribe::extract::lines;
 use batchscribe::extract::write::ResultWriters;
 use batchscribe::kit::atomic_file::Mark;
 use batchscribe::kit::clock::Clock;
+use batchscribe::kit::disks::Disks;
 use batchscribe::kit::exit_guard::ExitGuard;
 use batchscribe::kit::folder::Folder;
 use batchscribe::kit::pool::Pool;
@@ -236,7 +237,7 @@ fn files(results: &Path, out: &Path) -> Told {
             if chunk.is_empty() {
                 return;
             }
-            let folder = texts.make_below(&[format!("tray_{:05}", made / 250).as_bytes()]).expect("folder");
+            let folder = Arc::new(texts.make_below(&[format!("tray_{:05}", made / 250).as_bytes()]).expect("folder"));
             made += chunk.len();
             let mut pending = writers.chunk(chunk.len());
             let name = |n: usize, end: &str| format!("images|tray_{:05}|page{n:07}.png.{end}", n / 250).into_bytes();
@@ -244,9 +245,16 @@ fn files(results: &Path, out: &Path) -> Told {
                 writers.write(&mut pending, &json, name(*n, "json"), line.clone()).expect("handed over");
             }
             pending.wait().expect("written");
-            let placed = pool.map(chunk, |(n, line)| {
-                let mut draft = folder.draft(&mark).expect("draft");
+            let disks = Disks::new(chunk.len());
+            let written = pool.map(chunk, |(n, line)| {
+                let mut draft = folder.draft_held(&mark).expect("draft");
                 draft.fill(&line[..TEXT.min(line.len())]).expect("filled");
+                disks.close(&mut draft).expect("closed");
+                (n, draft)
+            });
+            disks.sync().expect("synced");
+            let placed = pool.map(written, |draft| {
+                let (n, draft) = draft.expect("written");
                 draft.publish_new(&name(n, "txt")).expect("a new name");
             });
             assert!(placed.iter().all(Result::is_ok));

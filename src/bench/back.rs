@@ -12,7 +12,7 @@ use super::stage::Stage;
 use crate::clean::content::{Reading, TextFrom};
 use crate::clean::judge::{Limits, Question, judge};
 use crate::clean::polish::PolishOptions;
-use crate::clean::text_file::{self, Existing};
+use crate::clean::text_file::{self, Begun, Existing, Written};
 use crate::domain::answer::Answer;
 use crate::domain::ids::{FileId, ImageId};
 use crate::domain::image::RelPath;
@@ -24,9 +24,10 @@ use crate::extract::write::ResultWriters;
 use crate::extract::{lines, parse};
 use crate::kit::atomic_file::{Mark, private_folder};
 use crate::kit::clock::{Clock, Stopwatch};
+use crate::kit::disks::Disks;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::folder::Folder;
-use crate::kit::pool::{Pool, PoolError};
+use crate::kit::pool::Pool;
 use crate::kit::runtime::Runtime;
 use crate::kit::stop::stop_switch;
 use crate::settings::texts::BUILT_IN_PROMPT;
@@ -93,13 +94,16 @@ pub(super) fn write(ground: &Ground) -> io::Result<Sample> {
         let first = answers;
         answers += chunk.len() as u64;
         let read = chunk.into_iter().map(|(raw, line)| Ok((raw, line.custom_id.clone(), judged(&line)?)));
-        let read: Vec<Written> = read.collect::<io::Result<_>>()?;
+        let read: Vec<Read> = read.collect::<io::Result<_>>()?;
         waited += meter.window(|| hands.write(first, read))?;
     }
 }
 
 /// A result line, the id in it, and its text.
-type Written = (Vec<u8>, String, String);
+type Read = (Vec<u8>, String, String);
+
+/// A text that is written, and the name that it will bear.
+type Unnamed = (Vec<u8>, Written<Arc<Folder>>);
 
 /// What answers are written with.
 struct Hands {
@@ -112,7 +116,7 @@ struct Hands {
 
 impl Hands {
     /// Writes a chunk; tells how many microseconds the result-writing threads were waited for.
-    fn write(&self, first: u64, chunk: Vec<Written>) -> io::Result<u64> {
+    fn write(&self, first: u64, chunk: Vec<Read>) -> io::Result<u64> {
         let mut pending = self.writers.chunk(chunk.len());
         let mut texts = Vec::with_capacity(chunk.len());
         let mut waited = 0;
@@ -128,14 +132,27 @@ impl Hands {
         waited += watch.micros();
         let folder = format!("tray_{:05}", first / A_FOLDER as u64).into_bytes();
         let folder = self.texts.make_below(&[&folder])?;
-        let place = |(id, text): (String, String)| {
-            let name = layout::text_name(id.as_bytes(), full_hash);
-            text_file::place(&folder, &name, text.as_bytes(), None, Existing::Replace, &self.mark)
-        };
-        let placed: Vec<Result<io::Result<_>, PoolError>> = self.pool.map(texts, place);
-        placed.into_iter().try_for_each(|placed| placed.map_err(io::Error::other)?.map(drop))?;
-        folder.sync()?;
+        self.place(&Arc::new(folder), texts)?;
         Ok(waited)
+    }
+
+    /// Places the texts of a chunk, each an id and what is written.
+    fn place(&self, folder: &Arc<Folder>, texts: Vec<(String, String)>) -> io::Result<()> {
+        let disks = Disks::new(texts.len());
+        let begin = |(id, text): (String, String)| -> io::Result<Option<Unnamed>> {
+            let name = layout::text_name(id.as_bytes(), full_hash);
+            let begun = text_file::begin(folder, &name, text.as_bytes(), None, Existing::Replace, &self.mark)?;
+            let Begun::Written(mut written) = begun else { return Ok(None) };
+            disks.close(written.file()).map(|()| Some((name, written)))
+        };
+        let begun = self.pool.map(texts, begin);
+        disks.sync()?;
+        let named = self.pool.map(begun, |begun| match begun.map_err(io::Error::other)?? {
+            Some((name, written)) => written.publish(&name).map(drop),
+            None => Ok(()),
+        });
+        named.into_iter().try_for_each(|named: Result<io::Result<()>, _>| named.map_err(io::Error::other)?)?;
+        folder.sync()
     }
 }
 

@@ -3,8 +3,9 @@
 //! At an edge, and only where a whole set of signs agrees, they can be taken off. Anywhere else they make a text rough, because
 //! letters begin with "Here is the letter you asked for:", too. Source of the phrases: answers of published runs.
 
-use std::collections::HashSet;
 use std::ops::Range;
+
+use super::asked::{Asked, Words};
 
 /// How a first line begins that introduces a transcription.
 const OPENINGS: [&str; 34] = [
@@ -94,7 +95,7 @@ const CLOSINGS: [&str; 20] = [
 const REMARKS: [&str; 8] =
     ["note:", "please note", "notes:", "hinweis:", "anmerkung:", "remarque", "nota:", "disclaimer"];
 /// What only somebody says who has transcribed something.
-const TRANSCRIBED: [&str; 6] = ["transcri", "transkri", "trascri", "ocr", "přepis", "přepsal"];
+pub(super) const TRANSCRIBED: [&str; 6] = ["transcri", "transkri", "trascri", "ocr", "přepis", "přepsal"];
 /// What a machine says of itself, or of the picture before it.
 const VOICES: [&str; 30] = [
     "as an ai",
@@ -129,7 +130,7 @@ const VOICES: [&str; 30] = [
     "de afbeelding toont",
 ];
 /// Words in a row that no page shares with its prompt by chance.
-const ECHO: usize = 12;
+pub(super) const ECHO: usize = 12;
 /// Tags that surround text where a machine has marked it up.
 const TAGS: [&str; 18] = [
     "html", "body", "p", "div", "span", "br", "b", "i", "em", "strong", "table", "tr", "td", "th", "ul", "li", "pre",
@@ -159,7 +160,7 @@ pub fn edge(text: &str) -> Option<Edge> {
 /// The first line: it ends with a colon, begins with a stock phrase, speaks of the task, and a blank line or a fence follows.
 fn preamble(text: &str) -> Option<Range<usize>> {
     let (first, rest) = text.split_once('\n')?;
-    let introduces = OPENINGS.iter().any(|opening| begins(first, opening)) && speaks_of(first, &TASK);
+    let introduces = begins_any(first, &OPENINGS) && speaks_of(first, &TASK);
     let apart = rest.starts_with('\n') || rest.starts_with("```");
     let something_follows = !rest.trim().is_empty();
     (first.trim_end().ends_with(':') && introduces && apart && something_follows)
@@ -171,19 +172,25 @@ fn closing(text: &str) -> Option<Range<usize>> {
     let whole = text.trim_end();
     let start = whole.rfind("\n\n")? + 2;
     let paragraph = &whole[start..];
-    let takes_leave = CLOSINGS.iter().any(|closing| begins(paragraph, closing)) && speaks_of(paragraph, &TRANSCRIBED);
+    let takes_leave = begins_any(paragraph, &CLOSINGS) && speaks_of(paragraph, &TRANSCRIBED);
     (takes_leave && !whole[..start].trim().is_empty()).then(|| 0..whole[..start].trim_end().len())
 }
 
 /// A stretch of the prompt at an edge, whole lines of the text alone.
 #[must_use]
 pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
-    let (asked, said) = (Words::of(prompt), Words::of(text));
-    if asked.len() < ECHO || said.len() <= ECHO {
+    let asked = Asked::of(prompt);
+    let echoes = |words: &Words| words.len() == ECHO && asked.has(words, 0..ECHO);
+    let (first, last) = (Words::first(text, ECHO), Words::last(text, ECHO));
+    if !echoes(&first) && !echoes(&last) {
+        return None;
+    }
+    let said = Words::of(text);
+    if said.len() <= ECHO {
         return None;
     }
     let rest = |rest: Range<usize>| Edge { rule: ECHOED, rest };
-    if let Some(run) = longest_from_start(&said, &asked) {
+    if let Some(run) = longest_from_start(&said, &asked.words) {
         let end = said.place(run - 1..run).end;
         let behind = &text[end..];
         // Whole lines: what is left of the last one is not a word.
@@ -192,7 +199,7 @@ pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
             return Some(rest(end + line_end..text.len()));
         }
     }
-    let run = longest_to_end(&said, &asked)?;
+    let run = longest_to_end(&said, &asked.words)?;
     let start = said.place(said.len() - run..said.len()).start;
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let alone = !text[line_start..start].chars().any(char::is_alphanumeric);
@@ -200,20 +207,23 @@ pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
 }
 
 fn longest_from_start(said: &Words, asked: &Words) -> Option<usize> {
-    let run = |from: usize| said.iter().zip(asked.iter().skip(from)).take_while(|(a, b)| a == b).count();
-    (0..asked.len()).map(run).max().filter(|run| *run >= ECHO)
+    let run = |from: usize| {
+        (0..said.len().min(asked.len() - from)).take_while(move |n| said.word(*n) == asked.word(from + n))
+    };
+    (0..asked.len()).map(|from| run(from).count()).max().filter(|run| *run >= ECHO)
 }
 
 fn longest_to_end(said: &Words, asked: &Words) -> Option<usize> {
-    let run = |left: usize| said.iter().rev().zip(asked.iter().rev().skip(left)).take_while(|(a, b)| a == b).count();
-    (0..asked.len()).map(run).max().filter(|run| *run >= ECHO)
+    let run = |to: usize| (1..=said.len().min(to)).take_while(move |n| said.word(said.len() - n) == asked.word(to - n));
+    (1..=asked.len()).map(|to| run(to).count()).max().filter(|run| *run >= ECHO)
 }
 
 /// Why a text is rough: words of the machine that no rule takes off by itself. `prompt` is what was asked.
 #[must_use]
 pub fn rough(text: &str, prompt: &str) -> Vec<&'static str> {
     let mut why = Vec::new();
-    let transcribes = is_transcription(prompt);
+    let asked = Asked::of(prompt);
+    let transcribes = asked.transcribes;
     if transcribes && text.lines().any(is_voice) {
         why.push("model_voice");
     }
@@ -223,10 +233,10 @@ pub fn rough(text: &str, prompt: &str) -> Vec<&'static str> {
     if text.lines().filter(|line| line.trim_start().starts_with("```")).count() >= 2 {
         why.push("fences");
     }
-    if !asks_for_markup(prompt) && (html_spans(text).len() >= 2 || has_markdown(text)) {
+    if !asked.marks_up && (html_spans(text).len() >= 2 || has_markdown(text)) {
         why.push("markup");
     }
-    if echoes(text, prompt) {
+    if asked.may_be_echoed(text) && !echo_spans(text, prompt).is_empty() {
         why.push("prompt_echo");
     }
     why
@@ -255,13 +265,13 @@ pub fn spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
 
 /// A line of stock phrases that speaks of the task: an introduction or a farewell, wherever it stands.
 fn is_said(line: &str) -> bool {
-    let opens = OPENINGS.iter().any(|opening| begins(line, opening)) && line.trim_end().ends_with(':');
-    let closes = CLOSINGS.iter().any(|closing| begins(line, closing));
+    let opens = begins_any(line, &OPENINGS) && line.trim_end().ends_with(':');
+    let closes = begins_any(line, &CLOSINGS);
     (opens && speaks_of(line, &TASK)) || (closes && speaks_of(line, &TRANSCRIBED))
 }
 
 fn is_voice(line: &str) -> bool {
-    VOICES.iter().any(|voice| begins(line, voice))
+    begins_any(line, &VOICES)
 }
 
 fn has_remark(text: &str) -> bool {
@@ -273,17 +283,8 @@ fn remark(text: &str) -> Option<Range<usize>> {
     let whole = text.trim_end();
     let start = whole.rfind("\n\n")? + 2;
     let paragraph = &whole[start..];
-    let remarks = REMARKS.iter().any(|remark| begins(paragraph, remark)) && speaks_of(paragraph, &TRANSCRIBED);
+    let remarks = begins_any(paragraph, &REMARKS) && speaks_of(paragraph, &TRANSCRIBED);
     remarks.then_some(start..whole.len())
-}
-
-/// Whether a prompt asks for what stands on the page, and for nothing else that a machine might say of it.
-fn is_transcription(prompt: &str) -> bool {
-    speaks_of(prompt, &TRANSCRIBED)
-}
-
-fn asks_for_markup(prompt: &str) -> bool {
-    speaks_of(prompt, &["markdown", "html", "xml", "tei", "latex", " md "])
 }
 
 fn has_markdown(text: &str) -> bool {
@@ -312,88 +313,11 @@ fn html_spans(text: &str) -> Vec<Range<usize>> {
     text.match_indices('<').filter_map(|(at, _)| tag(at)).collect()
 }
 
-fn echoes(text: &str, prompt: &str) -> bool {
-    !echo_spans(text, prompt).is_empty()
-}
-
 /// Every stretch of [`ECHO`] words that stands in the prompt, too.
 fn echo_spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
-    let (asked, said) = (Words::of(prompt), Words::of(text));
-    let known: HashSet<&str> = asked.iter().collect();
-    let stretches: HashSet<&str> = asked.stretches().map(|stretch| asked.folded(stretch)).collect();
-    let mut in_a_row = 0;
-    let mut spans = Vec::new();
-    for (stretch, last) in (1..).map(|end: usize| end.saturating_sub(ECHO)..end).zip(said.iter()) {
-        // Twelve words that all stand somewhere in the prompt are rare, and looked up at the price of one each.
-        in_a_row = if known.contains(last) { in_a_row + 1 } else { 0 };
-        if in_a_row >= ECHO && stretches.contains(said.folded(stretch.clone())) {
-            spans.push(said.place(stretch));
-        }
-    }
-    spans
-}
-
-/// The words of a text, folded, one behind the other with a blank between them: a stretch of words is a slice.
-struct Words {
-    folded: String,
-    /// Of each word: where it stands in `folded`, and where in the text.
-    places: Vec<(Range<usize>, Range<usize>)>,
-}
-
-impl Words {
-    fn of(text: &str) -> Self {
-        let mut words = Self { folded: String::with_capacity(text.len()), places: Vec::with_capacity(text.len() / 5) };
-        let mut start = None;
-        for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
-            match (c.is_alphanumeric(), start) {
-                (true, None) => start = Some(at),
-                (false, Some(from)) => {
-                    words.push(text, from..at);
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-        words
-    }
-
-    fn push(&mut self, text: &str, at: Range<usize>) {
-        if !self.folded.is_empty() {
-            self.folded.push(' ');
-        }
-        let begin = self.folded.len();
-        let word = &text[at.clone()];
-        if word.is_ascii() {
-            self.folded.push_str(word);
-            self.folded[begin..].make_ascii_lowercase();
-        } else {
-            self.folded.push_str(&word.to_lowercase());
-        }
-        self.places.push((begin..self.folded.len(), at));
-    }
-
-    fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
-        self.places.iter().map(|(folded, _)| &self.folded[folded.clone()])
-    }
-
-    /// Every [`ECHO`] words in a row, by their numbers.
-    fn stretches(&self) -> impl Iterator<Item = Range<usize>> {
-        (ECHO..=self.len()).map(|end| end - ECHO..end)
-    }
-
-    /// A stretch, which is not empty, of words as they are compared.
-    fn folded(&self, stretch: Range<usize>) -> &str {
-        &self.folded[self.places[stretch.start].0.start..self.places[stretch.end - 1].0.end]
-    }
-
-    /// Where it stands in the text.
-    fn place(&self, stretch: Range<usize>) -> Range<usize> {
-        self.places[stretch.start].1.start..self.places[stretch.end - 1].1.end
-    }
+    let (asked, said) = (Asked::of(prompt), Words::of(text));
+    let stretches = (ECHO..=said.len()).map(|end| end - ECHO..end);
+    stretches.filter(|stretch| asked.has(&said, stretch.clone())).map(|stretch| said.place(stretch)).collect()
 }
 
 /// Signs that mark text up, and stand before its first word.
@@ -405,14 +329,18 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().flat_map(char::to_lowercase).map(|c| if matches!(c, '\u{2019}' | '\u{2bc}' | '`') { '\'' } else { c })
 }
 
-/// Whether a text begins with a phrase, which ends with a word.
-fn begins(text: &str, phrase: &str) -> bool {
-    let mut said = folded(text);
-    phrase.chars().all(|c| said.next() == Some(c))
-        && (phrase.ends_with([',', ':']) || said.next().is_none_or(|c| !c.is_alphanumeric() && c != '\''))
+/// Whether a text begins with one of these phrases, which end with a word.
+fn begins_any(text: &str, phrases: &[&str]) -> bool {
+    let first = folded(text).next();
+    let begins = |phrase: &str| {
+        let mut said = folded(text);
+        phrase.chars().all(|c| said.next() == Some(c))
+            && (phrase.ends_with([',', ':']) || said.next().is_none_or(|c| !c.is_alphanumeric() && c != '\''))
+    };
+    first.is_some() && phrases.iter().any(|phrase| phrase.chars().next() == first && begins(phrase))
 }
 
-fn speaks_of(text: &str, what: &[&str]) -> bool {
+pub(super) fn speaks_of(text: &str, what: &[&str]) -> bool {
     let text: String = folded(text).collect();
     what.iter().any(|word| text.contains(word))
 }

@@ -1,29 +1,27 @@
 //! One chunk of answers on the pool: every answer judged, every text written, each folder synced once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::judge::{Judgement, judge};
+use super::placing::{TextKind, Texts};
 use super::polish::Step;
 use super::rules::Rules;
-use super::text_file;
-use super::{deep, lengths, pages};
+use super::{deep, lengths};
 use crate::corpus::Corpus;
 use crate::domain::answer::Answer;
 use crate::domain::batch::Usage;
 use crate::domain::ids::ImageId;
-use crate::domain::image::{Reason, RelPath};
+use crate::domain::image::Reason;
 use crate::domain::recipe::{Kind, Recipe};
 use crate::domain::verdict::Verdict;
 use crate::kit::atomic_file::Mark;
 use crate::kit::faults::AnyFault;
-use crate::kit::folder::Folder;
 use crate::kit::hash::Short;
 use crate::kit::json_schema::JsonSchema;
 use crate::kit::pool::{Pool, PoolError};
-use crate::ledger::moves::ImageState;
 use crate::ledger::records::{ImageVerdict, KnownText, TextOwner};
 
 /// A chunk after its texts are on disk.
@@ -91,15 +89,23 @@ fn stretches(work: Vec<Work>) -> Vec<Vec<Work>> {
 fn judge_stretch(hands: &Hands, work: Vec<Work>, judged: &mut Judged) -> Result<(), AnyFault> {
     let asked: Vec<(ImageId, Option<Usage>)> = work.iter().map(|(answer, _)| (answer.image, answer.usage)).collect();
     let schema = hands.rules.schema_of(&hands.recipe);
-    let folders = Folders { corpus: &*hands.corpus, open: Mutex::default() };
-    let done: Vec<Done> = hands.pool.map(work, |(answer, known)| {
+    let texts = Texts::new(hands, work.len());
+    let begun = hands.pool.map(work, |(answer, known)| {
         let judgement = judge_one(hands, schema.as_ref(), &answer, &known);
-        let placed = judgement.text.as_ref().map(|text| {
+        let text = judgement.text.as_ref().map(|text| {
             let kind = if judgement.verdict == Verdict::DeepClean { TextKind::Rough } else { TextKind::Clean };
-            put(hands, &folders, &answer.path, kind, text.as_bytes(), &known)
+            texts.begin(&answer.path, kind, text.as_bytes(), &known)
         });
-        (answer, judgement, placed)
+        (answer, judgement, text, known)
     });
+    texts.make_durable()?;
+    let named = hands.pool.map(begun, |one| {
+        let (answer, judgement, text, known) = one?;
+        let text = text.zip(judgement.text.as_ref());
+        let placed = text.map(|(begun, text)| texts.name(&answer.path, begun?, text.as_bytes(), &known));
+        Ok((answer, judgement, placed))
+    });
+    let done: Vec<Done> = named.into_iter().map(Result::flatten).collect();
     let lengths = length_flags(&hands.rules, &done);
     for ((one, (image, usage)), length) in done.into_iter().zip(asked).zip(lengths) {
         match one {
@@ -114,7 +120,7 @@ fn judge_stretch(hands: &Hands, work: Vec<Work>, judged: &mut Judged) -> Result<
             }
         }
     }
-    Ok(folders.sync()?)
+    Ok(texts.sync_folders()?)
 }
 
 /// What became of an answer: judged, and its text put into its place, if it has one.
@@ -150,86 +156,6 @@ fn judge_one(hands: &Hands, schema: Option<&JsonSchema>, answer: &Answer, known:
     let Ok(Some(ink)) = hands.corpus.ink(&answer.path, sparse) else { return Judgement { needs_ink: false, ..first } };
     question.ink = Some(ink);
     Judgement { ink: Some(ink), ..judge(answer, &question) }
-}
-
-/// The folders that texts are written into, each opened once.
-struct Folders<'a> {
-    corpus: &'a dyn Corpus,
-    open: Mutex<BTreeMap<Vec<u8>, Arc<Folder>>>,
-}
-
-impl Folders<'_> {
-    /// The folder of an image's text; `None` if the image's own folder is gone.
-    fn of(&self, image: &RelPath) -> io::Result<Option<Arc<Folder>>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(folder) = open.get(&image.folder) {
-            return Ok(Some(Arc::clone(folder)));
-        }
-        let Some(folder) = self.corpus.text_folder(image)?.map(Arc::new) else { return Ok(None) };
-        open.insert(image.folder.clone(), Arc::clone(&folder));
-        Ok(Some(folder))
-    }
-
-    fn forget(&self, image: &RelPath) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&image.folder);
-    }
-
-    fn sync(self) -> io::Result<()> {
-        let open = self.open.into_inner().unwrap_or_else(PoisonError::into_inner);
-        open.values().try_for_each(|folder| folder.sync())
-    }
-}
-
-/// Which of an image's two texts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TextKind {
-    /// The text: it exists, so it is complete and clean.
-    Clean,
-    /// The rough text.
-    Rough,
-}
-
-/// Puts a text into its place; `None` if the image's own folder is gone. A root that is away is a fault of the disk.
-fn put(
-    hands: &Hands,
-    folders: &Folders<'_>,
-    image: &RelPath,
-    kind: TextKind,
-    text: &[u8],
-    known: &KnownText,
-) -> io::Result<Option<(TextOwner, Short)>> {
-    let clean = hands.corpus.text_name(image);
-    let rough = hands.corpus.rough_name(image);
-    let (name, other) = if kind == TextKind::Clean { (&clean, &rough) } else { (&rough, &clean) };
-    for _ in 0..2 {
-        let Some(folder) = folders.of(image)? else { return Ok(None) };
-        if known.one_of_many && kind == TextKind::Clean {
-            let hash = pages::keep(&hands.pages, known.image, text)?;
-            if hands.recipe.kind == Kind::Read {
-                text_file::remove_ours(&folder, &rough, known.hash)?;
-            }
-            return Ok(Some((TextOwner::Page, hash)));
-        }
-        // Done, and with no text of ours: a person's stands. A rough one is not put beside it again.
-        if kind == TextKind::Rough
-            && known.state == Some(ImageState::Done)
-            && known.hash.is_none()
-            && let Some(hash) = text_file::hash_there(&folder, &clean)?
-        {
-            return Ok(Some((TextOwner::Kept, hash)));
-        }
-        match text_file::place(&folder, name, text, known.hash, hands.rules.existing, &hands.mark) {
-            // Removed while it was open: in the mirror tree it is made again.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => folders.forget(image),
-            Ok((TextOwner::Ours, hash)) if hands.recipe.kind == Kind::Read => {
-                // What stood for the image until now is not its text any more. It can be made again from the saved answer.
-                text_file::remove_ours(&folder, other, known.hash)?;
-                return Ok(Some((TextOwner::Ours, hash)));
-            }
-            placed => return placed.map(Some),
-        }
-    }
-    Ok(None)
 }
 
 /// What cleaning did, for the ledger; nothing where it took no words, because that is told by flags.
@@ -281,12 +207,14 @@ pub(super) mod tests {
     use crate::clean::judge::Limits;
     use crate::clean::polish::PolishOptions;
     use crate::clean::rules::LengthLimits;
+    use crate::clean::text_file::Existing;
     use crate::corpus::Walked;
     use crate::domain::answer::{Finish, Outcome};
-    use crate::domain::image::{Found, Stamp};
+    use crate::domain::image::{Found, RelPath, Stamp};
     use crate::domain::ladder::{Abilities, Ladder};
     use crate::domain::recipe::{AnswerFormat, IdStyle, Parameters};
     use crate::kit::exit_guard::ExitGuard;
+    use crate::kit::folder::Folder;
 
     /// A corpus that one of its images makes panic.
     struct Touchy(PathBuf);
@@ -331,7 +259,7 @@ pub(super) mod tests {
             length: LengthLimits::default(),
             from: TextFrom::Content,
             deep_changed_words: 0.0,
-            existing: text_file::Existing::default(),
+            existing: Existing::default(),
             ladder: Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup),
             attempts: 3,
         }

@@ -4,6 +4,7 @@
 //! the ledger, settled batches. *Owns*: the texts, `batch/completed/`. *Bound*: two messages wait; a chunk is judged on the
 //! pool. *If it crashes here*: the same bytes are written again and recognised.
 
+mod asked;
 pub mod breaker;
 pub mod chatter;
 mod chunk;
@@ -17,6 +18,7 @@ pub mod guard;
 pub mod judge;
 mod lengths;
 pub mod pages;
+mod placing;
 pub mod polish;
 pub mod refusal;
 pub mod repetition;

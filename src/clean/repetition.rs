@@ -36,6 +36,13 @@ const SHARE: f64 = 0.30;
 const LOOKED_AT: usize = 64 << 10;
 /// Shortest text in bytes whose deflated size says anything.
 const DEFLATED_FROM: usize = 1_000;
+/// Bytes of a window that is looked for further up: longer than most words with their blanks.
+const WINDOW: usize = 8;
+/// Share of the windows that stand further up, too, below which no text deflates to a tenth: that takes matches of a dozen
+/// bytes and more nearly everywhere, in which five windows of twelve are repeated. Pages of prose have a few in a hundred.
+const REPEATED: f64 = 0.15;
+/// Most places of windows that are remembered.
+const PLACES: usize = 64 << 10;
 /// Lines from which on their shares say anything.
 const LINES: usize = 10;
 /// Equal lines in a row that are worth a flag.
@@ -63,7 +70,25 @@ fn is_loop(text: &[char], unit: usize, copies: usize, least: usize) -> bool {
 /// Whether a text that was cut at its token limit is a loop: it deflates to next to nothing.
 #[must_use]
 pub fn deflates_away(text: &str, limits: &LoopLimits) -> bool {
-    text.len() >= DEFLATED_FROM && ratio(text) <= limits.deflate_ratio
+    text.len() >= DEFLATED_FROM
+        // Deflating takes longer than all the rest of judging, and most texts are far from a loop.
+        && (limits.deflate_ratio > 0.10 || repeated(text.as_bytes()) >= REPEATED)
+        && ratio(text) <= limits.deflate_ratio
+}
+
+/// Share of the windows of a text that stand further up in it, too; somewhat less than there are, in a very long text.
+fn repeated(text: &[u8]) -> f64 {
+    // Empty places lead to the first window, which is the same as whatever is looked for or is not.
+    let mut places = vec![0_u32; (2 * text.len()).next_power_of_two().min(PLACES)];
+    let mut repeated = 0_usize;
+    for (at, window) in (0_u32..).zip(text.windows(WINDOW)) {
+        let number = window.try_into().map_or(0, u64::from_le_bytes);
+        // Fibonacci hashing: the upper bits depend on all the lower ones.
+        let place = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize & (places.len() - 1);
+        let before = std::mem::replace(&mut places[place], at) as usize;
+        repeated += usize::from(before < at as usize && text[before..].starts_with(window));
+    }
+    repeated as f64 / text.len().saturating_sub(WINDOW - 1).max(1) as f64
 }
 
 /// Whether a text repeats itself so much that a person should look.
@@ -163,6 +188,14 @@ mod tests {
         let drawn = page() + &"~~~\n".repeat(5);
         for (text, wanted) in [(litany, true), (rows, true), (drawn, false), (page(), false)] {
             assert_eq!(is_repetitive(&text, &LIMITS), wanted, "{text}");
+        }
+        // However long the unit is: what is looked for first never hides what deflating finds.
+        for unit in [1, 7, 40, 300, 3_000] {
+            let unit: String = (0..unit).map(|n| char::from(b'a' + (n * n * 7 % 23) as u8)).collect();
+            for copies in [3, 12, 40] {
+                let text = unit.repeat((1_000 / unit.len()).max(1) * copies);
+                assert_eq!(deflates_away(&text, &LIMITS), ratio(&text) <= 0.10, "{} x {copies}", unit.len());
+            }
         }
         assert!(deflates_away(&"the same again ".repeat(100), &LIMITS) && !deflates_away(&page(), &LIMITS));
     }

@@ -2,6 +2,8 @@
 //! write is a person's, and is never overwritten.
 
 use std::io::{self, ErrorKind, Read as _};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::kit::atomic_file::Mark;
 use crate::kit::crash;
@@ -37,32 +39,109 @@ pub fn place(
     existing: Existing,
     mark: &Mark,
 ) -> io::Result<(TextOwner, Short)> {
-    let ours = short(text);
     for _ in 0..ROUNDS {
-        match standing(folder, name)? {
-            Standing::Nothing => match draft(folder, text, mark)?.publish_new(name) {
-                // Somebody was faster: look at what he wrote.
-                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
-                written => {
-                    crash::point("text.renamed");
-                    return written.map(|()| (TextOwner::Ours, ours));
-                }
+        let begin = || folder.draft(mark);
+        match begin_with(begin, folder, name, text, known, existing)? {
+            Begun::Stands(owner, hash) => return Ok((owner, hash)),
+            Begun::Written(written) => match written.publish(name)? {
+                Some(hash) => return Ok((TextOwner::Ours, hash)),
+                None => continue,
             },
-            Standing::Text(hash) if hash == ours => return Ok((TextOwner::Ours, ours)),
-            Standing::Text(hash) if known == Some(hash) && existing == Existing::Keep => {
-                return Ok((TextOwner::Ours, hash));
-            }
-            Standing::Text(hash) if known == Some(hash) || crash::without("edited") => {
-                draft(folder, text, mark)?.publish(name)?;
-                crash::point("text.replaced");
-                return Ok((TextOwner::Ours, ours));
-            }
-            Standing::Text(hash) => return Ok((TextOwner::Kept, hash)),
-            Standing::Other => return Ok((TextOwner::Kept, short(b""))),
         }
     }
     let path = folder.path_of(&[name]);
     Err(io::Error::new(ErrorKind::AlreadyExists, format!("{}: appears and vanishes", path.display())))
+}
+
+/// The first half of [`place`], for whoever writes many texts: what is [`Begun::Written`] gets its name by
+/// [`Written::publish`], once its bytes are on disk.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn begin(
+    folder: &Arc<Folder>,
+    name: &[u8],
+    text: &[u8],
+    known: Option<Short>,
+    existing: Existing,
+    mark: &Mark,
+) -> io::Result<Begun<Arc<Folder>>> {
+    begin_with(|| folder.draft_held(mark), folder, name, text, known, existing)
+}
+
+/// A text that is on its way into its place.
+pub enum Begun<F: Deref<Target = Folder>> {
+    /// Nothing has to be written: whose text stands there, and its hash.
+    Stands(TextOwner, Short),
+    /// It is written under a temporary name.
+    Written(Written<F>),
+}
+
+/// A text under a temporary name.
+pub struct Written<F: Deref<Target = Folder>> {
+    file: NewFile<F>,
+    hash: Short,
+    /// Hash of the text of ours whose place it takes.
+    instead_of: Option<Short>,
+}
+
+impl<F: Deref<Target = Folder>> Written<F> {
+    /// The file, to make its bytes durable.
+    pub fn file(&mut self) -> &mut NewFile<F> {
+        &mut self.file
+    }
+
+    /// Gives the text its name, and tells its hash; `None` if something else stands there than when it was begun.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn publish(mut self, name: &[u8]) -> io::Result<Option<Short>> {
+        // On disk before anybody looks whether it may have its name: the look is worth little when it is old.
+        self.file.close()?;
+        let Some(known) = self.instead_of else {
+            return match self.file.publish_new(name) {
+                // Somebody was faster: look at what he wrote.
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(None),
+                written => {
+                    crash::point("text.renamed");
+                    written.map(|()| Some(self.hash))
+                }
+            };
+        };
+        match standing(self.file.folder(), name)? {
+            Standing::Text(hash) if hash == known => {
+                self.file.publish(name)?;
+                crash::point("text.replaced");
+                Ok(Some(self.hash))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn begin_with<F: Deref<Target = Folder>>(
+    draft: impl FnOnce() -> io::Result<NewFile<F>>,
+    folder: &Folder,
+    name: &[u8],
+    text: &[u8],
+    known: Option<Short>,
+    existing: Existing,
+) -> io::Result<Begun<F>> {
+    let ours = short(text);
+    let instead_of = match standing(folder, name)? {
+        Standing::Nothing => None,
+        Standing::Text(hash) if hash == ours => return Ok(Begun::Stands(TextOwner::Ours, ours)),
+        Standing::Text(hash) if known == Some(hash) && existing == Existing::Keep => {
+            return Ok(Begun::Stands(TextOwner::Ours, hash));
+        }
+        Standing::Text(hash) if known == Some(hash) || crash::without("edited") => Some(hash),
+        Standing::Text(hash) => return Ok(Begun::Stands(TextOwner::Kept, hash)),
+        Standing::Other => return Ok(Begun::Stands(TextOwner::Kept, short(b""))),
+    };
+    let mut file = draft()?;
+    file.fill(text)?;
+    crash::point("text.half");
+    Ok(Begun::Written(Written { file, hash: ours, instead_of }))
 }
 
 /// Removes a text of ours that is one no more; whatever else bears its name stays.
@@ -138,13 +217,6 @@ fn standing(folder: &Folder, name: &[u8]) -> io::Result<Standing> {
 /// The same kind of error, with the path in its words.
 fn told(cause: &io::Error, folder: &Folder, name: &[u8]) -> io::Error {
     io::Error::new(cause.kind(), format!("{}: {cause}", folder.path_of(&[name]).display()))
-}
-
-fn draft<'a>(folder: &'a Folder, text: &[u8], mark: &Mark) -> io::Result<NewFile<'a>> {
-    let mut draft = folder.draft(mark)?;
-    draft.fill(text)?;
-    crash::point("text.half");
-    Ok(draft)
 }
 
 #[cfg(test)]

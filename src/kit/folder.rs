@@ -6,7 +6,9 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::atomic_file::{Access, Durability, Mark, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 use super::{path_bytes, random};
@@ -134,8 +136,16 @@ impl Folder {
     ///
     /// # Errors
     /// The operating system's, with the path.
-    pub fn draft(&self, mark: &Mark) -> io::Result<NewFile<'_>> {
-        self.begin(&mark.stem(&random::letters(8)?), Access::Umask, Durability::Synced)
+    pub fn draft(&self, mark: &Mark) -> io::Result<NewFile<&Self>> {
+        begin(self, &mark.stem(&random::letters(8)?), Access::Umask, Durability::Synced)
+    }
+
+    /// The same, for whoever holds the folder until all the files of a stretch are written.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn draft_held(self: &Arc<Self>, mark: &Mark) -> io::Result<NewFile<Arc<Self>>> {
+        begin(Arc::clone(self), &mark.stem(&random::letters(8)?), Access::Umask, Durability::Synced)
     }
 
     /// Writes a file for its user alone that can be made again: absent or complete, and not synced.
@@ -143,16 +153,24 @@ impl Folder {
     /// # Errors
     /// The operating system's, with the path.
     pub fn write_private(&self, name: &[u8], bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.begin(&random::letters(8)?, Access::Private, Durability::Derived)?;
+        let mut file = begin(self, &random::letters(8)?, Access::Private, Durability::Derived)?;
         file.fill(bytes)?;
         file.publish(name)
     }
 
-    fn begin(&self, stem: &str, access: Access, durability: Durability) -> io::Result<NewFile<'_>> {
-        let temporary = format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}").into_bytes();
-        let created = self.handle.create(&temporary, access);
-        let file = created.map_err(|cause| named(&cause, &self.path_of(&[&temporary])))?;
-        Ok(NewFile { folder: self, file: Some(file), temporary, durability })
+    /// Number of the disk that this folder lies on, if everything that was written to that disk can be made durable at once
+    /// and whatever fails meanwhile is told; `None` elsewhere: there each file has to be synced by itself.
+    #[must_use]
+    pub fn disk(&self) -> Option<u64> {
+        self.handle.disk()
+    }
+
+    /// Makes everything durable that was written to the disk that this folder lies on.
+    ///
+    /// # Errors
+    /// The operating system's, with the path of this folder.
+    pub fn sync_disk(&self) -> io::Result<()> {
+        self.handle.sync_disk().map_err(|cause| named(&cause, &self.path))
     }
 
     /// Makes the names in this folder survive a power cut.
@@ -170,16 +188,28 @@ impl Folder {
     }
 }
 
+fn begin<F: Deref<Target = Folder>>(
+    folder: F,
+    stem: &str,
+    access: Access,
+    durability: Durability,
+) -> io::Result<NewFile<F>> {
+    let temporary = format!("{TEMPORARY_PREFIX}{stem}{TEMPORARY_SUFFIX}").into_bytes();
+    let created = folder.handle.create(&temporary, access);
+    let file = created.map_err(|cause| named(&cause, &folder.path_of(&[&temporary])))?;
+    Ok(NewFile { folder, file: Some(file), temporary, durability })
+}
+
 /// A file of an open folder that is being written; gone when dropped before it got its name.
 #[derive(Debug)]
-pub struct NewFile<'a> {
-    folder: &'a Folder,
+pub struct NewFile<F: Deref<Target = Folder>> {
+    folder: F,
     file: Option<File>,
     temporary: Vec<u8>,
     durability: Durability,
 }
 
-impl NewFile<'_> {
+impl<F: Deref<Target = Folder>> NewFile<F> {
     /// Writes all of `bytes`.
     ///
     /// # Errors
@@ -187,6 +217,28 @@ impl NewFile<'_> {
     pub fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes));
         written.map_err(|cause| named(&cause, &self.folder.path_of(&[&self.temporary])))
+    }
+
+    /// Where it is being written.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Ends the writing, its bytes on disk.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn close(&mut self) -> io::Result<()> {
+        let synced = match self.file.take() {
+            Some(file) if self.durability == Durability::Synced => file.sync_all(),
+            _ => Ok(()),
+        };
+        synced.map_err(|cause| named(&cause, &self.folder.path_of(&[&self.temporary])))
+    }
+
+    /// Ends the writing for a caller who makes the bytes durable by [`Folder::sync_disk`] before he gives the file its name.
+    pub fn close_unsynced(&mut self) {
+        self.file = None;
     }
 
     /// Gives it its name, replacing what bears that.
@@ -207,11 +259,8 @@ impl NewFile<'_> {
 
     fn named(mut self, name: &[u8], rename: fn(&system::Handle, &[u8], &[u8]) -> io::Result<()>) -> io::Result<()> {
         // Its bytes are on disk before anybody sees its name.
-        let synced = match self.file.take() {
-            Some(file) if self.durability == Durability::Synced => file.sync_all(),
-            _ => Ok(()),
-        };
-        let renamed = synced.and_then(|()| rename(&self.folder.handle, &self.temporary, name));
+        self.close()?;
+        let renamed = rename(&self.folder.handle, &self.temporary, name);
         renamed.map_err(|cause| named(&cause, &self.folder.path_of(&[name])))?;
         // Nothing is left under the temporary name.
         self.temporary.clear();
@@ -219,7 +268,15 @@ impl NewFile<'_> {
     }
 }
 
-impl Drop for NewFile<'_> {
+impl NewFile<Arc<Folder>> {
+    /// Where it is being written, for longer than the file itself.
+    #[must_use]
+    pub fn held(&self) -> Arc<Folder> {
+        Arc::clone(&self.folder)
+    }
+}
+
+impl<F: Deref<Target = Folder>> Drop for NewFile<F> {
     fn drop(&mut self) {
         if !self.temporary.is_empty() {
             // Where it cannot be removed, the next start sweeps it.
@@ -300,6 +357,15 @@ mod tests {
         folder.file(&[b"page.txt"]).and_then(|mut file| file.read_to_string(&mut text)).expect("read");
         assert_eq!(text, "one");
         drop(folder.draft(&mark).expect("begun"));
+        let folder = std::sync::Arc::new(folder);
+        let mut held = folder.draft_held(&mark).expect("begun");
+        held.fill(b"three").expect("written");
+        held.close_unsynced();
+        if folder.disk().is_some() {
+            folder.sync_disk().expect("synced");
+        }
+        held.publish(b"page.txt").expect("replaced");
+        assert_eq!(std::fs::read(place.path().join("b/page.txt")).expect("text"), b"three");
         let names = |folder: &str| std::fs::read_dir(place.path().join(folder)).expect("list").count();
         assert_eq!((names("b"), names("outside")), (1, 0), "nothing else, and nothing outside");
     }

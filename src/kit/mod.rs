@@ -12,6 +12,7 @@ pub mod budget;
 pub mod ceiling;
 pub mod clock;
 pub mod crash;
+pub mod disks;
 pub mod edge;
 pub mod exit_guard;
 pub mod faults;

@@ -99,6 +99,14 @@ impl Handle {
         Ok(())
     }
 
+    pub(super) fn disk(&self) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn sync_disk(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn of(&self, name: &[u8]) -> PathBuf {
         self.0.join(path_bytes::to_path(name))
     }

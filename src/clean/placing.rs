@@ -15,6 +15,7 @@ use crate::kit::crash;
 use crate::kit::disks::Disks;
 use crate::kit::folder::Folder;
 use crate::kit::hash::Short;
+use crate::ledger::moves::ImageState;
 use crate::ledger::records::{KnownText, TextOwner};
 
 /// Which of an image's two texts.
@@ -55,6 +56,9 @@ impl<'a> Texts<'a> {
         let Some(folder) = self.folder_of(image)? else { return Ok(Begun::Placed(None)) };
         if known.one_of_many && kind == TextKind::Clean {
             return self.keep_page(&folder, image, text, known).map(Some).map(Begun::Placed);
+        }
+        if let Some(hash) = self.persons(&folder, image, kind, known)? {
+            return Ok(Begun::Placed(Some((TextOwner::Kept, hash))));
         }
         let Hands { rules, mark, .. } = self.hands;
         match text_file::begin(&folder, &self.names(image, kind).0, text, known.hash, rules.existing, mark) {
@@ -138,6 +142,21 @@ impl<'a> Texts<'a> {
         let placed = text_file::place(folder, &name, text, known.hash, rules.existing, mark)?;
         self.stands(folder, image, kind, placed.0, known)?;
         Ok(placed)
+    }
+
+    /// Done, and with no text of ours: a person's stands, by this hash. A rough one is not put beside it again.
+    fn persons(
+        &self,
+        folder: &Folder,
+        image: &RelPath,
+        kind: TextKind,
+        known: &KnownText,
+    ) -> io::Result<Option<Short>> {
+        let is_done = known.state == Some(ImageState::Done) && known.hash.is_none();
+        if kind == TextKind::Clean || !is_done {
+            return Ok(None);
+        }
+        text_file::hash_there(folder, &self.names(image, TextKind::Clean).0)
     }
 
     /// The text of one page waits for those of its file.

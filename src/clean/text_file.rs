@@ -174,6 +174,17 @@ pub fn remove_ours(folder: &Folder, name: &[u8], known: Option<Short>) -> io::Re
     }
 }
 
+/// Hash of the text that bears this name, if one does.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn hash_there(folder: &Folder, name: &[u8]) -> io::Result<Option<Short>> {
+    match standing(folder, name)? {
+        Standing::Text(hash) => Ok(Some(hash)),
+        Standing::Nothing | Standing::Other => Ok(None),
+    }
+}
+
 /// Whether a text was not written because of its folder alone, so that the others can be: nothing new is begun, but what is
 /// on its way is finished.
 #[must_use]

@@ -183,6 +183,8 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Image and text side by side in the browser: read, judge, mend, ask again
+    Review(Review),
     /// Does the balance close? Ledger, texts and saved answers are compared
     Audit(Audit),
     /// Build the ledger again from saved files, or from the provider's batch list

@@ -139,6 +139,23 @@ pub struct Retry {
     pub dry_run: bool,
 }
 
+/// Flags of `review`.
+#[derive(Debug, Args)]
+pub struct Review {
+    /// Texts drawn by lot that are shown after the doubtful ones
+    #[arg(long, value_name = "N", default_value_t = crate::web::SAMPLE)]
+    pub sample: usize,
+    /// Look only: nothing can be changed
+    #[arg(long)]
+    pub read_only: bool,
+    /// Only print the link
+    #[arg(long)]
+    pub no_open: bool,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub listen: SocketAddr,
+}
+
 /// Flags of `import`.
 #[derive(Debug, Args)]
 pub struct Import {

@@ -13,6 +13,7 @@ pub mod layout;
 pub mod metrics;
 pub mod money;
 pub mod recipe;
+pub mod review;
 pub mod shard;
 pub mod sight;
 pub mod stale;

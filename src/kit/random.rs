@@ -1,4 +1,4 @@
-//! Randomness for names: tags that never meet, suffixes of temporary files; and for pauses.
+//! Randomness for names: tags that never meet, suffixes of temporary files; for keys of doors; and for pauses.
 //!
 //! It comes from the operating system. A simulation gives its thread a [`seed`] instead, so that the same day can be had
 //! again.
@@ -49,6 +49,16 @@ pub fn letters(length: usize) -> std::io::Result<String> {
     Ok(bytes.into_iter().map(|byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()])).collect())
 }
 
+/// 256 bits as hex digits, which nobody can guess: the key of a door.
+///
+/// # Errors
+/// The operating system's, if it has no randomness to give.
+pub fn secret() -> std::io::Result<String> {
+    let mut bytes = [0u8; 32];
+    fill(&mut bytes).map_err(|cause| std::io::Error::other(cause.to_string()))?;
+    Ok(super::hash::hex(&bytes))
+}
+
 /// A number in `0.0..1.0` for jitter; 0.5 where the system has no randomness.
 #[must_use]
 pub fn unit() -> f64 {
@@ -73,6 +83,7 @@ mod tests {
         };
         assert_eq!(told(7), told(7));
         assert_ne!(told(7), told(8));
+        assert_ne!(secret().expect("a secret"), secret().expect("another"));
         assert_ne!(letters(12).expect("letters"), letters(12).expect("letters"), "the system's own");
     }
 }

@@ -11,6 +11,7 @@
 //!         Rough ──deep cleaning wanted──► Owed ──a person edited the rough text──► Rough
 //!         Owed ──a copy, whose original has ended──► Done | Rough | Failed(reason)
 //!         Done | Rough | Failed ──judged again from its saved answer──► Done | Rough
+//!         Done | Rough | Failed ──a person wrote the text──► Done
 //! shard   open plan ──seal──► Sealed ──body sent whole──► Uploaded ──intent──► Opening ──batch known──► Spent ──settled──► Gone
 //!         Sealed ──a file changed or cannot be read──► Dissolved          Sealed | Uploaded ──above the queue's limit──► Dissolved
 //!         Opening ──surely not created──► Uploaded           Spent ──batch turned away──► Uploaded

@@ -8,6 +8,7 @@ use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, 
 use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
+use crate::domain::review::Deed;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 
@@ -72,6 +73,8 @@ pub trait Store: Frame + Send {
     /// instead of the recipe's; what earlier answers wished for is forgotten. Images that are owed or packed are left, and so
     /// are those that were never measured.
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
+    /// Notes what a person did at an image's text. One that is not on its way is done, once a person wrote it.
+    fn person_did(&mut self, image: ImageId, deed: Deed) -> Result<()>;
     /// done → owed: its text, `text` by hash, turned out to be unusable, which counts as a try; failed, where that was the
     /// last one. Tells whether it is owed.
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool>;

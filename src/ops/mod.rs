@@ -1,6 +1,6 @@
 //! The verbs that need no actors.
 //!
-//! *Job*: audit, bill, doctor, cancel, export, plan, recover, report, retry, validate, what is known of an image. *In*: settings, the ledger, the user's
+//! *Job*: audit, bill, doctor, cancel, export, plan, recover, report, retry, review, validate, what is known of an image. *In*: settings, the ledger, the user's
 //! files. *Out*: findings, requests to cancel; images put back; a ledger built again. *Owns*: nothing. *Bound*: reads by page; of
 //! one shard at a time its lines. *If it crashes here*: nothing was changed, or the same command goes on.
 
@@ -23,5 +23,6 @@ pub mod refusal;
 pub mod remote;
 pub mod report;
 pub mod retry;
+pub mod review;
 mod text_file;
 pub mod validate;

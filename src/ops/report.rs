@@ -1,16 +1,18 @@
 //! The report: what was asked, what came of it, what it cost, what left the building. One page of HTML that needs nothing but
 //! itself, a table for spreadsheets, a document for programs; all three from one walk through the ledger.
 
-mod draw;
-mod facts;
+pub(super) mod draw;
+pub(super) mod facts;
 mod page;
-mod picture;
+pub mod picture;
 mod table;
 mod timeline;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+
+pub use self::page::environment;
 
 use self::facts::{Facts, Surroundings};
 use crate::domain::layout::Layout;
@@ -69,6 +71,34 @@ impl Report<'_> {
         })?;
         written(&paths[2], |file| Ok(page::write(self.layout, self.max_pixels, &facts, file)?))?;
         Ok(paths)
+    }
+
+    /// What the page tells without its pictures and texts, for a page of another kind.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn view(&self) -> Result<serde_json::Value, Error> {
+        self.counted().map(|facts| page::view(&facts))
+    }
+
+    /// The document for programs, not written anywhere.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn document(&self) -> Result<serde_json::Value, Error> {
+        self.counted().map(|facts| facts.document())
+    }
+
+    /// Counts all images; no text is opened.
+    fn counted(&self) -> Result<Facts, Error> {
+        let mut facts = Facts::new(Surroundings::of(self)?);
+        let mut after = None;
+        loop {
+            let images = self.reader.results(after, PAGE)?;
+            let Some(last) = images.last() else { return Ok(facts) };
+            after = Some(last.id);
+            images.into_iter().for_each(|image| facts.add(image));
+        }
     }
 
     /// Writes the table, and counts on the way.

@@ -10,6 +10,9 @@ mod bench;
 mod bill;
 mod bodies;
 mod breaker;
+// Its pipes are Linux ones.
+#[cfg(target_os = "linux")]
+mod browser;
 mod budget;
 mod cancel;
 // It looks into /proc.
@@ -47,8 +50,10 @@ mod report;
 mod responses;
 mod resume;
 mod retry;
+mod review;
 mod secure;
 mod stale;
 mod sweep;
 mod trust;
 mod validate;
+mod visitor;

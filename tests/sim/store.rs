@@ -6,6 +6,7 @@ use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, Reci
 use batchscribe::domain::image::{Found, Reason, RelPath, Stamp};
 use batchscribe::domain::money::{Funds, Money, Shortage};
 use batchscribe::domain::recipe::Recipe;
+use batchscribe::domain::review::Deed;
 use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
 use batchscribe::kit::hash::Short;
 use batchscribe::ledger::LedgerError;
@@ -83,6 +84,7 @@ as_they_are! {
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
+    fn person_did(&mut self, image: ImageId, deed: Deed) -> Result<()>;
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool>;
     fn only_copy(&mut self, image: ImageId, text: Short, part: Short) -> Result<()>;
     fn alike(&mut self, corpus: CorpusId, images: &[ImageId], by: By) -> Result<Alike>;

@@ -21,6 +21,7 @@ mod plan;
 mod recover;
 mod report;
 mod retry;
+mod review;
 mod run;
 mod status;
 mod upload;
@@ -49,6 +50,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Cancel(flags) => cancel::cancel(context, &flags),
         Verb::Bill { by } => bill::bill(context, by),
         Verb::Report { out } => report::report(context, out.as_deref()),
+        Verb::Review(flags) => review::review(context, &flags),
         Verb::Audit(flags) => audit::audit(context, &flags),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Import(flags) => import::import(context, &flags),

@@ -171,13 +171,10 @@ impl Handle {
 /// Whether `syncfs` fails where a write failed: since Linux 5.8; source: syncfs(2).
 #[cfg(target_os = "linux")]
 fn tells_of_failed_writes() -> bool {
-    static TELLS: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
-        let system = rustix::system::uname();
-        let release = system.release().to_string_lossy();
-        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|digits| digits.parse::<u32>().ok());
-        (numbers.next(), numbers.next()) >= (Some(5), Some(8))
-    });
-    *TELLS
+    let system = rustix::system::uname();
+    let release = system.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|digits| digits.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(5), Some(8))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -8,6 +8,7 @@ use super::fault::{Fault, Outcome};
 use super::rows::word;
 use crate::domain::ids::ImageId;
 use crate::domain::image::Reason;
+use crate::domain::review::{Deed, Review};
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
 
@@ -38,7 +39,7 @@ fn ended(store: &SqliteStore, image: ImageId) -> Outcome<Option<ImageState>> {
     state.map(|state| word(&state, ImageState::from_word)).transpose()
 }
 
-/// Tries, returns and changes of the file begin anew; the text beside the image stays known as ours until its successor comes.
+/// Tries, returns and changes of the file begin anew, and nobody has looked at what will come; the text beside the image stays known as ours until its successor comes.
 fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcome<()> {
     const SQL: &str = "UPDATE image SET state = 'owed', reason = NULL, asked = 0, gaps = 0, deep = 0, owed_seq = ?3
         WHERE id = ?1 AND state = ?2";
@@ -46,7 +47,10 @@ fn put_back(store: &mut SqliteStore, image: ImageId, from: ImageState) -> Outcom
     if store.connection.prepare_cached(SQL)?.execute(params![image.0, from.word(), seq])? != 1 {
         return Err(Fault::stale(format!("image {image} is no longer {}", from.word())));
     }
-    store.connection.prepare_cached("UPDATE note SET changes = 0 WHERE image_id = ?1")?.execute([image.0])?;
+    store
+        .connection
+        .prepare_cached("UPDATE note SET changes = 0, review = NULL WHERE image_id = ?1")?
+        .execute([image.0])?;
     store.books.images(Some(from), ImageState::Owed, 1)
 }
 
@@ -61,6 +65,39 @@ fn wish_for(store: &SqliteStore, image: ImageId, from: ImageState, model: Option
         store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([image.0])?;
     }
     Ok(())
+}
+
+/// Notes a verdict, or that a person's text stands.
+pub(super) fn person_did(store: &mut SqliteStore, image: ImageId, deed: Deed) -> Outcome<()> {
+    const REVIEW: &str = "INSERT INTO note (image_id, review) VALUES (?1, ?2)
+        ON CONFLICT (image_id) DO UPDATE SET review = excluded.review";
+    const EDITED: &str = "INSERT INTO note (image_id, edited_at) VALUES (?1, ?2)
+        ON CONFLICT (image_id) DO UPDATE SET edited_at = excluded.edited_at";
+    match deed {
+        Deed::Reviewed(review) => {
+            store.connection.prepare_cached(REVIEW)?.execute(params![image.0, review.map(Review::word)])?;
+            events::append(store, "review", image, review.map_or(Review::NONE, Review::word))
+        }
+        Deed::Edited(text) => {
+            store.connection.prepare_cached(EDITED)?.execute(params![image.0, store.clock.now()])?;
+            stands(store, image, text)?;
+            events::append(store, "edited", image, "")
+        }
+    }
+}
+
+/// done, rough or failed → done: a person's text stands. What is owed or packed stays so, and its answer meets that text. The pages
+/// of one file share a text that is made of theirs; they stay what they are, and whoever writes it sees whose it is.
+fn stands(store: &mut SqliteStore, image: ImageId, text: Short) -> Outcome<()> {
+    const FROM: &str = "SELECT state FROM image i WHERE id = ?1 AND state IN ('done', 'rough', 'failed') AND text IS NOT 'page'
+        AND NOT EXISTS (SELECT 1 FROM image o WHERE o.directory_id = i.directory_id AND o.name = i.name AND o.id <> i.id)";
+    const KEPT: &str =
+        "UPDATE image SET state = 'done', reason = NULL, deep = 0, text = 'kept', text_hash = ?2 WHERE id = ?1";
+    let state: Option<String> =
+        store.connection.prepare_cached(FROM)?.query_row([image.0], |row| row.get(0)).optional()?;
+    let Some(from) = state.map(|state| word(&state, ImageState::from_word)).transpose()? else { return Ok(()) };
+    store.connection.prepare_cached(KEPT)?.execute(params![image.0, text])?;
+    if from == ImageState::Done { Ok(()) } else { store.books.images(Some(from), ImageState::Done, 1) }
 }
 
 /// done → owed with one try more, or → failed by way of owed, where that was the last one.

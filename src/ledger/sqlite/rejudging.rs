@@ -35,6 +35,10 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
                 ends(store, judged, state, ImageState::Done, text)?;
                 note(store, shard, judged, Some(judged.verdict.word()))?;
             }
+            // A person's text stands where the rough one stood.
+            (Verdict::DeepClean, Some((TextOwner::Kept, _))) if state == ImageState::Done => {
+                note(store, shard, judged, None)?;
+            }
             (Verdict::DeepClean, Some(text)) => {
                 rejudged.rough += 1;
                 ends(store, judged, state, ImageState::Rough, text)?;

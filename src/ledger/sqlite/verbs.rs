@@ -11,6 +11,7 @@ use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, 
 use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
 use crate::domain::recipe::Recipe;
+use crate::domain::review::Deed;
 use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
@@ -25,8 +26,9 @@ use crate::ledger::store::Store;
 type Result<T> = std::result::Result<T, LedgerError>;
 
 impl SqliteStore {
+    /// What a verb came to; its fault names the ledger's path.
     fn named<T>(&mut self, verb: impl FnOnce(&mut Self) -> Outcome<T>) -> Result<T> {
-        verb(self).map_err(|fault| fault.told(&self.path))
+        verb(self).map_err(|fault| self.told(fault))
     }
 }
 
@@ -71,6 +73,10 @@ impl Store for SqliteStore {
         self.named(|store| asking::ask_again(store, images, model))
     }
 
+    fn person_did(&mut self, image: ImageId, deed: Deed) -> Result<()> {
+        self.named(|store| asking::person_did(store, image, deed))
+    }
+
     fn unusable(&mut self, image: ImageId, text: Short, reason: Reason) -> Result<bool> {
         self.named(|store| asking::unusable(store, image, text, reason))
     }
@@ -92,7 +98,7 @@ impl Store for SqliteStore {
     }
 
     fn sort_copies(&mut self) -> Result<u64> {
-        self.named(|store| copies::sort(store))
+        self.named(copies::sort)
     }
 
     fn ready_copies(&mut self, after: ImageId, limit: u32) -> Result<Vec<ReadyCopy>> {
@@ -148,7 +154,7 @@ impl Store for SqliteStore {
     }
 
     fn funds(&mut self) -> Result<Funds> {
-        self.named(|store| money::funds(store))
+        self.named(money::funds)
     }
 
     fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>> {
@@ -216,11 +222,11 @@ impl Store for SqliteStore {
     }
 
     fn any_shard(&mut self) -> Result<bool> {
-        self.named(|store| listed::any_shard(store))
+        self.named(listed::any_shard)
     }
 
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>> {
-        self.named(|store| collecting::open_batches(store))
+        self.named(collecting::open_batches)
     }
 
     fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch> {
@@ -232,7 +238,7 @@ impl Store for SqliteStore {
     }
 
     fn ended_batches(&mut self) -> Result<Vec<EndedBatch>> {
-        self.named(|store| collecting::ended_batches(store))
+        self.named(collecting::ended_batches)
     }
 
     fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()> {
@@ -256,7 +262,7 @@ impl Store for SqliteStore {
     }
 
     fn want_deep(&mut self) -> Result<u64> {
-        self.named(|store| images::want_deep(store))
+        self.named(images::want_deep)
     }
 
     fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe> {
@@ -272,7 +278,7 @@ impl Store for SqliteStore {
     }
 
     fn prepared_files(&mut self) -> Result<Vec<String>> {
-        self.named(|store| pages::prepared_files(store))
+        self.named(pages::prepared_files)
     }
 
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>> {
@@ -320,7 +326,7 @@ impl Store for SqliteStore {
     }
 
     fn dissolve_robbed(&mut self) -> Result<u64> {
-        self.named(|store| restore::dissolve_robbed(store))
+        self.named(restore::dissolve_robbed)
     }
 
     fn note_event(&mut self, what: &str, batch: Option<BatchNo>, detail: &str) -> Result<()> {

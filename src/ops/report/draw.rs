@@ -6,19 +6,19 @@ use crate::kit::hash;
 
 /// The pages with the smallest lots.
 #[derive(Debug)]
-pub(super) struct Draw<T> {
+pub(in crate::ops) struct Draw<T> {
     most: usize,
     drawn: BTreeMap<[u8; 16], T>,
 }
 
 impl<T> Draw<T> {
     /// Nothing drawn; at most `most` are kept.
-    pub(super) fn new(most: usize) -> Self {
+    pub(in crate::ops) fn new(most: usize) -> Self {
         Self { most, drawn: BTreeMap::new() }
     }
 
     /// Puts `page` in; its lot follows from `name`, and from nothing that is known of the page.
-    pub(super) fn put(&mut self, name: &[u8], page: impl FnOnce() -> T) {
+    pub(in crate::ops) fn put(&mut self, name: &[u8], page: impl FnOnce() -> T) {
         let lot = hash::short(name);
         let is_in = self.drawn.len() < self.most || self.drawn.last_key_value().is_some_and(|(last, _)| lot < *last);
         if is_in {
@@ -30,7 +30,7 @@ impl<T> Draw<T> {
     }
 
     /// What was drawn, in the order of the lots.
-    pub(super) fn drawn(&self) -> impl Iterator<Item = &T> {
+    pub(in crate::ops) fn drawn(&self) -> impl Iterator<Item = &T> {
         self.drawn.values()
     }
 }

@@ -175,7 +175,7 @@ impl Facts {
 }
 
 /// Whether somebody should look at a text before it is trusted.
-fn is_doubtful(image: &ImageResult) -> bool {
+pub(in crate::ops) fn is_doubtful(image: &ImageResult) -> bool {
     image.state == ImageState::Rough || image.flags.iter().any(|flag| !HARMLESS.contains(&flag.as_str()))
 }
 

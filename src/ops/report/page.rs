@@ -33,19 +33,32 @@ struct Pair {
     more: bool,
 }
 
-/// Writes the page.
-pub(super) fn write(layout: &Layout, max_pixels: u64, facts: &Facts, to: &mut impl Write) -> io::Result<()> {
+/// Templates of pages: whatever is put into them is text, never HTML.
+pub fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("grouped", grouped);
     environment.add_filter("size", size);
+    environment
+}
+
+/// Writes the page.
+pub(super) fn write(layout: &Layout, max_pixels: u64, facts: &Facts, to: &mut impl Write) -> io::Result<()> {
+    let environment = environment();
     let template = environment.template_from_str(TEMPLATE).map_err(io::Error::other)?;
+    let drawn =
+        |draw: &Draw<ImageResult>| json!(draw.drawn().map(|image| pair(layout, max_pixels, image)).collect::<Vec<_>>());
+    let mut view = view(facts);
+    view["random"] = drawn(&facts.random);
+    view["doubtful"] = drawn(&facts.doubtful);
+    template.render_captured_to(minijinja::value::Serde(view), to).map(drop).map_err(io::Error::other)
+}
+
+/// What a page tells, its pictures and texts apart.
+pub(super) fn view(facts: &Facts) -> Value {
     let Surroundings { name, now, standing, folders, runs, recipes, bill, batches, bars } = &facts.around;
     let balance = json!({"found": standing.found, "done": standing.done, "rough": standing.rough, "failed": standing.failed, "skipped": standing.skipped, "owed": standing.owed, "in_flight": standing.packed, "closes": standing.closes()});
-    let drawn =
-        |draw: &Draw<ImageResult>| draw.drawn().map(|image| pair(layout, max_pixels, image)).collect::<Vec<_>>();
-    let view = json!({"name": name, "version": env!("CARGO_PKG_VERSION"), "written": table::utc(*now), "balance": balance, "folders": folders.iter().map(|folder| shown(&folder.root)).collect::<Vec<_>>(), "runs": runs.iter().map(run).collect::<Vec<_>>(), "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(), "bill": bill.rows.iter().map(|(model, sum)| sum_of(model, sum)).collect::<Vec<_>>(), "total": sum_of("together", &bill.total), "open": bill.open, "price_days": bill.price_days, "failures": facts.failures.iter().map(failures).collect::<Vec<_>>(), "flags": facts.flags, "doubts": facts.doubts, "reviews": facts.reviews, "random": drawn(&facts.random), "doubtful": drawn(&facts.doubtful), "batches": batches, "bars": bars, "hidden_bars": batches.saturating_sub(bars.len() as u64), "most_bars": timeline::SHOWN, "sent": runs.iter().filter(|run| is_remote(run) && run.requests > 0).map(run_sent).collect::<Vec<_>>(), "sentence": sentence(facts)});
-    template.render_captured_to(minijinja::value::Serde(view), to).map(drop).map_err(io::Error::other)
+    json!({"name": name, "version": env!("CARGO_PKG_VERSION"), "written": table::utc(*now), "balance": balance, "folders": folders.iter().map(|folder| shown(&folder.root)).collect::<Vec<_>>(), "runs": runs.iter().map(run).collect::<Vec<_>>(), "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(), "bill": bill.rows.iter().map(|(model, sum)| sum_of(model, sum)).collect::<Vec<_>>(), "total": sum_of("together", &bill.total), "open": bill.open, "price_days": bill.price_days, "failures": facts.failures.iter().map(failures).collect::<Vec<_>>(), "flags": facts.flags, "doubts": facts.doubts, "reviews": facts.reviews, "batches": batches, "bars": bars, "hidden_bars": batches.saturating_sub(bars.len() as u64), "most_bars": timeline::SHOWN, "sent": runs.iter().filter(|run| is_remote(run) && run.requests > 0).map(run_sent).collect::<Vec<_>>(), "sentence": sentence(facts)})
 }
 
 fn pair(layout: &Layout, max_pixels: u64, image: &ImageResult) -> Pair {

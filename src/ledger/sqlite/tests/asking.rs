@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::batch::BatchEnd;
 use crate::domain::image::Reason;
+use crate::domain::review::{Deed, Review};
 use crate::domain::verdict::Verdict;
 use crate::ledger::records::{Cursor, Ending, ImageVerdict, RawFile, TextOwner};
 
@@ -151,4 +152,46 @@ fn the_only_copy_of_an_answer_becomes_a_rough_text() {
     assert!(desk.act(|store| store.only_copy(ImageId(1), [9; 16], [9; 16])).is_err());
     assert_eq!(desk.done(|store| store.known_texts(&[ImageId(1)]))[0].hash, Some([9; 16]));
     assert!(desk.store.standing().closes());
+}
+
+#[test]
+fn what_a_person_did_is_noted() {
+    let mut desk = one_of_each();
+    let noted = |desk: &Desk| -> (Option<String>, bool) {
+        let sql = "SELECT review, edited_at IS NOT NULL FROM note WHERE image_id = 1";
+        desk.store.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a note")
+    };
+    let before = (desk.state(1), desk.store.standing());
+    desk.done(|store| store.person_did(ImageId(1), Deed::Reviewed(Some(Review::NeedsWork))));
+    assert_eq!(noted(&desk), (Some("needs_work".to_owned()), false));
+    desk.done(|store| store.person_did(ImageId(1), Deed::Edited([7; 16])));
+    desk.done(|store| store.person_did(ImageId(1), Deed::Reviewed(Some(Review::Good))));
+    assert_eq!(noted(&desk), (Some("good".to_owned()), true), "one does not undo the other");
+    desk.done(|store| store.person_did(ImageId(1), Deed::Reviewed(None)));
+    assert_eq!(noted(&desk), (None, true));
+    assert_eq!((desk.state(1), desk.store.standing()), before);
+    assert_eq!(desk.done(|store| store.known_texts(&[ImageId(1)]))[0].hash, None, "the text is not ours any more");
+    assert!(desk.act(|store| store.person_did(ImageId(99), Deed::Edited([7; 16]))).is_err(), "no such image");
+    desk.done(|store| store.person_did(ImageId(1), Deed::Reviewed(Some(Review::Unreadable))));
+    assert_eq!(again(&mut desk, &[1], None), 1);
+    assert_eq!(noted(&desk), (None, true), "the next answer is another text, and nobody has looked at it");
+}
+
+#[test]
+fn a_persons_text_ends_what_was_rough_or_failed() {
+    let mut desk = one_of_each();
+    let found = desk.store.standing().found;
+    for image in [1, 2, 3] {
+        desk.done(|store| store.person_did(ImageId(image), Deed::Edited([7; 16])));
+        assert_eq!(desk.state(image), "done", "{image}");
+    }
+    let (owed, packed) = (desk.state(4), desk.state(5));
+    desk.done(|store| store.person_did(ImageId(4), Deed::Edited([7; 16])));
+    desk.done(|store| store.person_did(ImageId(5), Deed::Edited([7; 16])));
+    assert_eq!((desk.state(4), desk.state(5)), (owed, packed), "what is on its way goes on");
+    let standing = desk.store.standing();
+    assert_eq!((standing.found, standing.done, standing.rough), (found, 3, 0));
+    assert!(standing.closes());
+    let derived = crate::ledger::sqlite::standing(&desk.store.connection).expect("counts");
+    assert_eq!((derived.done, derived.rough, derived.failed), (standing.done, 0, standing.failed));
 }

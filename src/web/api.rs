@@ -1,0 +1,155 @@
+//! The API behind the pages: JSON in, JSON out.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::routes::No;
+use super::{Pages, view};
+use crate::domain::review::{Deed, Review};
+use crate::kit::hash;
+use crate::ops::review::{self, Entry, NotNoted, Unsaved};
+
+/// Images told at once, unless fewer are asked for.
+const LIST: usize = 2_000;
+
+/// Which stretch of the list is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Stretch {
+    /// The last image of the stretch before, by its row.
+    after: Option<i64>,
+    limit: Option<usize>,
+}
+
+/// A verdict.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verdict {
+    image: i64,
+    review: String,
+}
+
+/// An edited text.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edit {
+    image: i64,
+    text: String,
+    /// Hash of the text that was shown and edited; null where there was none.
+    hash: Option<String>,
+}
+
+/// An image to be asked again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Again {
+    image: i64,
+}
+
+/// How far the work is.
+pub(super) async fn status(pages: Data<Pages>) -> Result<HttpResponse, No> {
+    let document = pages
+        .into_inner()
+        .apart(move |pages| {
+            let reader = pages.reader()?;
+            let mut document = pages.report(&reader).document().map_err(|error| No::Broken(error.to_string()))?;
+            document["type"] = "status".into();
+            let order = pages.order(false)?;
+            document["to_review"] = view::counts(&order);
+            document["read_only"] = pages.read_only.into();
+            Ok(document)
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(document))
+}
+
+/// The images to be looked at, in their order.
+pub(super) async fn images(pages: Data<Pages>, stretch: Query<Stretch>) -> Result<HttpResponse, No> {
+    let list = pages
+        .into_inner()
+        .apart(move |pages| {
+            let order = pages.order(stretch.after.is_some())?;
+            Ok(view::list(&order, stretch.after, stretch.limit.unwrap_or(LIST).clamp(1, LIST)))
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(list))
+}
+
+/// One image with its text.
+pub(super) async fn image(pages: Data<Pages>, id: Path<i64>) -> Result<HttpResponse, No> {
+    let image =
+        pages.into_inner().apart(move |pages| Ok(view::image(&pages.layout, &pages.image(&pages.reader()?, *id)?)));
+    Ok(HttpResponse::Ok().json(image.await?))
+}
+
+/// Notes a verdict.
+pub(super) async fn review(pages: Data<Pages>, verdict: Json<Verdict>) -> Result<HttpResponse, No> {
+    let Verdict { image, review } = verdict.into_inner();
+    let verdict = Review::from_word(&review)
+        .ok_or_else(|| No::Senseless("review is good, needs_work, unreadable or unreviewed".to_owned()))?;
+    let told = pages.into_inner().apart(move |pages| {
+        let id = pages.image(&pages.reader()?, image)?.id;
+        pages.notebook.write(Entry::Did(id, Deed::Reviewed(verdict)))?;
+        Ok(json!({"schema": 1, "image": image, "review": review}))
+    });
+    Ok(HttpResponse::Ok().json(told.await?))
+}
+
+/// Saves an edit. Where a run holds the ledger, the text is saved all the same: every run sees that it is a person's.
+pub(super) async fn text(pages: Data<Pages>, edit: Json<Edit>) -> Result<HttpResponse, No> {
+    let edit = edit.into_inner();
+    let told = pages.into_inner().apart(move |pages| saved(pages, &edit));
+    Ok(HttpResponse::Ok().json(told.await?))
+}
+
+fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
+    let shown = match &edit.hash {
+        Some(hex) => Some(hash::unhex(hex).ok_or_else(|| No::Senseless("hash is 32 hex digits or null".to_owned()))?),
+        None => None,
+    };
+    let image = pages.image(&pages.reader()?, edit.image)?;
+    let (hash, is_new) = review::save(&pages.layout, &image, &edit.text, shown)?;
+    let mut why_not = None;
+    if is_new {
+        match pages.notebook.write(Entry::Did(image.id, Deed::Edited(hash))) {
+            Ok(()) => review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?,
+            Err(NotNoted::Locked(who)) => why_not = Some(who),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut told = view::image(&pages.layout, &pages.image(&pages.reader()?, edit.image)?);
+    told["noted"] = why_not.is_none().into();
+    told["why_not_noted"] = why_not.into();
+    Ok(told)
+}
+
+/// Puts an image back to be asked again.
+pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<HttpResponse, No> {
+    let image = again.image;
+    let told = pages.into_inner().apart(move |pages| {
+        let id = pages.image(&pages.reader()?, image)?.id;
+        pages.notebook.write(Entry::AskAgain(id))?;
+        Ok(json!({"schema": 1, "image": image, "state": "owed"}))
+    });
+    Ok(HttpResponse::Ok().json(told.await?))
+}
+
+impl From<NotNoted> for No {
+    fn from(error: NotNoted) -> Self {
+        match error {
+            NotNoted::Locked(_) => Self::Locked(error.to_string()),
+            NotNoted::NotAsked => Self::Conflict(error.to_string()),
+            NotNoted::Ledger(error) => Self::ledger(error),
+        }
+    }
+}
+
+impl From<Unsaved> for No {
+    fn from(error: Unsaved) -> Self {
+        match error {
+            Unsaved::Changed | Unsaved::Fixed(_) => Self::Conflict(error.to_string()),
+            Unsaved::Disk(_) => Self::Broken(error.to_string()),
+        }
+    }
+}

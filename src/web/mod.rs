@@ -1,0 +1,153 @@
+//! The pages for people: how far the work is, and image and text side by side.
+//!
+//! *Job*: HTTP in, what `ops` knows and does out. *In*: requests of one person's browser. *Out*: pages, pictures, JSON; texts and
+//! notes of the ledger by way of `ops`. *Owns*: one listening address, the session of its one visitor. *Bound*: one picture is made
+//! at a time; lists by page. *If it crashes here*: an edited text is absent or whole, a note was made or not.
+//!
+//! A server that has other pages too takes [`routes::mount`] with a [`Pages`] behind [`gate::keep`] with a [`gate::Gate`].
+
+mod api;
+pub mod gate;
+mod page;
+mod picture;
+pub mod routes;
+mod server;
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web;
+
+use self::routes::No;
+pub use self::server::{Server, Visit, start};
+use crate::domain::ids::ImageId;
+use crate::domain::layout::Layout;
+use crate::kit::clock::Clock;
+use crate::ledger::LedgerError;
+use crate::ledger::reader::{ImageResult, Reader};
+use crate::ops::report::Report;
+use crate::ops::review::{self, Listed, Notebook};
+use crate::settings::Settings;
+
+/// What the pages are made from, shared by all requests.
+pub struct Pages {
+    /// The settings in force.
+    settings: Settings,
+    layout: Layout,
+    clock: Clock,
+    /// Texts drawn by lot that are shown after the doubtful ones.
+    sample: usize,
+    /// Whether nothing may be changed.
+    read_only: bool,
+    /// Who writes into the ledger.
+    notebook: Box<dyn Notebook>,
+    /// The order as it was made last: a list that is read in stretches is one list.
+    order: Mutex<Arc<Vec<Listed>>>,
+    /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels.
+    easel: Mutex<()>,
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sample, read_only, .. } = self;
+        f.debug_struct("Pages").field("sample", sample).field("read_only", read_only).finish_non_exhaustive()
+    }
+}
+
+impl Pages {
+    /// The pages of the workspace of `settings`; `notebook` writes what a person does, unless nothing may be changed.
+    #[must_use]
+    pub fn new(settings: Settings, clock: Clock, notebook: Box<dyn Notebook>) -> Self {
+        let layout = settings.layout();
+        Self {
+            settings,
+            layout,
+            clock,
+            sample: SAMPLE,
+            read_only: false,
+            notebook,
+            order: Mutex::default(),
+            easel: Mutex::new(()),
+        }
+    }
+
+    /// The same, with as many texts drawn by lot.
+    #[must_use]
+    pub fn with_sample(self, sample: usize) -> Self {
+        Self { sample, ..self }
+    }
+
+    /// The same, to be looked at only.
+    #[must_use]
+    pub fn read_only(self, read_only: bool) -> Self {
+        Self { read_only, ..self }
+    }
+}
+
+impl Pages {
+    /// Does `work` on a thread that may wait for the disk.
+    async fn apart<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, No> + Send + 'static,
+    ) -> Result<T, No> {
+        let done = web::block(move || work(&self)).await;
+        done.unwrap_or_else(|_| Err(No::Broken("the program broke off while it answered".to_owned())))
+    }
+
+    /// The ledger, opened anew for each request: a run may take it over at any time.
+    fn reader(&self) -> Result<Reader, No> {
+        let path = self.layout.ledger();
+        match fs_err::metadata(&path) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Err(No::Nothing("Nothing was begun here: batchscribe run  comes first.".to_owned()))
+            }
+            _ => Reader::open(&path).map_err(No::ledger),
+        }
+    }
+
+    /// The images to be looked at: made anew, or as they were told last.
+    fn order(&self, as_told: bool) -> Result<Arc<Vec<Listed>>, No> {
+        // Whoever panicked while he held it has left a whole order.
+        let last = || self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if as_told {
+            return Ok(Arc::clone(&last()));
+        }
+        let order = Arc::new(review::order(&self.reader()?, self.sample).map_err(No::ledger)?);
+        *last() = Arc::clone(&order);
+        Ok(order)
+    }
+
+    fn image(&self, reader: &Reader, id: i64) -> Result<ImageResult, No> {
+        let image = review::image(reader, ImageId(id)).map_err(No::ledger)?;
+        image.ok_or_else(|| No::Nothing("There is no such image.".to_owned()))
+    }
+
+    /// The facts of a report, as of now.
+    fn report<'a>(&'a self, reader: &'a Reader) -> Report<'a> {
+        Report {
+            reader,
+            layout: &self.layout,
+            models: &self.settings.models,
+            name: self.name(),
+            max_pixels: self.settings.encode.max_pixels,
+            now: self.clock.now(),
+        }
+    }
+
+    /// What the workspace is called.
+    fn name(&self) -> String {
+        let workspace = &self.settings.workspace;
+        let name = workspace.file_name().unwrap_or(workspace.as_os_str());
+        crate::domain::image::shown(name.as_encoded_bytes())
+    }
+}
+
+impl No {
+    /// The ledger's error as an answer.
+    fn ledger(error: LedgerError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// Texts drawn by lot where nobody says how many: enough to see a fault that every tenth page has.
+pub const SAMPLE: usize = 30;

@@ -1,0 +1,112 @@
+//! The two pages, and the files that they load.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, ContentType};
+use actix_web::web::{Data, Query};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::routes::No;
+use super::{Pages, view};
+use crate::domain::ids::ImageId;
+use crate::ops::report::environment;
+use crate::ops::review::{self, Listed};
+
+const OVERVIEW: &str = include_str!("assets/overview.html");
+const REVIEW: &str = include_str!("assets/review.html");
+const STYLE: &str = include_str!("assets/style.css");
+const SCRIPT: &str = include_str!("assets/review.js");
+
+/// What the review page is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    /// The image to begin with, by its row.
+    image: Option<i64>,
+    /// Else the first one that is shown for this reason: `doubtful`, `failed` or `drawn`.
+    why: Option<String>,
+}
+
+/// How far the work is.
+pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
+    let view = pages
+        .into_inner()
+        .apart(move |pages| {
+            let reader = pages.reader()?;
+            let mut view = pages.report(&reader).view().map_err(|error| No::Broken(error.to_string()))?;
+            let order = pages.order(false)?;
+            view["to_review"] = view::counts(&order);
+            Ok(view)
+        })
+        .await?;
+    page(OVERVIEW, view)
+}
+
+/// One image beside its text; the script goes on from there.
+pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, No> {
+    let view = pages
+        .into_inner()
+        .apart(move |pages| {
+            let reader = pages.reader()?;
+            let chosen = match wanted.image {
+                Some(image) => Some(ImageId(image)),
+                None => first(&pages.order(false)?, wanted.why.as_deref()),
+            };
+            let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
+            let image = image.map(|image| view::image(&pages.layout, &image));
+            Ok(json!({"name": pages.name(), "image": image, "read_only": pages.read_only}))
+        })
+        .await?;
+    page(REVIEW, view)
+}
+
+/// The first image that is shown for the reason of that word and that nobody has looked at, or else the first of all.
+fn first(order: &[Listed], why: Option<&str>) -> Option<ImageId> {
+    let wanted = |image: &&Listed| why.is_none_or(|word| image.why.word() == word);
+    let mut images = order.iter().filter(wanted);
+    let unseen = images.clone().find(|image| image.review.is_none());
+    unseen.or_else(|| images.next()).or(order.first()).map(|image| image.id)
+}
+
+fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
+    let broken = |cause: minijinja::Error| No::Broken(cause.to_string());
+    let environment = environment();
+    let template = environment.template_from_str(template).map_err(broken)?;
+    let html = template.render(minijinja::value::Serde(view)).map_err(broken)?;
+    Ok(HttpResponse::Ok().insert_header(ContentType::html()).body(html))
+}
+
+pub(super) async fn style() -> HttpResponse {
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) async fn script() -> HttpResponse {
+    asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+fn asset(kind: &'static str, content: &'static str) -> HttpResponse {
+    HttpResponse::Ok().content_type(kind).insert_header((CACHE_CONTROL, "no-cache")).body(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::review::Review;
+    use crate::ops::review::Why;
+
+    #[test]
+    fn one_begins_where_nobody_has_looked() {
+        let listed = |id, review: Option<Review>| Listed {
+            id: ImageId(id),
+            path: String::new(),
+            why: Why::Doubtful,
+            review: review.map(|review| review.word().to_owned()),
+        };
+        let seen = Some(Review::Good);
+        assert_eq!(first(&[], None), None);
+        assert_eq!(first(&[listed(3, seen), listed(4, None), listed(5, None)], None), Some(ImageId(4)));
+        assert_eq!(first(&[listed(3, seen), listed(4, seen)], None), Some(ImageId(3)));
+        let failed = Listed { why: Why::Failed, ..listed(9, seen) };
+        assert_eq!(first(&[listed(3, None), failed.clone()], Some("failed")), Some(ImageId(9)));
+        assert_eq!(first(&[listed(3, seen), failed], Some("odd")), Some(ImageId(3)));
+    }
+}

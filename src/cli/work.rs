@@ -107,6 +107,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     if let Some(redo) = job.old.redo {
         put_back(context, &settings, redo, &prompt)?;
     }
+    picked_up(context, &settings);
     let ready = ready(&mut settings, &job, key)?;
     let events = Events::new(context.clock.clone(), None);
     if context.out.json {
@@ -322,6 +323,20 @@ fn introduce(context: &Context, settings: &Settings, job: &Job, prompt: &Prompt)
                 settings.api_url.host()
             ));
         }
+    }
+}
+
+/// Says what an earlier process left to go on with: nobody has to wonder whether the same command begins anew.
+fn picked_up(context: &Context, settings: &Settings) {
+    // A ledger that cannot be read is told by the pipeline.
+    let Ok(Some(reader)) = pages::ledger(&settings.layout()) else { return };
+    let Ok(standing) = reader.standing() else { return };
+    let open = standing.batches_open + standing.batches_ended;
+    if open > 0 {
+        let batches = words::count(open, "batch is", "batches are");
+        let pages = words::count(standing.packed, "page", "pages");
+        let owed = if standing.owed > 0 { format!(", {} still to be asked", standing.owed) } else { String::new() };
+        context.out.say(&format!("Going on: {batches} under way with {pages}{owed}; none is paid for again."));
     }
 }
 

@@ -50,5 +50,8 @@ mod retry;
 mod secure;
 mod stale;
 mod sweep;
+// It leaves a run by a signal, and tells the kind of the disk.
+#[cfg(target_os = "linux")]
+mod transcripts;
 mod trust;
 mod validate;

@@ -76,12 +76,25 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
                 context.out.data(&line)?;
             }
         }
-        for line in far_off(&estimates) {
+        for line in far_off(&estimates).into_iter().chain(next(&standing)) {
             context.out.data(&line)?;
         }
     }
     let busy = standing.owed + standing.packed > 0;
     Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+/// The command that goes on from here.
+fn next(standing: &Standing) -> Option<String> {
+    if standing.found == 0 && !standing.walking {
+        return Some(" no images were found: put some into the folder, then batchscribe run --limit 20".to_owned());
+    }
+    let next = match (standing.batches_open + standing.batches_ended, standing.owed + standing.packed) {
+        (0, 0) => return None,
+        (0, _) => " go on: batchscribe run",
+        _ => " fetch what is ready: batchscribe download · go on with everything: batchscribe run",
+    };
+    Some(next.to_owned())
 }
 
 /// The limit of the settings, else the one that the provider named.

@@ -215,6 +215,12 @@ pub enum Verb {
         /// Ask the provider, too
         #[arg(long)]
         online: bool,
+        /// Write a ZIP for a bug report: settings without secrets, versions, these answers, counts; no key, text or image name
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
+        /// The last lines of show.log_file as well; they may name images
+        #[arg(long, requires = "bundle")]
+        with_log: bool,
     },
     /// Keep a key in its file, try it out, see where keys are looked for
     Keys {

@@ -30,6 +30,10 @@ pub enum Config {
         #[arg(long)]
         origin: bool,
     },
+    /// Look for mistakes in settings, prompt and schema, and change nothing
+    Check,
+    /// The JSON Schema of batchscribe.toml, for editors
+    Schema,
     /// The files that are read
     Path,
 }

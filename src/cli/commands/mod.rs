@@ -57,7 +57,9 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
         Verb::Bench(flags) => bench::bench(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),
-        Verb::Doctor { online } => doctor::doctor(context, online),
+        Verb::Doctor { online, bundle, with_log } => {
+            doctor::doctor(context, online, bundle.as_deref().map(|to| (to, with_log)))
+        }
         Verb::Keys { what } => keys::keys(context, &what),
         Verb::Config { what } => config::config(context, &what),
         Verb::Completions { shell } => completions::completions(context, shell),

@@ -62,8 +62,7 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
 pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail> {
     let Some(reader) = reader(context, &settings.layout())? else {
         // Scripts get a document in any case.
-        let document = document(settings, &Facts::default());
-        let lines = if context.out.json { vec![document] } else { Vec::new() };
+        let lines = if context.out.json { vec![document(settings, &Facts::default())] } else { Vec::new() };
         return Ok(Seen { lines, busy: false });
     };
     let facts = Facts::read(&reader, settings).map_err(told)?;
@@ -74,6 +73,13 @@ pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail>
         page(&reader, settings, &facts, context.clock.now()).map_err(told)?
     };
     Ok(Seen { lines, busy })
+}
+
+/// The document of `--json`, also where nothing was begun.
+pub(super) fn document_of(settings: &Settings) -> Result<String, Fail> {
+    let reader = pages::ledger(&settings.layout()).map_err(told)?;
+    let facts = reader.map(|reader| Facts::read(&reader, settings)).transpose().map_err(told)?;
+    Ok(document(settings, &facts.unwrap_or_default()))
 }
 
 /// What both forms are made from.
@@ -113,17 +119,13 @@ fn page(reader: &Reader, settings: &Settings, facts: &Facts, now: Millis) -> Res
     for queue in reader.queues()? {
         lines.extend(queue_line(&queue, limit_of(settings, &queue), standing));
     }
-    lines.extend(left(settings, facts, now).map(|left| format!(" Left      {left}")));
+    lines.extend(left(settings, facts, now).map(|eta| format!(" Left      {}", eta::told(&eta))));
     lines.extend(far_off(estimates).into_iter().chain(next(standing)));
     Ok(lines)
 }
 
 /// When the open batches will have ended. What a process on this computer reads is told by that process alone.
-fn left(settings: &Settings, facts: &Facts, now: Millis) -> Option<String> {
-    expected(settings, facts, now).map(|eta| eta::told(&eta))
-}
-
-fn expected(settings: &Settings, facts: &Facts, now: Millis) -> Option<Eta> {
+fn left(settings: &Settings, facts: &Facts, now: Millis) -> Option<Eta> {
     let Facts { standing, books, .. } = facts;
     if settings.provider.name == ProviderKind::Local || standing.packed == 0 {
         return None;

@@ -20,6 +20,7 @@ mod cli_words;
 mod compare;
 mod controls;
 mod copies;
+mod docs;
 mod ends;
 mod export;
 mod faults;

@@ -351,7 +351,7 @@ mod tests {
             let path = entry.expect("entry").path();
             if path.is_dir() {
                 sources(&path, found);
-            } else {
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
                 found.push(fs_err::read_to_string(path).expect("text"));
             }
         }

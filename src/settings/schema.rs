@@ -85,7 +85,7 @@ fn of(kind: Kind) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::json_schema::Schema;
+    use crate::kit::json_schema::JsonSchema;
 
     fn document(text: &str) -> Value {
         serde_json::to_value(text.parse::<toml::Table>().expect("TOML")).expect("JSON")
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_defaults_fit_and_mistakes_do_not() {
-        let schema = Schema::new(&schema()).expect("a schema");
+        let schema = JsonSchema::new(&schema()).expect("a schema");
         let check = |text: &str| schema.check(&document(text));
         assert!(check(default_text()).is_ok(), "{:?}", check(default_text()).err());
         assert!(check("max_images_per_batch = 20\n[request]\ndetail = \"low\"\n").is_ok());

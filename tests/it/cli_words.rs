@@ -521,7 +521,7 @@ fn progress_goes_on_although_nobody_reads_it_and_a_dumb_terminal_gets_no_signs()
 fn a_status_line_tells_money_queue_and_when_it_is_over() {
     let room = Room::new(2);
     let told = room.echo("run in --json --budget 2");
-    let status = told.out.lines().filter(|line| line.contains("\"type\":\"status\"")).next_back().expect("a status");
+    let status = told.out.lines().rfind(|line| line.contains("\"type\":\"status\"")).expect("a status");
     let event: serde_json::Value = serde_json::from_str(status).expect("JSON");
     assert_eq!(event["cost"]["limit"], 2.0);
     for field in ["queue", "oldest_batch_s", "eta_s", "eta_spread_s", "eta_basis", "problem"] {

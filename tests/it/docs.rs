@@ -62,7 +62,7 @@ fn flags_of(command: &Command) -> BTreeSet<String> {
 
 /// What is wrong with a line that begins with our name.
 fn wrong(grammar: &Command, words: &[&str]) -> Option<String> {
-    let Some(verb) = words.iter().find(|word| !word.starts_with('-') && !word.contains('=')) else { return None };
+    let verb = words.iter().find(|word| !word.starts_with('-') && !word.contains('='))?;
     let is_name = verb.chars().all(|letter| letter.is_ascii_lowercase());
     // `batchscribe VERB`, and a flag with its value in front of the verb, tell nothing about a verb.
     let Some(command) = grammar.find_subcommand(verb) else {

@@ -104,7 +104,7 @@ impl<'a> Transcript<'a> {
     }
 
     /// Compared word for word with what was written down.
-    fn is_as_written(self) {
+    fn holds(self) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/transcripts/{}.txt", self.name));
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&path, &self.text).expect("written");
@@ -165,6 +165,7 @@ fn redacted_word(word: &str) -> String {
 }
 
 /// A few lines of clear print, cut from a page, so that reading them takes a moment.
+#[cfg(feature = "ocr")]
 fn print(path: &Path) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pages/print/05dracula.pdf_page_51.png");
     let page = image::open(page).expect("a page");
@@ -214,7 +215,7 @@ fn a_newcomer_without_a_key() {
     {
         told.types(&format!("batchscribe {line}"));
     }
-    told.is_as_written();
+    told.holds();
 }
 
 #[test]
@@ -257,5 +258,5 @@ fn a_provider_a_pilot_and_the_long_wait() {
     told.types("batchscribe status");
     told.types("batchscribe run --yes --budget 2");
     told.types("batchscribe report");
-    told.is_as_written();
+    told.holds();
 }

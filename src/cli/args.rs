@@ -167,6 +167,9 @@ pub enum Verb {
         /// List images with what became of them
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Listed>,
+        /// Show it again and again until nothing is owed or in flight
+        #[arg(long, conflicts_with_all = ["what", "list"])]
+        watch: bool,
         /// End with 4 while work is owed or in flight
         #[arg(long)]
         exit_code: bool,
@@ -214,6 +217,12 @@ pub enum Verb {
         /// Ask the provider, too
         #[arg(long)]
         online: bool,
+        /// Write a ZIP for a bug report: settings without secrets, versions, these answers, counts; no key, text or image name
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
+        /// The last lines of show.log_file as well; they may name images
+        #[arg(long, requires = "bundle")]
+        with_log: bool,
     },
     /// Keep a key in its file, try it out, see where keys are looked for
     Keys {
@@ -242,32 +251,6 @@ pub enum Verb {
         /// A verb or an error code
         topic: Option<String>,
     },
-}
-
-/// What `keys` does.
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Type or pipe a key; it is tried out, and kept in api_key.txt where you alone can read it
-    Set,
-    /// Ask the provider whether it takes the key
-    Check,
-    /// Where keys are looked for, in this order, and what is there
-    Path,
-    /// Remove the key file
-    Forget,
-}
-
-/// What `config` shows.
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// Every setting in force
-    Show {
-        /// With the place where it was set
-        #[arg(long)]
-        origin: bool,
-    },
-    /// The files that are read
-    Path,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -219,11 +219,24 @@ pub(super) fn wait_for_signal() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Waits on this thread until `pause` has passed, or a signal comes: whether one came.
+pub(super) fn pause(pause: Duration) -> std::io::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(async {
+        let mut signals = Signals::listen();
+        tokio::select! {
+            () = signals.next() => true,
+            () = io_pause(pause) => false,
+        }
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::events::Events;
     use crate::cli::out::Out;
+    use crate::cli::progress::terms_of_a_test;
     use crate::kit::stop::stop_switch;
 
     #[test]
@@ -231,7 +244,7 @@ mod tests {
         let clock = Clock::manual(0);
         let (stop, watcher) = stop_switch();
         let out = Out::silent();
-        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), "");
+        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), terms_of_a_test());
         let max_duration = Some(Duration::from_secs(60));
         let charge = Charge { stop, clock: clock.clone(), max_duration, screen };
         let (attendant, _progress) = Attendant::begin(charge).expect("a thread");

@@ -12,8 +12,8 @@ use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{CopyCount, Failure, Reader, ReasonCount};
 use crate::ledger::records::{Rejudged, Standing};
 use crate::pipeline::mission::{Mode, Outcome, Tally};
-use crate::settings::Settings;
 use crate::settings::units::show_bytes;
+use crate::settings::{ProviderKind, Settings};
 
 use super::{pages, words};
 
@@ -181,6 +181,40 @@ pub(super) fn rejudged(mode: &Mode, outcome: &Outcome) -> Vec<String> {
         lines.push("  rough texts go back to the model with: batchscribe clean --deep".to_owned());
     }
     lines
+}
+
+/// What goes on without this process, what is left, and the commands for it.
+pub(super) fn farewell(mode: &Mode, settings: &Settings, standing: &Standing, interrupted: bool) -> Vec<String> {
+    let open = standing.batches_open + standing.batches_ended;
+    let left = standing.owed + standing.packed;
+    let is_local = settings.provider.name == ProviderKind::Local;
+    match mode {
+        // What is open or owed is another verb's affair.
+        Mode::Clean { .. } => Vec::new(),
+        _ if open > 0 && !is_local => {
+            let head = if interrupted { "Detached. " } else { "" };
+            let batches = words::count(open, "batch", "batches");
+            let (go, cost) = if open == 1 { ("goes", "costs what it costs") } else { ("go", "cost what they cost") };
+            vec![
+                format!(
+                    "{head}{batches} ({}) {go} on at the provider without this computer, and {cost}.",
+                    words::count(standing.packed, "page", "pages")
+                ),
+                "  fetch what is ready: batchscribe download · go on with everything: batchscribe run".to_owned(),
+                "  stop paying: batchscribe cancel --all".to_owned(),
+            ]
+        }
+        Mode::Pilot(_) => Vec::new(),
+        _ if left > 0 => {
+            let images = words::count(left, "image is", "images are");
+            let mut lines = vec![format!("{images} still to be asked; the same command goes on")];
+            if is_local && !settings.provider.named {
+                lines.push("For a real model: batchscribe init, batchscribe keys set, batchscribe plan".to_owned());
+            }
+            lines
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// `.pdf 3, no ending 1`: the commonest first.

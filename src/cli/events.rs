@@ -9,10 +9,11 @@ use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Clock;
 use crate::ledger::reader::{CopyCount, ReasonCount};
 use crate::ledger::records::Standing;
-use crate::pipeline::mission::{Notice, Tally};
+use crate::pipeline::mission::Notice;
 use crate::settings::{Problem, ProviderKind, Settings};
 
 use super::exit::Exit;
+use super::progress::Snapshot;
 use super::words;
 
 /// Makes events of one run.
@@ -67,18 +68,26 @@ impl Events {
         )
     }
 
-    pub(super) fn status(&self, tally: &Tally) -> String {
-        let standing = &tally.standing;
+    pub(super) fn status(&self, snapshot: &Snapshot<'_>) -> String {
+        let (tally, eta) = (snapshot.tally, snapshot.eta());
+        let (standing, (used, limit)) = (&tally.standing, snapshot.queue());
         self.event(
             "status",
             json!({
                 "images": images(standing),
                 "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
                 "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
+                "oldest_batch_s": snapshot.oldest(),
+                "queue": {"tokens": used, "limit": limit},
+                "cost": cost(&snapshot.funds()),
+                "eta_s": eta.map(|eta| eta.seconds),
+                "eta_spread_s": eta.and_then(|eta| eta.spread),
+                "eta_basis": eta.map(|eta| eta.basis.word()),
                 "walked": tally.walked,
                 "sent_bytes": tally.sent_bytes,
                 "answers": tally.answers,
                 "waits": waits(&tally.waits),
+                "problem": snapshot.problem,
             }),
         )
     }

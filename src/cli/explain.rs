@@ -42,6 +42,13 @@ const PAGES: &[Page] = &[
         "Name another folder, or add endings to valid_image_types.",
     ),
     page_of(
+        "E107",
+        "",
+        "Images would write to the same text file, because their names differ in case or Unicode form alone and the drive does not \
+        tell them apart.",
+        "Rename one of them; `batchscribe plan --list collisions` lists them.",
+    ),
+    page_of(
         "E108",
         "",
         "Model, prompt or another part of the recipe changed after some images were done.",
@@ -212,6 +219,18 @@ const PAGES: &[Page] = &[
         "The message names it; text.out_dir is for read-only folders.",
     ),
     page_of(
+        "E406",
+        "edited",
+        "A text was edited by a person, and is kept.",
+        "The new reading is in batch_json_results; `batchscribe status --list edited` lists such texts.",
+    ),
+    page_of(
+        "E407",
+        "",
+        "The balance does not close: images have neither a result nor a reason.",
+        "`batchscribe audit` lists them; `batchscribe recover` builds the ledger again from what is saved.",
+    ),
+    page_of(
         "E408",
         "missing_file",
         "An image is not where it was, or the ledger does not know it.",
@@ -251,12 +270,24 @@ const PAGES: &[Page] = &[
         "The text runs away in a repetition.",
         "Look at the page. The answer is kept raw; `retry` asks again, with another model if you name one.",
     ),
+    page_of(
+        "E507",
+        "rough",
+        "The text holds words of the assistant or of the prompt, and waits as `.txt.api`.",
+        "`batchscribe clean --deep` sends such texts back to the model, as text alone; or clean them by hand, and name them `.txt`.",
+    ),
     page_of("E508", "json_invalid", "The answer is not the JSON that was asked for.", "Use request.schema_file."),
     page_of(
         "E509",
         "schema_mismatch",
         "The answer is JSON, but does not fit the schema.",
         "Look at the schema and at the answer, which is kept raw.",
+    ),
+    page_of(
+        "E510",
+        "",
+        "Result lines name no image of ours: another program may use the same account.",
+        "Nothing has to be done; they are kept raw and ignored.",
     ),
     page_of(
         "E511",
@@ -269,6 +300,12 @@ const PAGES: &[Page] = &[
         "deep_rejected",
         "Deep cleaning lost or added words, so its text was not taken.",
         "The rough text is kept as `.txt.api`; clean it by hand, and name it `.txt`.",
+    ),
+    page_of(
+        "E513",
+        "attempts_used",
+        "An image was asked as often as retry.max_attempts allows, and no answer could be taken.",
+        "`batchscribe status FILE` tells why; `batchscribe retry --where code=E513 --model M` asks another model.",
     ),
     page_of(
         "E514",
@@ -306,6 +343,43 @@ mod tests {
     fn a_code_and_its_reason_lead_to_one_page() {
         assert_eq!(page("e204"), page("damaged"));
         assert!(page("E999").is_none() && page("").is_none());
+    }
+
+    /// Every file of the program's source.
+    fn sources(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in fs_err::read_dir(folder).expect("src") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(fs_err::read_to_string(path).expect("text"));
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_that_the_program_can_say_has_a_page() {
+        let mut files = Vec::new();
+        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let is_code = |word: &str| {
+            let bytes = word.as_bytes();
+            word.len() == 4 && (b'1'..=b'5').contains(&bytes[1]) && bytes[2..].iter().all(u8::is_ascii_digit)
+        };
+        let words = files.iter().flat_map(|file| file.split('"')).filter(|word| word.starts_with('E') && is_code(word));
+        let codes: std::collections::BTreeSet<&str> = words.collect();
+        assert!(codes.len() > 50, "{codes:?}");
+        let without: Vec<_> = codes.iter().filter(|code| page(code).is_none()).collect();
+        assert!(without.is_empty(), "{without:?}");
+    }
+
+    #[test]
+    fn every_page_tells_what_happened_and_what_to_do() {
+        for page in PAGES {
+            for sentence in [page.meaning, page.advice] {
+                let is_sentence = sentence.len() > 10 && (sentence.ends_with('.') || sentence.ends_with("it."));
+                assert!(is_sentence, "{}: {sentence}", page.code);
+            }
+        }
     }
 
     #[test]

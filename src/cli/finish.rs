@@ -1,5 +1,7 @@
 //! The end of a run in words: balance, failures by reason, what to do next, exit code.
 
+use std::collections::BTreeMap;
+
 use crate::domain::money::Shortage;
 use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
@@ -42,7 +44,7 @@ pub(super) fn finish(
     if let Some(fault) = &outcome.fault {
         if matches!(fault, Fault::NoMoney(_)) && outcome.standing.found > 0 {
             // The end that the limit was set for: with everything in place that was paid for.
-            tell(context, mode, told, outcome, tally, &Facts::read(settings));
+            tell(context, mode, told, outcome, tally, &Facts::read(settings), ended);
         } else if outcome.standing.found > 0 {
             // What was not even counted has no balance to show.
             context.out.say(&words::balance(&outcome.standing));
@@ -51,11 +53,11 @@ pub(super) fn finish(
     }
     let walks = matches!(mode, Mode::Run { .. } | Mode::Pilot(_) | Mode::Upload | Mode::SpoolOnly(_));
     if walks && outcome.standing.found == 0 && ended.signals == 0 && !ended.timed_out {
-        return Err(no_images(settings, outcome).into());
+        return Err(no_images(settings, &outcome.passed_over.by_ending).into());
     }
     let exit = exit(mode, outcome, ended);
     let facts = Facts::read(settings);
-    tell(context, mode, told, outcome, tally, &facts);
+    tell(context, mode, told, outcome, tally, &facts, ended);
     if matches!(mode, Mode::Pilot(_)) && ended == (Ended { signals: 0, timed_out: false }) {
         tell_pilot(context, settings, &outcome.standing)?;
     }
@@ -88,7 +90,15 @@ fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
     }
 }
 
-fn tell(context: &Context, mode: &Mode, told: &Telling<'_>, outcome: &Outcome, tally: &Tally, facts: &Facts) {
+fn tell(
+    context: &Context,
+    mode: &Mode,
+    told: &Telling<'_>,
+    outcome: &Outcome,
+    tally: &Tally,
+    facts: &Facts,
+    ended: Ended,
+) {
     let out = &context.out;
     let standing = &outcome.standing;
     for line in closing::table(outcome, tally, facts, told.watch.elapsed()) {
@@ -100,16 +110,9 @@ fn tell(context: &Context, mode: &Mode, told: &Telling<'_>, outcome: &Outcome, t
     if let Some(line) = closing::whereabouts(told.settings, tally, facts) {
         out.say(&line);
     }
-    let open = standing.batches_open + standing.batches_ended;
-    if matches!(mode, Mode::Clean { .. }) {
-        // What is open or owed is another verb's affair.
-    } else if open > 0 {
-        let batches = words::count(open, "batch stays", "batches stay");
-        out.say(&format!("{batches} open; what is ready is fetched by: batchscribe download, or the same command"));
-        out.say("  stop paying for them: batchscribe cancel --all");
-    } else if standing.owed + standing.packed > 0 && !matches!(mode, Mode::Pilot(_)) {
-        let images = words::count(standing.owed + standing.packed, "image is", "images are");
-        out.say(&format!("{images} still to be asked; the same command goes on"));
+    let interrupted = ended.signals > 0 || ended.timed_out;
+    for line in closing::farewell(mode, told.settings, standing, interrupted) {
+        out.say(&line);
     }
     for line in closing::rejudged(mode, outcome) {
         out.say(&line);
@@ -140,8 +143,8 @@ fn last_run(settings: &Settings) -> Option<String> {
     pages::batches(&reader).filter_map(Result::ok).last().map(|batch| batch.run)
 }
 
-fn no_images(settings: &Settings, outcome: &Outcome) -> Problem {
-    let by_ending = &outcome.passed_over.by_ending;
+/// There is nothing to do in the folder; `by_ending` counts its other files.
+pub(super) fn no_images(settings: &Settings, by_ending: &BTreeMap<String, u64>) -> Problem {
     let dir = settings.image_dir.display();
     let sentence = if by_ending.is_empty() {
         format!("no images under {dir}; there are no other files either")
@@ -374,7 +377,7 @@ mod tests {
     fn no_images_names_what_there_is() {
         let mut none = outcome(Standing::default());
         none.passed_over.by_ending = [("pdf".to_owned(), 3), (String::new(), 1)].into();
-        let problem = no_images(&settings(), &none);
+        let problem = no_images(&settings(), &none.passed_over.by_ending);
         assert_eq!(problem.sentence, "no images under /w; 4 files with other endings (.pdf 3, no ending 1)");
     }
 }

@@ -62,6 +62,11 @@ impl Out {
         writeln!(stdout, "{}", self.signs(text)).and_then(|()| stdout.flush()).map_err(told)
     }
 
+    /// Whether a screen on stdout may be drawn in the place of the last one, if stdout is a terminal.
+    pub(super) fn redraws(&self) -> bool {
+        self.live
+    }
+
     /// Data as bytes, for what is no line of ours: the locale changes nothing in it.
     pub(super) fn bytes() -> io::BufWriter<io::StdoutLock<'static>> {
         io::BufWriter::new(io::stdout().lock())

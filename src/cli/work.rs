@@ -32,6 +32,7 @@ use super::events::{Events, Summary};
 use super::exit::{Exit, Fail, cannot_write};
 use super::finish::{self, Telling};
 use super::local::{self, Wanted};
+use super::progress::Terms;
 use super::screen::Screen;
 use super::{logs, pages, words};
 
@@ -107,6 +108,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     if let Some(redo) = job.old.redo {
         put_back(context, &settings, redo, &prompt)?;
     }
+    picked_up(context, &settings);
     let ready = ready(&mut settings, &job, key)?;
     let events = Events::new(context.clock.clone(), None);
     if context.out.json {
@@ -325,6 +327,36 @@ fn introduce(context: &Context, settings: &Settings, job: &Job, prompt: &Prompt)
     }
 }
 
+/// Says what an earlier process left to go on with: nobody has to wonder whether the same command begins anew.
+fn picked_up(context: &Context, settings: &Settings) {
+    // A ledger that cannot be read is told by the pipeline.
+    let Ok(Some(reader)) = pages::ledger(&settings.layout()) else { return };
+    let Ok(standing) = reader.standing() else { return };
+    let open = standing.batches_open + standing.batches_ended;
+    if open > 0 {
+        let batches = words::count(open, "batch is", "batches are");
+        let pages = words::count(standing.packed, "page", "pages");
+        let owed = if standing.owed > 0 { format!(", {} still to be asked", standing.owed) } else { String::new() };
+        context.out.say(&format!("Going on: {batches} under way with {pages}{owed}; none is paid for again."));
+    }
+}
+
+/// What progress is measured against.
+fn terms(settings: &Settings) -> Terms {
+    let is_local = settings.provider.name == ProviderKind::Local;
+    Terms {
+        parting: if is_local {
+            ["Ctrl-C stops cleanly; the same command goes on", "Ctrl-C stops cleanly"]
+        } else {
+            ["Ctrl-C stops cleanly; open batches go on without this computer", "Ctrl-C stops cleanly"]
+        },
+        is_local,
+        window: settings.provider.window_length(),
+        max_cost: settings.run.max_cost,
+        max_enqueued: settings.batch.max_enqueued_tokens,
+    }
+}
+
 /// Runs the pipeline on this thread while another one attends it.
 fn carry_out(
     context: &Context,
@@ -337,16 +369,12 @@ fn carry_out(
 ) -> Result<(Outcome, Tally, Ended), Fail> {
     let recipe = texts::recipe(settings, &prompt.text)?;
     let deep = texts::deep_recipe(settings, &recipe)?;
-    let parting = match settings.provider.name {
-        ProviderKind::Local => "Ctrl-C stops cleanly; the same command goes on",
-        ProviderKind::OpenAi => "Ctrl-C stops cleanly; open batches go on without this computer",
-    };
     let (stop, _) = stop_switch();
     let (attendant, progress) = Attendant::begin(Charge {
         stop: stop.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
-        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, parting),
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, terms(settings)),
     })?;
     let outcome = pipeline::run(Mission {
         mode: job.mode.clone(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kit::atomic_file::{Access, Draft};
+use crate::ops::plan::{self, Ask};
 use crate::settings::keys;
 use crate::settings::units::show_bytes;
 use crate::settings::{Engine, Environment, ProviderKind, Settings, texts};
@@ -71,10 +72,25 @@ fn workspace(settings: &Settings) -> Look {
 fn images(settings: &Settings) -> Look {
     const NAME: &str = "images";
     let path = settings.image_dir.display();
-    match std::fs::read_dir(&settings.image_dir) {
-        Ok(_) => look(NAME, State::Good, format!("{path} can be read")),
-        Err(cause) => look(NAME, State::Bad, format!("{path} cannot be read ({cause}); check image_dir")),
+    if let Err(cause) = std::fs::read_dir(&settings.image_dir) {
+        return look(NAME, State::Bad, format!("{path} cannot be read ({cause}); check image_dir"));
     }
+    match has_images(settings) {
+        Some(false) => {
+            look(NAME, State::Odd, format!("none under {path} yet; put some there, or name their folder: image_dir"))
+        }
+        _ => look(NAME, State::Good, format!("{path} can be read")),
+    }
+}
+
+/// Whether there is an image to read; `None` where the folder cannot be listed, or a mistake that is told elsewhere is in the
+/// way.
+fn has_images(settings: &Settings) -> Option<bool> {
+    let prompt = texts::prompt(settings).ok()?;
+    let recipe = texts::recipe(settings, &prompt.text).ok()?;
+    // Nothing is priced here.
+    let ask = Ask { settings, root: &settings.image_dir, recipe: &recipe, today: "" };
+    plan::has_images(&ask).ok()
 }
 
 fn prompt(settings: &Settings) -> Look {

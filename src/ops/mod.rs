@@ -1,11 +1,13 @@
 //! The verbs that need no actors.
 //!
-//! *Job*: audit, bill, doctor, cancel, export, plan, recover, report, retry, review, validate, what is known of an image. *In*: settings, the ledger, the user's
+//! *Job*: audit, bill, bundle, doctor, cancel, export, plan, recover, report, retry, review, validate, what is known of an image.
+//! *In*: settings, the ledger, the user's
 //! files. *Out*: findings, requests to cancel; images put back; a ledger built again. *Owns*: nothing. *Bound*: reads by page; of
 //! one shard at a time its lines. *If it crashes here*: nothing was changed, or the same command goes on.
 
 pub mod audit;
 pub mod bill;
+pub mod bundle;
 pub mod cancel;
 pub mod compare;
 pub mod desk;

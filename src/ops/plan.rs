@@ -152,6 +152,23 @@ pub enum PlanError<E> {
     Listener(E),
 }
 
+/// Whether there is an image in the folder at all; looks no further than the first one.
+///
+/// # Errors
+/// The folder's.
+pub fn has_images(ask: &Ask<'_>) -> std::io::Result<bool> {
+    let mut lane = corpus(ask)?.walk(ExitGuard::unheard("walk"))?;
+    while let Some(walked) = lane.blocking_recv() {
+        match walked {
+            Walked::Page(page, _) if page.is_empty() => {}
+            Walked::Page(..) => return Ok(true),
+            Walked::Over => break,
+            Walked::Broken(cause) => return Err(cause),
+        }
+    }
+    Ok(false)
+}
+
 /// Walks the folder and adds everything up; `each` hears of every image.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use crate::domain::recipe::Recipe;
 use crate::kit::clock::Clock;
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
+use crate::ledger::reader::Books;
 use crate::ledger::records::{Rejudged, Standing};
 use crate::ledger::store::Store;
 use crate::provider::SharedProvider;
@@ -123,6 +124,8 @@ pub struct Tally {
     pub batches_opened: u64,
     /// Answers judged by this process.
     pub answers: u64,
+    /// Money, queue and times, as the last look into the books saw them.
+    pub books: Books,
     /// Time waited per edge, largest first, in microseconds.
     pub waits: Vec<(&'static str, u64)>,
     /// Lines worth telling, oldest first: changes of batches, warnings. The reader remembers how many it has shown.

@@ -5,6 +5,7 @@
 //! start takes up every backlog from the ledger.
 
 mod backup;
+mod books;
 pub mod clean_tree;
 pub mod edges;
 pub mod faulted;

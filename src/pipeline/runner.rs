@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::backup::Copying;
+use super::books::Looking;
 use super::faulted;
 use super::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
 use super::raise::raise;
@@ -140,6 +141,7 @@ async fn listen(
     let mut grace = Duration::MAX;
     // A simulation has one thread, and no days of work to lose.
     let mut copying = (!world.in_step).then(|| Copying::begun(mission));
+    let mut looking = (!world.in_step).then(|| Looking::begun(mission));
     while left > 0 {
         tokio::select! {
             biased;
@@ -159,6 +161,9 @@ async fn listen(
                     let (_, opened, _) = world.news.counts();
                     copying.look(mission.clock.now(), opened);
                 }
+                if let Some(books) = looking.as_mut().and_then(|looking| looking.look(mission.clock.now())) {
+                    mission.tally.send_modify(|tally| tally.books = books);
+                }
                 if grace != Duration::MAX {
                     grace = grace.saturating_sub(TALLY_EVERY);
                 }
@@ -176,6 +181,9 @@ async fn listen(
     if let Some(copying) = copying {
         copying.end();
     }
+    if let Some(looking) = looking {
+        looking.end();
+    }
     fault
 }
 
@@ -192,6 +200,7 @@ fn publish(mission: &Mission, world: &World) {
     let (sent_bytes, batches_opened, answers) = world.news.counts();
     let (notices, notices_dropped) = world.news.notices();
     let standing = *world.ledger.standing().borrow();
+    let books = mission.tally.borrow().books.clone();
     mission.tally.send_replace(Tally {
         standing,
         passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -199,6 +208,7 @@ fn publish(mission: &Mission, world: &World) {
         sent_bytes,
         batches_opened,
         answers,
+        books,
         waits: waits(world),
         notices,
         notices_dropped,

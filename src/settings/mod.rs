@@ -19,6 +19,7 @@ mod profile;
 mod raw;
 mod resolve;
 mod rules;
+mod schema;
 pub mod texts;
 pub mod units;
 mod value;
@@ -34,6 +35,7 @@ pub use pictures::{Duplicates, Encode, Pages};
 pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve, tables};
+pub use schema::schema;
 
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;

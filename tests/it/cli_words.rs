@@ -446,3 +446,85 @@ fn nothing_is_coloured_off_a_terminal() {
         assert_eq!(event["schema"], 1);
     }
 }
+
+#[test]
+fn settings_are_checked_and_their_schema_is_json() {
+    let room = Room::new(0);
+    assert_eq!(room.call("config check").out, "ok: 0 settings are set, by whom:  batchscribe config show --origin\n");
+    room.put("batchscribe.toml", "max_images_per_batch = 5\n");
+    assert_eq!(room.call("config check").out, "ok: 1 setting is set, by whom:  batchscribe config show --origin\n");
+    room.put("batchscribe.toml", "max_images = 5\n");
+    assert_eq!(room.call("config check").exit, Some(2));
+    room.put("batchscribe.toml", "");
+    let schema: serde_json::Value = serde_json::from_str(&room.call("config schema").out).expect("JSON");
+    assert_eq!(schema["properties"]["max_images_per_batch"]["maximum"], 50_000);
+}
+
+#[test]
+fn a_bundle_for_a_bug_report_tells_what_is_in_it_and_holds_no_page() {
+    let room = Room::new(2);
+    room.put("api_key.txt", "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789");
+    assert_eq!(room.echo("run in --set provider.name=local").exit, Some(0));
+    let told = room.call("doctor --bundle report.zip --set provider.name=local");
+    assert!(told.err.starts_with("Wrote HERE/report.zip:\n  versions.txt  version and system\n"), "{told:?}");
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(room.at("report.zip")).expect("a file")).expect("a ZIP");
+    let names: Vec<String> = archive.file_names().map(|name| name.expect("a name").into_owned()).collect();
+    assert_eq!(names, ["versions.txt", "settings.txt", "doctor.txt", "ledger.json"]);
+    let mut all = String::new();
+    for at in 0..archive.len() {
+        std::io::Read::read_to_string(&mut archive.by_index(at).expect("a part"), &mut all).expect("text");
+    }
+    assert!(all.contains("\"done\":2") && all.contains("encode.jpeg_quality = 85"), "{all}");
+    let here = room.at("").to_string_lossy().trim_end_matches('/').to_owned();
+    for private in ["page0", "abcdefghijklmnop", here.as_str()] {
+        assert!(!all.contains(private), "{private}: {all}");
+    }
+    assert_eq!(room.call("doctor --bundle report.zip").exit, Some(1), "nothing is overwritten");
+    let told = room.call("doctor --bundle other.zip --with-log");
+    assert!(told.exit == Some(2) && told.err.contains("there is no log: show.log_file is empty"), "{told:?}");
+}
+
+#[test]
+fn status_is_watched_until_it_is_over_and_a_reader_that_leaves_ends_it() {
+    let room = Room::new(2);
+    assert_eq!(room.echo("run in").exit, Some(0));
+    let [once, watched] = ["status", "status --watch"].map(|line| room.call(line));
+    assert_eq!((once.exit, &once.out), (watched.exit, &watched.out));
+    assert_eq!(room.echo("run in --limit 1 --redo all --set text.out_dir=out").exit, Some(0));
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    drop(reader);
+    let output = room.command("status --watch").stdout(writer).output().expect("the program starts");
+    room.told(output).is(0, "");
+}
+
+#[test]
+fn progress_goes_on_although_nobody_reads_it_and_a_dumb_terminal_gets_no_signs() {
+    let room = Room::new(3);
+    let mut child = room
+        .command("run in --json --set provider.engine=echo")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("run");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut first).expect("a line");
+    assert!(first.contains("\"type\":\"start\""), "{first}");
+    assert_eq!(child.wait().expect("a child").code(), Some(0), "like `| head -1`");
+    assert!(room.call("status").out.contains("found 3 = 3 done"));
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let told = room.told(room.command("run nowhere").env(name, value).output().expect("run"));
+        assert!(told.exit == Some(2) && !told.err.contains('\u{1b}'), "{told:?}");
+    }
+}
+
+#[test]
+fn a_status_line_tells_money_queue_and_when_it_is_over() {
+    let room = Room::new(2);
+    let told = room.echo("run in --json --budget 2");
+    let status = told.out.lines().rfind(|line| line.contains("\"type\":\"status\"")).expect("a status");
+    let event: serde_json::Value = serde_json::from_str(status).expect("JSON");
+    assert_eq!(event["cost"]["limit"], 2.0);
+    for field in ["queue", "oldest_batch_s", "eta_s", "eta_spread_s", "eta_basis", "problem"] {
+        assert!(event.get(field).is_some(), "{field}: {event}");
+    }
+}

@@ -23,6 +23,7 @@ mod cli_words;
 mod compare;
 mod controls;
 mod copies;
+mod docs;
 mod ends;
 mod export;
 mod faults;
@@ -54,6 +55,9 @@ mod review;
 mod secure;
 mod stale;
 mod sweep;
+// It leaves a run by a signal, and tells the kind of the disk.
+#[cfg(target_os = "linux")]
+mod transcripts;
 mod trust;
 mod validate;
 mod visitor;

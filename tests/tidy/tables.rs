@@ -118,7 +118,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 29] = [
     ("toml", &["settings/", "emulator/"]),
     ("clap", &["cli/"]),
     ("csv", &["ops/report/", "ops/export/"]),
-    ("zip", &["ops/export/archive.rs"]),
+    ("zip", &["ops/export/archive.rs", "ops/bundle.rs"]),
     ("minijinja", &["ops/report/", "web/page.rs"]),
     ("console", &["cli/"]),
     ("tracing_subscriber", &["main.rs", "cli/"]),

@@ -3,14 +3,32 @@
 use crate::cli::args::Config;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::settings::{Settings, files, tables};
+use crate::settings::{Origin, Settings, files, schema, tables, texts};
 
 /// Shows what is asked.
 pub(super) fn config(context: &Context, what: &Config) -> Result<Exit, Fail> {
     match what {
         Config::Show { origin } => show(context, *origin),
+        Config::Check => check(context),
+        Config::Schema => {
+            context.out.data(&format!("{:#}", schema()))?;
+            Ok(Exit::Done)
+        }
         Config::Path => path(context),
     }
+}
+
+/// Everything that a run reads before it begins; every mistake is told, and nothing is sent or written.
+fn check(context: &Context) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    let prompt = texts::prompt(&settings)?;
+    texts::recipe(&settings, &prompt.text)?;
+    // What follows from the provider's name was set by nobody.
+    let is_set = |origin: &Origin| !matches!(origin, Origin::Default | Origin::Profile(_));
+    let set = settings.sources.iter().filter(|sourced| is_set(&sourced.origin)).count();
+    let are = if set == 1 { "setting is set" } else { "settings are set" };
+    context.out.data(&format!("ok: {set} {are}, by whom:  batchscribe config show --origin"))?;
+    Ok(Exit::Done)
 }
 
 fn show(context: &Context, origin: bool) -> Result<Exit, Fail> {

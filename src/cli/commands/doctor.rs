@@ -1,14 +1,21 @@
 //! `doctor`: what is missing on this computer.
 
+use std::path::Path;
+
 use serde_json::json;
 
+use super::status;
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Fail};
+use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::words;
+use crate::ops::bundle::{self, Part};
 use crate::ops::doctor::{Look, State, examine};
+use crate::settings::{Problem, Settings};
 
 /// Prints what was seen; ends with 2 if something has to be put right.
-pub(super) fn doctor(context: &Context, online: bool) -> Result<Exit, Fail> {
+///
+/// A bundle is written to the first of the two, with the log where the second says so.
+pub(super) fn doctor(context: &Context, online: bool, to: Option<(&Path, bool)>) -> Result<Exit, Fail> {
     let settings = context.settings()?;
     let looks = examine(&settings, &context.environment, online);
     if context.out.json {
@@ -19,8 +26,45 @@ pub(super) fn doctor(context: &Context, online: bool) -> Result<Exit, Fail> {
         }
         context.out.data(conclusion(&looks))?;
     }
+    if let Some((to, with_log)) = to {
+        write_bundle(context, &settings, &looks, to, with_log)?;
+    }
     let bad = looks.iter().any(|look| look.state == State::Bad);
     Ok(if bad { Exit::Usage } else { Exit::Done })
+}
+
+/// Writes what a bug report needs, and tells what is in it.
+fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Path, with_log: bool) -> Result<(), Fail> {
+    let answers = looks.iter().map(|look| line(look) + "\n").collect();
+    let counts = status::document_of(settings)?;
+    let mut parts = vec![
+        bundle::versions_part(),
+        bundle::settings_part(settings),
+        Part { name: "doctor.txt", what: "the answers above", text: answers },
+        Part { name: "ledger.json", what: "counts of the ledger, as `status --json` tells them", text: counts },
+    ];
+    if with_log {
+        let log = settings.show.log_file.as_deref().ok_or_else(|| {
+            Problem::new("E103", "there is no log: show.log_file is empty")
+                .hint("leave --with-log out, or name the log: --log-file FILE")
+        })?;
+        parts.push(bundle::log_part(log).map_err(|cause| cannot_write(&cause))?);
+    }
+    let folder = |path: &Path| path.display().to_string();
+    let home = context.environment.get("HOME").map(|home| (home.to_owned(), "~"));
+    let private: Vec<(String, &str)> =
+        [(folder(&settings.image_dir), "IMAGE_DIR"), (folder(&context.workspace), "WORKSPACE")]
+            .into_iter()
+            .chain(home)
+            .collect();
+    let to = context.current_dir.join(to);
+    bundle::write(&to, &parts, &private).map_err(|cause| cannot_write(&cause))?;
+    context.out.say(&format!("Wrote {}:", to.display()));
+    for part in &parts {
+        context.out.say(&format!("  {:<13} {}", part.name, part.what));
+    }
+    context.out.say("No key and no page is in it. Look into it before you hand it on.");
+    Ok(())
 }
 
 fn line(look: &Look) -> String {
@@ -35,6 +79,8 @@ fn line(look: &Look) -> String {
 fn conclusion(looks: &[Look]) -> &'static str {
     if looks.iter().any(|look| look.state == State::Bad) {
         "Put right what is marked ✗, then: batchscribe doctor"
+    } else if looks.iter().any(|look| look.name == "images" && look.state == State::Odd) {
+        "Ready, but for images to read: then batchscribe run --limit 20"
     } else {
         "Ready: batchscribe run --limit 20"
     }

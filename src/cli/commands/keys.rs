@@ -96,6 +96,7 @@ fn path(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
         context.out.data(&json!({"schema": 1, "places": places.collect::<Vec<_>>()}).to_string())?;
         return Ok(Exit::Done);
     }
+    let none = !places.iter().any(|(_, there)| there.unwrap_or(true));
     for (place, there) in places {
         let mark = match there {
             Some(true) => "✓",
@@ -103,6 +104,9 @@ fn path(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
             None => "?",
         };
         context.out.data(&format!("{mark} {place}"))?;
+    }
+    if none {
+        context.out.say("No key is there yet: batchscribe keys set  keeps one");
     }
     Ok(Exit::Done)
 }

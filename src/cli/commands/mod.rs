@@ -26,6 +26,7 @@ mod run;
 mod status;
 mod upload;
 mod validate;
+mod watch;
 
 use super::args::Verb;
 use super::context::Context;
@@ -38,9 +39,10 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Plan { list, .. } => plan::plan(context, list),
         Verb::Upload { spool_only, old, .. } => upload::upload(context, spool_only.as_deref(), old),
         Verb::Download { wait } => download::download(context, wait),
-        Verb::Status { what, list, exit_code } => match (what, list) {
+        Verb::Status { what, list, watch, exit_code } => match (what, list) {
             (Some(what), _) => status::one(context, &what),
             (None, Some(listed)) => status::list(context, listed),
+            (None, None) if watch => watch::watch(context, exit_code),
             (None, None) => status::all(context, exit_code),
         },
         Verb::Clean(flags) => clean::clean(context, &flags),
@@ -57,7 +59,9 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
         Verb::Bench(flags) => bench::bench(context, &flags),
         Verb::Init { dir } => init::init(context, dir.as_deref()),
-        Verb::Doctor { online } => doctor::doctor(context, online),
+        Verb::Doctor { online, bundle, with_log } => {
+            doctor::doctor(context, online, bundle.as_deref().map(|to| (to, with_log)))
+        }
         Verb::Keys { what } => keys::keys(context, &what),
         Verb::Config { what } => config::config(context, &what),
         Verb::Completions { shell } => completions::completions(context, shell),

@@ -40,6 +40,9 @@ pub(super) fn plan(context: &Context, list: Option<Planned>) -> Result<Exit, Fai
     if list.is_some() {
         return Ok(Exit::Done);
     }
+    if sums.found == 0 {
+        return Err(finish::no_images(&settings, &sums.passed_over.by_ending).into());
+    }
     if context.out.json {
         context.out.data(&told::document(&sums, &settings))?;
         return Ok(Exit::Done);
@@ -48,6 +51,7 @@ pub(super) fn plan(context: &Context, list: Option<Planned>) -> Result<Exit, Fai
     for line in told::lines(&sums, &settings, prompt, &today) {
         context.out.data(&line)?;
     }
+    context.out.data(&told::next(&sums, &settings))?;
     Ok(Exit::Done)
 }
 

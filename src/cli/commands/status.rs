@@ -1,26 +1,29 @@
 //! `status`: one screen; with an image or a batch, what is known of it. Reads the ledger, also while a run goes on.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::cli::args::Listed;
 use crate::cli::context::Context;
+use crate::cli::eta::{self, Eta, Known};
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{closing, events, finish, pages, words};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
-use crate::domain::money::Funds;
 use crate::kit::clock::Millis;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{BatchRow, CopyCount, EstimateRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum};
+use crate::ledger::reader::{
+    BatchRow, Books, CopyCount, EstimateRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum,
+};
 use crate::ledger::records::Standing;
 use crate::ops::known;
 use crate::ops::plan::Correction;
-use crate::settings::{Problem, Settings};
+use crate::settings::{Problem, ProviderKind, Settings};
 
 /// Open batches that one screen has room for.
 const SHOWN: usize = 8;
@@ -38,50 +41,119 @@ pub(super) fn reader(context: &Context, layout: &Layout) -> Result<Option<Reader
     Ok(reader)
 }
 
+/// One look at the whole workspace.
+pub(super) struct Seen {
+    /// The screen, or one document with `--json`.
+    pub(super) lines: Vec<String>,
+    /// Whether work is owed or in flight.
+    pub(super) busy: bool,
+}
+
 /// The whole workspace.
 pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
-    let settings = context.settings()?;
+    let seen = look(context, &context.settings()?)?;
+    for line in &seen.lines {
+        context.out.data(line)?;
+    }
+    Ok(if exit_code && seen.busy { Exit::InFlight } else { Exit::Done })
+}
+
+/// Looks once, and prints nothing but a word where there is no ledger yet.
+pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail> {
     let Some(reader) = reader(context, &settings.layout())? else {
         // Scripts get a document in any case.
-        if context.out.json {
-            let (standing, usage, funds) = (Standing::default(), UsageSum::default(), Funds::default());
-            context.out.data(&document(&settings, &standing, &usage, &[], &[], &funds, CopyCount::default()))?;
-        }
-        return Ok(Exit::Done);
+        let lines = if context.out.json { vec![document(settings, &Facts::default())] } else { Vec::new() };
+        return Ok(Seen { lines, busy: false });
     };
-    let standing = reader.standing().map_err(told)?;
-    let reasons = reader.reasons().map_err(told)?;
-    let estimates = reader.estimates().map_err(told)?;
-    let funds = Funds { limit: settings.run.max_cost, ..reader.funds().map_err(told)? };
-    let copies = reader.copy_count().map_err(told)?;
-    if context.out.json {
-        let usage = reader.usage().map_err(told)?;
-        context.out.data(&document(&settings, &standing, &usage, &reasons, &estimates, &funds, copies))?;
+    let facts = Facts::read(&reader, settings).map_err(told)?;
+    let busy = facts.standing.owed + facts.standing.packed > 0;
+    let lines = if context.out.json {
+        vec![document(settings, &facts)]
     } else {
-        let open = open_batches(&reader).map_err(told)?;
-        let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
-        context.out.data(&format!("{}      {}", words::safe(&name), words::balance(&standing)))?;
-        let stopping = reader.being_cancelled().map_err(told)?;
-        for line in screen(&open, &stopping, &reasons, context.clock.now()) {
-            context.out.data(&line)?;
-        }
-        if let Some(copies) = words::copies(copies) {
-            context.out.data(&format!(" Copies    {copies}"))?;
-        }
-        if let Some(money) = words::money(&funds, reader.is_unpriced().map_err(told)?) {
-            context.out.data(&format!(" Money     {money}"))?;
-        }
-        for queue in reader.queues().map_err(told)? {
-            if let Some(line) = queue_line(&queue, limit_of(&settings, &queue), &standing) {
-                context.out.data(&line)?;
-            }
-        }
-        for line in far_off(&estimates) {
-            context.out.data(&line)?;
-        }
+        page(&reader, settings, &facts, context.clock.now()).map_err(told)?
+    };
+    Ok(Seen { lines, busy })
+}
+
+/// The document of `--json`, also where nothing was begun.
+pub(super) fn document_of(settings: &Settings) -> Result<String, Fail> {
+    let reader = pages::ledger(&settings.layout()).map_err(told)?;
+    let facts = reader.map(|reader| Facts::read(&reader, settings)).transpose().map_err(told)?;
+    Ok(document(settings, &facts.unwrap_or_default()))
+}
+
+/// What both forms are made from.
+#[derive(Default)]
+struct Facts {
+    standing: Standing,
+    usage: UsageSum,
+    reasons: Vec<ReasonCount>,
+    estimates: Vec<EstimateRow>,
+    books: Books,
+    copies: CopyCount,
+}
+
+impl Facts {
+    fn read(reader: &Reader, settings: &Settings) -> Result<Self, LedgerError> {
+        let mut books = reader.books()?;
+        books.funds.limit = settings.run.max_cost;
+        Ok(Self {
+            standing: reader.standing()?,
+            usage: reader.usage()?,
+            reasons: reader.reasons()?,
+            estimates: reader.estimates()?,
+            books,
+            copies: reader.copy_count()?,
+        })
     }
-    let busy = standing.owed + standing.packed > 0;
-    Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+/// The screen.
+fn page(reader: &Reader, settings: &Settings, facts: &Facts, now: Millis) -> Result<Vec<String>, LedgerError> {
+    let Facts { standing, reasons, estimates, books, copies, .. } = facts;
+    let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
+    let mut lines = vec![format!("{}      {}", words::safe(&name), words::balance(standing))];
+    lines.extend(screen(&open_batches(reader)?, &reader.being_cancelled()?, reasons, now));
+    lines.extend(words::copies(*copies).map(|copies| format!(" Copies    {copies}")));
+    lines.extend(words::money(&books.funds, books.is_unpriced).map(|money| format!(" Money     {money}")));
+    for queue in reader.queues()? {
+        lines.extend(queue_line(&queue, limit_of(settings, &queue), standing));
+    }
+    lines.extend(left(settings, facts, now).map(|eta| format!(" Left      {}", eta::told(&eta))));
+    lines.extend(far_off(estimates).into_iter().chain(next(standing)));
+    Ok(lines)
+}
+
+/// When the open batches will have ended. What a process on this computer reads is told by that process alone.
+fn left(settings: &Settings, facts: &Facts, now: Millis) -> Option<Eta> {
+    let Facts { standing, books, .. } = facts;
+    if settings.provider.name == ProviderKind::Local || standing.packed == 0 {
+        return None;
+    }
+    eta::eta(&Known {
+        standing,
+        batch_times: &books.batch_times,
+        youngest: books.youngest,
+        is_limited: settings.batch.max_enqueued_tokens.or(books.queue_limit).is_some(),
+        window: settings.provider.window_length(),
+        answers: 0,
+        elapsed: Duration::ZERO,
+        is_local: false,
+        now,
+    })
+}
+
+/// The command that goes on from here.
+fn next(standing: &Standing) -> Option<String> {
+    if standing.found == 0 && !standing.walking {
+        return Some(" no images were found: put some into the folder, then batchscribe run --limit 20".to_owned());
+    }
+    let next = match (standing.batches_open + standing.batches_ended, standing.owed + standing.packed) {
+        (0, 0) => return None,
+        (0, _) => " go on: batchscribe run",
+        _ => " fetch what is ready: batchscribe download · go on with everything: batchscribe run",
+    };
+    Some(next.to_owned())
 }
 
 /// The limit of the settings, else the one that the provider named.
@@ -109,15 +181,8 @@ fn far_off(estimates: &[EstimateRow]) -> Vec<String> {
         .collect()
 }
 
-fn document(
-    settings: &Settings,
-    standing: &Standing,
-    usage: &UsageSum,
-    reasons: &[ReasonCount],
-    estimates: &[EstimateRow],
-    funds: &Funds,
-    copies: CopyCount,
-) -> String {
+fn document(settings: &Settings, facts: &Facts) -> String {
+    let Facts { standing, usage, reasons, estimates, books, copies } = facts;
     let estimate = |row: &EstimateRow| {
         let correction = Correction::of(&row.model, estimates);
         json!({"model": row.model, "batches": row.batches, "estimated": row.estimated, "told": row.told,
@@ -127,13 +192,15 @@ fn document(
         "schema": 1,
         "workspace": settings.workspace.display().to_string(),
         "images": events::images(standing),
-        "copies": events::copies(copies),
+        "copies": events::copies(*copies),
         "walking": standing.walking,
         "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
         "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
         "tokens": tokens(usage.usage),
         "estimates": estimates.iter().map(estimate).collect::<Vec<_>>(),
-        "cost": events::cost(funds),
+        "queue": {"tokens": books.queue_used, "limit": settings.batch.max_enqueued_tokens.or(books.queue_limit)},
+        "oldest_opened_at": books.oldest.map(words::utc),
+        "cost": events::cost(&books.funds),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
     });
     document.to_string()

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::cli::{closing, words};
+use crate::domain::money::Money;
 use crate::ops::plan::{Bound, Change, Other, Plan, Time};
 use crate::settings::models::Model;
 use crate::settings::units::show_bytes;
 use crate::settings::{ProviderKind, Settings};
+
+/// Images beyond which a pilot is worth its trouble.
+const PILOT_PAYS: u64 = 100;
 
 /// Who receives images.
 fn receiver(settings: &Settings) -> String {
@@ -48,6 +52,39 @@ pub(super) fn lines(plan: &Plan, settings: &Settings, prompt: &str, today: &str)
     lines.extend(cost(plan, settings));
     lines.extend(plan.time.as_ref().map(|time| duration(plan, time, settings)));
     lines
+}
+
+/// The command that comes next, for somebody who has only just read the plan.
+pub(super) fn next(plan: &Plan, settings: &Settings) -> String {
+    let next = match (plan.owed, settings.provider.name, plan.cost) {
+        (0, ..) if plan.in_flight > 0 => "Nothing to ask; what is ready is fetched by:  batchscribe download",
+        (0, ..) => "Nothing to ask:  batchscribe status",
+        (_, ProviderKind::Local, _) if plan.measured => "Go:  batchscribe run",
+        (_, ProviderKind::Local, _) => "Try it:  batchscribe run --limit 20",
+        (owed, ..) if !plan.measured && owed > PILOT_PAYS => return better_guess(plan, settings),
+        (_, _, Some([_, _, most])) => {
+            return format!("Go, and never beyond the worst case:  batchscribe run --budget {}", cents_up(most));
+        }
+        _ => "Go:  batchscribe run",
+    };
+    next.to_owned()
+}
+
+/// A sum as `--budget` takes it, rounded up to the cent: it has to pay for all of it.
+fn cents_up(sum: Money) -> String {
+    let cents = sum.picos().div_ceil(10_000_000_000);
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+/// A pilot costs its part of what everything may cost.
+fn better_guess(plan: &Plan, settings: &Settings) -> String {
+    let pages = u64::from(settings.run.pilot_images);
+    let about = plan.cost.map(|[_, expected, _]| {
+        let part = u128::from(expected.picos()) * u128::from(pages) / u128::from(plan.owed.max(1));
+        Money::from_picos(u64::try_from(part).unwrap_or(u64::MAX))
+    });
+    let about = about.map_or(String::new(), |cost| format!("    (about {cost})"));
+    format!("Better guess:  batchscribe run --pilot {pages}{about}")
 }
 
 fn images(plan: &Plan) -> Vec<String> {

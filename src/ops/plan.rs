@@ -247,6 +247,7 @@ fn corpus(ask: &Ask<'_>) -> std::io::Result<LocalCorpus> {
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         // The mark of no workspace: the walk removes nothing, whoever left it.
         mark: Mark::new(&layout.batch.join("plan"))?,
+        arrivals: None,
     };
     Ok(LocalCorpus::new(ask.root.to_owned(), options))
 }

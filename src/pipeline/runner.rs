@@ -199,6 +199,7 @@ fn publish(mission: &Mission, world: &World) {
         sent_bytes,
         batches_opened,
         answers,
+        last_look: world.news.last_look(),
         waits: waits(world),
         notices,
         notices_dropped,

@@ -67,6 +67,10 @@ impl Events {
         )
     }
 
+    pub(super) fn listening(&self, url: &str) -> String {
+        self.event("listening", json!({"url": url}))
+    }
+
     pub(super) fn status(&self, tally: &Tally) -> String {
         let standing = &tally.standing;
         self.event(

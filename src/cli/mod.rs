@@ -16,10 +16,13 @@ mod finish;
 pub mod flags;
 mod local;
 mod logs;
+mod notices;
 mod out;
 mod pages;
 mod pilot;
 mod screen;
+mod signals;
+mod stale;
 mod words;
 mod work;
 

@@ -65,9 +65,20 @@ impl Door {
 /// The name of `name:port`, or of `[address]:port`.
 fn name_of(host: &str) -> &str {
     match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or("", |(address, _)| address),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+        Some(rest) => match rest.split_once(']') {
+            Some((address, "")) => address,
+            Some((address, port)) if port.strip_prefix(':').is_some_and(is_port) => address,
+            _ => "",
+        },
+        None => match host.rsplit_once(':') {
+            Some((name, port)) if is_port(port) => name,
+            _ => host,
+        },
     }
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Compared to the last byte, however early they differ, so that the time taken tells nothing.
@@ -96,6 +107,9 @@ mod tests {
             ("SCANS.example.org:443", Ok(())),
             ("evil.example", Err(No::Host)),
             ("127.0.0.1.evil.example:7040", Err(No::Host)),
+            ("127.0.0.1:7040.evil.example", Err(No::Host)),
+            ("[::1].evil.example", Err(No::Host)),
+            ("[::1", Err(No::Host)),
             ("localhost.evil.example", Err(No::Host)),
             ("scans.example.org.evil.example", Err(No::Host)),
             ("", Err(No::Host)),

@@ -13,7 +13,7 @@ pub mod reading;
 mod routes;
 pub mod server;
 pub mod supervisor;
-// units
+pub mod units;
 
 pub use board::Board;
 pub use server::{Mount, Server, ServerOptions, start};

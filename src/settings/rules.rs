@@ -71,8 +71,7 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
     for (a, b) in FOLDERS {
         pair(text(book, a) == text(book, b), a, b, "each working folder is a folder of its own");
     }
-    found.extend(address(book));
-    found.extend(open_address(book));
+    found.extend(address(book).into_iter().chain(open_address(book)));
     found
 }
 

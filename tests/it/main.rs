@@ -48,6 +48,9 @@ mod responses;
 mod resume;
 mod retry;
 mod secure;
+// It sends signals.
+#[cfg(unix)]
+mod serve;
 mod stale;
 mod sweep;
 mod trust;

@@ -88,6 +88,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 29] = [
             "upload/send.rs",
             // Signals, the timer of max_duration, and the watch that progress comes through.
             "cli/attend.rs",
+            "cli/signals.rs",
             "cli/work.rs",
             "cli/commands/serve/",
         ],

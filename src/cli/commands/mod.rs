@@ -22,6 +22,8 @@ mod recover;
 mod report;
 mod retry;
 mod run;
+mod serve;
+mod service;
 mod status;
 mod upload;
 mod validate;
@@ -34,6 +36,8 @@ use super::exit::{Exit, Fail};
 pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
     match verb {
         Verb::Run { once, pilot, old, .. } => run::run(context, once, pilot.is_some(), old),
+        Verb::Serve(flags) => serve::serve(context, &flags),
+        Verb::Service { what } => service::service(context, &what),
         Verb::Plan { list, .. } => plan::plan(context, list),
         Verb::Upload { spool_only, old, .. } => upload::upload(context, spool_only.as_deref(), old),
         Verb::Download { wait } => download::download(context, wait),

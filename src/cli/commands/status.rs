@@ -55,8 +55,7 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     let funds = Funds { limit: settings.run.max_cost, ..reader.funds().map_err(told)? };
     let copies = reader.copy_count().map_err(told)?;
     if context.out.json {
-        let usage = reader.usage().map_err(told)?;
-        context.out.data(&document(&settings, &standing, &usage, &reasons, &estimates, &funds, copies))?;
+        context.out.data(&whole(&settings, &reader).map_err(told)?)?;
     } else {
         let open = open_batches(&reader).map_err(told)?;
         let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
@@ -82,6 +81,14 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
     }
     let busy = standing.owed + standing.packed > 0;
     Ok(if exit_code && busy { Exit::InFlight } else { Exit::Done })
+}
+
+/// The whole workspace as one JSON document.
+pub(super) fn whole(settings: &Settings, reader: &Reader) -> Result<String, LedgerError> {
+    let standing = reader.standing()?;
+    let funds = Funds { limit: settings.run.max_cost, ..reader.funds()? };
+    let (reasons, estimates, copies) = (reader.reasons()?, reader.estimates()?, reader.copy_count()?);
+    Ok(document(settings, &standing, &reader.usage()?, &reasons, &estimates, &funds, copies))
 }
 
 /// The limit of the settings, else the one that the provider named.

@@ -213,6 +213,12 @@ mod tests {
         assert!(shown.contains("batchscribe_ready 0\n"), "{shown}");
     }
 
+    /// The names of ours that a text speaks of.
+    fn names(text: &str) -> std::collections::BTreeSet<&str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("batchscribe_")).collect()
+    }
+
     #[test]
     fn what_is_known_has_its_name() {
         let tally = Tally { answers: 3, waits: vec![("clean_wait", 1_500_000)], ..Tally::default() };
@@ -248,5 +254,7 @@ mod tests {
         ] {
             assert!(shown.lines().any(|shown| shown == format!("batchscribe_{line}")), "{line} not in {shown}");
         }
+        let alerts = names(include_str!("../../docs/prometheus-alerts.yml"));
+        assert!(alerts.len() > 5 && alerts.is_subset(&names(&shown)), "{alerts:?}");
     }
 }

@@ -15,12 +15,11 @@ impl Supervisor {
     /// The supervisor that these variables name: `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` (of this process, `pid`).
     #[must_use]
     pub fn of(variable: impl Fn(&str) -> Option<String>, pid: u32) -> Self {
-        let socket = variable("NOTIFY_SOCKET").and_then(|address| connected(&address));
         let of_others = variable("WATCHDOG_PID").is_some_and(|of| of.parse() != Ok(pid));
         let usec = variable("WATCHDOG_USEC").and_then(|usec| usec.parse().ok()).filter(|usec| *usec > 0 && !of_others);
         Self {
             #[cfg(unix)]
-            socket,
+            socket: variable("NOTIFY_SOCKET").and_then(|address| connected(&address)),
             // Half of the time, as the manual advises.
             watchdog: usec.map(|usec: u64| Duration::from_micros(usec / 2)),
         }
@@ -81,11 +80,6 @@ fn connected(address: &str) -> Option<std::os::unix::net::UnixDatagram> {
         Ok::<_, std::io::Error>(socket)
     };
     connect().inspect_err(|cause| tracing::warn!(%cause, address, "the supervisor cannot be told anything")).ok()
-}
-
-#[cfg(not(unix))]
-fn connected(_: &str) -> Option<()> {
-    None
 }
 
 #[cfg(all(test, unix))]

@@ -340,3 +340,25 @@ fn images_go_nowhere_without_a_yes() {
     assert!(words.contains("error[E109]") && words.contains("api.openai.com"), "{words}");
     assert!(!sandbox.workspace().join("batch/ledger.sqlite").exists());
 }
+
+#[test]
+fn a_supervisor_hears_that_it_is_ready_lives_and_stops() {
+    let sandbox = served(1, Weather::default());
+    let path = sandbox.workspace().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    let heard = || {
+        let mut words = [0; 512];
+        let read = socket.recv(&mut words).expect("a word");
+        String::from_utf8_lossy(&words[..read]).into_owned()
+    };
+    let mut command = command_of(&sandbox, "serve");
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000");
+    let server = Served::of(command);
+    assert_eq!(heard(), "READY=1");
+    let until_heard = |what: &str| while !heard().starts_with(what) {};
+    until_heard("WATCHDOG=1");
+    until_heard("STATUS=found 1 ");
+    server.signal("TERM");
+    until_heard("STOPPING=1");
+}

@@ -10,7 +10,7 @@
 //!                       └──────────────────── Standing (watch) ──────────── page.png.txt ◄──────  Cleaner
 //! ```
 //!
-//! Imports point down only: `main → cli → {bench, web, ops, pipeline, emulator} → {scan, encode, upload, poll, extract, clean} →
+//! Imports point down only: `main → cli → {bench, serve, web, ops, pipeline, emulator} → {scan, encode, upload, poll, extract, clean} →
 //! {message, ledger, provider, corpus} → kit → domain` (`settings` stands beside `domain`). Stage rooms never know each other:
 //! an actor knows its successor as a recipient of a message. A message announces a fact that the ledger already holds,
 //! so recovery is not a second program; it is this one, started in the middle.
@@ -36,6 +36,7 @@ pub mod pipeline;
 pub mod poll;
 pub mod provider;
 pub mod scan;
+pub mod serve;
 pub mod settings;
 pub mod upload;
 pub mod web;

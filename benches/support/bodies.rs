@@ -102,6 +102,7 @@ pub(crate) fn corpus(root: &Path) -> LocalCorpus {
         pages: Pages::Each,
         texts: TextsLocation::Beside,
         mark: Mark::new(root).expect("randomness"),
+        arrivals: None,
     };
     LocalCorpus::new(root.to_path_buf(), options)
 }

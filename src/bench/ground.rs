@@ -121,6 +121,7 @@ impl Ground {
             pages: Pages::Each,
             texts: TextsLocation::Mirror(self.texts()),
             mark: Mark::new(&self.scratch())?,
+            arrivals: None,
         };
         Ok(Arc::new(LocalCorpus::new(dunce::canonicalize(self.images())?, options)))
     }

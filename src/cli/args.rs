@@ -119,6 +119,15 @@ pub enum Verb {
         #[command(flatten)]
         old: Old,
     },
+    /// Work without a person until a signal: list the folder again and again, send what is new, collect what is ready, tell
+    /// other programs how it stands over HTTP
+    Serve(Serve),
+    /// What starts this program by itself on this computer
+    Service {
+        /// What to do
+        #[command(subcommand)]
+        what: Service,
+    },
     /// What a run would ask and cost; opens no connection, writes nothing
     Plan {
         /// Folder of images, with all subfolders
@@ -273,7 +282,7 @@ impl Verb {
     /// Whether it works for long and tells its progress.
     #[must_use]
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Upload { .. } | Self::Download { .. })
+        matches!(self, Self::Run { .. } | Self::Serve(_) | Self::Upload { .. } | Self::Download { .. })
     }
 
     /// The settings that this verb's own flags stand for.
@@ -292,6 +301,11 @@ impl Verb {
                 add("--pilot", "run.pilot_images", pilot.flatten().map(|images| images.to_string()));
                 add("--max-duration", "run.max_duration", max_duration.clone());
                 add("--existing", "text.existing", existing.clone());
+            }
+            Self::Service { what: Service::Print { image_dir, .. } } => add("IMAGE_DIR", "image_dir", path(image_dir)),
+            Self::Serve(Serve { image_dir, listen, .. }) => {
+                add("IMAGE_DIR", "image_dir", path(image_dir));
+                add("--listen", "serve.listen", listen.clone());
             }
             Self::Upload { image_dir, limit, budget, .. } => {
                 add("IMAGE_DIR", "image_dir", path(image_dir));

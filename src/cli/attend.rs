@@ -15,6 +15,7 @@ use crate::pipeline::mission::Tally;
 
 use super::exit::Exit;
 use super::screen::{FRAME, Screen};
+use super::signals::{Heard, Signals};
 use super::words;
 
 /// How long a second signal waits for an orderly end before it takes the process down.
@@ -110,7 +111,13 @@ async fn attend(
         tokio::select! {
             biased;
             _ = &mut over => break,
-            () = signals.next() => signalled(&mut charge, tally.borrow().standing.batches_open, happened),
+            heard = signals.next() => match heard {
+                Heard::Stop => signalled(&mut charge, tally.borrow().standing.batches_open, happened),
+                Heard::Tell | Heard::Reload => {
+                    let now = tally.borrow().clone();
+                    charge.screen.tell(&now);
+                }
+            },
             () = deadline, if waiting => {
                 happened.timed_out.store(true, Ordering::Relaxed);
                 charge.screen.interject("run.max_duration has passed: stopping cleanly");
@@ -141,91 +148,60 @@ fn signalled(charge: &mut Charge, open: u64, happened: &Happened) {
     }
     charge.stop.raise(StopLevel::Now);
     if before == 1 {
-        take_down_later();
+        take_down_later(PATIENCE, Exit::Interrupted);
     } else {
-        take_down();
+        take_down(Exit::Interrupted);
     }
 }
 
 /// The run ends by itself within moments; if it hangs in a system call, it is taken down.
-fn take_down_later() {
+pub(super) fn take_down_later(patience: Duration, exit: Exit) {
     let (notices, _) = mpsc::channel(1);
-    let outcome = thread::spawn("take-down", ExitGuard::new("take-down", notices), |guard| {
+    let outcome = thread::spawn("take-down", ExitGuard::new("take-down", notices), move |guard| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         if let Ok(runtime) = runtime {
-            runtime.block_on(io_pause(PATIENCE));
+            runtime.block_on(io_pause(patience));
         }
         guard.drained();
-        take_down();
+        take_down(exit);
     });
     if outcome.is_err() {
-        take_down();
+        take_down(exit);
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a second Ctrl-C promises an end at once; the ledger has everything")]
-fn take_down() -> ! {
-    std::process::exit(i32::from(Exit::Interrupted.number()))
+fn take_down(exit: Exit) -> ! {
+    std::process::exit(i32::from(exit.number()))
 }
 
-/// SIGINT and SIGTERM, or Ctrl-C where there are no signals.
-struct Signals {
-    #[cfg(unix)]
-    streams: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
-    /// SIGXFSZ is held and never awaited: without it a file beyond `ulimit -f` ends the process without a word; with it
-    /// the write fails and is told like a full disk.
-    #[cfg(unix)]
-    _file_limit: Option<tokio::signal::unix::Signal>,
-}
+/// How often something is done while nothing happens.
+const BEAT: Duration = Duration::from_secs(5);
 
-impl Signals {
-    #[cfg(unix)]
-    fn listen() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        let streams = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-        let limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-        Self {
-            streams: streams.inspect_err(|cause| tracing::warn!(%cause, "signals end the program at once")).ok(),
-            _file_limit: limit.ok(),
-        }
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        let Some((interrupt, terminate)) = &mut self.streams else { return std::future::pending().await };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn listen() -> Self {
-        Self {}
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Waits on this thread until SIGINT or SIGTERM: for verbs that only serve.
-pub(super) fn wait_for_signal() -> std::io::Result<()> {
+/// Waits on this thread until SIGINT or SIGTERM: for verbs that only serve; now and then, something is done `meanwhile`.
+pub(super) fn wait_for_signal(meanwhile: impl Fn()) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Signals::listen().next().await });
+    runtime.block_on(async {
+        let mut signals = Signals::listen();
+        loop {
+            tokio::select! {
+                biased;
+                heard = signals.next() => if heard == Heard::Stop { break },
+                () = io_pause(BEAT) => meanwhile(),
+            }
+        }
+    });
     Ok(())
 }
 
-/// Waits on this thread until `pause` has passed, or a signal comes: whether one came.
+/// Waits on this thread until `pause` has passed, or SIGINT or SIGTERM comes: whether one came.
 pub(super) fn pause(pause: Duration) -> std::io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async {
         let mut signals = Signals::listen();
+        let stopped = async { while signals.next().await != Heard::Stop {} };
         tokio::select! {
-            () = signals.next() => true,
+            () = stopped => true,
             () = io_pause(pause) => false,
         }
     }))

@@ -65,9 +65,7 @@ pub(super) fn has_prices(settings: &Settings, recipe: &Recipe) -> Result<(), Pro
 pub(super) fn ask(context: &Context, doing: &Doing<'_>) -> Result<(), Fail> {
     let settings = doing.settings;
     let charge = prices::charges(settings)(doing.recipe);
-    let leaves = !settings.api_url.is_loopback();
-    let matters = settings.provider.name == ProviderKind::OpenAi && (leaves || charge.is_some());
-    if !matters || context.global.yes {
+    if !matters(doing) || context.global.yes {
         return Ok(());
     }
     let sums = sums(doing)?;
@@ -86,6 +84,24 @@ pub(super) fn ask(context: &Context, doing: &Doing<'_>) -> Result<(), Fail> {
     }
     context.out.say("Nothing was sent.");
     Err(Fail::Told(Vec::new(), Exit::Done))
+}
+
+/// Whether images leave this computer, or money may be spent.
+fn matters(doing: &Doing<'_>) -> bool {
+    let settings = doing.settings;
+    let is_paid = prices::charges(settings)(doing.recipe).is_some();
+    settings.provider.name == ProviderKind::OpenAi && (!settings.api_url.is_loopback() || is_paid)
+}
+
+/// For a server, whose images nobody knows yet: yes was said beforehand (E109).
+pub(super) fn given(context: &Context, doing: &Doing<'_>) -> Result<(), Problem> {
+    if !matters(doing) || context.global.yes {
+        return Ok(());
+    }
+    let host = words::safe(doing.settings.api_url.host());
+    Err(Problem::new("E109", "a server asks no questions, and whatever comes into the folder is sent")
+        .detail(format!("to {host}, which may cost money"))
+        .hint("add --yes if it may be sent, and run.max_cost (--set run.max_cost=40) with what it may cost; nothing was sent"))
 }
 
 fn question(sums: &Sums, charge: Option<&Charge>, limit: Option<Money>, host: &str) -> String {

@@ -68,6 +68,10 @@ impl Events {
         )
     }
 
+    pub(super) fn listening(&self, url: &str) -> String {
+        self.event("listening", json!({"url": url}))
+    }
+
     pub(super) fn status(&self, snapshot: &Snapshot<'_>) -> String {
         let (tally, eta) = (snapshot.tally, snapshot.eta());
         let (standing, (used, limit)) = (&tally.standing, snapshot.queue());

@@ -79,7 +79,7 @@ pub(super) fn finish(
 fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
     let standing = &outcome.standing;
     let pending = standing.owed + standing.packed > 0;
-    let one_shot = !matches!(mode, Mode::Run { once: false });
+    let one_shot = !matches!(mode, Mode::Run { once: false } | Mode::Serve);
     match () {
         () if ended.timed_out && (pending || standing.batches_open > 0) => Exit::MaxDuration,
         () if ended.signals > 0 => Exit::Done,

@@ -50,6 +50,52 @@ pub struct Audit {
     pub truth: Option<PathBuf>,
 }
 
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Folder of images, with all subfolders
+    pub image_dir: Option<PathBuf>,
+    /// Where to listen [default: setting serve.listen]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Only show how it stands: another process may work here
+    #[arg(long)]
+    pub read_only: bool,
+    /// Go on although the recipe changed: texts of the old one stay
+    #[arg(long)]
+    pub keep_old: bool,
+    /// Print what starts this program by itself, as `service print` does, and end
+    #[arg(long, value_enum, value_name = "FOR", conflicts_with = "read_only")]
+    pub print_unit: Option<Manager>,
+}
+
+/// What `service` does.
+#[derive(Debug, Subcommand)]
+pub enum Service {
+    /// Print the file or the command that lets something else start `serve`, for this workspace, to be looked through and put in its place
+    Print {
+        /// What starts it
+        manager: Manager,
+        /// Folder of images [default: setting image_dir]
+        image_dir: Option<PathBuf>,
+    },
+}
+
+/// What starts programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Manager {
+    /// Linux
+    Systemd,
+    /// macOS
+    Launchd,
+    /// Windows
+    Taskscheduler,
+    /// A cluster: a job that hands on to the next one
+    Slurm,
+    /// A container
+    Compose,
+}
+
 /// What becomes of texts that are there already.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Old {

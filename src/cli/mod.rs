@@ -17,11 +17,14 @@ mod finish;
 pub mod flags;
 mod local;
 mod logs;
+mod notices;
 mod out;
 mod pages;
 mod pilot;
 mod progress;
 mod screen;
+mod signals;
+mod stale;
 mod words;
 mod work;
 

@@ -6,6 +6,7 @@ use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
 use crate::pipeline::mission::Tally;
 use crate::settings::units::show_bytes;
+use crate::settings::{ProviderKind, Settings};
 
 use super::eta::{self, Eta, Known, coarse};
 use super::words;
@@ -28,6 +29,25 @@ pub(super) struct Terms {
     pub(super) max_cost: Option<Money>,
     /// The limit of enqueued tokens that the settings name.
     pub(super) max_enqueued: Option<u64>,
+}
+
+impl Terms {
+    /// Those of a run with these settings.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let is_local = settings.provider.name == ProviderKind::Local;
+        let parting = if is_local {
+            "Ctrl-C stops cleanly; the same command goes on"
+        } else {
+            "Ctrl-C stops cleanly; open batches go on without this computer"
+        };
+        Self {
+            parting: [parting, "Ctrl-C stops cleanly"],
+            is_local,
+            window: settings.provider.window_length(),
+            max_cost: settings.run.max_cost,
+            max_enqueued: settings.batch.max_enqueued_tokens,
+        }
+    }
 }
 
 /// One moment of a run: everything that any form of its progress is made from.

@@ -16,9 +16,21 @@ pub(super) const FRAME: Duration = Duration::from_millis(250);
 const NARROWEST: usize = 20;
 
 enum Style {
-    Block { term: console::Term, drawn: usize },
-    Lines { every: Millis, next: Millis },
-    Events { events: Events, every: Millis, next: Millis },
+    Block {
+        term: console::Term,
+        drawn: usize,
+    },
+    /// `last`: the line that is not said twice, where nobody waits for a sign of life.
+    Lines {
+        every: Millis,
+        next: Millis,
+        last: Option<String>,
+    },
+    Events {
+        events: Events,
+        every: Millis,
+        next: Millis,
+    },
 }
 
 /// Shows a run while it goes on.
@@ -27,8 +39,7 @@ pub(super) struct Screen {
     out: Out,
     clock: Clock,
     watch: Stopwatch,
-    /// Notices shown so far, dropped ones included.
-    shown: u64,
+    shown: Shown,
     /// What does not change while the run goes on.
     terms: Terms,
     last_warning: Option<String>,
@@ -41,10 +52,10 @@ impl Screen {
         let style = match (out.json, out.live) {
             (true, _) => Style::Events { events, every, next },
             (false, true) => Style::Block { term: console::Term::buffered_stderr(), drawn: 0 },
-            (false, false) => Style::Lines { every, next },
+            (false, false) => Style::Lines { every, next, last: None },
         };
         let (out, clock) = (out.clone(), clock.clone());
-        Self { style, out, clock, watch: Stopwatch::start(), shown: 0, terms, last_warning: None }
+        Self { style, out, clock, watch: Stopwatch::start(), shown: Shown::default(), terms, last_warning: None }
     }
 
     /// Shows what is new.
@@ -73,13 +84,17 @@ impl Screen {
                 }
                 drop(term.flush());
             }
-            Style::Lines { every, next } => {
+            Style::Lines { every, next, last } => {
                 for notice in &fresh {
                     self.out.say(&format!("{} {}", words::time_of_day(now), notice_line(notice)));
                 }
                 if now >= *next {
                     *next = now + *every;
-                    self.out.say(&format!("{} {}", words::time_of_day(now), progress::line(&snapshot)));
+                    let line = progress::line(&snapshot);
+                    if last.as_ref() != Some(&line) {
+                        self.out.say(&format!("{} {line}", words::time_of_day(now)));
+                    }
+                    *last = last.is_some().then_some(line);
                 }
             }
             Style::Events { events, every, next } => {
@@ -92,6 +107,27 @@ impl Screen {
                 }
             }
         }
+    }
+
+    /// This moment, for whoever else tells of it.
+    pub(super) fn snapshot<'a>(&'a self, tally: &'a Tally) -> Snapshot<'a> {
+        let (now, elapsed) = (self.clock.now(), self.watch.elapsed());
+        Snapshot { tally, terms: &self.terms, elapsed, now, problem: self.last_warning.as_deref() }
+    }
+
+    /// For days without news: a line of progress is not said twice in a row.
+    pub(super) fn that_says_nothing_twice(mut self) -> Self {
+        if let Style::Lines { last, .. } = &mut self.style {
+            *last = Some(String::new());
+        }
+        self
+    }
+
+    /// Says how it stands, because somebody asked.
+    pub(super) fn tell(&mut self, tally: &Tally) {
+        let snapshot = self.snapshot(tally);
+        let line = format!("{} {}", words::time_of_day(snapshot.now), progress::line(&snapshot));
+        self.interject(&line);
     }
 
     /// Says something between two updates.
@@ -122,13 +158,27 @@ impl Screen {
     }
 
     fn fresh(&mut self, tally: &Tally) -> Vec<Notice> {
-        let told = usize::try_from(self.shown.saturating_sub(tally.notices_dropped)).unwrap_or(usize::MAX);
-        let fresh: Vec<Notice> = tally.notices.iter().skip(told).cloned().collect();
-        self.shown = tally.notices_dropped + tally.notices.len() as u64;
+        let fresh = self.shown.fresh(tally);
         if let Some(text) = fresh.iter().rev().find_map(warning) {
             self.last_warning = Some(text);
         }
         fresh
+    }
+}
+
+/// How many notices one reader has shown, those that were dropped included.
+#[derive(Debug, Default)]
+pub(super) struct Shown(u64);
+
+impl Shown {
+    /// Those that are new, each once.
+    pub(super) fn fresh(&mut self, tally: &Tally) -> Vec<Notice> {
+        let all = tally.notices_dropped + tally.notices.len() as u64;
+        // Fewer than were shown: another mission counts from the beginning.
+        let before = if all < self.0 { 0 } else { self.0 };
+        self.0 = all;
+        let told = usize::try_from(before.saturating_sub(tally.notices_dropped)).unwrap_or(usize::MAX);
+        tally.notices.iter().skip(told).cloned().collect()
     }
 }
 

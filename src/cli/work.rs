@@ -4,27 +4,26 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::watch;
+
 use crate::domain::money::Funds;
 use crate::domain::recipe::Recipe;
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
 use crate::kit::path_bytes::to_path;
-use crate::kit::stop::stop_switch;
+use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
-use crate::ops::desk::Desk;
-use crate::ops::plan::stale;
-use crate::ops::redo;
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
 use crate::settings::texts::{self, Prompt};
 use crate::settings::{Address, Engine, Problem, ProviderKind, Settings};
 
-use super::args::{Old, Redo};
+use super::args::Old;
 use super::attend::{Attendant, Charge, Ended};
 use super::consent::{self, Doing};
 use super::context::Context;
@@ -34,7 +33,8 @@ use super::finish::{self, Telling};
 use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
-use super::{logs, pages, words};
+use super::stale::{put_back, same_recipe, which};
+use super::{logs, notices, pages, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -49,7 +49,7 @@ pub(super) struct Job {
 impl Job {
     /// Whether images may leave this process.
     fn sends(&self) -> bool {
-        matches!(self.mode, Mode::Run { .. } | Mode::Pilot(_) | Mode::Upload)
+        matches!(self.mode, Mode::Run { .. } | Mode::Serve | Mode::Pilot(_) | Mode::Upload)
     }
 
     /// Whether requests are made from images.
@@ -63,11 +63,45 @@ impl Job {
     }
 }
 
-/// The provider, ready to be asked.
-struct Ready {
-    key: Option<Key>,
+/// What a mission is made from.
+pub(super) struct Begun {
+    pub(super) settings: Settings,
+    image_root: PathBuf,
+    prompt: Prompt,
+    pub(super) key: Option<Key>,
     /// Held until the end: dropping it stops the built-in server.
     server: Option<Server>,
+    /// Let go of last.
+    lock: WorkspaceLock,
+}
+
+impl Begun {
+    /// A piece of work for the pipeline.
+    pub(super) fn mission(
+        &self,
+        context: &Context,
+        mode: Mode,
+        stop: StopSwitch,
+        tally: watch::Sender<Tally>,
+    ) -> Result<Mission, Problem> {
+        let settings = &self.settings;
+        let recipe = texts::recipe(settings, &self.prompt.text)?;
+        Ok(Mission {
+            mode,
+            settings: settings.clone(),
+            layout: settings.layout(),
+            image_root: self.image_root.clone(),
+            image_dir_given: settings.image_dir_given.clone(),
+            base_url: settings.api_url.base().to_owned(),
+            key: self.key.as_ref().map(|key| key.secret.clone()),
+            key_source: self.key.as_ref().map(|key| key.source.clone()).unwrap_or_default(),
+            deep: texts::deep_recipe(settings, &recipe)?,
+            recipe,
+            stop,
+            clock: context.clock.clone(),
+            tally,
+        })
+    }
 }
 
 /// Does the work of one of the three verbs.
@@ -83,10 +117,33 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
             None => return nothing_begun(context, &settings, &job, watch),
         }
     }
+    let begun = begin(context, settings, &job)?;
+    let events = Events::new(context.clock.clone(), None);
+    if context.out.json {
+        context.out.data(&events.start(job.verb, &begun.settings))?;
+    }
+    let (outcome, tally, ended) = carry_out(context, &begun, &job, events)?;
+    let Begun { settings, key, server, lock, .. } = begun;
+    drop(server);
+    drop(lock);
+    let key_source = key.map(|key| key.source).unwrap_or_default();
+    let told = Telling { settings: &settings, key_source: &key_source, watch };
+    let standing = outcome.standing;
+    let told = finish::finish(context, &job.mode, &outcome, &tally, ended, &told);
+    if job.verb == "run" && ended.signals == 0 {
+        notices::of_end(&context.out, &settings, &told, &standing);
+    }
+    told
+}
+
+/// Everything that is checked, asked, locked and started before the pipeline; nothing is left behind by a call that could not
+/// begin.
+pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Result<Begun, Fail> {
+    let layout = settings.layout();
     let image_root = image_root(&settings)?;
-    let prompt = prompt(&settings, &job)?;
+    let prompt = prompt(&settings, job)?;
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
-    introduce(context, &settings, &job, &prompt);
+    introduce(context, &settings, job, &prompt);
     if !job.old.keep_old && job.old.redo.is_none() {
         same_recipe(&settings, &prompt)?;
     }
@@ -97,9 +154,8 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         let now = context.clock.now();
         let pilot = if let Mode::Pilot(images) = job.mode { Some(images) } else { None };
         let doing = Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now, pilot };
-        consent::ask(context, &doing)?;
+        if job.mode == Mode::Serve { consent::given(context, &doing)? } else { consent::ask(context, &doing)? }
     }
-    // Nothing is left behind by a call that could not begin.
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
     for folder in [&layout.completed, &layout.output, &layout.extraction] {
@@ -109,17 +165,8 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         put_back(context, &settings, redo, &prompt)?;
     }
     picked_up(context, &settings);
-    let ready = ready(&mut settings, &job, key)?;
-    let events = Events::new(context.clock.clone(), None);
-    if context.out.json {
-        context.out.data(&events.start(job.verb, &settings))?;
-    }
-    let (outcome, tally, ended) = carry_out(context, &settings, &job, image_root, &prompt, &ready, events)?;
-    drop(ready.server);
-    drop(lock);
-    let key_source = ready.key.map(|key| key.source).unwrap_or_default();
-    let told = Telling { settings: &settings, key_source: &key_source, watch };
-    finish::finish(context, &job.mode, &outcome, &tally, ended, &told)
+    let server = if job.needs_provider() { own_server(&mut settings)? } else { None };
+    Ok(Begun { settings, image_root, prompt, key, server, lock })
 }
 
 /// There is nothing to fetch where nothing was sent.
@@ -181,49 +228,6 @@ fn prompt(settings: &Settings, job: &Job) -> Result<Prompt, Problem> {
     Ok(prompt)
 }
 
-/// Refuses to mix the texts of two recipes unasked (E108).
-fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Problem> {
-    let Some(reader) = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))? else {
-        return Ok(());
-    };
-    let told = |error: LedgerError| finish::ledger(&error);
-    let recipe = texts::recipe(settings, &prompt.text)?;
-    let made = reader.made().map_err(told)?;
-    let (parts, images) = stale(&made, &recipe, settings.provider.name == ProviderKind::OpenAi);
-    if images == 0 {
-        return Ok(());
-    }
-    let (parts, found) = (parts.into_iter().collect::<Vec<_>>().join(", "), reader.standing().map_err(told)?.found);
-    Err(Problem::new("E108", format!("the recipe changed ({parts}) after {images} of {found} images"))
-        .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
-        .hint("batchscribe plan --list stale  lists them; nothing was sent"))
-}
-
-/// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.
-fn put_back(context: &Context, settings: &Settings, redo: Redo, prompt: &Prompt) -> Result<(), Fail> {
-    let told = |error: LedgerError| Fail::from(finish::ledger(&error));
-    let layout = settings.layout();
-    let Some(reader) = pages::ledger(&layout).map_err(told)? else { return Ok(()) };
-    let today = texts::recipe(settings, &prompt.text)?;
-    let mut desk = Desk::open(&layout, context.clock.clone(), settings).map_err(told)?;
-    let images = redo::redo(&reader, &layout, which(redo), &today, |images| {
-        desk.act(|store| store.ask_again(images, None)).map(drop)
-    });
-    // The writer leaves last, and takes the ledger's working files with it.
-    drop(reader);
-    desk.close().map_err(told)?;
-    context.out.say(&format!("{} asked again.", words::count(images.map_err(told)?, "image is", "images are")));
-    Ok(())
-}
-
-fn which(redo: Redo) -> redo::Which {
-    match redo {
-        Redo::Stale => redo::Which::Stale,
-        Redo::Failed => redo::Which::Failed,
-        Redo::All => redo::Which::All,
-    }
-}
-
 /// The key, where one is needed: the built-in provider takes none, a server on this computer may go without.
 pub(super) fn key(context: &Context, settings: &Settings) -> Result<Option<Key>, Problem> {
     if settings.provider.name == ProviderKind::Local {
@@ -246,12 +250,6 @@ pub(super) fn lock(path: &Path, verb: &str) -> Result<WorkspaceLock, Problem> {
         }
         LockError::Io { path, cause } => cannot_write(&io::Error::new(cause.kind(), format!("{path}: {cause}"))),
     })
-}
-
-/// Starts the built-in provider if it is the one, and points the settings at it.
-fn ready(settings: &mut Settings, job: &Job, key: Option<Key>) -> Result<Ready, Fail> {
-    let server = if job.needs_provider() { own_server(settings)? } else { None };
-    Ok(Ready { key, server })
 }
 
 /// The built-in provider where it is the one; it ends with the value.
@@ -286,7 +284,7 @@ pub(super) fn means(
         recipe,
         stop,
         clock: context.clock.clone(),
-        tally: tokio::sync::watch::Sender::new(Tally::default()),
+        tally: watch::Sender::new(Tally::default()),
     };
     let key_source = mission.key_source.clone();
     let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
@@ -341,56 +339,17 @@ fn picked_up(context: &Context, settings: &Settings) {
     }
 }
 
-/// What progress is measured against.
-fn terms(settings: &Settings) -> Terms {
-    let is_local = settings.provider.name == ProviderKind::Local;
-    Terms {
-        parting: if is_local {
-            ["Ctrl-C stops cleanly; the same command goes on", "Ctrl-C stops cleanly"]
-        } else {
-            ["Ctrl-C stops cleanly; open batches go on without this computer", "Ctrl-C stops cleanly"]
-        },
-        is_local,
-        window: settings.provider.window_length(),
-        max_cost: settings.run.max_cost,
-        max_enqueued: settings.batch.max_enqueued_tokens,
-    }
-}
-
 /// Runs the pipeline on this thread while another one attends it.
-fn carry_out(
-    context: &Context,
-    settings: &Settings,
-    job: &Job,
-    image_root: PathBuf,
-    prompt: &Prompt,
-    ready: &Ready,
-    events: Events,
-) -> Result<(Outcome, Tally, Ended), Fail> {
-    let recipe = texts::recipe(settings, &prompt.text)?;
-    let deep = texts::deep_recipe(settings, &recipe)?;
+fn carry_out(context: &Context, begun: &Begun, job: &Job, events: Events) -> Result<(Outcome, Tally, Ended), Fail> {
+    let settings = &begun.settings;
     let (stop, _) = stop_switch();
     let (attendant, progress) = Attendant::begin(Charge {
         stop: stop.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
-        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, terms(settings)),
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, Terms::of(settings)),
     })?;
-    let outcome = pipeline::run(Mission {
-        mode: job.mode.clone(),
-        settings: settings.clone(),
-        layout: settings.layout(),
-        image_root,
-        image_dir_given: settings.image_dir_given.clone(),
-        base_url: settings.api_url.base().to_owned(),
-        key: ready.key.as_ref().map(|key| key.secret.clone()),
-        key_source: ready.key.as_ref().map(|key| key.source.clone()).unwrap_or_default(),
-        deep,
-        recipe,
-        stop,
-        clock: context.clock.clone(),
-        tally: progress,
-    });
+    let outcome = pipeline::run(begun.mission(context, job.mode.clone(), stop, progress)?);
     let (ended, last) = attendant.end();
     Ok((outcome, last, ended))
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
+use super::arrivals::Arrivals;
 use super::beneath::{self, Root};
 use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
@@ -65,6 +66,8 @@ pub struct LocalOptions {
     pub texts: TextsLocation,
     /// Tells the temporary files that an earlier life of this workspace left; they are removed where the walk finds them.
     pub mark: Mark,
+    /// What walks of the same folder know of one another; without it each looks at everything at once.
+    pub arrivals: Option<Arrivals>,
 }
 
 /// A folder of images. Nothing is ever written to it here, and nothing but our own rubbish is removed.

@@ -44,6 +44,7 @@ impl Tree {
             pages: Pages::Each,
             texts: TextsLocation::Beside,
             mark: Mark::new(Path::new("batch")).expect("randomness"),
+            arrivals: None,
         };
         LocalCorpus::new(self.0.path().to_path_buf(), options)
     }
@@ -230,6 +231,7 @@ fn real_odd_files_meet_their_reasons() {
         pages: Pages::Each,
         texts: TextsLocation::Beside,
         mark: Mark::new(Path::new("batch")).expect("randomness"),
+        arrivals: None,
     };
     let fates = fates(&LocalCorpus::new(folder, options));
     let fate = |name: &str| fates.get(name.as_bytes()).cloned();

@@ -5,6 +5,7 @@
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
 mod accepted;
+pub mod arrivals;
 pub mod beneath;
 mod converted;
 pub mod exif;
@@ -52,6 +53,8 @@ pub struct PassedOver {
     pub unreadable_folders: Vec<String>,
     /// How many folders could not be read.
     pub unreadable: u64,
+    /// Files that may still be on their way; only where a folder is walked again.
+    pub arriving: u64,
     /// Links and odd files passed over.
     pub links: u64,
     /// Folders that were not walked: hidden, a system's, or our own working folders.
@@ -74,6 +77,7 @@ impl PassedOver {
         let room = MOST_NAMED.saturating_sub(self.unreadable_folders.len());
         self.unreadable_folders.extend(other.unreadable_folders.into_iter().take(room));
         self.unreadable += other.unreadable;
+        self.arriving += other.arriving;
         self.links += other.links;
         self.folders += other.folders;
     }

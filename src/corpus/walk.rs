@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use tokio::sync::mpsc;
 
+use super::arrivals::{Arrivals, Look, Round, Seen};
 use super::beneath::Root;
 use super::local::{LocalCorpus, Place};
 use super::names::{self, Promise};
@@ -41,6 +42,8 @@ pub(super) struct Walk<'a> {
     stamped: Vec<(RelPath, Stamp)>,
     /// The folder whose files are being looked at.
     place: Option<(Vec<u8>, Place)>,
+    /// What the walk before has seen, where there may have been one.
+    round: Option<Round>,
 }
 
 /// A folder under way.
@@ -48,6 +51,8 @@ struct Level {
     folder: Vec<u8>,
     entries: Option<Entries>,
     run: std::vec::IntoIter<Entry>,
+    /// Whether it, or a folder above, was changed lately; nobody asks where there is no round.
+    young: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -65,6 +70,7 @@ impl<'a> Walk<'a> {
             known,
             stamped: Vec::new(),
             place: None,
+            round: corpus.options().arrivals.as_ref().map(Arrivals::begin),
         }
     }
 
@@ -75,7 +81,7 @@ impl<'a> Walk<'a> {
             Ok(opened) => opened,
             Err(cause) => return self.send(Walked::Broken(cause)),
         };
-        let mut levels = vec![Level::new(Vec::new(), entries)];
+        let mut levels = vec![Level::new(Vec::new(), entries, false)];
         while let Some(level) = levels.last_mut() {
             let Some(entry) = self.next(level) else {
                 drop(levels.pop());
@@ -83,14 +89,18 @@ impl<'a> Walk<'a> {
             };
             if entry.sort == Sort::Folder {
                 let folder = below(&level.folder, &entry.name);
-                levels.extend(self.enter(&root, folder));
+                let young = level.young || self.is_young(&root, &level.folder, &entry.name);
+                levels.extend(self.enter(&root, folder, young));
             } else {
                 let path = RelPath { folder: level.folder.clone(), name: entry.name, page: 1 };
-                self.consider(&root, path, entry.sort)?;
+                self.consider(&root, path, entry.sort, level.young)?;
             }
         }
         self.measure_strangers(&root)?;
         self.turn_page()?;
+        if let (Some(arrivals), Some(round)) = (&self.corpus.options().arrivals, self.round.take()) {
+            arrivals.end(round);
+        }
         self.send(Walked::Over)
     }
 
@@ -108,14 +118,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The level of a folder, unless it is left out or cannot be read.
-    fn enter(&mut self, root: &Root, folder: Vec<u8>) -> Option<Level> {
+    fn enter(&mut self, root: &Root, folder: Vec<u8>, young: bool) -> Option<Level> {
         let name = folder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         if names::is_left_out(name) || self.is_excluded(&folder) {
             self.passed_over.folders += 1;
             return None;
         }
         match root.folder(&folder).and_then(|folder| folder.entries()) {
-            Ok(entries) => Some(Level::new(folder, entries)),
+            Ok(entries) => Some(Level::new(folder, entries, young)),
             Err(cause) => {
                 self.passed_over.add_unreadable(shown(cause.to_string().as_bytes()));
                 None
@@ -123,16 +133,48 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether the folder `name` of `folder` was changed lately; only a walk that others go before and after asks.
+    fn is_young(&mut self, root: &Root, folder: &[u8], name: &[u8]) -> bool {
+        if self.round.is_none() {
+            return false;
+        }
+        let changed = self.place(root, folder).and_then(|place| place.images.facts(name)).map(|facts| facts.changed_ms);
+        // What cannot be looked at passes for changed.
+        let Ok(Some(changed)) = changed else { return true };
+        self.round.as_ref().is_some_and(|round| !round.is_old(changed))
+    }
+
+    /// Whether a file is to be looked at now.
+    fn arrived(&mut self, root: &Root, path: &RelPath, in_young_folder: bool) -> Look {
+        let is_image = names::promise(&path.name, &self.corpus.options().valid_endings) != Promise::Other;
+        if self.round.is_none() || !is_image {
+            return Look::Measure;
+        }
+        let facts = self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name));
+        // What cannot be looked at here has its own end further on.
+        let (Ok(facts), Some(round)) = (facts, &mut self.round) else { return Look::Measure };
+        let stamp = Stamp { bytes: facts.bytes, mtime_ms: facts.mtime_ms };
+        round.look(path, &Seen { stamp, changed_ms: facts.changed_ms, in_young_folder })
+    }
+
     fn is_excluded(&self, folder: &[u8]) -> bool {
         !self.excluded.is_empty() && self.excluded.contains(&self.root.join(path_bytes::to_path(folder)))
     }
 
     /// Finds what becomes of one entry that is no folder.
-    fn consider(&mut self, root: &Root, path: RelPath, sort: Sort) -> Result<(), Gone> {
+    fn consider(&mut self, root: &Root, path: RelPath, sort: Sort, in_young_folder: bool) -> Result<(), Gone> {
         if sort == Sort::File && self.corpus.options().mark.is_left_over(&path.name) {
             // An earlier life of this workspace was killed while it wrote a text. What cannot be removed does no harm.
             drop(self.place(root, &path.folder).and_then(|place| place.images.remove(&path.name)));
             return Ok(());
+        }
+        match self.arrived(root, &path, in_young_folder) {
+            Look::Measure => {}
+            Look::Known => return Ok(()),
+            Look::Wait => {
+                self.passed_over.arriving += 1;
+                return Ok(());
+            }
         }
         let promise = names::promise(&path.name, &self.corpus.options().valid_endings);
         match (sort, promise) {
@@ -150,7 +192,7 @@ impl<'a> Walk<'a> {
     /// Asks for the stamp alone, which tells whether a file is known.
     fn meet(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
         match self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name)) {
-            Ok(Facts { sort: Sort::File, bytes, mtime_ms }) => self.stamped.push((path, Stamp { bytes, mtime_ms })),
+            Ok(Facts { sort: Sort::File, bytes, mtime_ms, .. }) => self.stamped.push((path, Stamp { bytes, mtime_ms })),
             // Whatever is odd about it shows when it is opened.
             _ => return self.measure(root, path),
         }
@@ -236,8 +278,8 @@ fn look(measure: impl FnOnce() -> io::Result<Found>) -> Looked {
 }
 
 impl Level {
-    fn new(folder: Vec<u8>, entries: Entries) -> Self {
-        Self { folder, entries: Some(entries), run: Vec::new().into_iter() }
+    fn new(folder: Vec<u8>, entries: Entries, young: bool) -> Self {
+        Self { folder, entries: Some(entries), run: Vec::new().into_iter(), young }
     }
 
     /// Reads the next run of up to `room` names and sorts it; at the end, or at an error, the folder is closed.

@@ -53,6 +53,9 @@ pub struct Facts {
     pub bytes: u64,
     /// Modification time, milliseconds since the Unix epoch, rounded down.
     pub mtime_ms: i64,
+    /// When the system changed anything of it last, its name and rights among it (milliseconds since the Unix epoch); nobody can
+    /// set this time. `None` where there is none.
+    pub changed_ms: Option<i64>,
 }
 
 /// A folder that is held open.

@@ -25,6 +25,7 @@ pub mod path_bytes;
 pub mod pool;
 pub mod random;
 pub mod redact;
+pub mod rolling_file;
 pub mod runtime;
 pub mod stop;
 pub mod thread;

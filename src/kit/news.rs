@@ -1,8 +1,10 @@
 //! Lines worth telling a person while the program works; a ring, so that a day's worth costs no memory.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::clock::Millis;
 
 /// Notices kept; older ones are in the log.
 const KEPT: usize = 256;
@@ -47,6 +49,8 @@ struct Inner {
     sent_bytes: AtomicU64,
     batches_opened: AtomicU64,
     answers: AtomicU64,
+    /// 0 before the first.
+    last_look: AtomicI64,
 }
 
 impl News {
@@ -88,6 +92,17 @@ impl News {
     /// Counts judged answers.
     pub fn judged(&self, answers: u64) {
         self.0.answers.fetch_add(answers, Ordering::Relaxed);
+    }
+
+    /// Notes that the provider told of our batches.
+    pub fn looked(&self, now: Millis) {
+        self.0.last_look.store(now, Ordering::Relaxed);
+    }
+
+    /// When the provider told of our batches last (unix milliseconds).
+    #[must_use]
+    pub fn last_look(&self) -> Option<Millis> {
+        Some(self.0.last_look.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
     /// Bytes sent, batches opened, answers judged.

@@ -16,6 +16,7 @@ pub mod export;
 pub mod import;
 pub mod keys;
 pub mod known;
+pub mod notify;
 pub mod plan;
 pub mod raw_answer;
 mod raw_files;

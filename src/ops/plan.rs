@@ -157,7 +157,7 @@ pub enum PlanError<E> {
 /// # Errors
 /// The folder's.
 pub fn has_images(ask: &Ask<'_>) -> std::io::Result<bool> {
-    let mut lane = corpus(ask)?.walk(ExitGuard::unheard("walk"))?;
+    let mut lane = corpus(ask)?.walk(None, ExitGuard::unheard("walk"))?;
     while let Some(walked) = lane.blocking_recv() {
         match walked {
             Walked::Page(page, _) if page.is_empty() => {}
@@ -264,6 +264,7 @@ fn corpus(ask: &Ask<'_>) -> std::io::Result<LocalCorpus> {
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         // The mark of no workspace: the walk removes nothing, whoever left it.
         mark: Mark::new(&layout.batch.join("plan"))?,
+        arrivals: None,
     };
     Ok(LocalCorpus::new(ask.root.to_owned(), options))
 }

@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::mission::{Fault, Mission};
+use super::mission::{Fault, Mission, Mode};
 use crate::corpus::Corpus;
+use crate::corpus::arrivals::Arrivals;
 use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
 use crate::domain::image::{Format, RelPath};
 use crate::encode::line::Framer;
@@ -109,6 +110,7 @@ fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOption
         pages: pages(&mission.settings),
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         mark,
+        arrivals: (mission.mode == Mode::Serve).then(|| Arrivals::new(mission.clock.clone())),
     }
 }
 

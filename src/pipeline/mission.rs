@@ -10,7 +10,7 @@ use crate::corpus::PassedOver;
 use crate::domain::layout::Layout;
 use crate::domain::money::Shortage;
 use crate::domain::recipe::Recipe;
-use crate::kit::clock::Clock;
+use crate::kit::clock::{Clock, Millis};
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::Books;
@@ -28,6 +28,8 @@ pub enum Mode {
         /// One pass: the feed is dry and every open batch was looked at once.
         once: bool,
     },
+    /// Everything, and whatever comes later: the folder is listed again every `run.rescan_interval`, until somebody stops it.
+    Serve,
     /// So many images, drawn by lot and spread over the folders, in a batch of their own; ends with their answers.
     Pilot(u32),
     /// Scan, plan, upload, create; ends when every shard is open.
@@ -60,7 +62,7 @@ impl Mode {
     /// Whether owed images are planned and sent.
     #[must_use]
     pub fn feeds(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Pilot(_) | Self::Upload | Self::SpoolOnly(_))
+        matches!(self, Self::Run { .. } | Self::Serve | Self::Pilot(_) | Self::Upload | Self::SpoolOnly(_))
     }
 }
 
@@ -126,6 +128,8 @@ pub struct Tally {
     pub answers: u64,
     /// Money, queue and times, as the last look into the books saw them.
     pub books: Books,
+    /// When the provider told of our batches last (unix milliseconds).
+    pub last_look: Option<Millis>,
     /// Time waited per edge, largest first, in microseconds.
     pub waits: Vec<(&'static str, u64)>,
     /// Lines worth telling, oldest first: changes of batches, warnings. The reader remembers how many it has shown.

@@ -48,9 +48,12 @@ const SEED: usize = 12;
 /// Starts the actors of the mission's mode; tells how many ends are to be waited for.
 pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fault> {
     match &mission.mode {
-        Mode::Run { once } => {
-            let looks = if *once { Looks::Once } else { Looks::UntilNoneIsOpen };
-            let end = if *once { FeedEnd::Opened } else { FeedEnd::Settled };
+        Mode::Run { .. } | Mode::Serve => {
+            let (looks, end) = match mission.mode {
+                Mode::Run { once: true } => (Looks::Once, FeedEnd::Opened),
+                Mode::Serve => (Looks::UntilNoneIsOpen, FeedEnd::Stopped),
+                _ => (Looks::UntilNoneIsOpen, FeedEnd::Settled),
+            };
             let poller = back_half(mission, world, looks)?;
             let uploader = uploader(mission, world, (recipient(&poller), recipient(&poller)));
             front_half(mission, world, (recipient(&uploader), recipient(&uploader)), end).await?;
@@ -125,7 +128,7 @@ async fn front_half(
         given: world.given.clone(),
         corpus: Arc::clone(&world.corpus),
         pool: world.work.clone(),
-        eager: end != FeedEnd::Settled,
+        eager: matches!(end, FeedEnd::Opened | FeedEnd::Planned),
         workshop: workshop(mission, world),
         stop: world.stop.clone(),
         ahead: (way(settings) == Way::ByBatch && !matches!(mission.mode, Mode::SpoolOnly(_)))
@@ -140,7 +143,6 @@ async fn front_half(
         world.faults.clone(),
         world.guard("encoder"),
     ));
-    let walk = listing::walk(world).await?;
     let options = ScannerOptions {
         corpus: world.corpus_id,
         end,
@@ -151,7 +153,7 @@ async fn front_half(
     };
     start(Scanner::new(
         options,
-        walk,
+        (listing::walk(world).await?, listing::rescan(mission, world)),
         world.ledger.clone(),
         world.stop.clone().or(world.feed_stop.watcher()),
         (recipient(&encoder), recipient(&encoder)),
@@ -210,7 +212,7 @@ fn uploader(
                 .then(|| settings.provider.window_length() + LATEST_START),
             recipes: world.recipes.clone(),
             charges: prices::charges(settings),
-            answers_come: matches!(mission.mode, Mode::Run { once: false } | Mode::Pilot(_)),
+            answers_come: matches!(mission.mode, Mode::Run { once: false } | Mode::Serve | Mode::Pilot(_)),
         },
         provider: Arc::clone(&world.provider),
         ledger: world.ledger.clone(),

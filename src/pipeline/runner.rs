@@ -201,14 +201,17 @@ fn publish(mission: &Mission, world: &World) {
     let (notices, notices_dropped) = world.news.notices();
     let standing = *world.ledger.standing().borrow();
     let books = mission.tally.borrow().books.clone();
+    // What is listed again was listed once.
+    let again = mission.mode == Mode::Serve && mission.tally.borrow().walked;
     mission.tally.send_replace(Tally {
         standing,
         passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        walked: !standing.walking,
+        walked: !standing.walking || again,
         sent_bytes,
         batches_opened,
         answers,
         books,
+        last_look: world.news.last_look(),
         waits: waits(world),
         notices,
         notices_dropped,

@@ -253,6 +253,7 @@ impl Work {
             self.swept_at = Some(now);
         }
         let now = self.clock.now();
+        self.news.looked(now);
         let passed = (now - self.last_look.replace(now).unwrap_or(now)).clamp(0, MOST_BETWEEN_LOOKS);
         let mut hidden = 0;
         for no in self.watched.keys().copied().collect::<Vec<_>>() {

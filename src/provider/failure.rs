@@ -104,6 +104,12 @@ impl Failure {
         Refusal { code: self.code.clone(), message: self.message.clone(), line: None }
     }
 
+    /// Whether the account has to be topped up.
+    #[must_use]
+    pub fn wants_money(&self) -> bool {
+        self.kind == Kind::Money
+    }
+
     /// Whether the whole run has to stop.
     #[must_use]
     pub fn stops_the_run(&self) -> bool {

@@ -6,6 +6,7 @@
 pub mod download;
 mod reach;
 pub mod upload;
+pub mod webhook;
 
 use std::net::IpAddr;
 use std::time::Duration;

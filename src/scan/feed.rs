@@ -11,6 +11,8 @@ pub enum FeedEnd {
     Opened,
     /// Every owed image is in a plan.
     Planned,
+    /// Somebody stops it: whatever comes later is handed on as well.
+    Stopped,
 }
 
 impl FeedEnd {
@@ -23,6 +25,7 @@ impl FeedEnd {
             Self::Settled => nothing_to_ask && standing.owed == 0 && standing.packed == 0,
             Self::Opened => nothing_to_ask && standing.sealed == 0,
             Self::Planned => nothing_to_ask,
+            Self::Stopped => false,
         }
     }
 }
@@ -38,14 +41,14 @@ mod tests {
         let open = Standing { packed: 3, batches_open: 1, ..Standing::default() };
         let owed = Standing { owed: 1, ..Standing::default() };
         let walking = Standing { walking: true, ..done };
-        let ends = [FeedEnd::Settled, FeedEnd::Opened, FeedEnd::Planned];
+        let ends = [FeedEnd::Settled, FeedEnd::Opened, FeedEnd::Planned, FeedEnd::Stopped];
         let reached = |standing: Standing| ends.map(|end| end.is_reached(&standing));
-        assert_eq!(reached(done), [true, true, true]);
-        assert_eq!(reached(sealed), [false, false, true]);
-        assert_eq!(reached(open), [false, true, true]);
-        assert_eq!(reached(owed), [false, false, false]);
-        assert_eq!(reached(walking), [false, false, false]);
+        assert_eq!(reached(done), [true, true, true, false]);
+        assert_eq!(reached(sealed), [false, false, true, false]);
+        assert_eq!(reached(open), [false, true, true, false]);
+        assert_eq!(reached(owed), [false; 4]);
+        assert_eq!(reached(walking), [false; 4]);
         let copies = Standing { found: 3, done: 1, owed: 2, copies: 2, ..Standing::default() };
-        assert_eq!(reached(copies), [false, true, true], "who waits for answers waits for those of copies, too");
+        assert_eq!(reached(copies), [false, true, true, false], "who waits for answers waits for those of copies, too");
     }
 }

@@ -2,6 +2,7 @@
 //! reads the ledger alone: first attempts and retries take the same road.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Recipient, fut::wrap_future};
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use super::lots::Lots;
 use crate::corpus::{PassedOver, Walked};
 use crate::domain::ids::CorpusId;
 use crate::domain::image::OwedImage;
+use crate::kit::clock::Clock;
 use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over};
 use crate::kit::exit_guard::ExitGuard;
@@ -53,6 +55,16 @@ pub struct Lot {
     pub images: usize,
 }
 
+/// How the folder is listed again and again.
+pub struct Rescan {
+    /// Time from the end of a walk to the beginning of the next.
+    pub every: Duration,
+    /// The clock.
+    pub clock: Clock,
+    /// Begins a walk.
+    pub walk: Box<dyn Fn() -> std::io::Result<mpsc::Receiver<Walked>>>,
+}
+
 /// What the walk passed over, for the screen.
 pub type SharedPassedOver = Arc<Mutex<PassedOver>>;
 
@@ -66,6 +78,7 @@ pub struct Scanner {
 
 struct Enrolling {
     walk: mpsc::Receiver<Walked>,
+    rescan: Option<Rescan>,
     corpus: CorpusId,
     ledger: Ledger,
     stop: Stop,
@@ -87,7 +100,7 @@ impl Scanner {
     #[expect(clippy::too_many_arguments, reason = "each is one seam; a struct for one call would only rename them")]
     pub fn new(
         options: ScannerOptions,
-        walk: mpsc::Receiver<Walked>,
+        (walk, rescan): (mpsc::Receiver<Walked>, Option<Rescan>),
         ledger: Ledger,
         stop: Stop,
         next: (Recipient<ImageFound>, Recipient<NoMoreImages>),
@@ -97,7 +110,7 @@ impl Scanner {
         guard: ExitGuard,
     ) -> Self {
         let corpus = options.corpus;
-        let enrolling = Enrolling { walk, corpus, ledger: ledger.clone(), stop: stop.clone(), passed_over };
+        let enrolling = Enrolling { walk, rescan, corpus, ledger: ledger.clone(), stop: stop.clone(), passed_over };
         let (images, over) = next;
         let feeding = Feeding { options, ledger, stop, images, over, meter };
         Self { enrolling: Some(enrolling), feeding: Some(feeding), faults, guard }
@@ -141,13 +154,31 @@ impl Enrolling {
                 }
                 Some(Walked::Over) => {
                     self.ledger.walk_over(self.corpus).await?;
-                    return Ok(());
+                    match self.next_walk().await? {
+                        Some(walk) => self.walk = walk,
+                        None => return Ok(()),
+                    }
                 }
                 Some(Walked::Broken(cause)) => return Err(RootUnreadable(cause).into()),
                 // The walk thread died: its guard tells; the walk is not over, so nothing is concluded from its absence.
                 None => return Ok(()),
             }
         }
+    }
+}
+
+impl Enrolling {
+    /// The next listing, when it is time; `None` if there is none, or the program drains before.
+    async fn next_walk(&self) -> Result<Option<mpsc::Receiver<Walked>>, AnyFault> {
+        let Some(rescan) = &self.rescan else { return Ok(None) };
+        tokio::select! {
+            biased;
+            () = self.stop.reached(StopLevel::Drain) => return Ok(None),
+            () = rescan.clock.sleep(rescan.every) => {}
+        }
+        self.ledger.walk_begins(self.corpus).await?;
+        *self.passed_over.lock().unwrap_or_else(PoisonError::into_inner) = PassedOver::default();
+        Ok(Some((rescan.walk)()?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the book of values to the struct: names meet fields here and nowhere else.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Canary, Clean, Duplicates, Encode, Engine, Fence, Judge, KeyHeader, Pages, Provider,
-    ProviderKind, Request, Retry, Run, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits,
+    Address, AnswerChoice, Batch, Canary, Clean, Duplicates, Encode, Engine, Fence, Judge, KeyHeader, Notify, Pages,
+    Provider, ProviderKind, Request, Retry, Run, Serve, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode,
+    limits,
 };
 
 /// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
@@ -58,20 +60,10 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind, model
         },
         judge: judge(&get),
         clean: clean(&get),
-        text: Text {
-            from: match get.text("text.from").strip_prefix("field:") {
-                Some(name) => TextFrom::Field(name.trim().to_owned()),
-                None => TextFrom::Content,
-            },
-            keep_existing: get.text("text.existing") == "keep",
-            out_dir: get.path("text.out_dir"),
-            custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
-        },
-        show: Show {
-            stats: get.span("show.stats"),
-            log_level: get.text("show.log_level"),
-            log_file: get.path("show.log_file"),
-        },
+        text: text(&get),
+        show: show(&get),
+        serve: serve(&get),
+        notify: notify(&get),
         models,
         sources: sourced(book),
     }
@@ -105,6 +97,7 @@ fn run(get: &Getter<'_>) -> Run {
         },
         max_failures_percent: get.number("run.max_failures_percent"),
         keep_remote: get.switch("run.keep_remote"),
+        rescan_interval: get.span("run.rescan_interval"),
     }
 }
 
@@ -184,6 +177,45 @@ fn clean(get: &Getter<'_>) -> Clean {
         deep_clean_model: get.optional("clean.deep_clean_model"),
         deep_prompt_file: get.path("clean.deep_prompt_file"),
         deep_changed_words: get.number("clean.deep_changed_words").unwrap_or_default(),
+    }
+}
+
+fn text(get: &Getter<'_>) -> Text {
+    Text {
+        from: match get.text("text.from").strip_prefix("field:") {
+            Some(name) => TextFrom::Field(name.trim().to_owned()),
+            None => TextFrom::Content,
+        },
+        keep_existing: get.text("text.existing") == "keep",
+        out_dir: get.path("text.out_dir"),
+        custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
+    }
+}
+
+fn show(get: &Getter<'_>) -> Show {
+    Show {
+        stats: get.span("show.stats"),
+        log_level: get.text("show.log_level"),
+        log_file: get.path("show.log_file"),
+        log_max_bytes: get.count("show.log_max_bytes"),
+        log_files: get.small("show.log_files"),
+    }
+}
+
+fn serve(get: &Getter<'_>) -> Serve {
+    Serve {
+        listen: get.text("serve.listen").parse().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        token_file: get.path("serve.token_file"),
+        host_names: get.list("serve.host_names"),
+        metrics_file: get.path("serve.metrics_file"),
+    }
+}
+
+fn notify(get: &Getter<'_>) -> Notify {
+    Notify {
+        command: get.words("notify.command"),
+        webhook: get.optional("notify.webhook"),
+        time_limit: get.span("notify.time_limit"),
     }
 }
 
@@ -273,8 +305,12 @@ impl Getter<'_> {
     }
 
     fn list(&self, path: &str) -> Vec<String> {
-        let Some(Value::List(items)) = self.value(path) else { return Vec::new() };
-        items.iter().map(|item| item.to_lowercase()).collect()
+        self.words(path).iter().map(|item| item.to_lowercase()).collect()
+    }
+
+    /// A list whose letters stay as they were written.
+    fn words(&self, path: &str) -> Vec<String> {
+        if let Some(Value::List(items)) = self.value(path) { items.clone() } else { Vec::new() }
     }
 
     fn count(&self, path: &str) -> u64 {

@@ -217,6 +217,20 @@ pub fn plain(text: String, source: &str) -> Result<String, Problem> {
     Err(Problem::new("E303", format!("no key found: {source} {what}")).hint("put the key there, alone on one line"))
 }
 
+/// What requests to a server of ours have to carry, from a file that nobody else can read.
+///
+/// # Errors
+/// E303 for a file that is missing or holds no single word, E304 for one that others can read.
+pub fn token(path: &Path) -> Result<String, Problem> {
+    private(path)?;
+    let source = format!("the file {}", path.display());
+    let missing = || {
+        Problem::new("E303", format!("there is no token: {source} is missing"))
+            .hint("write one there: a long random word")
+    };
+    plain(read_file(path)?.ok_or_else(missing)?, &source)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Flag, Sources, resolve};

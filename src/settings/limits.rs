@@ -81,6 +81,7 @@ pub(super) const KEYS: &[Key] = &[
     key("run.canary", Kind::Word(&["sync", "batch", "off"])),
     key("run.max_failures_percent", Kind::Number(0.0, 100.0)),
     key("run.keep_remote", Kind::Switch),
+    key("run.rescan_interval", Kind::Span(50, DAY)),
     key("provider.name", Kind::Word(&PROVIDERS)),
     key("provider.key_header", Kind::Checked(is_key_header, "`Name: Scheme` or `name:`")),
     key("provider.query", Kind::Checked(is_query, "pairs such as \"api-version=2024-10-21\", or \"\"")),
@@ -154,6 +155,15 @@ pub(super) const KEYS: &[Key] = &[
     key("show.stats", Kind::Span(SECOND, DAY)),
     key("show.log_level", Kind::Checked(is_not_empty, "a level or filter such as \"info\"")),
     key("show.log_file", Kind::Path),
+    key("show.log_max_bytes", Kind::Bytes(10_000, 1 << 40)),
+    key("show.log_files", Kind::Count(1, 1_000)),
+    key("serve.listen", Kind::Checked(is_address, "an address and a port, such as \"127.0.0.1:7040\"")),
+    key("serve.token_file", Kind::Path),
+    key("serve.host_names", Kind::ListOrNone(is_host, "a list of host names, such as [\"scans.example.org\"]")),
+    key("serve.metrics_file", Kind::Path),
+    key("notify.command", Kind::ListOrNone(is_not_empty, "a list of a program and its arguments, or []")),
+    key("notify.webhook", Kind::Checked(is_webhook, "a URL with https:// or http://, or \"\"")),
+    key("notify.time_limit", Kind::Span(100, HOUR)),
 ];
 
 /// Names of providers: `auto`, and the tables of `config/providers.toml`.
@@ -312,6 +322,18 @@ fn is_query(text: &str) -> bool {
 fn is_endpoint(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
     text.is_empty() || (text.starts_with('/') && endpoint_of(text).is_some() && text.chars().all(plain))
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<std::net::SocketAddr>().is_ok()
+}
+
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+}
+
+fn is_webhook(text: &str) -> bool {
+    text.is_empty() || is_web_address(text)
 }
 
 fn is_header_value(text: &str) -> bool {

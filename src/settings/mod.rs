@@ -20,6 +20,7 @@ mod raw;
 mod resolve;
 mod rules;
 mod schema;
+mod serving;
 pub mod texts;
 pub mod units;
 mod value;
@@ -36,6 +37,7 @@ pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve, tables};
 pub use schema::schema;
+pub use serving::{Notify, Serve};
 
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
@@ -97,6 +99,10 @@ pub struct Settings {
     pub text: Text,
     /// `[show]`
     pub show: Show,
+    /// `[serve]`
+    pub serve: Serve,
+    /// `[notify]`
+    pub notify: Notify,
     /// What is known of models, the user's own rows included.
     pub models: models::Models,
     /// Every key with its value and where it was set, in the order of `default.toml`.
@@ -133,6 +139,8 @@ pub struct Run {
     pub max_failures_percent: Option<f64>,
     /// Keep our files at the provider.
     pub keep_remote: bool,
+    /// Time between two listings of the folder by `serve`.
+    pub rescan_interval: Duration,
 }
 
 /// What is sent before the first batch of settings that never brought an answer.
@@ -306,6 +314,10 @@ pub struct Show {
     pub log_level: String,
     /// Where the log goes.
     pub log_file: Option<PathBuf>,
+    /// Bytes after which another log file is begun.
+    pub log_max_bytes: u64,
+    /// Log files that are kept, the one being written among them.
+    pub log_files: u32,
 }
 
 impl Provider {

@@ -71,8 +71,19 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
     for (a, b) in FOLDERS {
         pair(text(book, a) == text(book, b), a, b, "each working folder is a folder of its own");
     }
-    found.extend(address(book));
+    found.extend(address(book).into_iter().chain(open_address(book)));
     found
+}
+
+/// A server that others reach asks for a token.
+fn open_address(book: &Book) -> Option<Contradiction> {
+    let (a, b) = ("serve.listen", "serve.token_file");
+    let is_open = text(book, a).parse().is_ok_and(|address: std::net::SocketAddr| !address.ip().is_loopback());
+    (is_open && text(book, b).is_empty()).then(|| Contradiction {
+        keys: vec![a, b],
+        problem: Problem::new("E103", format!("{} contradicts {}", said(book, a), said(book, b)))
+            .hint("an address that others reach needs a file with a token"),
+    })
 }
 
 const FOLDERS: [(&str, &str); 5] = [

@@ -86,6 +86,7 @@ impl Scene {
             pages: Pages::Each,
             texts,
             mark: self.mark(),
+            arrivals: None,
         };
         LocalCorpus::new(self.root(), options)
     }

@@ -53,6 +53,9 @@ mod resume;
 mod retry;
 mod review;
 mod secure;
+// It sends signals.
+#[cfg(unix)]
+mod serve;
 mod stale;
 mod sweep;
 // It leaves a run by a signal, and tells the kind of the disk.

@@ -23,6 +23,8 @@ mod report;
 mod retry;
 mod review;
 mod run;
+mod serve;
+mod service;
 mod status;
 mod upload;
 mod validate;
@@ -36,6 +38,8 @@ use super::exit::{Exit, Fail};
 pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
     match verb {
         Verb::Run { once, pilot, old, .. } => run::run(context, once, pilot.is_some(), old),
+        Verb::Serve(flags) => serve::serve(context, &flags),
+        Verb::Service { what } => service::service(context, &what),
         Verb::Plan { list, .. } => plan::plan(context, list),
         Verb::Upload { spool_only, old, .. } => upload::upload(context, spool_only.as_deref(), old),
         Verb::Download { wait } => download::download(context, wait),

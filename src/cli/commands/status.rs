@@ -156,6 +156,11 @@ fn next(standing: &Standing) -> Option<String> {
     Some(next.to_owned())
 }
 
+/// The whole workspace as one JSON document.
+pub(super) fn whole(settings: &Settings, reader: &Reader) -> Result<String, LedgerError> {
+    Ok(document(settings, &Facts::read(reader, settings)?))
+}
+
 /// The limit of the settings, else the one that the provider named.
 fn limit_of(settings: &Settings, queue: &QueueRow) -> Option<u64> {
     settings.batch.max_enqueued_tokens.or(queue.limit)

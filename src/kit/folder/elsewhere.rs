@@ -67,7 +67,7 @@ impl Handle {
         let facts = std::fs::symlink_metadata(self.of(name))?;
         let since = facts.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let mtime_ms = since.map_or(0, crate::kit::clock::millis);
-        Ok(Facts { sort: sort(facts.file_type()), bytes: facts.len(), mtime_ms })
+        Ok(Facts { sort: sort(facts.file_type()), bytes: facts.len(), mtime_ms, changed_ms: None })
     }
 
     pub(super) fn make(&self, name: &[u8]) -> io::Result<()> {

@@ -100,9 +100,10 @@ impl Handle {
     pub(super) fn facts(&self, name: &[u8]) -> io::Result<Facts> {
         let facts = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let sort = sort(FileType::from_raw_mode(facts.st_mode));
-        let mtime_ms =
-            wide(facts.st_mtime).saturating_mul(1_000).saturating_add(facts.st_mtime_nsec as i64 / 1_000_000);
-        Ok(Facts { sort, bytes: u64::try_from(facts.st_size).unwrap_or_default(), mtime_ms })
+        let ms = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000);
+        let mtime_ms = ms(wide(facts.st_mtime), facts.st_mtime_nsec as i64);
+        let changed_ms = Some(ms(wide(facts.st_ctime), facts.st_ctime_nsec as i64));
+        Ok(Facts { sort, bytes: u64::try_from(facts.st_size).unwrap_or_default(), mtime_ms, changed_ms })
     }
 
     pub(super) fn make(&self, name: &[u8]) -> io::Result<()> {

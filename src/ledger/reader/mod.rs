@@ -18,6 +18,7 @@ mod pilot;
 mod placed;
 mod plan;
 mod provenance;
+mod pulse;
 mod queues;
 mod results;
 

@@ -154,7 +154,7 @@ impl Store for SqliteStore {
     }
 
     fn funds(&mut self) -> Result<Funds> {
-        self.named(money::funds)
+        self.named(|store| money::funds(store))
     }
 
     fn ask_directly(&mut self, worst: Money) -> Result<std::result::Result<(), Shortage>> {
@@ -222,11 +222,11 @@ impl Store for SqliteStore {
     }
 
     fn any_shard(&mut self) -> Result<bool> {
-        self.named(listed::any_shard)
+        self.named(|store| listed::any_shard(store))
     }
 
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>> {
-        self.named(collecting::open_batches)
+        self.named(|store| collecting::open_batches(store))
     }
 
     fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch> {
@@ -238,7 +238,7 @@ impl Store for SqliteStore {
     }
 
     fn ended_batches(&mut self) -> Result<Vec<EndedBatch>> {
-        self.named(collecting::ended_batches)
+        self.named(|store| collecting::ended_batches(store))
     }
 
     fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()> {
@@ -278,7 +278,7 @@ impl Store for SqliteStore {
     }
 
     fn prepared_files(&mut self) -> Result<Vec<String>> {
-        self.named(pages::prepared_files)
+        self.named(|store| pages::prepared_files(store))
     }
 
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>> {

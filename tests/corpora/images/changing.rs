@@ -214,6 +214,7 @@ fn corpus(root: &Path) -> LocalCorpus {
         pages: Pages::Each,
         texts: TextsLocation::Beside,
         mark: Mark::new(root).expect("a mark"),
+        arrivals: None,
     };
     LocalCorpus::new(root.to_path_buf(), options)
 }

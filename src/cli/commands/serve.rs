@@ -1,0 +1,283 @@
+//! `serve`: works without a person until a signal: lists the folder again and again, sends what is new, collects what is ready,
+//! and tells other programs how it stands.
+
+mod again;
+mod orders;
+mod steward;
+
+use std::io;
+use std::sync::Arc;
+
+use self::again::{Again, Meanwhile, Tries, after};
+use self::orders::Orders;
+use self::steward::{Charge, Steward};
+use super::status;
+use crate::cli::args::{Old, Serve};
+use crate::cli::context::Context;
+use crate::cli::events::Events;
+use crate::cli::exit::{Exit, Fail};
+use crate::cli::finish::{self, Telling};
+use crate::cli::logs::{self, Log};
+use crate::cli::progress;
+use crate::cli::screen::Screen;
+use crate::cli::work::{self, Begun, Job};
+use crate::cli::{attend, consent, notices, pages, words};
+use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
+use crate::kit::random;
+use crate::kit::runtime::Runtime;
+use crate::ops::notify::Event;
+use crate::pipeline;
+use crate::pipeline::mission::{Mode, Outcome};
+use crate::serve::board::Terms;
+use crate::serve::door::Door;
+use crate::serve::health::Phase;
+use crate::serve::supervisor::Supervisor;
+use crate::serve::{self, Board, Server, ServerOptions};
+use crate::settings::keys;
+use crate::settings::{Problem, Settings, texts};
+
+/// Serves.
+pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
+    if let Some(kind) = flags.print_unit {
+        return super::service::print(context, kind);
+    }
+    let watch = Stopwatch::start();
+    let settings = context.settings()?;
+    let log = logs::start(&context.global, &settings)?;
+    if flags.read_only {
+        return watch_only(context, &settings);
+    }
+    let job = Job { verb: "serve", mode: Mode::Serve, old: Old { keep_old: flags.keep_old, redo: None } };
+    let begun = work::begin(context, settings, &job)?;
+    let settings = &begun.settings;
+    let board = Board::new(context.clock.clone(), settings.layout().ledger(), terms(settings));
+    let server = open(context, settings, &board)?;
+    let events = Events::new(context.clock.clone(), None);
+    if context.out.json {
+        context.out.data(&events.start(job.verb, settings))?;
+    }
+    let orders = Orders::default();
+    let terms = progress::Terms::of(settings);
+    let screen = Screen::new(&context.out, &context.clock, settings.show.stats, events.clone(), terms);
+    let steward = Steward::begin(Charge {
+        orders: orders.clone(),
+        board: board.clone(),
+        screen: screen.that_says_nothing_twice(),
+        events,
+        clock: context.clock.clone(),
+        metrics_file: settings.serve.metrics_file.clone(),
+        supervisor: Supervisor::of(|name| context.environment.get(name).map(str::to_owned), std::process::id()),
+    })?;
+    let mut rounds = Rounds { context, begun, board, orders, log, tries: Tries::default() };
+    let last = rounds.work();
+    let Rounds { begun, board, orders, .. } = rounds;
+    let tally = board.tally();
+    steward.end();
+    drop(server);
+    let key_source = begun.key.as_ref().map(|key| key.source.clone()).unwrap_or_default();
+    let told = Telling { settings: &begun.settings, key_source: &key_source, watch };
+    let exit = match last {
+        Ok(outcome) => finish::finish(context, &Mode::Serve, &outcome, &tally, orders.ended(), &told),
+        Err(fail) => Err(fail),
+    };
+    // The lock is let go of when all is said.
+    drop(begun);
+    exit
+}
+
+fn terms(settings: &Settings) -> Terms {
+    Terms { longest_pause: settings.batch.max_poll_interval, limit: settings.run.max_cost }
+}
+
+/// Nothing but the window: another process may work here.
+fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
+    let board = Board::new(context.clock.clone(), settings.layout().ledger(), terms(settings));
+    board.enter(Phase::Watching);
+    let _server = open(context, settings, &board)?;
+    attend::wait_for_signal(|| board.beat())?;
+    Ok(Exit::Done)
+}
+
+/// Opens the window, and says where it is.
+fn open(context: &Context, settings: &Settings, board: &Board) -> Result<Server, Fail> {
+    let listen = settings.serve.listen;
+    let of_status = settings.clone();
+    let server = serve::start(ServerOptions {
+        listen,
+        door: Door { names: settings.serve.host_names.clone(), token: token(settings)? },
+        board: board.clone(),
+        status: Arc::new(move || document(&of_status)),
+        mounts: Vec::new(),
+    });
+    let server = server.map_err(|cause| match cause.kind() {
+        io::ErrorKind::AddrInUse => no_address(format!("another program listens on {listen} already")),
+        io::ErrorKind::AddrNotAvailable => no_address(format!("{listen} is no address of this computer")),
+        io::ErrorKind::PermissionDenied => no_address(format!("this user may not listen on {listen}")),
+        _ => cause.into(),
+    })?;
+    let url = format!("http://{}", server.addr);
+    if context.out.json {
+        context.out.data(&Events::new(context.clock.clone(), None).listening(&url))?;
+    } else {
+        context.out.data(&format!("listening on {url}"))?;
+    }
+    Ok(server)
+}
+
+fn no_address(sentence: String) -> Fail {
+    Fail::usage(Problem::new("", sentence).hint("choose another one with --listen; port 0 takes a free port"))
+}
+
+/// What requests have to carry.
+fn token(settings: &Settings) -> Result<Option<String>, Problem> {
+    settings.serve.token_file.as_deref().map(keys::token).transpose()
+}
+
+/// What `/api/v1/status` says.
+fn document(settings: &Settings) -> Result<String, String> {
+    let reader = pages::ledger(&settings.layout()).map_err(|error| error.to_string())?;
+    let reader = reader.ok_or_else(|| "nothing was begun yet".to_owned())?;
+    status::whole(settings, &reader).map_err(|error| error.to_string())
+}
+
+/// One mission after another.
+struct Rounds<'a> {
+    context: &'a Context,
+    begun: Begun,
+    board: Board,
+    orders: Orders,
+    log: Log,
+    tries: Tries,
+}
+
+impl Rounds<'_> {
+    /// Works until somebody stops it, or nothing more can be done here.
+    fn work(&mut self) -> Result<Outcome, Fail> {
+        loop {
+            self.board.enter(Phase::Working);
+            let began = self.context.clock.now();
+            let outcome = self.mission(Mode::Serve, None)?;
+            if self.orders.is_over() {
+                return Ok(outcome);
+            }
+            if self.orders.take_reload() {
+                self.reload();
+                continue;
+            }
+            let Some(fault) = &outcome.fault else { return Ok(outcome) };
+            let again = after(fault);
+            let fail = self.told(&outcome);
+            if again == Again::Never {
+                return Err(fail);
+            }
+            let pause = self.tries.pause(self.context.clock.now() - began, random::unit());
+            let last = self.held(again, &fail, &outcome, self.context.clock.now() + millis(pause))?;
+            if self.orders.is_over() {
+                return Ok(last.unwrap_or(Outcome { fault: None, stopped: true, ..outcome }));
+            }
+            if self.orders.take_reload() {
+                self.tries.forget();
+                self.reload();
+            }
+            self.fresh_key();
+        }
+    }
+
+    fn mission(&self, mode: Mode, until: Option<Millis>) -> Result<Outcome, Fail> {
+        let stop = self.orders.mission(until);
+        let mission = self.begun.mission(self.context, mode, stop, self.board.progress())?;
+        let outcome = pipeline::run(mission);
+        self.board.mission_over();
+        Ok(outcome)
+    }
+
+    /// Why a mission ended, as the user reads it.
+    fn told(&self, outcome: &Outcome) -> Fail {
+        let key_source = self.begun.key.as_ref().map(|key| key.source.clone()).unwrap_or_default();
+        let told = Telling { settings: &self.begun.settings, key_source: &key_source, watch: Stopwatch::start() };
+        match &outcome.fault {
+            Some(fault) => finish::fault_told(fault, &told),
+            None => Fail::Told(Vec::new(), Exit::Unexpected),
+        }
+    }
+
+    /// Something is in the way: it is told, and waited for; what was paid for is collected meanwhile. Gives what that came to.
+    fn held(&self, again: Again, fail: &Fail, outcome: &Outcome, until: Millis) -> Result<Option<Outcome>, Fail> {
+        let Fail::Told(problems, exit) = fail else { return Ok(None) };
+        let why = problems.first().map_or_else(|| "stopped".to_owned(), |problem| problem.sentence.clone());
+        let (until, meanwhile) = match again {
+            Again::Later(meanwhile) => (Some(until), meanwhile),
+            Again::WhenAsked(meanwhile) => (None, meanwhile),
+            Again::Never => return Ok(None),
+        };
+        for problem in problems {
+            self.context.out.error(problem);
+        }
+        let when = until.map_or("SIGHUP or the next start tries again".to_owned(), |until| {
+            format!("tried again at {}, or on SIGHUP", words::utc(until))
+        });
+        self.context.out.say(&format!("Held: {when}."));
+        self.board.enter(Phase::Held { why, until });
+        let settings = &self.begun.settings;
+        notices::aside(settings, Event::NeedsYou, *exit, problems.first(), &outcome.standing);
+        let collected = match meanwhile {
+            Meanwhile::Collect => Some(self.mission(Mode::Download { wait: true }, until)?),
+            Meanwhile::Rest => None,
+        };
+        self.rest(until)?;
+        Ok(collected)
+    }
+
+    /// Waits until it is time, or somebody calls.
+    fn rest(&self, until: Option<Millis>) -> Result<(), Fail> {
+        let runtime = Runtime::new()?;
+        let clock = &self.context.clock;
+        runtime.wait(async {
+            while !self.orders.is_called() && until.is_none_or(|until| clock.now() < until) {
+                io_pause(crate::cli::screen::FRAME).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// A key that was changed meanwhile is taken; one that is gone is told by the next try.
+    fn fresh_key(&mut self) {
+        match work::key(self.context, &self.begun.settings) {
+            Ok(key) => self.begun.key = key,
+            Err(problem) => self.context.out.error(&problem),
+        }
+    }
+
+    /// Reads the settings again; a mistake in them changes nothing.
+    fn reload(&mut self) {
+        let out = &self.context.out;
+        let new = match self.context.settings() {
+            Ok(new) => new,
+            Err(fail) => {
+                if let Fail::Told(problems, _) = fail {
+                    problems.iter().for_each(|problem| out.error(problem));
+                }
+                out.warn("the settings stay as they were");
+                return;
+            }
+        };
+        let (settings, taken, left) = self.begun.settings.taking_over(&new);
+        let agreed = texts::prompt(&settings)
+            .and_then(|prompt| texts::recipe(&settings, &prompt.text))
+            .and_then(|recipe| consent::has_prices(&settings, &recipe))
+            .and_then(|()| self.log.agree(&self.context.global, &settings));
+        if let Err(problem) = agreed {
+            out.error(&problem);
+            out.warn("the settings stay as they were");
+            return;
+        }
+        let listed = |keys: &[&str]| if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
+        out.say(&format!("Settings read again; changed: {}.", listed(&taken)));
+        if !left.is_empty() {
+            out.warn(&format!("changed, and taken over by the next start alone: {}", listed(&left)));
+        }
+        self.board.agree(terms(&settings));
+        self.begun.settings = settings;
+        self.fresh_key();
+    }
+}

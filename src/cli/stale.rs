@@ -1,0 +1,57 @@
+//! Texts that another recipe made: none is mixed with new ones unasked.
+
+use crate::ledger::LedgerError;
+use crate::ops::desk::Desk;
+use crate::ops::plan::stale;
+use crate::ops::redo;
+use crate::settings::texts::{self, Prompt};
+use crate::settings::{Problem, ProviderKind, Settings};
+
+use super::args::Redo;
+use super::context::Context;
+use super::exit::Fail;
+use super::{finish, pages, words};
+
+/// Refuses to mix the texts of two recipes unasked (E108).
+pub(super) fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Problem> {
+    let Some(reader) = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))? else {
+        return Ok(());
+    };
+    let told = |error: LedgerError| finish::ledger(&error);
+    let recipe = texts::recipe(settings, &prompt.text)?;
+    let made = reader.made().map_err(told)?;
+    let (parts, images) = stale(&made, &recipe, settings.provider.name == ProviderKind::OpenAi);
+    if images == 0 {
+        return Ok(());
+    }
+    let (parts, found) = (parts.into_iter().collect::<Vec<_>>().join(", "), reader.standing().map_err(told)?.found);
+    Err(Problem::new("E108", format!("the recipe changed ({parts}) after {images} of {found} images"))
+        .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
+        .hint("batchscribe plan --list stale  lists them; nothing was sent"))
+}
+
+/// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.
+pub(super) fn put_back(context: &Context, settings: &Settings, redo: Redo, prompt: &Prompt) -> Result<(), Fail> {
+    let told = |error: LedgerError| Fail::from(finish::ledger(&error));
+    let layout = settings.layout();
+    let Some(reader) = pages::ledger(&layout).map_err(told)? else { return Ok(()) };
+    let today = texts::recipe(settings, &prompt.text)?;
+    let mut desk = Desk::open(&layout, context.clock.clone(), settings).map_err(told)?;
+    let images = redo::redo(&reader, &layout, which(redo), &today, |images| {
+        desk.act(|store| store.ask_again(images, None)).map(drop)
+    });
+    // The writer leaves last, and takes the ledger's working files with it.
+    drop(reader);
+    desk.close().map_err(told)?;
+    context.out.say(&format!("{} asked again.", words::count(images.map_err(told)?, "image is", "images are")));
+    Ok(())
+}
+
+/// The same, for the verb itself.
+pub(super) fn which(redo: Redo) -> redo::Which {
+    match redo {
+        Redo::Stale => redo::Which::Stale,
+        Redo::Failed => redo::Which::Failed,
+        Redo::All => redo::Which::All,
+    }
+}

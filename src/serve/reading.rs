@@ -1,0 +1,260 @@
+//! From tally and ledger to metrics: each name with what feeds it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::metrics::{Kind, Metric, number, render};
+use crate::domain::money::{Funds, Money};
+use crate::kit::clock::Millis;
+use crate::ledger::LedgerError;
+use crate::ledger::moves::BatchState;
+use crate::ledger::reader::{QueueRow, Reader, UsageSum};
+use crate::ledger::records::Standing;
+use crate::pipeline::mission::Tally;
+
+/// Counts that only ever grow while the process lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    sent_bytes: u64,
+    batches_opened: u64,
+    answers: u64,
+    /// Microseconds by edge.
+    waits: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    pub(super) fn of(tally: &Tally) -> Self {
+        Self {
+            sent_bytes: tally.sent_bytes,
+            batches_opened: tally.batches_opened,
+            answers: tally.answers,
+            waits: tally.waits.iter().copied().collect(),
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sent_bytes += other.sent_bytes;
+        self.batches_opened += other.batches_opened;
+        self.answers += other.answers;
+        for (edge, micros) in &other.waits {
+            *self.waits.entry(edge).or_default() += micros;
+        }
+    }
+}
+
+/// What the ledger says; nothing where it cannot be asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    pub(super) standing: Option<Standing>,
+    funds: Option<Funds>,
+    usage: Option<UsageSum>,
+    batches: Vec<(BatchState, u64)>,
+    oldest: Option<Millis>,
+    queues: Vec<QueueRow>,
+}
+
+impl Reading {
+    /// Asks the ledger at `path`.
+    pub(super) fn of(path: &Path) -> Self {
+        Self::read(path).unwrap_or_else(|error| {
+            tracing::debug!(%error, "the ledger tells no metrics");
+            Self::default()
+        })
+    }
+
+    fn read(path: &Path) -> Result<Self, LedgerError> {
+        let reader = Reader::open(path)?;
+        Ok(Self {
+            standing: Some(reader.standing()?),
+            funds: Some(reader.funds()?),
+            usage: Some(reader.usage()?),
+            batches: reader.batch_counts()?,
+            oldest: reader.oldest_open()?,
+            queues: reader.queues()?,
+        })
+    }
+}
+
+/// What is shown beside what the ledger says.
+pub(super) struct Scene<'a> {
+    pub(super) standing: Option<Standing>,
+    pub(super) last_look: Option<Millis>,
+    pub(super) arriving: u64,
+    pub(super) counts: &'a Counts,
+    pub(super) limit: Option<Money>,
+    pub(super) is_ready: bool,
+    pub(super) now: Millis,
+}
+
+/// All metrics as text.
+pub(super) fn text(scene: &Scene<'_>, reading: &Reading) -> String {
+    let metrics = [of_work(scene), of_batches(scene, reading), of_money(scene, reading), of_process(scene)].concat();
+    render(&metrics)
+}
+
+fn of_work(scene: &Scene<'_>) -> Vec<Metric> {
+    let mut images = Metric::new(Kind::Gauge, "images", "Images found, by what became of them.");
+    if let Some(now) = &scene.standing {
+        for (state, count) in [
+            ("owed", now.owed),
+            ("in_flight", now.packed),
+            ("done", now.done),
+            ("rough", now.rough),
+            ("failed", now.failed),
+            ("skipped", now.skipped),
+        ] {
+            images = images.of("state", state, number(count));
+        }
+    }
+    let counts = scene.counts;
+    let total = |name, help, count| Metric::new(Kind::Counter, name, help).plain(number(count));
+    vec![
+        images,
+        Metric::new(Kind::Gauge, "images_arriving", "Files that may still be on their way, at the last listing.")
+            .plain(number(scene.arriving)),
+        total("answers_total", "Answers judged by this process.", counts.answers),
+        total("batches_opened_total", "Batches opened by this process.", counts.batches_opened),
+        total("upload_bytes_total", "Bytes of request files sent by this process.", counts.sent_bytes),
+    ]
+}
+
+fn of_batches(scene: &Scene<'_>, reading: &Reading) -> Vec<Metric> {
+    let mut batches = Metric::new(Kind::Gauge, "batches", "Batches in the ledger, by where they stand.");
+    for (state, count) in &reading.batches {
+        batches = batches.of("status", state.word(), number(*count));
+    }
+    let mut queue = Metric::new(Kind::Gauge, "queue_tokens", "Estimated tokens that are enqueued at the provider.");
+    let mut limits =
+        Metric::new(Kind::Gauge, "queue_tokens_limit", "Tokens that may be enqueued, once the provider said so.");
+    for row in &reading.queues {
+        queue = queue.of("model", row.model.clone(), number(row.used));
+        if let Some(limit) = row.limit {
+            limits = limits.of("model", row.model.clone(), number(limit));
+        }
+    }
+    let mut tokens = Metric::new(Kind::Counter, "tokens_total", "Tokens of ended batches, as the provider told them.");
+    if let Some(UsageSum { usage, .. }) = &reading.usage {
+        let directions = [("in", usage.prompt), ("out", usage.output)];
+        for (direction, count) in directions {
+            tokens = tokens.of("direction", direction, number(count));
+        }
+    }
+    let age = |at: Millis| seconds(scene.now.saturating_sub(at).max(0));
+    vec![
+        batches,
+        Metric::new(Kind::Gauge, "oldest_batch_age_seconds", "Age of the oldest open batch; 0 if none is open.")
+            .plain(scene.standing.map(|_| reading.oldest.map_or(0.0, age))),
+        Metric::new(Kind::Gauge, "last_poll_timestamp_seconds", "When the provider last told of open batches.")
+            .plain(scene.last_look.map(seconds)),
+        queue,
+        limits,
+        tokens,
+    ]
+}
+
+fn of_money(scene: &Scene<'_>, reading: &Reading) -> Vec<Metric> {
+    let funds = reading.funds.as_ref();
+    vec![
+        Metric::new(Kind::Counter, "cost_usd_total", "What ended batches cost, where the price is known.")
+            .plain(funds.map(|funds| funds.spent.usd())),
+        Metric::new(Kind::Gauge, "cost_reserved_usd", "What open batches may cost at most.")
+            .plain(funds.map(|funds| funds.reserved.usd())),
+        Metric::new(Kind::Gauge, "cost_limit_usd", "What the workspace may cost (run.max_cost).")
+            .plain(scene.limit.map(Money::usd)),
+    ]
+}
+
+fn of_process(scene: &Scene<'_>) -> Vec<Metric> {
+    let mut waits = Metric::new(
+        Kind::Counter,
+        "edge_wait_seconds_total",
+        "Time that stages waited for the next one, by connection.",
+    );
+    for (edge, micros) in &scene.counts.waits {
+        waits = waits.of("edge", *edge, number(*micros) / 1e6);
+    }
+    vec![
+        waits,
+        Metric::new(Kind::Gauge, "ready", "1 if nothing is in the way of the work, as /health/readyz tells.")
+            .plain(if scene.is_ready { 1.0 } else { 0.0 }),
+        Metric::new(Kind::Gauge, "build_info", "Always 1; the version of the program.").of(
+            "version",
+            env!("CARGO_PKG_VERSION"),
+            1.0,
+        ),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the format knows floats alone; milliseconds of an age are exact")]
+fn seconds(ms: Millis) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_known_is_shown() {
+        let counts = Counts::default();
+        let scene = Scene {
+            standing: None,
+            last_look: None,
+            arriving: 0,
+            counts: &counts,
+            limit: None,
+            is_ready: false,
+            now: 0,
+        };
+        let shown = text(&scene, &Reading::default());
+        for absent in ["images{", "cost_", "last_poll", "queue", "tokens_total", "oldest"] {
+            assert!(!shown.contains(&format!("batchscribe_{absent}")), "{absent} in {shown}");
+        }
+        assert!(shown.contains("batchscribe_ready 0\n"), "{shown}");
+    }
+
+    /// The names of ours that a text speaks of.
+    fn names(text: &str) -> std::collections::BTreeSet<&str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("batchscribe_")).collect()
+    }
+
+    #[test]
+    fn what_is_known_has_its_name() {
+        let tally = Tally { answers: 3, waits: vec![("clean_wait", 1_500_000)], ..Tally::default() };
+        let counts = Counts::of(&tally);
+        let funds = Funds { spent: Money::from_micros(250_000), ..Funds::default() };
+        let reading = Reading {
+            funds: Some(funds),
+            batches: vec![(BatchState::Open, 2)],
+            oldest: Some(1_000),
+            ..Reading::default()
+        };
+        let scene = Scene {
+            standing: Some(Standing { found: 9, done: 9, ..Standing::default() }),
+            last_look: Some(61_500),
+            arriving: 1,
+            counts: &counts,
+            limit: Money::parse("2"),
+            is_ready: true,
+            now: 62_000,
+        };
+        let shown = text(&scene, &reading);
+        for line in [
+            "images{state=\"done\"} 9",
+            "images_arriving 1",
+            "answers_total 3",
+            "batches{status=\"open\"} 2",
+            "oldest_batch_age_seconds 61",
+            "last_poll_timestamp_seconds 61.5",
+            "cost_usd_total 0.25",
+            "cost_reserved_usd 0",
+            "cost_limit_usd 2",
+            "edge_wait_seconds_total{edge=\"clean_wait\"} 1.5",
+        ] {
+            assert!(shown.lines().any(|shown| shown == format!("batchscribe_{line}")), "{line} not in {shown}");
+        }
+        let alerts = names(include_str!("../../docs/prometheus-alerts.yml"));
+        assert!(alerts.len() > 5 && alerts.is_subset(&names(&shown)), "{alerts:?}");
+    }
+}

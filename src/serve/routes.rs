@@ -1,0 +1,129 @@
+//! What is answered at which address. Nothing here changes anything.
+
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, ContentType, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{Error, HttpResponse};
+use futures_util::stream;
+
+use super::board::Board;
+use super::door::{Asked, Door, No};
+use super::events::{Listener, form};
+use super::metrics::MEDIA_TYPE;
+use super::server::Status;
+use crate::kit::clock::io_pause;
+
+/// A connection that says nothing for longer is taken for dead by proxies.
+const STILL_HERE: Duration = Duration::from_secs(15);
+
+/// What all routes share.
+pub(super) struct Shared {
+    pub(super) board: Board,
+    pub(super) door: Door,
+    pub(super) status: Status,
+}
+
+/// Hangs the routes of this room into the server.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/health/livez", web::get().to(livez))
+        .route("/health/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(metrics))
+        .route("/api/v1/status", web::get().to(status))
+        .route("/events", web::get().to(events));
+}
+
+/// Before every route, those of other rooms among them.
+pub(super) async fn at_the_door(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let asked = Asked { host: header(HOST), origin: header(ORIGIN), authorization: header(AUTHORIZATION) };
+    let is_health = request.path().starts_with("/health/");
+    let verdict = request.app_data::<Data<Shared>>().map_or(Err(No::Host), |shared| shared.door.lets_in(&asked));
+    match verdict {
+        // Whoever starts and stops programs has no token.
+        Err(No::Token) if is_health => {}
+        Err(no) => return Ok(request.into_response(refusal(no))),
+        Ok(()) => {}
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+fn refusal(no: No) -> HttpResponse {
+    let (status, words) = match no {
+        No::Host => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "this server has another name; serve.host_names lists those it may be asked by\n",
+        ),
+        No::Origin => (StatusCode::FORBIDDEN, "pages of other sites are not answered\n"),
+        No::Token => (StatusCode::UNAUTHORIZED, "this server asks for a token: Authorization: Bearer TOKEN\n"),
+    };
+    let mut answer = HttpResponse::build(status);
+    if no == No::Token {
+        answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
+    }
+    answer.content_type(ContentType::plaintext()).body(words)
+}
+
+fn said(is_well: Result<(), String>) -> HttpResponse {
+    match is_well {
+        Ok(()) => HttpResponse::Ok().content_type(ContentType::plaintext()).body("ok\n"),
+        Err(why) => HttpResponse::ServiceUnavailable().content_type(ContentType::plaintext()).body(format!("{why}\n")),
+    }
+}
+
+async fn livez(shared: Data<Shared>) -> HttpResponse {
+    let alive = shared.board.is_alive();
+    said(if alive { Ok(()) } else { Err("the loop that attends the server does not come by any more".to_owned()) })
+}
+
+async fn readyz(shared: Data<Shared>) -> HttpResponse {
+    said(shared.board.is_ready())
+}
+
+async fn metrics(shared: Data<Shared>) -> HttpResponse {
+    // The ledger is a file: it is read beside the thread that answers.
+    match web::block(move || shared.board.metrics()).await {
+        Ok(text) => HttpResponse::Ok().content_type(MEDIA_TYPE).body(text),
+        Err(_) => HttpResponse::ServiceUnavailable().finish(),
+    }
+}
+
+async fn status(shared: Data<Shared>) -> HttpResponse {
+    match web::block(move || (shared.status)()).await {
+        Ok(Ok(document)) => HttpResponse::Ok().content_type(ContentType::json()).body(document),
+        Ok(Err(why)) => said(Err(why)),
+        Err(_) => HttpResponse::ServiceUnavailable().finish(),
+    }
+}
+
+async fn events(shared: Data<Shared>) -> HttpResponse {
+    let hub = shared.board.hub();
+    let Some(listener) = hub.listen() else {
+        return said(Err("too many listen already".to_owned()));
+    };
+    let first = hub.latest().map(|line| form(&line));
+    let lines = stream::unfold((first, listener), |(first, mut listener)| async move {
+        let line = match first {
+            Some(line) => line,
+            None => heard(&mut listener).await?,
+        };
+        Some((Ok::<_, Error>(Bytes::from(line)), (None, listener)))
+    });
+    HttpResponse::Ok().content_type("text/event-stream").insert_header((CACHE_CONTROL, "no-cache")).streaming(lines)
+}
+
+/// The next event, or a sign of life after a while.
+async fn heard(listener: &mut Listener) -> Option<String> {
+    tokio::select! {
+        line = listener.next() => line,
+        () = io_pause(STILL_HERE) => Some(": still here\n\n".to_owned()),
+    }
+}

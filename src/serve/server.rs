@@ -1,0 +1,109 @@
+//! The HTTP server: actix-web on its own thread with its own System, so that no listener holds up the pipeline.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::rt::System;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+
+use super::board::Board;
+use super::door::Door;
+use super::routes::{self, Shared};
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::thread;
+
+/// How long a connection may take for the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections at once; a monitor needs one.
+const MOST_CONNECTIONS: usize = 256;
+
+/// Gives the status as one JSON document, or says why there is none.
+pub type Status = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// Hangs the routes of another room into the server, behind the same door.
+pub type Mount = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
+
+/// What a server is made with.
+pub struct ServerOptions {
+    /// Where it listens; port 0 = the system's choice.
+    pub listen: SocketAddr,
+    /// Who is let in.
+    pub door: Door,
+    /// What it shows.
+    pub board: Board,
+    /// Gives the document of `/api/v1/status`.
+    pub status: Status,
+    /// Other rooms' routes.
+    pub mounts: Vec<Mount>,
+}
+
+/// A running server; dropping it stops it.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    http: Option<(ServerHandle, JoinHandle<()>)>,
+}
+
+/// Starts a server.
+///
+/// # Errors
+/// The operating system's, its kind kept: `AddrInUse`, `AddrNotAvailable` and `PermissionDenied` for the address.
+pub fn start(options: ServerOptions) -> io::Result<Server> {
+    let listener = TcpListener::bind(options.listen)?;
+    let addr = listener.local_addr()?;
+    let (sender, started) = mpsc::sync_channel(1);
+    let thread = thread::spawn("serve-http", ExitGuard::unheard("serve-http"), move |guard| {
+        let ended = System::new().block_on(async {
+            let server = build(listener, options)?;
+            // Fails if the starter has given up, and then nobody will stop this server but the end of the process.
+            drop(sender.send(server.handle()));
+            server.await
+        });
+        match ended {
+            Ok(()) => guard.drained(),
+            Err(cause) => guard.failed(cause.to_string()),
+        }
+    })?;
+    let handle = started.recv().map_err(|_| io::Error::other("the HTTP server did not start"))?;
+    Ok(Server { addr, http: Some((handle, thread)) })
+}
+
+fn build(listener: TcpListener, options: ServerOptions) -> io::Result<actix_web::dev::Server> {
+    let ServerOptions { door, board, status, mounts, .. } = options;
+    let shared = Data::new(Shared { board, door, status });
+    Ok(HttpServer::new(move || {
+        let mounts = mounts.clone();
+        App::new()
+            .app_data(Data::clone(&shared))
+            .wrap(from_fn(routes::at_the_door))
+            .configure(routes::configure)
+            .configure(move |config| mounts.iter().for_each(|mount| mount(config)))
+    })
+    .workers(1)
+    .max_connections(MOST_CONNECTIONS)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD)
+    .disable_signals()
+    .listen(listener)?
+    .run())
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some((handle, thread)) = self.http.take() {
+            // Listeners to events would stay for ever; nobody waits for them. The call gives the order, its future only waits.
+            drop(handle.stop(false));
+            // A thread that panicked has told its guard.
+            drop(thread.join());
+        }
+    }
+}

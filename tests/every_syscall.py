@@ -33,7 +33,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
-FILES = ["openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "linkat", "unlink",
+FILES = ["openat", "write", "pwrite64", "fsync", "syncfs", "fdatasync", "rename", "renameat", "renameat2", "linkat", "unlink",
          "unlinkat", "ftruncate", "mkdir", "mkdirat"]
 SOCKETS = ["sendto", "sendmsg", "writev", "connect"]
 # A full disk stays full; an I/O error comes once. Sockets know no full disk.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::folder::{Folder, NewFile};
 
 /// Files from which on syncing a whole disk, with what others wrote to it, is cheaper than syncing each.
-const MANY: usize = 16;
+const MANY: usize = 8;
 
 /// Disks that hold files which are not durable yet, each with a folder on it.
 #[derive(Debug)]

@@ -3,12 +3,13 @@
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use batchscribe::bench::ground::Ground;
 use batchscribe::bench::meter::{self, Meter};
 use batchscribe::bench::whole::mission;
-use batchscribe::corpus::{Corpus, Walked};
+use batchscribe::corpus::{Corpus, Known, Walked};
 use batchscribe::domain::ids::{BatchId, FileId, Tag};
 use batchscribe::domain::image::{Fate, Format, Found, Looks, Pixels, RelPath, Stamp};
 use batchscribe::domain::shard::{NewLine, NewShard, SealReason};
@@ -45,7 +46,7 @@ pub(crate) fn run(name: &str, words: &[String]) {
         "push-ready" => push_ready(Path::new(word(0)), word(1), number(2)),
         "push-body" => push_body(Path::new(word(0)), number(1), word(2), number(3)),
         "upload-run" => upload_run(Path::new(word(0)), word(1)),
-        "walk" => walk(Path::new(word(0))),
+        "walk" => walk(Path::new(word(0)), word(1) == "known"),
         "enrol" => enrol(Path::new(word(0)), word(1)),
         "commits" => commits(Path::new(word(0)), number(1)),
         "files" => files(Path::new(word(0)), Path::new(word(1))),
@@ -126,18 +127,35 @@ fn upload_run(folder: &Path, url: &str) -> Told {
     told(&meter, outcome.standing.found as usize, sent)
 }
 
-/// Every image of a folder, as the walk finds and measures it.
-fn walk(root: &Path) -> Told {
+/// Every image of a folder, as the walk finds and measures it; `known` is a later walk, of which the ledger knows every file:
+/// then length and time are all that is asked for.
+fn walk(root: &Path, known: bool) -> Told {
     let corpus = corpus(root);
-    let (mut meter, mut images, mut bytes) = (Meter::default(), 0, 0);
+    let seen: Arc<(AtomicUsize, AtomicU64)> = Arc::default();
+    let count = |files: usize, bytes: u64| {
+        seen.0.fetch_add(files, Ordering::Relaxed);
+        seen.1.fetch_add(bytes, Ordering::Relaxed);
+    };
+    let all_known = known.then(|| -> Known {
+        let seen = Arc::clone(&seen);
+        Box::new(move |files| {
+            seen.0.fetch_add(files.len(), Ordering::Relaxed);
+            seen.1.fetch_add(files.iter().map(|(_, stamp)| stamp.bytes).sum(), Ordering::Relaxed);
+            vec![true; files.len()]
+        })
+    });
+    let mut meter = Meter::default();
     meter.window(|| {
-        let mut lane = corpus.walk(None, ExitGuard::unheard("walk")).expect("a thread");
-        while let Some(Walked::Page(found, _)) = lane.blocking_recv() {
-            images += found.len();
-            bytes += found.iter().map(|found| found.stamp.bytes).sum::<u64>();
+        let mut lane = corpus.walk(all_known, ExitGuard::unheard("walk")).expect("a thread");
+        loop {
+            match lane.blocking_recv() {
+                Some(Walked::Page(found, _)) => count(found.len(), found.iter().map(|found| found.stamp.bytes).sum()),
+                Some(Walked::Over) => return,
+                ended => panic!("the walk ended early: {ended:?}"),
+            }
         }
     });
-    told(&meter, images, bytes)
+    told(&meter, seen.0.load(Ordering::Relaxed), seen.1.load(Ordering::Relaxed))
 }
 
 /// Walks a corpus into the ledger of a workspace, page by page, each in a durable commit, as a run does it.

@@ -24,6 +24,8 @@ mod rows;
 mod scene;
 #[path = "table/sending.rs"]
 mod sending;
+#[path = "table/servers.rs"]
+mod servers;
 mod support;
 #[path = "table/verdict.rs"]
 mod verdict;
@@ -52,10 +54,10 @@ const PARTS: [Part; 11] = [
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [case, name, words @ ..] = words.as_slice()
-        && case == "--case"
-    {
-        return cases::run(name, words);
+    match words.as_slice() {
+        [case, name, words @ ..] if case == "--case" => return cases::run(name, words),
+        [serve, words @ ..] if serve == "--serve" => return servers::serve(words),
+        _ => {}
     }
     let quick = words.iter().any(|word| word == "--quick");
     let only: Option<&String> = words.iter().skip_while(|word| *word != "--only").nth(1);

@@ -7,13 +7,25 @@ pub(crate) mod bodies;
 use std::path::Path;
 use std::time::Duration;
 
+use batchscribe::kit::random::split_mix;
+
 /// CPU seconds (user and system) of this process so far.
 pub(crate) fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    // utime and stime, in ticks of 10 ms.
-    (ticks(11) + ticks(12)) / 100.0
+    cpu_of("self")
+}
+
+/// CPU seconds (user and system) so far of a process by its number.
+pub(crate) fn cpu_of(process: &str) -> f64 {
+    // utime and stime.
+    seconds_of(process, [11, 12])
+}
+
+/// Sum of two fields of what the kernel tells of a process, counted behind its name; they are in ticks of 10 ms.
+fn seconds_of(process: &str, fields: [usize; 2]) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let told: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| told.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    fields.into_iter().map(ticks).sum::<f64>() / 100.0
 }
 
 /// Largest resident memory of this process so far, in MB.
@@ -50,10 +62,13 @@ pub(crate) fn corpus(root: &Path, count: usize, bytes: usize) {
     }
 }
 
-/// A small PNG that says which one it is, made longer by a private chunk.
+/// A small PNG of its own, made longer behind its end. It is noise: a page that looks blank would have its answer refused.
 pub(crate) fn png(seed: u32, bytes: usize) -> Vec<u8> {
-    let [a, b, c, d] = seed.to_le_bytes();
-    let image = image::RgbImage::from_fn(12, 9, |x, y| image::Rgb([a ^ (x as u8), b ^ (y as u8), c ^ d]));
+    let mut state = u64::from(seed);
+    let image = image::RgbImage::from_fn(12, 9, |_, _| {
+        let [red, green, blue, ..] = split_mix(&mut state).to_le_bytes();
+        image::Rgb([red, green, blue])
+    });
     let mut file = std::io::Cursor::new(Vec::new());
     image.write_to(&mut file, image::ImageFormat::Png).expect("memory");
     let mut file = file.into_inner();
@@ -64,9 +79,6 @@ pub(crate) fn png(seed: u32, bytes: usize) -> Vec<u8> {
 
 /// CPU seconds (user and system) of the ended and awaited children of this process so far.
 pub(crate) fn children_cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    // cutime and cstime, in ticks of 10 ms.
-    (ticks(13) + ticks(14)) / 100.0
+    // cutime and cstime.
+    seconds_of("self", [13, 14])
 }

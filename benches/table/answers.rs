@@ -9,7 +9,8 @@ use batchscribe::bench::pages;
 
 use crate::cases::stand_on;
 use crate::rows::Row;
-use crate::scene::{PROGRAM, Scene, Server, clean, ratios, seen, spread};
+use crate::scene::{PROGRAM, Scene, clean, ratios, seen, spread};
+use crate::servers::Server;
 use crate::support;
 use crate::verdict::Target;
 

@@ -7,7 +7,8 @@ use batchscribe::bench::figures::Spread;
 
 use crate::answers::script;
 use crate::rows::Row;
-use crate::scene::{PROGRAM, Scene, Server, Told, ratios, seen, spread};
+use crate::scene::{PROGRAM, Scene, Told, ratios, seen, spread};
+use crate::servers::Server;
 use crate::verdict::Target;
 
 const WHAT: [&str; 2] = ["build and upload: origin's wall ÷ ours", "build and upload: origin's CPU ÷ ours"];
@@ -38,25 +39,46 @@ pub(crate) fn uploads(scene: &Scene) -> Vec<Row> {
     rows
 }
 
-/// P6; the built-in server's own time is in both walls and in neither CPU.
+/// P6; each run has a server of its own, which answers by what it saw of each line's beginning.
 pub(crate) fn cycles(scene: &Scene) -> Vec<Row> {
     if let Some(why) = missing() {
         return not_measured("P6", CYCLE, CYCLE_TARGETS, &why);
     }
     let images = scene.images(scene.sizes.origin);
+    let cycle = |command: &mut Command, texts: &Path, server: &Server| {
+        let mut told = figures(&seen(command));
+        assert_eq!(files(texts), scene.sizes.origin, "every image has its text");
+        told.push(server.cpu() / told[0] * 100.0);
+        told
+    };
     let origin = || {
-        let (out, server) = (scene.fresh("origin-work"), Server::provider(&scene.emptied("provider")));
-        figures(&seen(Command::new("python3").arg(script("cycle.py")).args([&images, &out]).arg(&server.base_url)))
+        let (out, server) = (scene.fresh("origin-work"), Server::answering());
+        let mut command = Command::new("python3");
+        cycle(command.arg(script("cycle.py")).args([&images, &out]).arg(&server.base_url), &out.join("texts"), &server)
     };
     let ours = || {
-        let (work, server) = (scene.fresh("our-work"), Server::provider(&scene.emptied("provider")));
+        let (work, server) = (scene.fresh("our-work"), Server::answering());
         let mut command = ours("run", &images, &work, &server.base_url);
         for set in ["batch.poll_interval=50ms", "batch.max_poll_interval=50ms"] {
             command.args(["--set", set]);
         }
-        figures(&seen(&mut command))
+        cycle(&mut command, &work.join("texts"), &server)
     };
-    compared("P6", CYCLE, CYCLE_TARGETS, &scene.turns([&mut { origin }, &mut { ours }]))
+    let measured = scene.turns([&mut { origin }, &mut { ours }]);
+    let mut rows = compared("P6", CYCLE, CYCLE_TARGETS, &measured);
+    let [origin, ours] = measured.as_slice() else { return rows };
+    let busy = |rounds| spread(rounds, 2).map_or(f64::NAN, |share| share.median);
+    if let Some(row) = rows.last_mut() {
+        let server = format!("; the server was busy for {:.0} % and {:.0} % of the walls", busy(origin), busy(ours));
+        row.note.push_str(&server);
+    }
+    rows
+}
+
+/// Files below a folder.
+fn files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
 
 /// Why nothing can be measured.

@@ -1,14 +1,14 @@
 //! Where the rows are measured: folders that go with the scene, servers and cases in processes of their own.
 
 use std::cell::{Cell, OnceCell};
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use batchscribe::bench::figures::Spread;
 use serde::{Deserialize, Serialize};
 
+use crate::servers::Server;
 use crate::support;
 
 /// The program that is measured.
@@ -166,42 +166,6 @@ pub(crate) fn clean(command: &mut Command) -> &mut Command {
         }
     }
     command.stdin(Stdio::null())
-}
-
-/// A server in a process of its own, which ends with this value.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) base_url: String,
-}
-
-impl Server {
-    pub(crate) fn start(command: &mut Command) -> Self {
-        clean(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("it starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("it tells where it listens");
-        let base_url = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
-        Self { child, base_url }
-    }
-
-    /// One that drops what it is sent; it has no result file.
-    pub(crate) fn sink() -> Self {
-        Self::start(Command::new(PROGRAM).args(["bench", "--be-sink", "none"]))
-    }
-
-    /// The built-in server, which answers at once and without reading.
-    pub(crate) fn provider(state: &Path) -> Self {
-        let words = ["emulate", "--no-config", "--listen", "127.0.0.1:0", "--engine", "echo", "--state"];
-        Self::start(Command::new(PROGRAM).args(words).arg(state))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 /// Runs a command to its end; what it took, seen from outside. An error is its own words.

@@ -14,6 +14,7 @@ pub mod compare;
 pub mod figures;
 mod front;
 pub mod ground;
+mod ids;
 pub mod machine;
 pub mod meter;
 pub mod pages;

@@ -73,13 +73,14 @@ fn page(seed: u64, bytes: usize) -> io::Result<Vec<u8>> {
 pub fn results(target: &Path, images: u64, seed: u64) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, fs_err::File::create(target)?);
     for number in 0..images {
-        file.write_all(answer(number, seed).as_bytes())?;
+        let id = format!("\"{IMAGES}/{}\"", name(number)).replace('/', "|");
+        file.write_all(answer(number, &id, seed).as_bytes())?;
     }
     file.into_inner().map_err(|cause| cause.into_error())?.sync_all()
 }
 
-fn answer(number: u64, seed: u64) -> String {
-    let id = format!("{IMAGES}/{}", name(number)).replace('/', "|");
+/// A result line; `id` is a JSON string.
+pub(super) fn answer(number: u64, id: &str, seed: u64) -> String {
     let content = serde_json::Value::from(text(seed ^ number.rotate_left(32)));
     let alike = "\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}]";
     let usage = "{\"prompt_tokens\":1630,\"completion_tokens\":412,\"total_tokens\":2042}";
@@ -87,7 +88,7 @@ fn answer(number: u64, seed: u64) -> String {
     // Memory takes whatever is written.
     let _infallible = writeln!(
         line,
-        "{{\"id\":\"batch_req_{number:024x}\",\"custom_id\":\"{id}\",\"response\":{{\"status_code\":200,\
+        "{{\"id\":\"batch_req_{number:024x}\",\"custom_id\":{id},\"response\":{{\"status_code\":200,\
          \"request_id\":\"{number:032x}\",\"body\":{{\"id\":\"chatcmpl-{number:024x}\",\"object\":\"chat.completion\",\
          \"created\":1700000000,\"model\":\"made-up\",\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\
          \"content\":{content},{alike},\"usage\":{usage}}}}},\"error\":null}}"
@@ -139,10 +140,10 @@ mod tests {
     fn every_answer_is_accepted_and_names_its_image() {
         let (from, polish, limits) = (TextFrom::Content, PolishOptions::default(), Limits::default());
         for number in 0..200 {
-            let line = answer(number, 7);
+            let line = answer(number, "\"images|page.png\"", 7);
             assert!((1_500..4_000).contains(&line.len()), "{}", line.len());
             let read = parse::read(line.trim_end().as_bytes()).expect("a result line");
-            assert_eq!(read.custom_id, format!("images|tray_00000|page{number:07}.png"));
+            assert_eq!(read.custom_id, "images|page.png");
             let path = RelPath { folder: b"tray_00000".to_vec(), name: b"page.png".to_vec(), page: 1 };
             let answer = Answer { image: ImageId(1), path, attempt: 1, outcome: read.outcome, usage: read.usage };
             let reading = Reading { json: false, schema: None, from: &from, polish: &polish, prompt: "Transcribe." };

@@ -1,15 +1,16 @@
 //! A server that takes uploads and drops their bytes, so that it is never what is measured: it keeps what a client asks for
-//! again, and nothing of what it was sent. Batches never end.
+//! again, and of what it was sent the custom ids at most.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::ids::Ids;
+use super::pages;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::thread;
 
@@ -21,6 +22,22 @@ const A_PAGE: usize = 100;
 const HEAD: u64 = 64 * 1024;
 /// What a request beside an upload may be long.
 const SMALL: u64 = 1024 * 1024;
+/// Names of input files and of the result files that answer them; a number follows.
+const INPUT: &str = "file-in-";
+const OUTPUT: &str = "file-out-";
+/// What the answers are drawn from.
+const SEED: u64 = 1;
+
+/// What a sink has for whoever asks for a result file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Nothing; batches never end.
+    None,
+    /// This file, whatever was asked; batches never end.
+    File(PathBuf),
+    /// A made-up line for each request, of about the length that a page of print has; a batch is completed at the first look.
+    Each,
+}
 
 /// A sink on a port of this computer; it lives as long as its process.
 #[derive(Debug)]
@@ -29,20 +46,33 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Listens on a free port; `results` is what every output file is.
+    /// Listens on a free port.
     ///
     /// # Errors
     /// The operating system's, if it gives no port or no thread.
-    pub fn start(results: Option<PathBuf>) -> io::Result<Self> {
+    pub fn start(answers: Answers) -> io::Result<Self> {
+        Self::start_wrapped(answers, "http", Ok)
+    }
+
+    /// Listens on a free port for URLs of this scheme; each connection is what `wrap` makes of it, for example one with TLS.
+    ///
+    /// # Errors
+    /// The operating system's, if it gives no port or no thread.
+    pub fn start_wrapped<S: Read + Write>(
+        answers: Answers,
+        scheme: &str,
+        wrap: impl Fn(TcpStream) -> io::Result<S> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let base_url = format!("http://{}/v1", listener.local_addr()?);
-        let books = Arc::new(Books { results, files: AtomicU64::default(), batches: Mutex::default() });
+        let base_url = format!("{scheme}://{}/v1", listener.local_addr()?);
+        let shared = Arc::new((Books::new(answers), wrap));
         let _detached = thread::spawn("sink", ExitGuard::unheard("sink"), move |guard| {
             for stream in listener.incoming().flatten() {
-                let books = Arc::clone(&books);
+                let shared = Arc::clone(&shared);
                 // A client that goes away, or a thread that is refused, costs that connection alone.
                 let _detached = thread::spawn("connection", ExitGuard::unheard("connection"), move |guard| {
-                    drop(serve(&stream, &books));
+                    let (books, wrap) = &*shared;
+                    drop(stream.set_nodelay(true).and_then(|()| serve(wrap(stream)?, books)));
                     guard.drained();
                 });
             }
@@ -60,9 +90,9 @@ impl Sink {
 
 #[derive(Debug)]
 struct Books {
-    results: Option<PathBuf>,
-    /// Input files so far: each has a name of its own, or two shards would pass for one.
-    files: AtomicU64,
+    answers: Answers,
+    /// The custom ids of each input file, in the order of their names; none are looked for unless each is answered.
+    inputs: Mutex<Vec<Vec<String>>>,
     /// Newest first, as the list is.
     batches: Mutex<VecDeque<Value>>,
 }
@@ -78,27 +108,19 @@ struct Head {
 }
 
 /// Answers the requests of one connection, one after the other.
-fn serve(stream: &TcpStream, books: &Books) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::with_capacity(READ, stream.try_clone()?);
-    let mut writer = stream;
-    while let Some(head) = head(&mut reader)? {
-        let mut body = (&mut reader).take(head.length);
+fn serve(stream: impl Read + Write, books: &Books) -> io::Result<()> {
+    let mut stream = BufReader::with_capacity(READ, stream);
+    while let Some(head) = head(&mut stream)? {
+        let mut body = (&mut stream).take(head.length);
         let path: Vec<&str> = head.path.split('/').filter(|part| !part.is_empty()).collect();
         let answer = match (head.method.as_str(), path.as_slice()) {
-            ("POST", ["files"]) => {
-                io::copy(&mut body, &mut io::sink())?;
-                file(&books.new_file(), None)
-            }
-            ("GET", ["files", _, "content"]) => {
-                send_results(&mut writer, books)?;
+            ("POST", ["files"]) => file(&books.take_file(&mut body)?, None),
+            ("GET", ["files", id, "content"]) => {
+                books.send_results(id, stream.get_mut())?;
                 continue;
             }
             ("GET", ["files"]) => json!({"object": "list", "data": [], "has_more": false}),
-            ("GET", ["files", id]) => {
-                let length = books.results.as_deref().map(super::ground::length).transpose()?;
-                file(id, length)
-            }
+            ("GET", ["files", id]) => file(id, books.length(id)?),
             ("DELETE", ["files", id]) => json!({"id": id, "object": "file", "deleted": true}),
             ("POST", ["batches"]) => {
                 let mut request = Vec::new();
@@ -109,7 +131,7 @@ fn serve(stream: &TcpStream, books: &Books) -> io::Result<()> {
             ("GET", ["batches", id]) => books.batch(id),
             _ => json!({"error": {"message": "the sink has no such thing", "code": null}}),
         };
-        send(&mut writer, answer.get("error").map_or(200, |_| 404), &answer)?;
+        send(stream.get_mut(), answer.get("error").map_or(200, |_| 404), &answer)?;
     }
     Ok(())
 }
@@ -147,25 +169,78 @@ fn file(id: &str, length: Option<u64>) -> Value {
     file
 }
 
-fn send(writer: &mut impl io::Write, status: u16, answer: &Value) -> io::Result<()> {
+fn send(writer: &mut impl Write, status: u16, answer: &Value) -> io::Result<()> {
     let body = answer.to_string();
     let head =
         format!("HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-    writer.write_all((head + &body).as_bytes())
+    writer.write_all((head + &body).as_bytes())?;
+    writer.flush()
 }
 
-fn send_results(writer: &mut impl io::Write, books: &Books) -> io::Result<()> {
-    let Some(path) = &books.results else { return send(writer, 404, &json!({"error": {"message": "no results"}})) };
-    let mut file = fs_err::File::open(path)?;
-    let length = file.metadata()?.len();
+/// Sends a result file of `length` bytes.
+fn send_file(writer: &mut impl Write, mut file: impl Read, length: u64) -> io::Result<()> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n");
     writer.write_all(head.as_bytes())?;
-    io::copy(&mut file, writer).map(drop)
+    io::copy(&mut file, writer)?;
+    writer.flush()
 }
 
 impl Books {
-    fn new_file(&self) -> String {
-        format!("file-in-{}", self.files.fetch_add(1, Ordering::Relaxed) + 1)
+    fn new(answers: Answers) -> Self {
+        Self { answers, inputs: Mutex::default(), batches: Mutex::default() }
+    }
+
+    /// Drops the bytes of an upload as they come; the file has a name of its own, or two shards would pass for one.
+    fn take_file(&self, body: &mut io::Take<impl BufRead>) -> io::Result<String> {
+        let mut ids = Ids::default();
+        loop {
+            let bytes = body.fill_buf()?;
+            let count = bytes.len();
+            if count == 0 {
+                break;
+            }
+            if self.answers == Answers::Each {
+                ids.take(bytes);
+            }
+            body.consume(count);
+        }
+        if body.limit() > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.push(ids.into_found());
+        Ok(format!("{INPUT}{}", inputs.len()))
+    }
+
+    /// The lines that answer an input file, if this is the name of its result file.
+    fn lines(&self, id: &str) -> Option<Vec<u8>> {
+        let number: usize = id.strip_prefix(OUTPUT)?.parse().ok()?;
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = (number as u64) << 32;
+        let lines = (first..).zip(inputs.get(number.checked_sub(1)?)?).map(|(at, id)| pages::answer(at, id, SEED));
+        Some(lines.collect::<String>().into_bytes())
+    }
+
+    fn length(&self, id: &str) -> io::Result<Option<u64>> {
+        match &self.answers {
+            Answers::None => Ok(None),
+            Answers::File(path) => super::ground::length(path).map(Some),
+            Answers::Each => Ok(self.lines(id).map(|lines| lines.len() as u64)),
+        }
+    }
+
+    fn send_results(&self, id: &str, writer: &mut impl Write) -> io::Result<()> {
+        match &self.answers {
+            Answers::File(path) => {
+                let file = fs_err::File::open(path)?;
+                let length = file.metadata()?.len();
+                send_file(writer, file, length)
+            }
+            Answers::None | Answers::Each => match self.lines(id) {
+                Some(lines) => send_file(writer, lines.as_slice(), lines.len() as u64),
+                None => send(writer, 404, &json!({"error": {"message": "no results", "code": null}})),
+            },
+        }
     }
 
     fn create(&self, request: &Value) -> Value {
@@ -176,8 +251,22 @@ impl Books {
             "created_at": 1, "expires_at": 4_000_000_000_u32, "metadata": request["metadata"],
             "request_counts": {"total": 0, "completed": 0, "failed": 0},
         });
-        batches.push_front(batch.clone());
+        batches.push_front(self.ended(&batch).unwrap_or_else(|| batch.clone()));
         batch
+    }
+
+    /// What a batch is at the first look, if it is answered.
+    fn ended(&self, batch: &Value) -> Option<Value> {
+        let number = batch["input_file_id"].as_str()?.strip_prefix(INPUT)?.to_owned();
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = inputs.get(number.parse::<usize>().ok()?.checked_sub(1)?)?.len();
+        (self.answers == Answers::Each).then(|| {
+            let mut batch = batch.clone();
+            batch["status"] = json!("completed");
+            batch["output_file_id"] = json!(format!("{OUTPUT}{number}"));
+            batch["request_counts"] = json!({"total": count, "completed": count, "failed": 0});
+            batch
+        })
     }
 
     fn batch(&self, id: &str) -> Value {
@@ -212,8 +301,7 @@ mod tests {
 
     #[test]
     fn batches_are_listed_page_by_page_newest_first() {
-        let books = Books { results: None, files: AtomicU64::default(), batches: Mutex::default() };
-        assert_ne!(books.new_file(), books.new_file());
+        let books = Books::new(Answers::None);
         for n in 0..5 {
             books.create(&json!({"input_file_id": format!("file-{n}"), "metadata": {"n": n}}));
         }
@@ -227,5 +315,66 @@ mod tests {
         assert_eq!(ids("limit=3&after=batch_4"), (vec![json!("batch_3"), json!("batch_2"), json!("batch_1")], false));
         assert_eq!(books.batch("batch_3")["input_file_id"], "file-2");
         assert!(books.batch("batch_9").get("error").is_some());
+    }
+
+    /// What a connection that sends `request` is answered.
+    fn told(books: &Books, request: &str) -> String {
+        let mut both = Both { from: io::Cursor::new(request.as_bytes().to_vec()), to: Vec::new() };
+        serve(&mut both, books).expect("memory");
+        String::from_utf8(both.to).expect("text")
+    }
+
+    struct Both {
+        from: io::Cursor<Vec<u8>>,
+        to: Vec<u8>,
+    }
+
+    impl Read for Both {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.from.read(buffer)
+        }
+    }
+
+    impl Write for Both {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.to.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn post(path: &str, body: &str) -> String {
+        format!("POST /v1/{path} HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[test]
+    fn each_request_is_answered_by_its_id_in_a_batch_that_is_completed_at_the_first_look() {
+        let books = Books::new(Answers::Each);
+        let lines = "{\"custom_id\": \"a|1.png\", \"body\": {}}\n{\"custom_id\":\"a|2.png\",\"body\":{}}\n";
+        let created = post("batches", "{\"input_file_id\": \"file-in-2\"}");
+        let told_of = told(&books, &(post("files", "") + &post("files", lines) + &created));
+        assert!(told_of.contains("\"file-in-2\"") && told_of.contains("\"in_progress\""), "{told_of}");
+        let batch = books.batch("batch_1");
+        let expected = json!({"total": 2, "completed": 2, "failed": 0});
+        assert_eq!((&batch["status"], &batch["request_counts"]), (&json!("completed"), &expected));
+        let content = told(&books, "GET /v1/files/file-out-2/content HTTP/1.1\r\n\r\n");
+        let (_, content) = content.split_once("\r\n\r\n").expect("a body");
+        assert_eq!(books.length("file-out-2").expect("memory"), Some(content.len() as u64));
+        let ids: Vec<Value> = content
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("a result line")["custom_id"].clone())
+            .collect();
+        assert_eq!(ids, ["a|1.png", "a|2.png"]);
+        assert!(told(&books, "GET /v1/files/file-out-9/content HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    }
+
+    #[test]
+    fn an_upload_that_breaks_off_is_no_file() {
+        let books = Books::new(Answers::Each);
+        let mut short: &[u8] = b"{\"custom_id\":\"a\"}";
+        assert!(books.take_file(&mut (&mut short).take(100)).is_err());
+        assert!(books.inputs.lock().expect("whole").is_empty());
     }
 }

@@ -6,6 +6,11 @@ mod verdict;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use batchscribe::bench::ground::Ground;
+use batchscribe::bench::sink::{Answers, Sink};
+use batchscribe::bench::{pages, whole};
+use batchscribe::pipeline;
+use batchscribe::pipeline::mission::{Mode, Tally};
 use serde_json::Value;
 
 const STAGES: [&str; 8] = ["scan", "pack", "encode", "upload", "download", "write", "ledger", "pipeline"];
@@ -71,6 +76,20 @@ fn what_cannot_be_measured_is_told_before_anything_is_made() {
         bench(folder.path(), "--images 3 --bytes 1000 --rounds 1 --stage upload --sink http://127.0.0.1:1/v1");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("the stage upload could not be measured"));
     assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
+}
+
+#[test]
+fn a_sink_that_answers_gives_every_page_its_text() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let sink = Sink::start(Answers::Each).expect("a port");
+    let ground = Ground { folder: folder.path().to_path_buf(), server: Some(sink.base_url().to_owned()) };
+    assert!(pages::make(&ground, 7, 3_000, 1, &|| true).expect("pages"));
+    ground.clear().expect("room");
+    let tally = tokio::sync::watch::Sender::new(Tally::default());
+    let outcome = pipeline::run(whole::mission(&ground, Mode::Run { once: false }, tally).expect("a mission"));
+    assert_eq!((outcome.standing.found, outcome.standing.done), (7, 7), "{:?}", outcome.fault);
+    let text = ground.scratch().join("texts").join(format!("{}.txt", pages::name(6)));
+    assert!(std::fs::read_to_string(text).expect("a text").split_whitespace().count() > 100);
 }
 
 #[test]

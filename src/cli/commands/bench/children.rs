@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::bench::figures::Sample;
 use crate::bench::ground::Ground;
-use crate::bench::sink::Sink;
+use crate::bench::sink::{Answers, Sink};
 use crate::bench::stage::Stage;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
@@ -98,7 +98,7 @@ pub(super) fn sample(stage: Stage, ground: &Ground, server: Option<&str>) -> Res
 
 /// Serves until the standard input ends: with whoever started it.
 pub(super) fn be_sink(context: &Context, results: &Path) -> Result<Exit, Fail> {
-    let sink = Sink::start(Some(results.to_path_buf())).map_err(|cause| cannot_start(&cause))?;
+    let sink = Sink::start(Answers::File(results.to_path_buf())).map_err(|cause| cannot_start(&cause))?;
     context.out.data(&format!("{LISTENING}{}", sink.base_url()))?;
     io::copy(&mut io::stdin().lock(), &mut io::sink()).map_err(|cause| cannot_write(&cause))?;
     Ok(Exit::Done)

@@ -12,30 +12,37 @@ use crate::servers::Server;
 use crate::verdict::Target;
 
 const WHAT: [&str; 2] = ["build and upload: origin's wall ÷ ours", "build and upload: origin's CPU ÷ ours"];
+const SECURE: [&str; 2] = ["the same with TLS: origin's wall ÷ ours", "the same with TLS: origin's CPU ÷ ours"];
 const CYCLE: [&str; 2] = ["whole cycle: origin's wall ÷ ours", "whole cycle: origin's CPU ÷ ours"];
 const UPLOAD_TARGETS: [Target; 2] = [Target::at_least(8.0, 16.0), Target::at_least(7.0, 13.0)];
+const SECURE_TARGETS: [Target; 2] = [Target::at_least(4.5, 8.0), Target::at_least(6.0, 9.0)];
 const CYCLE_TARGETS: [Target; 2] = [Target::at_least(8.0, 15.0), Target::at_least(6.0, 10.0)];
 
 /// P4 and P5.
 pub(crate) fn uploads(scene: &Scene) -> Vec<Row> {
+    if let Some(why) = missing() {
+        let mut rows = not_measured("P4", WHAT, UPLOAD_TARGETS, &why);
+        rows.extend(not_measured("P5", SECURE, SECURE_TARGETS, &why));
+        return rows;
+    }
     let images = scene.images(scene.sizes.origin);
-    let (sink, out) = (scene.sink().to_owned(), scene.at("origin-work"));
-    let mut rows = match missing() {
-        Some(why) => not_measured("P4", WHAT, UPLOAD_TARGETS, &why),
-        None => {
-            let origin = || {
-                scene.fresh("origin-work");
-                figures(&seen(Command::new("python3").arg(script("upload.py")).args([&images, &out]).arg(&sink)))
-            };
-            let ours = || {
-                let work = scene.fresh("our-work");
-                figures(&seen(&mut ours("upload", &images, &work, &sink)))
-            };
-            compared("P4", WHAT, UPLOAD_TARGETS, &scene.turns([&mut { origin }, &mut { ours }]))
-        }
+    let (secure, plain) = (scene.secure(), scene.sink());
+    let origin = |url: &str| {
+        let out = scene.fresh("origin-work");
+        let mut command = Command::new("python3");
+        command.arg(script("upload.py")).args([&images, &out]).arg(url);
+        command
     };
-    let targets = [Target::at_least(4.5, 8.0), Target::at_least(6.0, 9.0)];
-    rows.extend(not_measured("P5", ["P4's wall with TLS", "P4's CPU with TLS"], targets, "the sink speaks no TLS"));
+    let ours = |url: &str| ours("upload", &images, &scene.fresh("our-work"), url);
+    let measured = scene.turns([
+        &mut || figures(&seen(&mut origin(plain))),
+        &mut || figures(&seen(&mut ours(plain))),
+        &mut || figures(&seen(secure.trusted_by(&mut origin(&secure.base_url)))),
+        &mut || figures(&seen(secure.trusted_by(&mut ours(&secure.base_url)))),
+    ]);
+    let (plain, secure) = measured.split_at(2);
+    let mut rows = compared("P4", WHAT, UPLOAD_TARGETS, plain);
+    rows.extend(compared("P5", SECURE, SECURE_TARGETS, secure));
     rows
 }
 

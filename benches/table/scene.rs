@@ -69,6 +69,7 @@ pub(crate) struct Scene {
     pub(crate) rounds: usize,
     images: OnceCell<PathBuf>,
     sink: OnceCell<Server>,
+    secure: OnceCell<Server>,
     /// How many folders were put aside.
     aside: Cell<u32>,
 }
@@ -76,7 +77,15 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new(sizes: Sizes, rounds: usize) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("temp dir");
-        Self { folder, sizes, rounds, images: OnceCell::new(), sink: OnceCell::new(), aside: Cell::new(0) }
+        Self {
+            folder,
+            sizes,
+            rounds,
+            images: OnceCell::new(),
+            sink: OnceCell::new(),
+            secure: OnceCell::new(),
+            aside: Cell::new(0),
+        }
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
@@ -123,11 +132,32 @@ impl Scene {
         &self.sink.get_or_init(Server::sink).base_url
     }
 
+    /// The same over TLS.
+    pub(crate) fn secure(&self) -> &Server {
+        self.secure.get_or_init(|| Server::secure(self.at("authority.pem")))
+    }
+
     /// One case in a process of its own.
     pub(crate) fn case(&self, name: &str, words: &[&str]) -> Told {
-        let this = std::env::current_exe().expect("a name");
-        let output = clean(Command::new(this).arg("--case").arg(name).args(words)).output().expect("it starts");
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        Self::told(&mut Self::command(name, words))
+    }
+
+    /// The same with the authority of the server with TLS trusted.
+    pub(crate) fn secure_case(&self, name: &str, words: &[&str]) -> Told {
+        let mut command = Self::command(name, words);
+        self.secure().trusted_by(&mut command);
+        Self::told(&mut command)
+    }
+
+    fn command(name: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(std::env::current_exe().expect("a name"));
+        command.arg("--case").arg(name).args(words);
+        command
+    }
+
+    fn told(command: &mut Command) -> Told {
+        let output = clean(command).output().expect("it starts");
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("figures")
     }
 

@@ -15,7 +15,6 @@ use crate::verdict::Target;
 
 /// Bodies sent one after the other in one measurement.
 const TIMES: &str = "3";
-const NO_TLS: &str = "the sink speaks no TLS";
 
 /// P1, P2, P3, P9.
 pub(crate) fn pushes(scene: &Scene) -> Vec<Row> {
@@ -29,41 +28,46 @@ pub(crate) fn pushes(scene: &Scene) -> Vec<Row> {
     let count = scene.sizes.body.to_string();
     let per_gb = |told: &Told| told.cpu_s / (told.bytes / 1e9);
     let figures = |told: Told| vec![told.bytes / told.wall_s, per_gb(&told), told.second_cpu_s / told.cpu_s];
+    let secure = &scene.secure().base_url;
     let measured = scene.turns([
         &mut || figures(scene.case("push-ready", &[&ready, sink, TIMES])),
         &mut || figures(scene.case("push-body", &[&images, &count, sink, TIMES])),
         &mut || figures(scene.case("memcpy", &[])),
+        &mut || figures(scene.secure_case("push-ready", &[&ready, secure, TIMES])),
+        &mut || figures(scene.secure_case("push-body", &[&images, &count, secure, TIMES])),
     ]);
-    let [pushed, body, copied] = measured.as_slice() else { return Vec::new() };
+    let [pushed, body, copied, secure_pushed, secure_body] = measured.as_slice() else { return Vec::new() };
     let absolute = |rounds, at| spread(rounds, at).map_or(f64::NAN, |figure| figure.median);
-    let note = format!(
-        "body {:.0} MB/s, {:.2} CPU s/GB; ready file {:.0} MB/s, {:.2} CPU s/GB; memory {:.3} CPU s/GB",
-        absolute(body, 0) / 1e6,
-        absolute(body, 1),
-        absolute(pushed, 0) / 1e6,
-        absolute(pushed, 1),
-        absolute(copied, 1)
-    );
+    let note = |body, pushed| {
+        format!(
+            "body {:.0} MB/s, {:.2} CPU s/GB; ready file {:.0} MB/s, {:.2} CPU s/GB; memory {:.3} CPU s/GB",
+            absolute(body, 0) / 1e6,
+            absolute(body, 1),
+            absolute(pushed, 0) / 1e6,
+            absolute(pushed, 1),
+            absolute(copied, 1)
+        )
+    };
+    let row = |id, what, target, figure| Row::new(id, what, "", target, figure);
     vec![
-        Row::new(
+        row(
             "P1",
             "upload rate ÷ pushing the ready JSONL, hot cache",
-            "",
             Target::at_least(0.75, 1.0),
             ratios(body, pushed, 0),
         )
-        .noted(note),
-        Row::new("P2", "its CPU ÷ CPU of that push, plain", "", Target::at_most(1.6, 1.15), ratios(body, pushed, 1)),
-        Row::missing("P2", "its CPU ÷ CPU of that push, TLS", Target::at_most(1.4, 1.05), NO_TLS),
-        Row::new(
+        .noted(note(body, pushed)),
+        row("P2", "its CPU ÷ CPU of that push, plain", Target::at_most(1.6, 1.15), ratios(body, pushed, 1)),
+        row("P2", "its CPU ÷ CPU of that push, TLS", Target::at_most(1.4, 1.05), ratios(secure_body, secure_pushed, 1))
+            .noted(note(secure_body, secure_pushed)),
+        row(
             "P3",
             "CPU of a GB out ÷ CPU of copying a GB in memory",
-            "",
             Target::at_most(6.0, 4.0),
             ratios(body, copied, 1),
         ),
-        Row::missing("P3", "the same with TLS", Target::at_most(9.0, 6.5), NO_TLS),
-        Row::new("P9", "CPU of a body opened again ÷ first time", "", Target::at_most(1.1, 1.0), spread(body, 2)),
+        row("P3", "the same with TLS", Target::at_most(9.0, 6.5), ratios(secure_body, copied, 1)),
+        row("P9", "CPU of a body opened again ÷ first time", Target::at_most(1.1, 1.0), spread(body, 2)),
     ]
 }
 

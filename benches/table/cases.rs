@@ -48,7 +48,7 @@ pub(crate) fn run(name: &str, words: &[String]) {
         "upload-run" => upload_run(Path::new(word(0)), word(1)),
         "walk" => walk(Path::new(word(0)), word(1) == "known"),
         "enrol" => enrol(Path::new(word(0)), word(1)),
-        "commits" => commits(Path::new(word(0)), number(1)),
+        "commits" => commits(Path::new(word(0)), number(1), number(2)),
         "files" => files(Path::new(word(0)), Path::new(word(1))),
         "polls" => polls(word(0), number(1), number(2)),
         "idle" => idle(Path::new(word(0)), word(1), number(2)),
@@ -183,8 +183,9 @@ fn enrol(folder: &Path, url: &str) -> Told {
     told(&meter, images, 0)
 }
 
-/// Shards of 400 images, each fed and sealed in a durable commit of its own.
-fn commits(folder: &Path, images: usize) -> Told {
+/// Shards of 400 images, each sealed in a durable commit of its own: what the last `counted` of the images take. The second
+/// processor time is that of enrolling these, page by page.
+fn commits(folder: &Path, images: usize, counted: usize) -> Told {
     let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
     let mut store = SqliteStore::open(&folder.join("ledger.sqlite"), Clock::wall(), allowed).expect("a new ledger");
     let new =
@@ -195,22 +196,28 @@ fn commits(folder: &Path, images: usize) -> Told {
         let run = store.begin_run(&new).expect("run").id;
         (run, store.recipe(&recipe).expect("recipe"), store.corpus(b"/pages", b"pages").expect("corpus").id)
     });
-    for page in (0..images).collect::<Vec<_>>().chunks(256) {
-        let found: Vec<Found> = page.iter().map(|n| found(*n)).collect();
-        committed(&mut store, |store| store.enrol(corpus, &found).expect("enrol"));
+    let (mut enrolling, mut sealing, mut uncounted) = (Meter::default(), Meter::default(), Meter::default());
+    for first in (0..images).step_by(250) {
+        let found: Vec<Found> = (first..images.min(first + 250)).map(found).collect();
+        let meter = if first + counted < images { &mut uncounted } else { &mut enrolling };
+        meter.window(|| committed(&mut store, |store| store.enrol(corpus, &found).expect("enrol")));
     }
-    let (mut meter, mut cursor, mut sealed) = (Meter::default(), Cursor::default(), 0);
+    let (mut cursor, mut before, mut sealed) = (Cursor::default(), 0, 0);
     loop {
         let page = committed(&mut store, |store| store.take_owed(corpus, cursor, 400).expect("feed"));
         if page.images.is_empty() {
-            return told(&meter, sealed, 0);
+            let second_cpu_s = enrolling.cpu_s().expect("Linux tells");
+            return Told { second_cpu_s, ..told(&sealing, sealed, 0) };
         }
         cursor = page.next;
-        sealed += page.images.len();
+        let counts = before + counted >= images;
+        before += page.images.len();
+        sealed += if counts { page.images.len() } else { 0 };
         let line = |id| NewLine { image: id, bytes: 400_000, prepared: None, ink: None };
         let lines = page.images.iter().map(|image| line(image.id)).collect();
         let tag = Tag(random::letters(12).expect("randomness"));
         let shard = NewShard { tag, run, recipe, seal: SealReason::Lines, lines, est_tokens: 1, charge: None };
+        let meter = if counts { &mut sealing } else { &mut uncounted };
         meter.window(|| committed(&mut store, |store| store.seal(&shard).expect("seal")));
     }
 }

@@ -78,21 +78,64 @@ pub(crate) fn large(scene: &Scene) -> Vec<Row> {
             "s",
             Target::at_most(2.0, 0.7),
             first.and_then(Spread::of),
-        ),
+        )
+        .noted(status(scene, &root)),
     ]
 }
 
-/// P12.
+/// P12, and what an image costs in a small and in a large ledger.
 pub(crate) fn commits(scene: &Scene) -> Vec<Row> {
-    let count = (scene.sizes.many / 10).to_string();
-    let measured = scene.turns([&mut || {
-        let folder = scene.emptied("commits");
-        let told = scene.case("commits", &[&folder.display().to_string(), &count]);
-        vec![told.items / told.wall_s]
-    }]);
-    let what = "durable commits of shards of 400 images";
-    let figure = measured.first().and_then(|rounds| spread(rounds, 0));
-    vec![Row::new("P12", what, "images/s", Target::at_least(20_000.0, 50_000.0), figure)]
+    let run = |images: usize, counted: usize| {
+        let folder = scene.emptied("commits").display().to_string();
+        let told = scene.case("commits", &[&folder, &images.to_string(), &counted.to_string()]);
+        vec![told.items / told.wall_s, told.cpu_s / told.items * 1e6, told.second_cpu_s / counted as f64 * 1e6]
+    };
+    let (few, many) = (scene.sizes.many / 100, scene.sizes.many);
+    let measured = scene.turns([&mut || run(many / 10, many / 10), &mut || run(few, few), &mut || run(many, few)]);
+    let [usual, small, large] = measured.as_slice() else { return Vec::new() };
+    let note = |at| {
+        let each = |rounds| spread(rounds, at).map_or(f64::NAN, |cpu| cpu.median);
+        format!(
+            "CPU of an image: {:.2} µs among the first {few}, {:.2} µs as one of the last of {many}",
+            each(small),
+            each(large)
+        )
+    };
+    // The depth of the trees of a ledger grows with it, a little.
+    let target = Target::at_most(1.5, 1.1);
+    vec![
+        Row::new(
+            "P12",
+            "durable commits of shards of 400 images",
+            "images/s",
+            Target::at_least(20_000.0, 50_000.0),
+            spread(usual, 0),
+        ),
+        Row::new("P12", "CPU of sealing an image, large ÷ small ledger", "", target, ratios(large, small, 1))
+            .noted(note(1)),
+        Row::new("P12", "CPU of enrolling an image, large ÷ small ledger", "", target, ratios(large, small, 2))
+            .noted(note(2)),
+    ]
+}
+
+/// What `status` takes on a ledger of so many images, each of which has its text.
+fn status(scene: &Scene, root: &Path) -> String {
+    let ground = stand_on(&scene.emptied("large"), root);
+    let workspace = ground.join("scratch");
+    std::fs::create_dir_all(workspace.join("batch")).expect("folder");
+    seen(Command::new(PROGRAM).args(["bench", "--stage", "ledger", "--inside"]).arg(&ground)).expect("a ledger");
+    std::fs::rename(workspace.join("ledger.sqlite"), workspace.join("batch/ledger.sqlite")).expect("another place");
+    let look = || {
+        let mut command = Command::new(PROGRAM);
+        let output = clean(command.args(["status", "--no-config", "--json", "--workspace"]).arg(&workspace)).output();
+        let told: serde_json::Value = serde_json::from_slice(&output.expect("it starts").stdout).expect("a document");
+        assert_eq!(told["images"]["done"], scene.sizes.many, "every image has its text");
+        let told = seen(&mut command).expect("a screen");
+        vec![told.wall_s, told.cpu_s]
+    };
+    let measured = scene.turns([&mut { look }]);
+    let figure = |at| measured.first().and_then(|rounds| spread(rounds, at)).map_or(f64::NAN, |figure| figure.median);
+    format!("status when all {} are done: {:.3} s, CPU {:.3} s", scene.sizes.many, figure(0), figure(1))
 }
 
 /// As many images of a few hundred bytes.

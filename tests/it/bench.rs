@@ -5,20 +5,29 @@ mod verdict;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use batchscribe::bench::ground::Ground;
 use batchscribe::bench::sink::{Answers, Sink};
 use batchscribe::bench::{pages, whole};
 use batchscribe::pipeline;
 use batchscribe::pipeline::mission::{Mode, Tally};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::Value;
+
+use crate::front::{Authority, Certified};
 
 const STAGES: [&str; 8] = ["scan", "pack", "encode", "upload", "download", "write", "ledger", "pipeline"];
 
 fn bench(folder: &Path, words: &str) -> Output {
+    command(folder, words).output().expect("the program starts")
+}
+
+fn command(folder: &Path, words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
     command.current_dir(folder).env_clear().env("LANG", "C.UTF-8").env("HOME", folder).stdin(Stdio::null());
-    command.arg("bench").args(words.split_whitespace()).output().expect("the program starts")
+    command.arg("bench").args(words.split_whitespace());
+    command
 }
 
 fn document(output: &Output) -> Value {
@@ -90,6 +99,29 @@ fn a_sink_that_answers_gives_every_page_its_text() {
     assert_eq!((outcome.standing.found, outcome.standing.done), (7, 7), "{:?}", outcome.fault);
     let text = ground.scratch().join("texts").join(format!("{}.txt", pages::name(6)));
     assert!(std::fs::read_to_string(text).expect("a text").split_whitespace().count() > 100);
+}
+
+#[test]
+fn uploads_go_to_a_sink_with_tls_that_is_trusted() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let authority = Authority::new("An authority of this test");
+    let config = authority.server(&Certified { name: "127.0.0.1", until: 2199 });
+    let sink = Sink::start_wrapped(Answers::None, "https", move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).map_err(std::io::Error::other)?;
+        Ok(StreamOwned::new(connection, stream))
+    });
+    let words = format!(
+        "--json --images 3 --bytes 100000 --rounds 1 --stage upload --sink {}",
+        sink.expect("a port").base_url()
+    );
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::write(&trusted, authority.pem()).expect("a file");
+    let told = document(&command(folder.path(), &words).env("SSL_CERT_FILE", &trusted).output().expect("it starts"));
+    let row = &told["stages"][0];
+    assert!(row["items"] == 3 && row["bytes"].as_u64() > Some(400_000), "{row}");
+    std::fs::write(&trusted, Authority::new("Another").pem()).expect("a file");
+    let refused = command(folder.path(), &words).env("SSL_CERT_FILE", &trusted).output().expect("it starts");
+    assert!(!refused.status.success());
 }
 
 #[test]

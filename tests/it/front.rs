@@ -38,7 +38,8 @@ impl Authority {
         self.0.pem()
     }
 
-    fn server(&self, certified: &Certified<'_>) -> Arc<ServerConfig> {
+    /// What a server with such a certificate is configured by.
+    pub(crate) fn server(&self, certified: &Certified<'_>) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![certified.name.to_owned()]).expect("parameters");
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(certified.until, 12, 31));

@@ -25,8 +25,9 @@ const PAGES: &[Page] = &[
     page_of(
         "E103",
         "",
-        "Two settings contradict each other, or a provider needs one that is missing.",
-        "The message names them and their places; change or set one.",
+        "Two settings contradict each other, or what is asked for contradicts this build, or a provider needs a setting that is \
+        missing.",
+        "The message names them and their places; change or set one, or build the program with the feature that it names.",
     ),
     page_of("E104", "", "The image folder cannot be read.", "Check image_dir, and whether the drive is there."),
     page_of(

@@ -287,6 +287,8 @@ pub struct Export {
 pub enum ExportFormat {
     /// JSON lines: every image or page with state, text, model and cost.
     Jsonl,
+    /// Parquet: the same rows as columns with types; in builds with the feature parquet.
+    Parquet,
     /// The table of the report, for spreadsheets.
     Csv,
     /// A ZIP archive of the texts, with a list of their checksums.

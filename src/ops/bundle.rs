@@ -52,11 +52,12 @@ pub fn settings_part(settings: &Settings) -> Part {
 #[must_use]
 pub fn versions_part() -> Part {
     let text = format!(
-        "batchscribe {}\nsystem {} {}\nbuilt-in engine {}\n",
+        "batchscribe {}\nsystem {} {}\nbuilt-in engine {}\nParquet {}\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,
-        if cfg!(feature = "ocr") { "yes" } else { "no" }
+        if cfg!(feature = "ocr") { "yes" } else { "no" },
+        if cfg!(feature = "parquet") { "yes" } else { "no" }
     );
     Part { name: "versions.txt", what: "version and system", text }
 }

@@ -3,6 +3,8 @@
 
 mod alto;
 mod archive;
+#[cfg(feature = "parquet")]
+mod columns;
 mod lines;
 mod page_xml;
 mod texts;
@@ -107,6 +109,15 @@ impl<'a> Source<'a> {
     /// [`Error`].
     pub fn jsonl(&self, to: &mut dyn Write) -> Result<Told, Error> {
         lines::write(self, to)
+    }
+
+    /// The same as Parquet: the names of the lines as columns, with types.
+    ///
+    /// # Errors
+    /// [`Error`].
+    #[cfg(feature = "parquet")]
+    pub fn parquet(&self, to: &mut (dyn Write + Send)) -> Result<Told, Error> {
+        columns::write(self, to)
     }
 
     /// The table of the report.

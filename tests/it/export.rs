@@ -22,7 +22,7 @@ outcome = "content_filter"
 const ODD: &str = "\u{feff}Dear  <Sir> & \"friends\",\r\n\ta\u{1}b\u{c}c ]]>\n\n\n日本 😀\n";
 
 /// Six images in two folders, one of which fails; a file of three pages; an image whose text a person wrote.
-fn finished() -> Sandbox {
+pub(crate) fn finished() -> Sandbox {
     let weather = Weather { scenario: Scenario::read(WEATHER).expect("a scenario"), ..Weather::default() };
     let sandbox = Sandbox::with(6, weather);
     sandbox.image("=box/a & <b>.png", 77);

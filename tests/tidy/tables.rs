@@ -41,7 +41,7 @@ pub(crate) const EXCEPTIONS: [(&str, &str, &str); 2] = [
 ];
 
 /// Guest packages, and where below `src/` each is at home: files, or folders with a trailing slash.
-pub(crate) const GUESTS: [(&str, &[&str]); 29] = [
+pub(crate) const GUESTS: [(&str, &[&str]); 30] = [
     (
         "actix",
         &[
@@ -123,6 +123,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 29] = [
     ("toml", &["settings/", "emulator/"]),
     ("clap", &["cli/"]),
     ("csv", &["ops/report/", "ops/export/"]),
+    ("parquet", &["ops/export/columns.rs"]),
     ("zip", &["ops/export/archive.rs", "ops/bundle.rs"]),
     ("minijinja", &["ops/report/", "web/page.rs"]),
     ("console", &["cli/"]),

@@ -31,9 +31,15 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
         (ExportFormat::Jsonl, _) => lines(context, out.as_deref(), "lines", |to| source.jsonl(to))?,
         (ExportFormat::Csv, _) => lines(context, out.as_deref(), "rows", |to| source.csv(to))?,
         (ExportFormat::Tropy, _) => lines(context, out.as_deref(), "photos", |to| source.tropy(to))?,
+        #[cfg(feature = "parquet")]
+        (ExportFormat::Parquet, Some(out)) => parquet(context, &source, out)?,
+        #[cfg(not(feature = "parquet"))]
+        (ExportFormat::Parquet, _) => return Err(not_built()),
         (ExportFormat::TxtZip, Some(out)) => archive(context, &source, out)?,
         (ExportFormat::Alto, Some(out)) => tree(context, out, source.alto(out))?,
         (ExportFormat::Page, Some(out)) => tree(context, out, source.page_xml(out))?,
+        #[cfg(feature = "parquet")]
+        (ExportFormat::Parquet, None) => return Err(lacks_out("a file", "--out all.parquet")),
         (ExportFormat::TxtZip, None) => return Err(lacks_out("a file", "--out texts.zip")),
         (ExportFormat::Alto | ExportFormat::Page, None) => return Err(lacks_out("a folder", "--out FOLDER")),
     }
@@ -70,6 +76,21 @@ fn lines(
     }
     say(context, &told);
     Ok(())
+}
+
+#[cfg(feature = "parquet")]
+fn parquet(context: &Context, source: &Source<'_>, out: &Path) -> Result<(), Fail> {
+    let told = to_file(context, out, |file| source.parquet(file).map_err(failed))?;
+    context.out.say(&format!("Wrote {} rows to {}", told.written, out.display()));
+    say(context, &told);
+    Ok(())
+}
+
+#[cfg(not(feature = "parquet"))]
+fn not_built() -> Fail {
+    Problem::new("E103", "`export parquet` contradicts this build: it cannot write Parquet")
+        .hint("build it with cargo install --path . --locked --features parquet; or export jsonl, which has the same columns")
+        .into()
 }
 
 fn archive(context: &Context, source: &Source<'_>, out: &Path) -> Result<(), Fail> {

@@ -11,8 +11,22 @@ use crate::kit::hash;
 use crate::ledger::reader::ImageResult;
 use crate::ops::known::utc;
 
+/// What every row says of itself. It rises if the meaning of a name ever changes.
+pub(super) const SCHEMA: u32 = 1;
+
 /// Writes a line for every image of the ledger.
 pub(super) fn write(source: &Source<'_>, to: &mut dyn Write) -> Result<Told, Error> {
+    each(source, &mut |image, text| {
+        serde_json::to_writer(&mut *to, &line(&image, text.as_ref())).map_err(io::Error::from)?;
+        Ok(to.write_all(b"\n")?)
+    })
+}
+
+/// Hands over every image of the ledger with its text, and counts what has none.
+pub(super) fn each(
+    source: &Source<'_>,
+    row: &mut dyn FnMut(ImageResult, Option<PageText>) -> Result<(), Error>,
+) -> Result<Told, Error> {
     let (mut told, mut texts, mut after) = (Told::default(), source.texts(), None);
     loop {
         let images = source.reader.results(after, PAGE)?;
@@ -30,19 +44,18 @@ pub(super) fn write(source: &Source<'_>, to: &mut dyn Write) -> Result<Told, Err
                 }
             };
             told.written += 1;
-            serde_json::to_writer(&mut *to, &line(&image, text.as_ref())).map_err(io::Error::from)?;
-            to.write_all(b"\n")?;
+            row(image, text)?;
         }
     }
 }
 
 /// An object; what is not known is null, never zero.
-fn line(image: &ImageResult, text: Option<&PageText>) -> Value {
+pub(super) fn line(image: &ImageResult, text: Option<&PageText>) -> Value {
     let ImageResult { path, spent, last, .. } = image;
     let batch = last.as_ref().and_then(|last| last.batch.as_ref());
     let usage = spent.usage;
     json!({
-        "schema": 1,
+        "schema": SCHEMA,
         "path": shown(&path.with_page(1).joined()),
         "page": path.page,
         "state": image.state.word(),
@@ -66,7 +79,8 @@ fn line(image: &ImageResult, text: Option<&PageText>) -> Value {
     })
 }
 
+/// What it cost, as near as a float comes.
 #[expect(clippy::cast_precision_loss, reason = "dollars for people; the table has every digit")]
-fn dollars(picos: u64) -> f64 {
+pub(super) fn dollars(picos: u64) -> f64 {
     picos as f64 / 1e12
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, ServerHandle};
-use actix_web::rt::System;
+use actix_web::dev::Extensions;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use tokio::sync::mpsc;
@@ -27,9 +26,10 @@ use super::scenario::Scenario;
 use super::validate::Limits;
 use crate::kit::clock::Clock;
 use crate::kit::exit_guard::{ExitGuard, ExitNotice, NOTICES};
+use crate::kit::http_thread::{End, HttpThread};
 use crate::kit::pool::Pool;
+use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel, StopSwitch, stop_switch};
-use crate::kit::{random, thread};
 
 /// Threads that speak HTTP; the work is done elsewhere.
 const HTTP_THREADS: usize = 2;
@@ -168,7 +168,7 @@ pub struct Server {
     /// Where it listens.
     pub addr: SocketAddr,
     stop: StopSwitch,
-    http: Option<(ServerHandle, JoinHandle<()>)>,
+    http: Option<HttpThread>,
     workers: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
     // Kept open for guards whose notices nobody else wants.
@@ -200,7 +200,8 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
     let workers = options.workers;
     let pool = Pool::new("emulator-chat", workers.max(1))?;
     let shared = Arc::new(Shared::new(books, fittings(options, limits, watcher, pool)));
-    let http = speak(listener, Arc::clone(&shared), keep_alive, &notices)?;
+    let (guard, served) = (ExitGuard::new("emulator", notices.clone()), Arc::clone(&shared));
+    let http = HttpThread::start("emulator-http", guard, End::Answer, move || build(listener, served, keep_alive))?;
     // Whatever fails from here on: its drop stops what runs.
     let mut server = Server { addr, stop, http: Some(http), workers: Vec::new(), shared, _notices: kept };
     server.workers = hire(&server.shared, workers, &notices)?;
@@ -250,31 +251,6 @@ pub(super) fn open_books(options: &ServerOptions, enqueued_tokens: Option<u64>) 
     Ok(Books::new(service, folder, journal, bill))
 }
 
-/// Starts the thread that speaks HTTP, and waits until it does.
-fn speak(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    keep_alive: Duration,
-    notices: &mpsc::Sender<ExitNotice>,
-) -> io::Result<(ServerHandle, JoinHandle<()>)> {
-    let (sender, receiver) = crossbeam_channel::bounded(1);
-    let guard = ExitGuard::new("emulator", notices.clone());
-    let thread = thread::spawn("emulator-http", guard, move |guard| {
-        let ended = System::new().block_on(async {
-            let server = build(listener, shared, keep_alive)?;
-            // Fails if the starter has given up, which stops nothing: its drop of the handle is not a stop.
-            drop(sender.send(server.handle()));
-            server.await
-        });
-        match ended {
-            Ok(()) => guard.drained(),
-            Err(cause) => guard.failed(cause.to_string()),
-        }
-    })?;
-    let handle = receiver.recv().map_err(|_| io::Error::other("the HTTP server did not start"))?;
-    Ok((handle, thread))
-}
-
 fn build(listener: TcpListener, shared: Arc<Shared>, keep_alive: Duration) -> io::Result<actix_web::dev::Server> {
     let closes = shared.faults.closes_connections();
     let data = Data::from(shared);
@@ -322,12 +298,9 @@ impl Server {
     fn shut(&mut self) {
         self.stop.raise(StopLevel::Drain);
         self.shared.ring();
-        if let Some((handle, thread)) = self.http.take() {
-            // The order to stop is given by the call; its future only waits, and the join does that.
-            drop(handle.stop(true));
-            join(thread);
-        }
-        self.workers.drain(..).for_each(join);
+        drop(self.http.take());
+        // A thread that panicked has told its guard.
+        self.workers.drain(..).for_each(|thread| drop(thread.join()));
         // The HTTP threads let go of what they share at their leisure; the state folder is free from now on.
         self.shared.books().0.close();
     }
@@ -337,11 +310,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shut();
     }
-}
-
-fn join(thread: JoinHandle<()>) {
-    // A thread that panicked has told its guard.
-    drop(thread.join());
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod exit_guard;
 pub mod faults;
 pub mod folder;
 pub mod hash;
+pub mod http_thread;
 pub mod json;
 pub mod json_schema;
 pub mod news;

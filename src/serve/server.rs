@@ -1,14 +1,11 @@
-//! The HTTP server: actix-web on its own thread with its own System, so that no listener holds up the pipeline.
+//! The HTTP server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::rt::System;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 
@@ -16,7 +13,7 @@ use super::board::Board;
 use super::door::Door;
 use super::routes::{self, Shared};
 use crate::kit::exit_guard::ExitGuard;
-use crate::kit::thread;
+use crate::kit::http_thread::{End, HttpThread};
 
 /// How long a connection may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
@@ -50,7 +47,7 @@ pub struct ServerOptions {
 pub struct Server {
     /// Where it listens.
     pub addr: SocketAddr,
-    http: Option<(ServerHandle, JoinHandle<()>)>,
+    _http: HttpThread,
 }
 
 /// Starts a server.
@@ -60,21 +57,9 @@ pub struct Server {
 pub fn start(options: ServerOptions) -> io::Result<Server> {
     let listener = TcpListener::bind(options.listen)?;
     let addr = listener.local_addr()?;
-    let (sender, started) = mpsc::sync_channel(1);
-    let thread = thread::spawn("serve-http", ExitGuard::unheard("serve-http"), move |guard| {
-        let ended = System::new().block_on(async {
-            let server = build(listener, options)?;
-            // Fails if the starter has given up, and then nobody will stop this server but the end of the process.
-            drop(sender.send(server.handle()));
-            server.await
-        });
-        match ended {
-            Ok(()) => guard.drained(),
-            Err(cause) => guard.failed(cause.to_string()),
-        }
-    })?;
-    let handle = started.recv().map_err(|_| io::Error::other("the HTTP server did not start"))?;
-    Ok(Server { addr, http: Some((handle, thread)) })
+    let guard = ExitGuard::unheard("serve-http");
+    let http = HttpThread::start("serve-http", guard, End::Cut, move || build(listener, options))?;
+    Ok(Server { addr, _http: http })
 }
 
 fn build(listener: TcpListener, options: ServerOptions) -> io::Result<actix_web::dev::Server> {
@@ -95,15 +80,4 @@ fn build(listener: TcpListener, options: ServerOptions) -> io::Result<actix_web:
     .disable_signals()
     .listen(listener)?
     .run())
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some((handle, thread)) = self.http.take() {
-            // Listeners to events would stay for ever; nobody waits for them. The call gives the order, its future only waits.
-            drop(handle.stop(false));
-            // A thread that panicked has told its guard.
-            drop(thread.join());
-        }
-    }
 }

@@ -1,13 +1,10 @@
-//! The server: actix-web on its own thread with its own System.
+//! The server of the pages.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::rt::System;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
@@ -15,7 +12,7 @@ use super::Pages;
 use super::gate::{self, Gate};
 use super::routes;
 use crate::kit::exit_guard::ExitGuard;
-use crate::kit::thread;
+use crate::kit::http_thread::{End, HttpThread};
 
 /// One person's browser: one thread reads requests, a few wait for ledger, disk and pictures.
 const HTTP_THREADS: usize = 1;
@@ -28,7 +25,7 @@ const LINGER_SECONDS: u64 = 1;
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    http: Option<(ServerHandle, JoinHandle<()>)>,
+    _http: HttpThread,
 }
 
 /// The way in for its one visitor.
@@ -48,41 +45,28 @@ pub fn start(listen: SocketAddr, pages: Pages) -> io::Result<(Server, Visit)> {
     let address = listener.local_addr().map_err(named)?;
     let gate = Gate::new(address, &[], pages.read_only)?;
     let visit = Visit { url: format!("http://{address}/review{}", gate.token_query()) };
-    let http = speak(listener, Data::new(pages), Data::new(gate))?;
-    Ok((Server { address, http: Some(http) }, visit))
+    let (pages, gate) = (Data::new(pages), Data::new(gate));
+    let guard = ExitGuard::unheard("review");
+    let http = HttpThread::start("review-http", guard, End::Answer, move || build(listener, pages, gate))?;
+    Ok((Server { address, _http: http }, visit))
 }
 
-/// Starts the thread that speaks HTTP, and waits until it does.
-fn speak(listener: TcpListener, pages: Data<Pages>, gate: Data<Gate>) -> io::Result<(ServerHandle, JoinHandle<()>)> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let thread = thread::spawn("review-http", ExitGuard::unheard("review"), move |guard| {
-        let ended = System::new().block_on(async {
-            let server = HttpServer::new(move || {
-                App::new()
-                    .app_data(Data::clone(&gate))
-                    .configure(|config| routes::mount(config, &pages))
-                    .wrap(from_fn(gate::keep))
-            });
-            let server = server
-                .workers(HTTP_THREADS)
-                .worker_max_blocking_threads(BLOCKING_THREADS)
-                .client_request_timeout(HEAD)
-                .client_disconnect_timeout(Duration::from_secs(LINGER_SECONDS))
-                .shutdown_timeout(LINGER_SECONDS)
-                .disable_signals()
-                .listen(listener)?
-                .run();
-            // Fails if the starter has given up, which stops nothing: its drop of the handle is not a stop.
-            drop(sender.send(server.handle()));
-            server.await
-        });
-        match ended {
-            Ok(()) => guard.drained(),
-            Err(cause) => guard.failed(cause.to_string()),
-        }
-    })?;
-    let handle = receiver.recv().map_err(|_| io::Error::other("the HTTP server did not start"))?;
-    Ok((handle, thread))
+fn build(listener: TcpListener, pages: Data<Pages>, gate: Data<Gate>) -> io::Result<actix_web::dev::Server> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::clone(&gate))
+            .configure(|config| routes::mount(config, &pages))
+            .wrap(from_fn(gate::keep))
+    });
+    Ok(server
+        .workers(HTTP_THREADS)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .client_request_timeout(HEAD)
+        .client_disconnect_timeout(Duration::from_secs(LINGER_SECONDS))
+        .shutdown_timeout(LINGER_SECONDS)
+        .disable_signals()
+        .listen(listener)?
+        .run())
 }
 
 impl Server {
@@ -90,16 +74,5 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some((handle, thread)) = self.http.take() {
-            // The order to stop is given by the call; its future only waits, and the join does that.
-            drop(handle.stop(true));
-            // A thread that panicked has told its guard.
-            drop(thread.join());
-        }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) const GUESTS: [(&str, &[&str]); 30] = [
             "emulator/server.rs",
         ],
     ),
-    ("actix_web", &["emulator/", "serve/", "web/"]),
+    ("actix_web", &["emulator/", "serve/", "web/", "kit/http_thread.rs"]),
     (
         "tokio",
         &[

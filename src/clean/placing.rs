@@ -35,7 +35,16 @@ pub(super) enum Begun {
     /// It is there.
     Placed(Placed),
     /// It is written, and has no name yet.
-    Written(TextKind, Written<Arc<Folder>>),
+    Written(Goal, Written<Arc<Folder>>),
+}
+
+/// Where a text goes.
+pub(super) struct Goal {
+    folder: Arc<Folder>,
+    kind: TextKind,
+    name: Vec<u8>,
+    /// Name of the other one of the image's two texts.
+    other: Vec<u8>,
 }
 
 /// The folders that the texts of a stretch are written into, each opened once.
@@ -53,26 +62,26 @@ impl<'a> Texts<'a> {
 
     /// Writes a text, as far as it can be without its name.
     pub(super) fn begin(&self, image: &RelPath, kind: TextKind, text: &[u8], known: &KnownText) -> io::Result<Begun> {
-        let Some(folder) = self.folder_of(image)? else { return Ok(Begun::Placed(None)) };
+        let Some(goal) = self.goal(image, kind)? else { return Ok(Begun::Placed(None)) };
         if known.one_of_many && kind == TextKind::Clean {
-            return self.keep_page(&folder, image, text, known).map(Some).map(Begun::Placed);
+            return self.keep_page(&goal, text, known).map(Some).map(Begun::Placed);
         }
-        if let Some(hash) = self.persons(&folder, image, kind, known)? {
+        if let Some(hash) = persons(&goal, known)? {
             return Ok(Begun::Placed(Some((TextOwner::Kept, hash))));
         }
         let Hands { rules, mark, .. } = self.hands;
-        match text_file::begin(&folder, &self.names(image, kind).0, text, known.hash, rules.existing, mark) {
+        match text_file::begin(&goal.folder, &goal.name, text, known.hash, rules.existing, mark) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => {
                 self.again(image, kind, text, known).map(Begun::Placed)
             }
             Err(cause) => Err(cause),
             Ok(text_file::Begun::Stands(owner, hash)) => {
-                self.stands(&folder, image, kind, owner, known)?;
+                self.stands(&goal, owner, known)?;
                 Ok(Begun::Placed(Some((owner, hash))))
             }
             Ok(text_file::Begun::Written(mut written)) => {
                 self.disks.close(written.file())?;
-                Ok(Begun::Written(kind, written))
+                Ok(Begun::Written(goal, written))
             }
         }
     }
@@ -86,19 +95,18 @@ impl<'a> Texts<'a> {
 
     /// Gives a text its name.
     pub(super) fn name(&self, image: &RelPath, begun: Begun, text: &[u8], known: &KnownText) -> io::Result<Placed> {
-        let (kind, mut written) = match begun {
+        let (goal, written) = match begun {
             Begun::Placed(placed) => return Ok(placed),
-            Begun::Written(kind, written) => (kind, written),
+            Begun::Written(goal, written) => (goal, written),
         };
-        let folder = written.file().held();
-        match written.publish(&self.names(image, kind).0) {
+        match written.publish(&goal.name) {
             Ok(Some(hash)) => {
-                self.stands(&folder, image, kind, TextOwner::Ours, known)?;
+                self.stands(&goal, TextOwner::Ours, known)?;
                 Ok(Some((TextOwner::Ours, hash)))
             }
             // Somebody wrote there meanwhile.
-            Ok(None) => self.place(&folder, image, kind, text, known).map(Some),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => self.again(image, kind, text, known),
+            Ok(None) => self.place(&goal, text, known).map(Some),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => self.again(image, goal.kind, text, known),
             Err(cause) => Err(cause),
         }
     }
@@ -119,79 +127,54 @@ impl<'a> Texts<'a> {
         Ok(Some(folder))
     }
 
+    /// Where a text goes; `None` if the image's own folder is gone.
+    fn goal(&self, image: &RelPath, kind: TextKind) -> io::Result<Option<Goal>> {
+        let Some(folder) = self.folder_of(image)? else { return Ok(None) };
+        let (clean, rough) = (self.hands.corpus.text_name(image), self.hands.corpus.rough_name(image));
+        let (name, other) = if kind == TextKind::Clean { (clean, rough) } else { (rough, clean) };
+        Ok(Some(Goal { folder, kind, name, other }))
+    }
+
     /// The folder was removed while it was open: in the mirror tree it is made again.
     fn again(&self, image: &RelPath, kind: TextKind, text: &[u8], known: &KnownText) -> io::Result<Placed> {
         held(&self.open).remove(&image.folder);
-        let Some(folder) = self.folder_of(image)? else { return Ok(None) };
-        match self.place(&folder, image, kind, text, known) {
+        let Some(goal) = self.goal(image, kind)? else { return Ok(None) };
+        match self.place(&goal, text, known) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
             placed => placed.map(Some),
         }
     }
 
-    fn place(
-        &self,
-        folder: &Folder,
-        image: &RelPath,
-        kind: TextKind,
-        text: &[u8],
-        known: &KnownText,
-    ) -> io::Result<(TextOwner, Short)> {
+    fn place(&self, goal: &Goal, text: &[u8], known: &KnownText) -> io::Result<(TextOwner, Short)> {
         let Hands { rules, mark, .. } = self.hands;
-        let name = self.names(image, kind).0;
-        let placed = text_file::place(folder, &name, text, known.hash, rules.existing, mark)?;
-        self.stands(folder, image, kind, placed.0, known)?;
+        let placed = text_file::place(&goal.folder, &goal.name, text, known.hash, rules.existing, mark)?;
+        self.stands(goal, placed.0, known)?;
         Ok(placed)
     }
 
-    /// Done, and with no text of ours: a person's stands, by this hash. A rough one is not put beside it again.
-    fn persons(
-        &self,
-        folder: &Folder,
-        image: &RelPath,
-        kind: TextKind,
-        known: &KnownText,
-    ) -> io::Result<Option<Short>> {
-        let is_done = known.state == Some(ImageState::Done) && known.hash.is_none();
-        if kind == TextKind::Clean || !is_done {
-            return Ok(None);
-        }
-        text_file::hash_there(folder, &self.names(image, TextKind::Clean).0)
-    }
-
     /// The text of one page waits for those of its file.
-    fn keep_page(
-        &self,
-        folder: &Folder,
-        image: &RelPath,
-        text: &[u8],
-        known: &KnownText,
-    ) -> io::Result<(TextOwner, Short)> {
+    fn keep_page(&self, goal: &Goal, text: &[u8], known: &KnownText) -> io::Result<(TextOwner, Short)> {
         let hash = pages::keep(&self.hands.pages, known.image, text)?;
-        self.stands(folder, image, TextKind::Clean, TextOwner::Ours, known)?;
+        self.stands(goal, TextOwner::Ours, known)?;
         Ok((TextOwner::Page, hash))
     }
 
     /// What stood for the image until now is not its text any more. It can be made again from the saved answer.
-    fn stands(
-        &self,
-        folder: &Folder,
-        image: &RelPath,
-        kind: TextKind,
-        owner: TextOwner,
-        known: &KnownText,
-    ) -> io::Result<()> {
+    fn stands(&self, goal: &Goal, owner: TextOwner, known: &KnownText) -> io::Result<()> {
         if owner == TextOwner::Ours && self.hands.recipe.kind == Kind::Read {
-            text_file::remove_ours(folder, &self.names(image, kind).1, known.hash)?;
+            text_file::remove_ours(&goal.folder, &goal.other, known.hash)?;
         }
         Ok(())
     }
+}
 
-    /// The name of a text, and of the other of the two.
-    fn names(&self, image: &RelPath, kind: TextKind) -> (Vec<u8>, Vec<u8>) {
-        let (clean, rough) = (self.hands.corpus.text_name(image), self.hands.corpus.rough_name(image));
-        if kind == TextKind::Clean { (clean, rough) } else { (rough, clean) }
+/// Done, and with no text of ours: a person's stands, by this hash. A rough one is not put beside it again.
+fn persons(goal: &Goal, known: &KnownText) -> io::Result<Option<Short>> {
+    let is_done = known.state == Some(ImageState::Done) && known.hash.is_none();
+    if goal.kind == TextKind::Clean || !is_done {
+        return Ok(None);
     }
+    text_file::hash_there(&goal.folder, &goal.other)
 }
 
 /// What a thread that panicked left is whole: nothing is half done under these locks.

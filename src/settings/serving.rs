@@ -74,19 +74,21 @@ impl Settings {
 mod tests {
     use crate::settings::{Environment, Flag, Settings, Sources, resolve};
 
-    fn settings(pairs: &[(&str, &str)]) -> Settings {
-        let sources = Sources {
+    fn sources(pairs: &[(&str, &str)]) -> Sources {
+        let flag =
+            |(key, value): &(&str, &str)| Flag { flag: "--set".into(), key: (*key).into(), value: (*value).into() };
+        Sources {
             workspace: "/w".into(),
             current_dir: "/w".into(),
             config: None,
             no_config: true,
-            flags: pairs
-                .iter()
-                .map(|(key, value)| Flag { flag: "--set".into(), key: (*key).into(), value: (*value).into() })
-                .collect(),
+            flags: pairs.iter().map(flag).collect(),
             environment: Environment::default(),
-        };
-        resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings
+        }
+    }
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        resolve(&sources(pairs)).map_err(|problems| format!("{problems:?}")).expect("settings").settings
     }
 
     #[test]
@@ -115,17 +117,6 @@ mod tests {
 
     #[test]
     fn an_open_address_needs_a_token() {
-        let sources = |pairs: &[(&str, &str)]| Sources {
-            workspace: "/w".into(),
-            current_dir: "/w".into(),
-            config: None,
-            no_config: true,
-            flags: pairs
-                .iter()
-                .map(|(key, value)| Flag { flag: "--set".into(), key: (*key).into(), value: (*value).into() })
-                .collect(),
-            environment: Environment::default(),
-        };
         let problems = resolve(&sources(&[("serve.listen", "0.0.0.0:80")])).expect_err("refused");
         assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["E103"]);
         assert!(resolve(&sources(&[("serve.listen", "0.0.0.0:80"), ("serve.token_file", "t")])).is_ok());

@@ -16,7 +16,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 
-use crate::kit::{hash, random};
+use crate::kit::hash::are_same_secrets;
+use crate::kit::random;
 
 /// Loads nothing but what the pages bring along, is framed by nobody, and sends no form anywhere.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -107,10 +108,11 @@ fn passage(rules: &Rules, asked: &Asked<'_>) -> Passage {
     if !asked.host.is_some_and(|host| rules.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))) {
         return Passage::Closed(StatusCode::MISDIRECTED_REQUEST, "This server does not go by that name.");
     }
-    let is_known = cookie(asked.cookies.unwrap_or_default(), &rules.cookie).is_some_and(|it| same(it, &rules.session));
+    let is_known =
+        cookie(asked.cookies.unwrap_or_default(), &rules.cookie).is_some_and(|it| are_same_secrets(it, &rules.session));
     let entrance = ENTRANCES.into_iter().find(|page| *page == asked.path);
     if let (true, Some(entrance), Some(token)) = (asked.looks, entrance, token(asked.query)) {
-        return match (is_known, same(token, &rules.token)) {
+        return match (is_known, are_same_secrets(token, &rules.token)) {
             // Somebody who is in already comes with the link again.
             (true, _) => Passage::Open,
             (false, true) => Passage::Token(entrance),
@@ -132,11 +134,6 @@ fn passage(rules: &Rules, asked: &Asked<'_>) -> Passage {
         Some(origin) if ours(origin) => Passage::Open,
         _ => Passage::Closed(StatusCode::FORBIDDEN, "This has to come from a page of this server."),
     }
-}
-
-/// Whether two secrets are the same. Their hashes are compared: how long that takes tells nothing of them.
-fn same(told: &str, secret: &str) -> bool {
-    hash::short(told.as_bytes()) == hash::short(secret.as_bytes())
 }
 
 /// The value of a cookie.

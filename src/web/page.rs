@@ -69,7 +69,7 @@ fn first(order: &[Listed], why: Option<&str>) -> Option<ImageId> {
 
 fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
     let broken = |cause: minijinja::Error| No::Broken(cause.to_string());
-    let environment = environment();
+    let environment = environment().map_err(broken)?;
     let template = environment.template_from_str(template).map_err(broken)?;
     let html = template.render(minijinja::value::Serde(view)).map_err(broken)?;
     Ok(HttpResponse::Ok().insert_header(ContentType::html()).body(html))

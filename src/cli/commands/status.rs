@@ -78,8 +78,7 @@ pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail>
 /// The document of `--json`, also where nothing was begun.
 pub(super) fn document_of(settings: &Settings) -> Result<String, Fail> {
     let reader = pages::ledger(&settings.layout()).map_err(told)?;
-    let facts = reader.map(|reader| Facts::read(&reader, settings)).transpose().map_err(told)?;
-    Ok(document(settings, &facts.unwrap_or_default()))
+    reader.map_or_else(|| Ok(document(settings, &Facts::default())), |reader| whole(settings, &reader).map_err(told))
 }
 
 /// What both forms are made from.

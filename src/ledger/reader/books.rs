@@ -43,8 +43,19 @@ impl Reader {
         })
     }
 
+    /// When the oldest batch was opened that has not ended (unix milliseconds).
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn oldest_open(&self) -> Result<Option<i64>> {
+        let [oldest, _] = self.told(self.ages())?;
+        Ok(oldest)
+    }
+
     fn ages(&self) -> Outcome<[Option<i64>; 2]> {
-        const SQL: &str = "SELECT min(opened_at) AS oldest, max(opened_at) AS youngest FROM batch WHERE state = 'open'";
+        // The index holds the batches that are not over; without the hint, all that ever were would be looked at.
+        const SQL: &str = "SELECT min(opened_at) AS oldest, max(opened_at) AS youngest FROM batch INDEXED BY batch_todo
+            WHERE state IN ('opening', 'open', 'ended', 'fetched') AND state = 'open'";
         let mut statement = self.connection.prepare_cached(SQL)?;
         let mut rows = statement.query([])?;
         let Some(row) = rows.next()? else { return Ok([None, None]) };

@@ -18,7 +18,6 @@ mod pilot;
 mod placed;
 mod plan;
 mod provenance;
-mod pulse;
 mod queues;
 mod results;
 

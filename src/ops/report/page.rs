@@ -16,6 +16,7 @@ use crate::ledger::reader::{ImageResult, RecipeRow, RunRow};
 use crate::ops::bill::Sum;
 
 const TEMPLATE: &str = include_str!("page.html");
+const BALANCE: &str = include_str!("balance.html");
 /// Signs of a text that the page shows.
 const MOST_SIGNS: usize = 6_000;
 
@@ -33,18 +34,22 @@ struct Pair {
     more: bool,
 }
 
-/// Templates of pages: whatever is put into them is text, never HTML.
-pub fn environment() -> Environment<'static> {
+/// Templates of pages: whatever is put into them is text, never HTML. They may include `balance.html`.
+///
+/// # Errors
+/// If what they include is no template.
+pub fn environment() -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("grouped", grouped);
     environment.add_filter("size", size);
-    environment
+    environment.add_template("balance.html", BALANCE)?;
+    Ok(environment)
 }
 
 /// Writes the page.
 pub(super) fn write(layout: &Layout, max_pixels: u64, facts: &Facts, to: &mut impl Write) -> io::Result<()> {
-    let environment = environment();
+    let environment = environment().map_err(io::Error::other)?;
     let template = environment.template_from_str(TEMPLATE).map_err(io::Error::other)?;
     let drawn =
         |draw: &Draw<ImageResult>| json!(draw.drawn().map(|image| pair(layout, max_pixels, image)).collect::<Vec<_>>());

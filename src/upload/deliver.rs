@@ -3,7 +3,7 @@
 
 use super::send::{PAUSES, SendError, Sender};
 use crate::domain::image::Reason;
-use crate::domain::shard::ShardFacts;
+use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::bodies::{Body, BodyDone, BodyError};
 use crate::kit::clock::millis;
 use crate::kit::{crash, random};
@@ -12,6 +12,9 @@ use crate::ledger::records::{Culprit, Remeasured};
 use crate::provider::UploadBody;
 use crate::provider::failure::{Failure, Kind};
 use crate::provider::wire::RemoteFile;
+
+/// Uploads of one shard that arrive incomplete, after which something on the way cuts them, and not chance.
+const MOST_TORN: u32 = 5;
 
 impl Sender {
     /// sealed → uploaded, or dissolved.
@@ -24,7 +27,7 @@ impl Sender {
             }
             return Ok(());
         }
-        let mut failures = 0;
+        let (mut failures, mut torn) = (0, 0);
         loop {
             let body = match self.bodies.open(shard.id).await {
                 Ok(body) => body,
@@ -44,7 +47,13 @@ impl Sender {
                 Ok(file) => {
                     tracing::warn!(file = %file.id, got = file.bytes, want = shard.bytes, "a torn input file is deleted");
                     self.forget_file(&file).await;
-                    failures += 1;
+                    torn += 1;
+                    if torn == MOST_TORN {
+                        let got = file.bytes.unwrap_or_default();
+                        let words =
+                            format!("{got} bytes of an upload of {} arrived, {torn} times in a row", shard.bytes);
+                        return Err(Failure::new(Kind::Refused, self.provider.host(), words).into());
+                    }
                 }
                 Err(failure) => {
                     if failure.kind == Kind::Body
@@ -82,18 +91,36 @@ impl Sender {
                 crash::point("upload.recorded");
                 Ok(())
             }
-            Err(LedgerError::Stale(_)) if self.is_spent(shard.id).await? => {
-                self.forget_file(file).await;
-                Ok(())
-            }
-            // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
-            Err(LedgerError::Stale(why)) => {
-                tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");
-                self.forget_file(file).await;
-                Ok(self.ledger.dissolve(shard.id, None).await?)
-            }
+            Err(LedgerError::Stale(why)) => self.not_recorded(shard, file, done.hash, &why).await,
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// The ledger takes no such upload: is the shard spent, is the file another shard's, or are the bytes not what they were?
+    async fn not_recorded(
+        &self,
+        shard: &ShardFacts,
+        file: &RemoteFile,
+        hash: [u8; 16],
+        why: &str,
+    ) -> Result<(), SendError> {
+        let now = self.ledger.shard(shard.id).await?;
+        match now.state {
+            ShardState::Spent | ShardState::Gone => self.forget_file(file).await,
+            ShardState::Sealed if now.body_hash.is_none_or(|first| first == hash) => {
+                // Not deleted: a batch may be at work on the file. A batch made from it would be paid for the wrong images.
+                let words =
+                    format!("the server gave two uploads the same id, {}: nothing can be told apart there", file.id);
+                return Err(Failure::new(Kind::Refused, self.provider.host(), words).into());
+            }
+            // Two bodies of one plan differ although every stamp held: a file changed behind its stamp.
+            _ => {
+                tracing::warn!(shard = shard.id.0, why, "the plan's bytes changed; it is dissolved");
+                self.forget_file(file).await;
+                self.ledger.dissolve(shard.id, None).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the provider has looked through the input file, where it wants that to be waited for.

@@ -1,6 +1,6 @@
 //! Providers that differ from OpenAI: what their profiles say reaches the wire.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,84 @@ fn where_no_fence_is_trusted_a_lost_create_is_waited_for_and_its_file_stays() {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(oracle::count(&sandbox.bill(), "create"), 1, "the fourth listing shows the batch: it is adopted");
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 4);
+}
+
+/// A front that hands everything on but uploads: of these `answer` gets the number, from 1, and the request.
+fn front(emulator: &str, answer: impl Fn(usize, &[u8]) -> String + Send + Sync + 'static) -> (String, Requests) {
+    let target = emulator.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
+    let asked = Requests::default();
+    let all = Arc::clone(&asked);
+    let address = serve(move |mut stream, head, rest| {
+        let request = head.split(" HTTP").next().unwrap_or_default().to_owned();
+        let number = {
+            let mut all = all.lock().expect("asked");
+            all.push(request.clone());
+            all.iter().filter(|one| **one == request).count()
+        };
+        if request != "POST /v1/files" {
+            drop(hand_on(stream, &head, &rest, &target));
+            return;
+        }
+        let lower = head.to_lowercase();
+        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).expect("a length");
+        let left = length.trim().parse::<u64>().expect("a number").saturating_sub(rest.len() as u64);
+        let mut whole = [head.replacen("\r\n", "\r\nConnection: close\r\n", 1).into_bytes(), rest].concat();
+        std::io::Read::by_ref(&mut stream).take(left).read_to_end(&mut whole).expect("the body");
+        drop(stream.write_all(answer(number, &whole).as_bytes()));
+    });
+    (format!("http://{address}/v1"), asked)
+}
+
+/// Requests by their first words.
+type Requests = Arc<Mutex<Vec<String>>>;
+
+/// What `upload` says of such a front.
+fn uploaded_to(sandbox: &mut Sandbox, base: String) -> String {
+    sandbox.set("max_images_per_batch", "2");
+    sandbox.set("shard.max_bodies", "1");
+    let (mut mission, _stop) = sandbox.mission(Mode::Upload);
+    mission.base_url = base;
+    let outcome = std::thread::spawn(move || batchscribe::pipeline::run(mission)).join().expect("it comes back");
+    format!("{:?}", outcome.fault.expect("the run cannot go on"))
+}
+
+fn count(asked: &Requests, start: &str) -> usize {
+    asked.lock().expect("asked").iter().filter(|one| one.starts_with(start)).count()
+}
+
+#[test]
+fn a_server_that_has_one_id_for_two_files_is_left_and_the_first_file_stays() {
+    let mut sandbox = Sandbox::new(4);
+    let (first, target) = (Mutex::new(String::new()), sandbox.base_url());
+    let target = target.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
+    let (base, asked) = front(&sandbox.base_url(), move |number, request| {
+        let mut first = first.lock().expect("the first answer");
+        if number == 1 {
+            let mut server = std::net::TcpStream::connect(&target).expect("the emulator");
+            server.write_all(request).expect("sent");
+            server.read_to_string(&mut first).expect("an answer");
+        }
+        first.clone()
+    });
+    let fault = uploaded_to(&mut sandbox, base);
+    assert!(fault.contains("two uploads the same id"), "{fault}");
+    assert_eq!((count(&asked, "POST /v1/files"), count(&asked, "DELETE /v1/files")), (2, 0));
+    let created = oracle::count(&sandbox.bill(), "create");
+    assert!(created <= 1, "nothing is asked of a file that may be another's: {created}");
+}
+
+#[test]
+fn uploads_that_never_arrive_whole_are_given_up_by_name() {
+    let mut sandbox = Sandbox::new(2);
+    let (base, asked) = front(&sandbox.base_url(), |number, _| {
+        let body = format!(r#"{{"id":"file-{number}","object":"file","bytes":7,"status":"processed"}}"#);
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    });
+    let fault = uploaded_to(&mut sandbox, base);
+    assert!(fault.contains("7 bytes of an upload of") && fault.contains("5 times in a row"), "{fault}");
+    assert_eq!((count(&asked, "POST /v1/files"), count(&asked, "DELETE /v1/files")), (5, 5));
+    assert_eq!(oracle::count(&sandbox.bill(), "create"), 0);
 }
 
 /// Doubts that the ledger knows of.

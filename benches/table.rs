@@ -1,7 +1,8 @@
 //! The targets P1 to P18, measured side by side on this machine: one command, one table, a verdict a row. Ratios are taken
 //! pair by pair in turns, so that a busy machine slows both sides of them. `docs/performance.md` says what each row means.
 //!
-//! `cargo bench --bench table`, and behind `--`: `--quick` for small sizes, `--only P7` for one row, `--rounds 5`
+//! `cargo bench --bench table`, and behind `--`: `--quick` for small sizes, `--only P7` for one row, `--rounds 5`,
+//! `--folder DIR` for another disk
 
 #![expect(
     clippy::disallowed_methods,
@@ -29,6 +30,8 @@ mod servers;
 mod support;
 #[path = "table/verdict.rs"]
 mod verdict;
+
+use std::path::Path;
 
 use batchscribe::bench::machine::Machine;
 use rows::Row;
@@ -60,8 +63,10 @@ fn main() {
         _ => {}
     }
     let quick = words.iter().any(|word| word == "--quick");
-    let only: Option<&String> = words.iter().skip_while(|word| *word != "--only").nth(1);
-    let scene = Scene::new(if quick { Sizes::QUICK } else { Sizes::FULL }, support::argument("rounds", 5));
+    let after = |name: &str| words.iter().skip_while(|word| *word != name).nth(1);
+    let only = after("--only");
+    let folder = Path::new(after("--folder").map_or(env!("CARGO_TARGET_TMPDIR"), String::as_str));
+    let scene = Scene::new(folder, if quick { Sizes::QUICK } else { Sizes::FULL }, support::argument("rounds", 5));
     println!("{}", Machine::here());
     println!("{} rounds in turns after one that warms up: median (least to most)", scene.rounds);
     if quick {

@@ -20,7 +20,6 @@ use batchscribe::kit::clock::Clock;
 use batchscribe::kit::disks::Disks;
 use batchscribe::kit::exit_guard::ExitGuard;
 use batchscribe::kit::folder::Folder;
-use batchscribe::kit::pool::Pool;
 use batchscribe::kit::random;
 use batchscribe::kit::stop::StopLevel;
 use batchscribe::ledger::records::{Allowed, Cursor, NewRun};
@@ -243,14 +242,10 @@ fn found(n: usize) -> Found {
 /// about as many bytes as its text has.
 fn files(results: &Path, out: &Path) -> Told {
     const TEXT: usize = 1_200;
-    let make = |name: &str| {
-        let path = out.join(name);
-        std::fs::create_dir_all(&path).expect("folder");
-        Folder::open(&path).expect("folder")
-    };
-    let (json, texts) = (Arc::new(make("json")), make("texts"));
-    let (mark, pool) = (Mark::new(out).expect("randomness"), Pool::new("work", 0).expect("threads"));
+    let mark = Mark::new(out).expect("randomness");
     let writers = ResultWriters::start(|| ExitGuard::unheard("results")).expect("threads");
+    let json = writers.folder(out, b"json", 0).expect("folder");
+    let texts = Folder::open(out).and_then(|out| out.make_below(&[b"texts"])).expect("folder");
     let mut reader = BufReader::with_capacity(256 * 1024, std::fs::File::open(results).expect("file"));
     let (mut meter, mut made) = (Meter::default(), 0);
     meter.window(|| {
@@ -260,29 +255,28 @@ fn files(results: &Path, out: &Path) -> Told {
                 chunk.push((made + chunk.len(), std::mem::take(&mut line)));
             }
             if chunk.is_empty() {
-                return;
+                return json.publish().expect("a new name");
             }
             let folder = Arc::new(texts.make_below(&[format!("tray_{:05}", made / 250).as_bytes()]).expect("folder"));
             made += chunk.len();
-            let mut pending = writers.chunk(chunk.len());
+            let mut files = json.chunk(chunk.len());
             let name = |n: usize, end: &str| format!("images|tray_{:05}|page{n:07}.png.{end}", n / 250).into_bytes();
             for (n, line) in &chunk {
-                writers.write(&mut pending, &json, name(*n, "json"), line.clone()).expect("handed over");
+                files.write(name(*n, "json"), line.clone()).expect("handed over");
             }
-            pending.wait().expect("written");
+            files.wait().expect("written");
             let disks = Disks::new(chunk.len());
-            let written = pool.map(chunk, |(n, line)| {
+            let written = chunk.into_iter().map(|(n, line)| {
                 let mut draft = folder.draft_held(&mark).expect("draft");
                 draft.fill(&line[..TEXT.min(line.len())]).expect("filled");
                 disks.close(&mut draft).expect("closed");
                 (n, draft)
             });
+            let written: Vec<_> = written.collect();
             disks.sync().expect("synced");
-            let placed = pool.map(written, |draft| {
-                let (n, draft) = draft.expect("written");
+            for (n, draft) in written {
                 draft.publish_new(&name(n, "txt")).expect("a new name");
-            });
-            assert!(placed.iter().all(Result::is_ok));
+            }
             folder.sync().expect("synced");
         }
     });

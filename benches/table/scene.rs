@@ -75,8 +75,9 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn new(sizes: Sizes, rounds: usize) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("temp dir");
+    /// A scene in a new folder below `folder`, which goes with it.
+    pub(crate) fn new(folder: &Path, sizes: Sizes, rounds: usize) -> Self {
+        let folder = tempfile::tempdir_in(folder).expect("temp dir");
         Self {
             folder,
             sizes,

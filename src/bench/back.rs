@@ -20,7 +20,7 @@ use crate::domain::layout;
 use crate::domain::verdict::Verdict;
 use crate::encode::line::full_hash;
 use crate::extract::fetch::Fetcher;
-use crate::extract::write::ResultWriters;
+use crate::extract::write::{ResultFolder, ResultWriters};
 use crate::extract::{lines, parse};
 use crate::kit::atomic_file::{Mark, private_folder};
 use crate::kit::clock::{Clock, Stopwatch};
@@ -73,13 +73,12 @@ pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
 
 /// Writes the JSON file and the text of every answer, as a run does: texts complete or absent, each folder synced once a chunk.
 pub(super) fn write(ground: &Ground) -> io::Result<Sample> {
-    let (json, texts) = (ground.scratch().join("json"), ground.texts());
-    private_folder(&json)?;
+    let texts = ground.texts();
+    private_folder(&ground.scratch())?;
     private_folder(&texts)?;
     let hands = Hands {
         pool: Pool::new("work", 0)?,
-        writers: ResultWriters::start(|| ExitGuard::unheard("results"))?,
-        json: Arc::new(Folder::open(&json)?),
+        json: ResultWriters::start(|| ExitGuard::unheard("results"))?.folder(&ground.scratch(), b"json", 0)?,
         texts: Folder::open(&texts)?,
         mark: Mark::new(&texts)?,
     };
@@ -89,18 +88,17 @@ pub(super) fn write(ground: &Ground) -> io::Result<Sample> {
         let chunk = chunk(&mut reader)?;
         if chunk.is_empty() {
             let bytes = length(&ground.results())?;
+            meter.window(|| hands.json.publish())?;
             return Ok(sample(Stage::Write, answers, bytes, &meter, &[("result_wait", waited)]));
         }
         let first = answers;
         answers += chunk.len() as u64;
-        let read = chunk.into_iter().map(|(raw, line)| Ok((raw, line.custom_id.clone(), judged(&line)?)));
-        let read: Vec<Read> = read.collect::<io::Result<_>>()?;
-        waited += meter.window(|| hands.write(first, read))?;
+        waited += meter.window(|| hands.write(first, chunk))?;
     }
 }
 
-/// A result line, the id in it, and its text.
-type Read = (Vec<u8>, String, String);
+/// A result line, and what was read in it.
+type Read = (Vec<u8>, parse::Line);
 
 /// A text that is written, and the name that it will bear.
 type Unnamed = (Vec<u8>, Written<Arc<Folder>>);
@@ -108,27 +106,28 @@ type Unnamed = (Vec<u8>, Written<Arc<Folder>>);
 /// What answers are written with.
 struct Hands {
     pool: Pool,
-    writers: ResultWriters,
-    json: Arc<Folder>,
+    json: ResultFolder,
     texts: Folder,
     mark: Mark,
 }
 
 impl Hands {
-    /// Writes a chunk; tells how many microseconds the result-writing threads were waited for.
+    /// Writes and judges a chunk; tells how many microseconds the result-writing thread was waited for.
     fn write(&self, first: u64, chunk: Vec<Read>) -> io::Result<u64> {
-        let mut pending = self.writers.chunk(chunk.len());
-        let mut texts = Vec::with_capacity(chunk.len());
+        let mut files = self.json.chunk(chunk.len());
+        let mut lines = Vec::with_capacity(chunk.len());
         let mut waited = 0;
-        for (raw, id, text) in chunk {
-            let name = layout::result_name(&id, full_hash).into_bytes();
+        for (raw, line) in chunk {
+            let name = layout::result_name(&line.custom_id, full_hash).into_bytes();
             let watch = Stopwatch::start();
-            self.writers.write(&mut pending, &self.json, name, raw)?;
+            files.write(name, raw)?;
             waited += watch.micros();
-            texts.push((id, text));
+            lines.push(line);
         }
+        let texts = self.pool.map(lines, |line| judged(&line).map(|text| (line.custom_id, text)));
+        let texts = texts.into_iter().map(|text| text.map_err(io::Error::other)?).collect::<io::Result<_>>()?;
         let watch = Stopwatch::start();
-        pending.wait()?;
+        files.wait()?;
         waited += watch.micros();
         let folder = format!("tray_{:05}", first / A_FOLDER as u64).into_bytes();
         let folder = self.texts.make_below(&[&folder])?;
@@ -136,22 +135,19 @@ impl Hands {
         Ok(waited)
     }
 
-    /// Places the texts of a chunk, each an id and what is written.
+    /// Places the texts of a chunk, each an id and what is written. They lie in one folder, so one thread writes them.
     fn place(&self, folder: &Arc<Folder>, texts: Vec<(String, String)>) -> io::Result<()> {
         let disks = Disks::new(texts.len());
-        let begin = |(id, text): (String, String)| -> io::Result<Option<Unnamed>> {
+        let mut unnamed: Vec<Unnamed> = Vec::with_capacity(texts.len());
+        for (id, text) in texts {
             let name = layout::text_name(id.as_bytes(), full_hash);
             let begun = text_file::begin(folder, &name, text.as_bytes(), None, Existing::Replace, &self.mark)?;
-            let Begun::Written(mut written) = begun else { return Ok(None) };
-            disks.close(written.file()).map(|()| Some((name, written)))
-        };
-        let begun = self.pool.map(texts, begin);
+            let Begun::Written(mut written) = begun else { continue };
+            disks.close(written.file())?;
+            unnamed.push((name, written));
+        }
         disks.sync()?;
-        let named = self.pool.map(begun, |begun| match begun.map_err(io::Error::other)?? {
-            Some((name, written)) => written.publish(&name).map(drop),
-            None => Ok(()),
-        });
-        named.into_iter().try_for_each(|named: Result<io::Result<()>, _>| named.map_err(io::Error::other)?)?;
+        unnamed.into_iter().try_for_each(|(name, written)| written.publish(&name).map(drop))?;
         folder.sync()
     }
 }

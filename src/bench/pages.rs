@@ -13,11 +13,13 @@ use crate::kit::random::split_mix;
 const A_FOLDER: u64 = 250;
 /// Words of one answer, so that a result line has about 2 kB, as a page of print has.
 const WORDS: u64 = 220;
-/// What the answers are made of.
-const LEXICON: [&str; 16] = [
-    "the", "parish", "of", "Saint", "register", "and", "his", "wife", "baptised", "on", "twelfth", "day", "March",
-    "witness", "ſigned", "by",
+/// What the words of the answers are made of.
+const SYLLABLES: [&str; 24] = [
+    "ba", "der", "ing", "ſen", "to", "lich", "uns", "par", "ish", "re", "gis", "ter", "of", "and", "wife", "tau",
+    "fet", "von", "März", "wit", "neſ", "ge", "am", "mit",
 ];
+/// Most syllables of a word.
+const MOST_SYLLABLES: u64 = 4;
 
 /// Where the image of this number lies below the corpus.
 #[must_use]
@@ -96,17 +98,23 @@ pub(super) fn answer(number: u64, id: &str, seed: u64) -> String {
     line
 }
 
-/// Lines of words with a number in each, so that no answer looks like a loop.
+/// Lines of words, and numbers here and there. They repeat about as little as the words of a true page, of whose windows of
+/// eight bytes a few in a hundred stand further up as well: how dear an answer is to judge depends on that.
 fn text(seed: u64) -> String {
     let mut state = seed;
     let mut text = String::with_capacity(2_000);
     for word in 0..WORDS {
         let drawn = split_mix(&mut state);
         let end = if word % 11 == 10 { '\n' } else { ' ' };
-        match drawn % 5 {
-            0 => drop(write!(text, "{}{end}", drawn >> 48)),
-            _ => drop(write!(text, "{}{end}", LEXICON[(drawn >> 32) as usize % LEXICON.len()])),
+        if drawn.is_multiple_of(20) {
+            // Memory takes whatever is written.
+            let _infallible = write!(text, "{}", drawn >> 48);
+        } else {
+            for place in 0..1 + (drawn >> 8) % MOST_SYLLABLES {
+                text.push_str(SYLLABLES[(drawn >> (16 + 8 * place)) as usize % SYLLABLES.len()]);
+            }
         }
+        text.push(end);
     }
     text.push('\n');
     text

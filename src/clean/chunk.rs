@@ -90,26 +90,27 @@ fn judge_stretch(hands: &Hands, work: Vec<Work>, judged: &mut Judged) -> Result<
     let asked: Vec<(ImageId, Option<Usage>)> = work.iter().map(|(answer, _)| (answer.image, answer.usage)).collect();
     let schema = hands.rules.schema_of(&hands.recipe);
     let texts = Texts::new(hands, work.len());
-    let begun = hands.pool.map(work, |(answer, known)| {
+    let work = hands.pool.map(work, |(answer, known)| {
         let judgement = judge_one(hands, schema.as_ref(), &answer, &known);
+        (answer, (known, judgement))
+    });
+    let begun = by_folder(&hands.pool, work, |answer, (known, judgement)| {
         let text = judgement.text.as_ref().map(|text| {
             let kind = if judgement.verdict == Verdict::DeepClean { TextKind::Rough } else { TextKind::Clean };
             texts.begin(&answer.path, kind, text.as_bytes(), &known)
         });
-        (answer, judgement, text, known)
+        (known, judgement, text)
     });
     texts.make_durable()?;
-    let named = hands.pool.map(begun, |one| {
-        let (answer, judgement, text, known) = one?;
+    let done: Vec<Done> = by_folder(&hands.pool, begun, |answer, (known, judgement, text)| {
         let text = text.zip(judgement.text.as_ref());
         let placed = text.map(|(begun, text)| texts.name(&answer.path, begun?, text.as_bytes(), &known));
-        Ok((answer, judgement, placed))
+        (judgement, placed)
     });
-    let done: Vec<Done> = named.into_iter().map(Result::flatten).collect();
     let lengths = length_flags(&hands.rules, &done);
     for ((one, (image, usage)), length) in done.into_iter().zip(asked).zip(lengths) {
         match one {
-            Ok((answer, mut judgement, placed)) => {
+            Ok((answer, (mut judgement, placed))) => {
                 judgement.flags.extend(length);
                 judged.add(answer, judgement, placed);
             }
@@ -123,13 +124,31 @@ fn judge_stretch(hands: &Hands, work: Vec<Work>, judged: &mut Judged) -> Result<
     Ok(texts.sync_folders()?)
 }
 
+/// An answer and what is known of it by now; lost where a job panicked at it.
+type OfAnswer<T> = Result<(Answer, T), PoolError>;
+
 /// What became of an answer: judged, and its text put into its place, if it has one.
-type Done = Result<(Answer, Judgement, Option<io::Result<Option<(TextOwner, Short)>>>), PoolError>;
+type Done = OfAnswer<(Judgement, Option<io::Result<Option<(TextOwner, Short)>>>)>;
+
+/// Does a job that writes for every answer, on one thread a folder: two would wait for each other at its lock, and spin.
+fn by_folder<I: Send, T: Send>(
+    pool: &Pool,
+    items: Vec<OfAnswer<I>>,
+    job: impl Fn(&Answer, I) -> T + Send + Sync,
+) -> Vec<OfAnswer<T>> {
+    let folder = |one: &OfAnswer<I>| one.as_ref().map(|(answer, _)| answer.path.folder.clone()).unwrap_or_default();
+    let job = |one: OfAnswer<I>| {
+        let (answer, item) = one?;
+        let done = job(&answer, item);
+        Ok((answer, done))
+    };
+    pool.map_by(items, folder, job).into_iter().map(Result::flatten).collect()
+}
 
 /// The flag of each answer's length, among the texts that come with it.
 fn length_flags(rules: &Rules, done: &[Done]) -> Vec<Option<&'static str>> {
     let letters = |one: &Done| {
-        let (answer, judgement, _) = one.as_ref().ok()?;
+        let (answer, (judgement, _)) = one.as_ref().ok()?;
         let text = judgement.text.as_ref().filter(|_| judgement.verdict == Verdict::Accept)?;
         Some((answer.path.folder.clone(), text.chars().filter(|c| c.is_alphabetic()).count()))
     };

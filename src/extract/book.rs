@@ -3,17 +3,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::sync::Arc;
 
 use super::parse::Line;
-use super::write::ResultWriters;
-use super::{lines, parse};
+use super::write::{ResultFolder, ResultWriters};
+use super::{lines, parse, write};
 use crate::domain::answer::Answer;
 use crate::domain::batch::EndedBatch;
 use crate::domain::layout::{self, Layout};
 use crate::domain::shard::{Plan, PlanLine};
-use crate::kit::atomic_file::{private_folder, sweep};
-use crate::kit::folder::Folder;
 use crate::kit::hash;
 use crate::kit::path_bytes;
 
@@ -26,7 +23,7 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Book {
     lines: HashMap<String, PlanLine>,
     /// Where their files go, if they are written.
-    folder: Option<Arc<Folder>>,
+    folder: Option<ResultFolder>,
 }
 
 /// Some answers of it.
@@ -41,28 +38,32 @@ pub(super) struct Chunk {
 }
 
 impl Book {
-    /// The book of a batch; `writes` tells whether the lines are written as files, too.
-    pub(super) fn new(plan: &Plan, layout: &Layout, batch: &EndedBatch, writes: bool) -> io::Result<Self> {
+    /// The book of a batch; with `writers` the lines are written as files, too.
+    pub(super) fn new(
+        plan: &Plan,
+        layout: &Layout,
+        batch: &EndedBatch,
+        writers: Option<&ResultWriters>,
+    ) -> io::Result<Self> {
         let style = plan.recipe.id_style;
         let id = |line: &PlanLine| layout::custom_id(style, &plan.given, &line.path, full_hash);
         let lines = plan.lines.iter().map(|line| (id(line), line.clone())).collect();
-        if !writes {
-            return Ok(Self { lines, folder: None });
-        }
         let path = layout.results(batch.id.as_str());
-        private_folder(&path)?;
-        // A link in its place is not followed.
         let name = path_bytes::from_name(path.file_name().unwrap_or_default());
-        let folder = Folder::open(&layout.extraction)?.below(&[&name])?;
-        sweep(&path)?;
-        Ok(Self { lines, folder: Some(Arc::new(folder)) })
+        let folder = |writers: &ResultWriters| writers.folder(&layout.extraction, &name, batch.no.0);
+        Ok(Self { lines, folder: writers.map(folder).transpose()? })
+    }
+
+    /// Every line was read: the files of all of them appear.
+    pub(super) fn close(&self) -> io::Result<()> {
+        self.folder.as_ref().map_or(Ok(()), ResultFolder::publish)
     }
 
     /// Reads up to a chunk of lines, writes their files, ties them to their images. The way back from an id to an image
     /// is this look-up and nothing else; an unknown id names no path.
-    pub(super) fn read_chunk(&self, reader: &mut BufReader<File>, writers: &ResultWriters) -> io::Result<Chunk> {
+    pub(super) fn read_chunk(&self, reader: &mut BufReader<File>) -> io::Result<Chunk> {
         let mut chunk = Chunk::default();
-        let mut pending = writers.chunk(CHUNK);
+        let mut files = self.folder.as_ref().map(|folder| folder.chunk(CHUNK));
         let (mut line, mut bytes) = (Vec::new(), 0);
         while chunk.answers.len() < CHUNK && bytes < CHUNK_BYTES {
             let Some(cut) = lines::next(reader, &mut line)? else {
@@ -77,15 +78,15 @@ impl Book {
                 chunk.unknown += 1;
                 continue;
             };
-            if let Some(folder) = &self.folder {
+            if let Some(files) = &mut files {
                 let name = layout::result_name(&read.custom_id, full_hash).into_bytes();
-                writers.write(&mut pending, folder, name, std::mem::take(&mut line))?;
+                files.write(name, std::mem::take(&mut line))?;
             }
             let (outcome, usage) = (read.outcome, read.usage);
             let (image, path, attempt) = (planned.image, planned.path.clone(), planned.attempt);
             chunk.answers.push(Answer { image, path, attempt, outcome, usage });
         }
-        pending.wait()?;
+        files.map_or(Ok(()), write::Chunk::wait)?;
         Ok(chunk)
     }
 }

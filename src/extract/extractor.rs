@@ -247,11 +247,13 @@ impl BatchReader {
         }
         let plan = self.seams.ledger.plan(batch.shard).await?;
         let writes = self.seams.source != Source::Settled { rebuild: false };
-        let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch, writes)?);
+        let writers = writes.then_some(&self.seams.writers);
+        let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch, writers)?);
         let recipe = Arc::new(plan.recipe);
         for raw in raw.into_iter().flatten() {
             self.hand_answers(&batch, &recipe, raw, &book).await?;
         }
+        self.seams.pool.run(move || book.close()).await??;
         hand_over(&self.next.read, BatchRead::new(batch, slot), &self.meter).await.map_err(|_| ReadError::NextGone)
     }
 
@@ -322,12 +324,12 @@ impl BatchReader {
         };
         let mut reader = BufReader::with_capacity(256 * 1024, file);
         loop {
-            let (book, writers) = (Arc::clone(book), self.seams.writers.clone());
+            let book = Arc::clone(book);
             let (back, chunk) = self
                 .seams
                 .pool
                 .run(move || {
-                    let chunk = book.read_chunk(&mut reader, &writers);
+                    let chunk = book.read_chunk(&mut reader);
                     (reader, chunk)
                 })
                 .await?;

@@ -167,6 +167,23 @@ impl Folder {
         file.publish(name)
     }
 
+    /// The same at once under its name, in a folder that nobody looks into yet: `AlreadyExists` if something bears the name.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn write_private_new(&self, name: &[u8], bytes: &[u8]) -> io::Result<()> {
+        let written = self.handle.create(name, Access::Private).and_then(|mut file| file.write_all(bytes));
+        written.map_err(|cause| named(&cause, &self.path_of(&[name])))
+    }
+
+    /// Gives a file or a folder in this one another name, replacing a file that bears it.
+    ///
+    /// # Errors
+    /// The operating system's, with the path.
+    pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        self.handle.rename(from, to).map_err(|cause| named(&cause, &self.path_of(&[to])))
+    }
+
     /// Number of the disk that this folder lies on, if everything that was written to that disk can be made durable at once
     /// and whatever fails meanwhile is told; `None` elsewhere: there each file has to be synced by itself.
     #[must_use]

@@ -28,6 +28,7 @@ pub mod random;
 pub mod redact;
 pub mod rolling_file;
 pub mod runtime;
+pub mod staging;
 pub mod stop;
 pub mod thread;
 pub mod wait;

@@ -1,5 +1,6 @@
 //! Work for the processor, off the arbiter: own rayon pools, results by oneshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::ThreadPoolBuilder;
@@ -85,14 +86,39 @@ impl Pool {
         T: Send,
         F: Fn(I) -> T + Send + Sync,
     {
-        let guarded = |item| {
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(item))).map_err(|_| PoolError::Panicked)
-        };
+        let one = |item| guarded(&job, item);
         match &self.threads {
-            Some(pool) => pool.install(|| parallel(items, guarded)),
-            None => items.into_iter().map(guarded).collect(),
+            Some(pool) => pool.install(|| parallel(items, one)),
+            None => items.into_iter().map(one).collect(),
         }
     }
+
+    /// The same for items of which those with one `key` would stand in each other's way: one follows the other on one thread.
+    pub fn map_by<I, K, T, F>(&self, items: Vec<I>, key: impl Fn(&I) -> K, job: F) -> Vec<Result<T, PoolError>>
+    where
+        I: Send,
+        K: Ord,
+        T: Send,
+        F: Fn(I) -> T + Send + Sync,
+    {
+        let count = items.len();
+        let mut groups: BTreeMap<K, Vec<(usize, I)>> = BTreeMap::new();
+        for (at, item) in items.into_iter().enumerate() {
+            groups.entry(key(&item)).or_default().push((at, item));
+        }
+        let one = |(at, item)| (at, guarded(&job, item));
+        let mapped = self.map(groups.into_values().collect(), |group| group.into_iter().map(one).collect::<Vec<_>>());
+        let mut ends: Vec<Result<T, PoolError>> = (0..count).map(|_| Err(PoolError::Panicked)).collect();
+        for (at, end) in mapped.into_iter().flatten().flatten() {
+            ends[at] = end;
+        }
+        ends
+    }
+}
+
+/// A panic costs its own item.
+fn guarded<I, T>(job: impl Fn(I) -> T, item: I) -> Result<T, PoolError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(item))).map_err(|_| PoolError::Panicked)
 }
 
 /// A panic costs the job alone, and what it holds.
@@ -135,6 +161,26 @@ mod tests {
         for pool in [Pool::new("test", 2).expect("threads"), Pool::in_step()] {
             let halves = pool.map(vec![2, 3, 4], |n| if n % 2 == 0 { n / 2 } else { panic!("expected by this test") });
             assert_eq!(halves, [Ok(1), Err(PoolError::Panicked), Ok(2)]);
+        }
+    }
+
+    #[test]
+    fn items_of_one_key_follow_each_other_and_all_keep_their_places() {
+        use std::sync::Mutex;
+        for pool in [Pool::new("test", 2).expect("threads"), Pool::in_step()] {
+            let met = [Mutex::new(Vec::new()), Mutex::new(Vec::new())];
+            let job = |n: usize| {
+                // Nobody else is at items of this key.
+                let mut met = met[n % 2].try_lock().expect("alone");
+                met.push(n);
+                drop(met);
+                if n == 6 { panic!("expected by this test") } else { 10 * n }
+            };
+            let ends = pool.map_by((0..40).collect(), |n| n % 2, job);
+            for (n, end) in ends.into_iter().enumerate() {
+                assert_eq!(end, if n == 6 { Err(PoolError::Panicked) } else { Ok(10 * n) });
+            }
+            assert!(met.into_iter().all(|met| met.into_inner().expect("whole").is_sorted()));
         }
     }
 }

@@ -159,7 +159,7 @@ impl Reader {
     /// The ledger's.
     pub fn reasons(&self) -> Result<Vec<ReasonCount>> {
         const SQL: &str = "SELECT state, coalesce(reason, '') AS reason, count(*) AS images FROM image
-            WHERE state IN ('rough', 'failed', 'skipped') AND ?1 = 0 GROUP BY state, reason ORDER BY state, images DESC LIMIT ?2";
+            WHERE (state = 'rough' OR state = 'failed' OR state = 'skipped') AND ?1 = 0 GROUP BY state, reason ORDER BY state, images DESC LIMIT ?2";
         self.paged(SQL, 0, u32::MAX, |row| {
             let state: String = column(row, "state")?;
             Ok(ReasonCount {

@@ -54,13 +54,13 @@ pub(super) fn page(store: &mut SqliteStore, corpus: CorpusId, page: &[Found]) ->
         // A text that lies there is somebody's whom nobody knew before; where the first page was asked for, it is the file's own.
         let mut passed_over = found.text_present;
         for page in (1..=pages).map(|page| u32::try_from(page).unwrap_or(u32::MAX)) {
-            match known(store, directory, &found.path.name, page)? {
-                None => insert(store, directory, found, (page, passed_over), &mut enrolled)?,
-                Some(known) => {
-                    passed_over &= known.state == ImageState::Skipped;
-                    apply(store, &known, found, page, &mut enrolled)?;
-                }
+            // Nearly always it is new, or it would not have been looked into.
+            if insert(store, directory, found, (page, passed_over), &mut enrolled)? {
+                continue;
             }
+            let Some(known) = known(store, directory, &found.path.name, page)? else { continue };
+            passed_over &= known.state == ImageState::Skipped;
+            apply(store, &known, found, page, &mut enrolled)?;
         }
         no_more_pages(store, directory, found, pages, &mut enrolled)?;
     }
@@ -103,7 +103,7 @@ fn no_more_pages(
 /// Of each file, whether [`page`] would leave its image as it is, whatever is found out about it.
 pub(super) fn are_known(store: &SqliteStore, corpus: CorpusId, files: &[(RelPath, Stamp)]) -> Outcome<Vec<bool>> {
     const SQL: &str = "SELECT format FROM image WHERE directory_id = ?1 AND name = ?2 AND page = 1
-        AND bytes = ?3 AND mtime_ms = ?4 AND state IN ('owed', 'packed', 'done', 'rough')";
+        AND bytes = ?3 AND mtime_ms = ?4 AND state NOT IN ('failed', 'skipped')";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let mut folder: Option<(&[u8], Option<i64>)> = None;
     let mut known = Vec::with_capacity(files.len());
@@ -200,16 +200,17 @@ fn may_be_measured_anew(known: &Known) -> bool {
     }
 }
 
+/// Whether the page is new.
 fn insert(
     store: &mut SqliteStore,
     directory: i64,
     found: &Found,
     (page, passed_over): (u32, bool),
     enrolled: &mut Enrolled,
-) -> Outcome<()> {
+) -> Outcome<bool> {
     const SQL: &str =
         "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq, page, needs)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (directory_id, name, page) DO NOTHING";
     let (state, looks, reason) = match &found.fate {
         // A text that is there before its image is known is somebody else's; or the ledger was lost, and then its answer is
         // found by the measure that is kept here.
@@ -219,7 +220,7 @@ fn insert(
         Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),
     };
     let seq = (state == ImageState::Owed).then(|| store.books.next_seq());
-    store.connection.prepare_cached(SQL)?.execute(params![
+    let inserted = store.connection.prepare_cached(SQL)?.execute(params![
         directory,
         found.path.name,
         int(found.stamp.bytes),
@@ -233,12 +234,16 @@ fn insert(
         page,
         looks.and_then(|looks| looks.needs.word())
     ])?;
+    if inserted == 0 {
+        return Ok(false);
+    }
     match state {
         ImageState::Owed => enrolled.owed += 1,
         ImageState::Failed => enrolled.failed += 1,
         _ => enrolled.skipped += 1,
     }
-    store.books.images(None, state, 1)
+    store.books.images(None, state, 1)?;
+    Ok(true)
 }
 
 fn apply(store: &mut SqliteStore, known: &Known, found: &Found, page: u32, enrolled: &mut Enrolled) -> Outcome<()> {

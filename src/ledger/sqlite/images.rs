@@ -82,9 +82,8 @@ pub(super) fn cannot_ask(store: &mut SqliteStore, image: ImageId, reason: Reason
 
 /// Rough texts of ours are owed for deep cleaning; tells how many. One that a deep cleaning was tried on is left to a person.
 pub(super) fn want_deep(store: &mut SqliteStore) -> Outcome<u64> {
-    // The index's own words are repeated: only so is it known to hold every row that is meant.
     const WANTED: &str = "SELECT i.id FROM image i INDEXED BY image_ended JOIN shard s ON s.id = i.shard_id
-        JOIN recipe r ON r.id = s.recipe_id WHERE i.state IN ('rough', 'failed', 'skipped') AND i.state = 'rough' AND i.text = 'api'
+        JOIN recipe r ON r.id = s.recipe_id WHERE i.state = 'rough' AND i.text = 'api'
         AND r.kind = 'read' AND NOT EXISTS (SELECT 1 FROM copy c WHERE c.image_id = i.id AND c.stands = 'served') AND i.id > ?1 ORDER BY i.id LIMIT 1000";
     const OWED: &str = "UPDATE image SET state = 'owed', deep = 1, asked = 0, gaps = 0, owed_seq = ?2 WHERE id = ?1 AND state = 'rough'";
     let (mut after, mut many) = (0, 0);

@@ -18,7 +18,7 @@ pub(super) fn whole_files(store: &SqliteStore, shard: Option<ShardId>) -> Outcom
     // There are few pages that are gone, and the index knows them.
     const LEFT: &str = "SELECT DISTINCT g.directory_id, g.name FROM image g INDEXED BY image_ended
         JOIN image i ON i.directory_id = g.directory_id AND i.name = g.name AND i.page = 1
-        WHERE g.state IN ('rough', 'failed', 'skipped') AND g.state = 'failed' AND g.reason = 'missing_file' AND g.page > 1
+        WHERE g.state = 'failed' AND g.reason = 'missing_file' AND g.page > 1
         AND i.state = 'done' AND i.text = 'page' AND ?1 IS NULL";
     let mut find = store.connection.prepare_cached(if shard.is_some() { FILES } else { LEFT })?;
     let files = find

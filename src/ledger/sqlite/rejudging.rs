@@ -55,8 +55,7 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
 
 /// Where the image stands, if its answer may be judged again.
 fn state(store: &SqliteStore, shard: ShardId, judged: &ImageVerdict) -> Outcome<Option<ImageState>> {
-    const SQL: &str =
-        "SELECT state FROM image WHERE id = ?1 AND shard_id = ?2 AND state IN ('done', 'rough', 'failed')";
+    const SQL: &str = "SELECT state FROM image WHERE id = ?1 AND shard_id = ?2 AND (state = 'done' OR state = 'rough' OR state = 'failed')";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let found: Option<String> = statement.query_row([judged.image.0, shard.0], |row| row.get(0)).optional()?;
     found.map(|found| word(&found, ImageState::from_word)).transpose()

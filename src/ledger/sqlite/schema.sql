@@ -1,5 +1,5 @@
--- The ledger's schema, version 4. Frozen once released: an opened file is compared with it word for word.
-PRAGMA application_id = 1112752978; PRAGMA user_version = 4;  -- 'BSCR'
+-- The ledger's schema, version 5. Frozen once released: an opened file is compared with it word for word.
+PRAGMA application_id = 1112752978; PRAGMA user_version = 5;  -- 'BSCR'
 CREATE TABLE keeper (                -- one row: who writes. ledger: 16 random hex digits; epoch: +1 whenever a process takes the ledger
   one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL, epoch INTEGER NOT NULL, owed_seq INTEGER NOT NULL DEFAULT 0,   -- owed_seq: last one given
   host TEXT, pid INTEGER, boot TEXT, version TEXT, since INTEGER, closed_at INTEGER) STRICT;
@@ -32,6 +32,7 @@ CREATE TABLE shard (                 -- a sealed plan; its line rows in the orde
   lines INTEGER NOT NULL CHECK (lines > 0), bytes INTEGER NOT NULL, est_tokens INTEGER NOT NULL CHECK (est_tokens > 0), worst_musd INTEGER,
   body_hash BLOB CHECK (length(body_hash) = 16), input_file_id TEXT UNIQUE, input_created INTEGER,  -- XXH3-128 of the first whole body; the server's clock, seconds
   CHECK (state NOT IN ('uploaded', 'opening') OR (input_file_id IS NOT NULL AND body_hash IS NOT NULL))) STRICT;
+-- What is asked at every write of an image is asked with OR: for an IN of more than two words SQLite builds a table each time.
 -- image.needs: what has to be done to a picture before it can be sent; NULL: nothing, its bytes are sent
 -- image.shard_id: of a copy that is served, the shard in which its original was asked then
 -- image.sample: hash of some of its bytes, taken once another file has its length; -1: a copy, which is nobody's original
@@ -39,11 +40,11 @@ CREATE TABLE image (                 -- a file of the corpus, or one page of it
   id INTEGER PRIMARY KEY, directory_id INTEGER NOT NULL REFERENCES directory, name BLOB NOT NULL, page INTEGER NOT NULL DEFAULT 1,
   bytes INTEGER NOT NULL, mtime_ms INTEGER NOT NULL, width INTEGER, height INTEGER,         -- bytes, mtime_ms: the stamp; frozen while packed
   format TEXT,                                                      -- what its first bytes say it is; NULL where it was never measured
-  state TEXT NOT NULL CHECK (state IN ('owed', 'packed', 'done', 'rough', 'failed', 'skipped')), reason TEXT,
+  state TEXT NOT NULL CHECK (state = 'owed' OR state = 'packed' OR state = 'done' OR state = 'rough' OR state = 'failed' OR state = 'skipped'), reason TEXT,
   content BLOB CHECK (length(content) = 16), deep INTEGER NOT NULL DEFAULT 0 CHECK (deep IN (0, 1)),   -- BLAKE3, with hash_images; for deep cleaning
   asked INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0, owed_seq INTEGER,      -- counted tries; uncounted returns; place in the feed
   shard_id INTEGER REFERENCES shard,                                -- the latest shard it was packed in; stays
-  text TEXT CHECK (text IN ('txt', 'api', 'page', 'kept')), text_hash BLOB CHECK (length(text_hash) = 16), needs TEXT CHECK (needs IN ('turning', 'converting')), sample INTEGER,  -- page: waits for its siblings; kept: a person's stands
+  text TEXT CHECK (text = 'txt' OR text = 'api' OR text = 'page' OR text = 'kept'), text_hash BLOB CHECK (length(text_hash) = 16), needs TEXT CHECK (needs IN ('turning', 'converting')), sample INTEGER,  -- page: waits for its siblings; kept: a person's stands
   UNIQUE (directory_id, name, page), CHECK ((state = 'owed') = (owed_seq IS NOT NULL)), CHECK (state <> 'packed' OR shard_id IS NOT NULL),
   CHECK (state NOT IN ('done', 'rough') OR text IS NOT NULL), CHECK ((text IS NULL) = (text_hash IS NULL)),
   CHECK ((state IN ('failed', 'skipped')) = (reason IS NOT NULL))) STRICT;
@@ -89,7 +90,7 @@ CREATE TABLE event (                 -- money moves and oddities, append-only
   image_id INTEGER, detail TEXT) STRICT;
 CREATE INDEX image_owed   ON image (owed_seq) WHERE state = 'owed';
 CREATE INDEX image_packed ON image (shard_id) WHERE state = 'packed';
-CREATE INDEX image_ended  ON image (state, reason) WHERE state IN ('rough', 'failed', 'skipped');
+CREATE INDEX image_ended  ON image (state, reason) WHERE state = 'rough' OR state = 'failed' OR state = 'skipped';
 CREATE INDEX image_alike  ON image (bytes, sample);
 CREATE INDEX copy_of      ON copy (original_id);
 CREATE INDEX copy_todo    ON copy (stands, image_id) WHERE stands IN ('ended', 'ready');
@@ -99,9 +100,9 @@ CREATE INDEX batch_sweep  ON batch (id) WHERE state = 'settled' AND swept_at IS 
 CREATE UNIQUE INDEX batch_attempt       ON batch (shard_id, attempt) WHERE stray = 0;
 CREATE UNIQUE INDEX batch_one_per_shard ON batch (shard_id)      WHERE stray = 0 AND state NOT IN ('refused', 'void');
 CREATE UNIQUE INDEX batch_one_per_file  ON batch (input_file_id) WHERE stray = 0 AND state NOT IN ('refused', 'void');
-CREATE TRIGGER image_move BEFORE UPDATE OF state ON image WHEN OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ('owed>packed',
-  'owed>failed', 'owed>rough', 'owed>done', 'packed>done', 'packed>rough', 'packed>owed', 'packed>failed', 'rough>owed', 'done>owed', 'failed>owed', 'skipped>owed',
-  'rough>done', 'failed>done', 'done>rough', 'failed>rough')
+CREATE TRIGGER image_move BEFORE UPDATE OF state ON image WHEN OLD.state <> NEW.state AND instr(
+  ' owed>packed owed>failed owed>rough owed>done packed>done packed>rough packed>owed packed>failed rough>owed done>owed failed>owed skipped>owed rough>done failed>done done>rough failed>rough ',
+  ' ' || OLD.state || '>' || NEW.state || ' ') = 0
 BEGIN SELECT RAISE(ABORT, 'illegal move of an image'); END;
 CREATE TRIGGER image_gift BEFORE UPDATE OF state ON image WHEN OLD.state = 'owed' AND NEW.state = 'done'
   AND NOT EXISTS (SELECT 1 FROM copy WHERE image_id = NEW.id AND stands = 'served')

@@ -10,21 +10,23 @@ pub(super) const PIECE: usize = 4 << 10;
 /// A piece of a file.
 pub(super) struct Window<'a, R> {
     source: &'a mut R,
-    piece: Vec<u8>,
+    piece: Box<[u8]>,
+    /// How much of it was read last.
+    count: usize,
     start: u64,
 }
 
 impl<'a, R: Read + Seek> Window<'a, R> {
     /// A window at the place where the source stands, which is its beginning.
     pub(super) fn open(source: &'a mut R) -> io::Result<Self> {
-        let mut window = Self { source, piece: Vec::with_capacity(PIECE), start: 0 };
+        let mut window = Self { source, piece: vec![0; PIECE].into(), count: 0, start: 0 };
         window.fill()?;
         Ok(window)
     }
 
     /// The piece that lies there; called before any other is asked for.
     pub(super) fn first(&self) -> &[u8] {
-        &self.piece
+        &self.piece[..self.count]
     }
 
     /// `N` bytes at `at`, `None` if the file ends before.
@@ -70,7 +72,7 @@ impl<'a, R: Read + Seek> Window<'a, R> {
     /// What lies there from `at` on.
     fn rest(&self, at: u64) -> &[u8] {
         let from = at.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
-        from.and_then(|from| self.piece.get(from..)).unwrap_or_default()
+        from.and_then(|from| self.piece[..self.count].get(from..)).unwrap_or_default()
     }
 
     fn move_to(&mut self, at: u64) -> io::Result<()> {
@@ -81,14 +83,13 @@ impl<'a, R: Read + Seek> Window<'a, R> {
 
     /// Reads once: what a short read leaves out is asked for again where it is needed.
     fn fill(&mut self) -> io::Result<()> {
-        self.piece.resize(PIECE, 0);
-        let count = loop {
+        self.count = 0;
+        self.count = loop {
             match self.source.read(&mut self.piece) {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 outcome => break outcome?,
             }
         };
-        self.piece.truncate(count);
         Ok(())
     }
 }

@@ -78,8 +78,8 @@ pub const EDGES: [Edge; 12] = [
     },
     Edge {
         name: "work pool (parse) → result-writing threads",
-        bounded_by: "crossbeam bounded(4)",
-        most: "4 result lines + 2 being written",
+        bounded_by: "crossbeam bounded(2) of 32 lines, one a batch",
+        most: "a chunk of 256 lines or 4 MiB a batch",
         waits: "parse job",
         counted_as: "",
     },

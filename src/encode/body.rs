@@ -45,8 +45,7 @@ impl Lane for Sender<Bytes> {
 /// The [`BodyError`] that ended it; the bytes pushed so far are fewer than announced then.
 pub fn run(plan: &Plan, corpus: &dyn Corpus, makings: &Makings, lane: &mut dyn Lane) -> Result<BodyDone, BodyError> {
     let framer = Framer::new(&plan.recipe, &plan.given).map_err(|cause| BodyError::Broken(cause.to_string()))?;
-    let mut raw = makings.buffer();
-    raw.bytes.resize(CHUNK_IN, 0);
+    let raw = makings.buffer();
     let image = makings.hash_images.then(ShortHasher::default);
     let mut maker = Maker { makings, lane, out: makings.buffer(), raw, body: BodyHasher::default(), image, pushed: 0 };
     let mut contents = Vec::new();
@@ -109,22 +108,37 @@ impl Makings {
     }
 
     fn buffer(&self) -> Pooled {
-        let mut bytes = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_OUT));
-        bytes.clear();
-        Pooled { bytes, home: self.home.clone() }
+        let bytes = self.spare.try_recv().unwrap_or_else(|_| vec![0; CHUNK_OUT]);
+        Pooled { bytes, filled: 0, home: self.home.clone() }
     }
 }
 
 /// A buffer that goes back when it is dropped. Fresh ones for every chunk, freed on another thread, would leave the
 /// allocator's heaps in shreds, and memory would creep up over the hours.
 struct Pooled {
+    /// [`CHUNK_OUT`] of them, whatever is in it: to clear it for each chunk would cost as much as encoding does.
     bytes: Vec<u8>,
+    /// How many of them are meant.
+    filled: usize,
     home: Sender<Vec<u8>>,
+}
+
+impl Pooled {
+    /// Appends what there is room for.
+    fn append(&mut self, bytes: &[u8]) {
+        self.bytes[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+        self.filled += bytes.len();
+    }
+
+    /// The same in base64.
+    fn append_encoded(&mut self, bytes: &[u8], engine: &Encoder) {
+        self.filled += engine.write(bytes, &mut self.bytes[self.filled..]);
+    }
 }
 
 impl AsRef<[u8]> for Pooled {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.filled]
     }
 }
 
@@ -147,7 +161,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn written(&self) -> u64 {
-        self.pushed + self.out.bytes.len() as u64
+        self.pushed + self.out.filled as u64
     }
 
     fn line(&mut self, line: &PlanLine, framer: &Framer, corpus: &dyn Corpus) -> Result<(), BodyError> {
@@ -225,7 +239,7 @@ impl Maker<'_> {
             let want = usize::try_from(left).unwrap_or(CHUNK_IN).min(CHUNK_IN);
             file.read_exact(&mut self.raw.bytes[..want])?;
             self.make_room(want.div_ceil(3) * 4).map_err(|_| Fault::GivenUp)?;
-            self.makings.base64.append(&self.raw.bytes[..want], &mut self.out.bytes);
+            self.out.append_encoded(&self.raw.bytes[..want], &self.makings.base64);
             if let Some(hasher) = &mut self.image {
                 hasher.update(&self.raw.bytes[..want]);
             }
@@ -236,7 +250,7 @@ impl Maker<'_> {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
         self.make_room(bytes.len())?;
-        self.out.bytes.extend_from_slice(bytes);
+        self.out.append(bytes);
         Ok(())
     }
 
@@ -246,16 +260,16 @@ impl Maker<'_> {
     }
 
     fn make_room(&mut self, bytes: usize) -> Result<(), BodyError> {
-        if self.out.bytes.len() + bytes > CHUNK_OUT { self.flush() } else { Ok(()) }
+        if self.out.filled + bytes > CHUNK_OUT { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), BodyError> {
-        if self.out.bytes.is_empty() {
+        if self.out.filled == 0 {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.out, self.makings.buffer());
-        self.body.update(&chunk.bytes);
-        self.pushed += chunk.bytes.len() as u64;
+        self.body.update(chunk.as_ref());
+        self.pushed += chunk.filled as u64;
         if self.lane.push(Bytes::from_owner(chunk)) {
             crash::point("body.chunk");
             Ok(())

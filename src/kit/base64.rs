@@ -32,9 +32,14 @@ impl Encoder {
         let start = out.len();
         let length = usize::try_from(encoded_len(bytes.len() as u64)).unwrap_or(usize::MAX);
         out.resize(start + length, 0);
-        // Cannot fail because the slice has exactly the encoded length.
-        let written = self.0.encode_slice(bytes, &mut out[start..]).unwrap_or(0);
+        let written = self.write(bytes, &mut out[start..]);
         debug_assert_eq!(written, length);
+    }
+
+    /// Writes the encoding of `bytes` at the beginning of `out`, which has room for it; tells its length.
+    pub fn write(&self, bytes: &[u8], out: &mut [u8]) -> usize {
+        // Cannot fail where there is room.
+        self.0.encode_slice(bytes, out).unwrap_or(0)
     }
 
     /// The bytes behind `text`, if it is base64.

@@ -1,7 +1,7 @@
 //! Copies: who may be one, of whom, and how each ends. The picture of their states stands in `ledger/copies.rs`; the triggers of
 //! the schema move a copy whenever its own row or its original's does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Row, params};
 
@@ -75,23 +75,34 @@ fn alike_by_length(store: &SqliteStore, corpus: CorpusId, images: &[ImageId]) ->
         FROM image i INDEXED BY image_alike JOIN directory d ON d.id = i.directory_id WHERE i.bytes = ?1 AND i.sample IS NULL
         AND i.id < ?2 AND d.corpus_id = ?3 AND i.page = 1 AND i.state <> 'skipped' AND i.format IS NOT NULL LIMIT ?4";
     let (mut alike, mut listed) = (Alike::default(), BTreeSet::new());
+    // Of each length the last image, and how many there are.
+    let mut lengths: BTreeMap<i64, (i64, u32)> = BTreeMap::new();
     let mut one = store.connection.prepare_cached(MAY_BE_COPY)?;
     let mut shared = store.connection.prepare_cached(SHARED)?;
-    let mut earlier = store.connection.prepare_cached(EARLIER)?;
     for image in images {
         let mut rows = one.query([image.0, corpus.0])?;
         let Some(row) = rows.next()? else { continue };
-        let (this, is_new) = (unread(row)?, column::<Option<i64>>(row, "sample")?.is_none());
-        drop(rows);
-        let bytes = int(this.stamp.bytes);
+        let bytes = column(row, "bytes")?;
         if !shared.query_row([bytes, image.0], |row| row.get::<_, bool>(0))? {
             continue;
         }
-        let others = earlier.query_and_then(params![bytes, image.0, corpus.0, MOST], unread)?;
-        let others = others.collect::<Outcome<Vec<_>>>()?;
-        let all = is_new.then_some(this).into_iter().chain(others);
-        alike.unread.extend(all.filter(|file| listed.insert(file.image)));
+        if column::<Option<i64>>(row, "sample")?.is_none() && listed.insert(*image) {
+            alike.unread.push(unread(row)?);
+        }
         alike.images.push(*image);
+        let (last, count) = lengths.entry(bytes).or_default();
+        (*last, *count) = (image.0.max(*last), *count + 1);
+    }
+    // Once a length and not once an image: where all files have one length, each would be told of all before it.
+    let mut earlier = store.connection.prepare_cached(EARLIER)?;
+    for (bytes, (last, count)) in lengths {
+        let others = earlier.query_and_then(params![bytes, last, corpus.0, MOST + count], unread)?;
+        for file in others {
+            let file = file?;
+            if listed.insert(file.image) {
+                alike.unread.push(file);
+            }
+        }
     }
     Ok(alike)
 }

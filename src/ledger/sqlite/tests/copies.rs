@@ -64,7 +64,7 @@ fn files_of_one_length_are_sampled_once_and_those_of_one_sample_read_once() {
         let alike = desk.done(|store| store.alike(corpus, &ids(&[1, 2, 3]), by));
         alike.unread.iter().map(|file| file.image.0).collect::<Vec<_>>()
     };
-    assert_eq!(unread(&mut desk, By::Length), [2, 1, 3]);
+    assert_eq!(unread(&mut desk, By::Length), [2, 3, 1], "each itself, then the one that came before");
     let sample = |image, sample| Seen { image: ImageId(image), stamp: STAMP, hash: SeenHash::Sample(sample) };
     let stale = Seen { stamp: Stamp { mtime_ms: 9, ..STAMP }, ..sample(1, 4) };
     desk.done(|store| store.seen(&[stale, sample(2, 5), sample(3, 6)]));

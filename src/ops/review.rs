@@ -17,12 +17,12 @@ use crate::ledger::reader::{ImageResult, Reader};
 use crate::settings::Settings;
 
 /// What is written into the ledger for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// What was done at the text of an image.
     Did(ImageId, Deed),
-    /// An image is put back to be asked again.
-    AskAgain(ImageId),
+    /// Images are put back to be asked again.
+    AskAgain(Vec<ImageId>),
 }
 
 /// Why something was not written into the ledger.
@@ -41,11 +41,11 @@ pub enum NotNoted {
 
 /// Writes into the ledger what a person did. A process that holds the ledger for long has its own way of doing so.
 pub trait Notebook: Send + Sync {
-    /// Writes one entry, durably.
+    /// Writes one entry, durably, and tells of how many images it holds.
     ///
     /// # Errors
-    /// [`NotNoted`].
-    fn write(&self, entry: Entry) -> Result<(), NotNoted>;
+    /// [`NotNoted`]; it is [`NotNoted::NotAsked`] where it holds of none.
+    fn write(&self, entry: Entry) -> Result<u64, NotNoted>;
 }
 
 /// The notebook of a process that holds nothing: for every entry it takes the workspace's lock, and gives it back.
@@ -65,19 +65,21 @@ impl EachByItself {
 }
 
 impl Notebook for EachByItself {
-    fn write(&self, entry: Entry) -> Result<(), NotNoted> {
+    fn write(&self, entry: Entry) -> Result<u64, NotNoted> {
         let _lock = WorkspaceLock::take(&self.layout.lock(), "review").map_err(locked)?;
         let mut desk = Desk::open(&self.layout, self.clock.clone(), &self.settings)?;
         let written = desk.act(|store| match entry {
             Entry::Did(image, deed) => store.person_did(image, deed).map(|()| 1),
-            Entry::AskAgain(image) => store.ask_again(&[image], None),
+            Entry::AskAgain(images) => store.ask_again(&images, None),
         });
         desk.close()?;
-        match written? {
-            0 => Err(NotNoted::NotAsked),
-            _ => Ok(()),
-        }
+        held(written?)
     }
+}
+
+/// An entry that holds of no image was none.
+fn held(images: u64) -> Result<u64, NotNoted> {
+    if images == 0 { Err(NotNoted::NotAsked) } else { Ok(images) }
 }
 
 fn locked(error: LockError) -> NotNoted {

@@ -7,6 +7,9 @@
 //! A server that has other pages too takes [`routes::mount`] with a [`Pages`] behind [`gate::keep`] with a [`gate::Gate`].
 
 mod api;
+mod batches;
+mod cost;
+mod failures;
 pub mod gate;
 mod page;
 mod picture;

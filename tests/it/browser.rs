@@ -244,6 +244,14 @@ fn a_person_pages_mends_and_judges_by_keyboard() {
     browser.visit(&format!("http://{}/", visitor.host), "document.querySelector('.balance') !== null");
     browser.picture("overview", 1280, 900);
     browser.picture("overview", 400, 900);
+    for (name, height) in [("failures", 900), ("batches", 700), ("cost", 700)] {
+        browser.visit(
+            &format!("http://{}/{name}", visitor.host),
+            "document.querySelector('[aria-current=page]') !== null",
+        );
+        browser.picture(name, 1280, height);
+        browser.picture(name, 400, height);
+    }
     assert!(call(&sandbox, "report").0 == Some(0));
     let report = sandbox.workspace().join("report.html");
     browser.visit(&format!("file://{}", report.display()), "document.querySelector('.balance') !== null");

@@ -23,6 +23,7 @@ mod cli_words;
 mod compare;
 mod controls;
 mod copies;
+mod dashboard;
 mod data_frame;
 mod docs;
 mod ends;

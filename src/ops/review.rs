@@ -1,20 +1,17 @@
 //! What a person does with texts: look at them in a good order, judge them, mend them, have them asked for again.
 
+mod notebook;
 mod order;
 mod text;
 
+pub use notebook::{BesidePipelines, EachByItself};
 pub use order::{Listed, Why, order};
 pub use text::{MOST_BYTES, Shown, Unsaved, remove_rough, save, shown};
 
-use super::desk::Desk;
 use crate::domain::ids::ImageId;
-use crate::domain::layout::Layout;
 use crate::domain::review::Deed;
-use crate::kit::clock::Clock;
 use crate::ledger::LedgerError;
-use crate::ledger::lock::{LockError, WorkspaceLock};
 use crate::ledger::reader::{ImageResult, Reader};
-use crate::settings::Settings;
 
 /// What is written into the ledger for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +28,9 @@ pub enum NotNoted {
     /// Another process writes it.
     #[error("{0}; what you did cannot be noted until it has ended")]
     Locked(String),
+    /// In this process, one piece of work ends and the next begins.
+    #[error("the server is just beginning or ending a piece of work; try again in a moment")]
+    Between,
     /// It is owed or on its way already, or has to be mended first.
     #[error("the image is asked for already, or its file has to be mended first")]
     NotAsked,
@@ -48,45 +48,9 @@ pub trait Notebook: Send + Sync {
     fn write(&self, entry: Entry) -> Result<u64, NotNoted>;
 }
 
-/// The notebook of a process that holds nothing: for every entry it takes the workspace's lock, and gives it back.
-#[derive(Debug)]
-pub struct EachByItself {
-    layout: Layout,
-    clock: Clock,
-    settings: Settings,
-}
-
-impl EachByItself {
-    /// For the workspace of `settings`.
-    #[must_use]
-    pub fn new(settings: Settings, clock: Clock) -> Self {
-        Self { layout: settings.layout(), clock, settings }
-    }
-}
-
-impl Notebook for EachByItself {
-    fn write(&self, entry: Entry) -> Result<u64, NotNoted> {
-        let _lock = WorkspaceLock::take(&self.layout.lock(), "review").map_err(locked)?;
-        let mut desk = Desk::open(&self.layout, self.clock.clone(), &self.settings)?;
-        let written = desk.act(|store| match entry {
-            Entry::Did(image, deed) => store.person_did(image, deed).map(|()| 1),
-            Entry::AskAgain(images) => store.ask_again(&images, None),
-        });
-        desk.close()?;
-        held(written?)
-    }
-}
-
 /// An entry that holds of no image was none.
 fn held(images: u64) -> Result<u64, NotNoted> {
     if images == 0 { Err(NotNoted::NotAsked) } else { Ok(images) }
-}
-
-fn locked(error: LockError) -> NotNoted {
-    match error {
-        LockError::Held { .. } => NotNoted::Locked(error.to_string()),
-        LockError::Io { path, cause } => LedgerError::Io { path, cause: cause.to_string() }.into(),
-    }
 }
 
 /// One image, if there is one of this row.

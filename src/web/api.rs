@@ -122,7 +122,7 @@ fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
     if is_new {
         match pages.notebook.write(Entry::Did(image.id, Deed::Edited(hash))) {
             Ok(_) => review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?,
-            Err(NotNoted::Locked(who)) => why_not = Some(who),
+            Err(error @ (NotNoted::Locked(_) | NotNoted::Between)) => why_not = Some(error.to_string()),
             Err(error) => return Err(error.into()),
         }
     }
@@ -152,7 +152,7 @@ pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<Http
 impl From<NotNoted> for No {
     fn from(error: NotNoted) -> Self {
         match error {
-            NotNoted::Locked(_) => Self::Locked(error.to_string()),
+            NotNoted::Locked(_) | NotNoted::Between => Self::Locked(error.to_string()),
             NotNoted::NotAsked => Self::Conflict(error.to_string()),
             NotNoted::Ledger(error) => Self::ledger(error),
         }

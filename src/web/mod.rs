@@ -1,19 +1,20 @@
 //! The pages for people: how far the work is, and image and text side by side.
 //!
 //! *Job*: HTTP in, what `ops` knows and does out. *In*: requests of one person's browser. *Out*: pages, pictures, JSON; texts and
-//! notes of the ledger by way of `ops`. *Owns*: one listening address, the session of its one visitor. *Bound*: one picture is made
+//! notes of the ledger by way of `ops`. *Owns*: one listening address unless it is a guest of another server, one session. *Bound*: one picture is made
 //! at a time; lists by page. *If it crashes here*: an edited text is absent or whole, a note was made or not.
 //!
-//! A server that has other pages too takes [`routes::mount`] with a [`Pages`] behind [`gate::keep`] with a [`gate::Gate`].
+//! A server that has other addresses, too, takes a [`Dashboard`].
 
 mod api;
 mod batches;
 mod cost;
+mod dashboard;
 mod failures;
-pub mod gate;
+mod gate;
 mod page;
 mod picture;
-pub mod routes;
+mod routes;
 mod server;
 mod view;
 
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 
+pub use self::dashboard::Dashboard;
 use self::routes::No;
 pub use self::server::{Server, Visit, start};
 use crate::domain::ids::ImageId;

@@ -35,7 +35,7 @@ pub(super) fn review(context: &Context, flags: &Review) -> Result<Exit, Fail> {
     if !flags.no_open && std::io::stdout().is_terminal() {
         open(&visit.url);
     }
-    attend::wait_for_signal(|| ()).map_err(|cause| cannot_write(&cause))?;
+    attend::wait_for_signal(|| (), || ()).map_err(|cause| cannot_write(&cause))?;
     drop(server);
     Ok(Exit::Done)
 }

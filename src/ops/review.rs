@@ -5,7 +5,7 @@ mod order;
 mod text;
 
 pub use notebook::{BesidePipelines, EachByItself};
-pub use order::{Listed, Why, order};
+pub use order::{Listed, Why, order, order_of};
 pub use text::{MOST_BYTES, Shown, Unsaved, remove_rough, save, shown};
 
 use crate::domain::ids::ImageId;

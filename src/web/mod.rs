@@ -42,6 +42,8 @@ pub struct Pages {
     clock: Clock,
     /// Texts drawn by lot that are shown after the doubtful ones.
     sample: usize,
+    /// The only images to be looked at, if not all of them take part.
+    only: Option<Vec<ImageId>>,
     /// Whether nothing may be changed.
     read_only: bool,
     /// Who writes into the ledger.
@@ -69,6 +71,7 @@ impl Pages {
             layout,
             clock,
             sample: SAMPLE,
+            only: None,
             read_only: false,
             notebook,
             order: Mutex::default(),
@@ -80,6 +83,12 @@ impl Pages {
     #[must_use]
     pub fn with_sample(self, sample: usize) -> Self {
         Self { sample, ..self }
+    }
+
+    /// The same, with these images alone to be looked at.
+    #[must_use]
+    pub fn with_only(self, only: Option<Vec<ImageId>>) -> Self {
+        Self { only, ..self }
     }
 
     /// The same, to be looked at only.
@@ -117,7 +126,12 @@ impl Pages {
         if as_told {
             return Ok(Arc::clone(&last()));
         }
-        let order = Arc::new(review::order(&self.reader()?, self.sample).map_err(No::ledger)?);
+        let reader = self.reader()?;
+        let order = match &self.only {
+            Some(images) => review::order_of(&reader, images),
+            None => review::order(&reader, self.sample),
+        };
+        let order = Arc::new(order.map_err(No::ledger)?);
         *last() = Arc::clone(&order);
         Ok(order)
     }

@@ -61,6 +61,19 @@ pub fn order(reader: &Reader, sample: usize) -> Result<Vec<Listed>, LedgerError>
     }
 }
 
+/// The same of these images alone; all of them are shown that have ended.
+///
+/// # Errors
+/// The ledger's.
+pub fn order_of(reader: &Reader, images: &[ImageId]) -> Result<Vec<Listed>, LedgerError> {
+    let mut order = Order::new(images.len());
+    for id in images {
+        let image = super::image(reader, *id)?;
+        image.iter().for_each(|image| order.add(image));
+    }
+    Ok(order.end())
+}
+
 /// The order while images pass by once.
 struct Order {
     doubtful: Vec<Listed>,

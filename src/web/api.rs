@@ -5,7 +5,7 @@ use actix_web::web::{Data, Json, Path, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::failures::{self, Reason};
+use super::failures::{self, Group};
 use super::routes::No;
 use super::{Pages, view};
 use crate::domain::review::{Deed, Review};
@@ -46,7 +46,7 @@ pub(super) struct Edit {
 #[serde(untagged)]
 pub(super) enum Again {
     Image(AgainImage),
-    Reason(Reason),
+    Group(Group),
 }
 
 #[derive(Debug, Deserialize)]
@@ -141,8 +141,8 @@ pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<Http
             pages.notebook.write(Entry::AskAgain(vec![id]))?;
             Ok(json!({"schema": 1, "image": image, "state": "owed"}))
         }
-        Again::Reason(reason) => {
-            let put_back = failures::put_back(pages, &reason)?;
+        Again::Group(group) => {
+            let put_back = failures::put_back(pages, &group)?;
             Ok(json!({"schema": 1, "images": put_back.images, "edited": put_back.edited, "unmeasured": put_back.unmeasured}))
         }
     });

@@ -10,6 +10,7 @@ use super::Pages;
 use super::page::page;
 use super::routes::No;
 use crate::domain::ids::ImageId;
+use crate::domain::image::Reason;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Failure, Reader, ReasonCount};
 use crate::ops::explain;
@@ -27,7 +28,7 @@ const TOGETHER: usize = 512;
 /// The images that stand in one state for one reason.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Reason {
+pub(super) struct Group {
     /// `failed` or `rough`.
     state: String,
     /// The word of the ledger; empty for rough texts.
@@ -78,20 +79,20 @@ pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Resul
 }
 
 /// The button: what `retry --where` does for one reason. Then the page is shown anew, so that loading it again does nothing.
-pub(super) async fn again(pages: Data<Pages>, reason: Form<Reason>) -> Result<HttpResponse, No> {
-    let told = pages.into_inner().apart(move |pages| put_back(pages, &reason)).await?;
+pub(super) async fn again(pages: Data<Pages>, group: Form<Group>) -> Result<HttpResponse, No> {
+    let told = pages.into_inner().apart(move |pages| put_back(pages, &group)).await?;
     let left = told.edited + told.unmeasured;
     let address = format!("/failures?asked={}&left={left}", told.images);
     Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish())
 }
 
 /// Puts the images of one reason back; those with a person's text, and those that nobody could measure, are left.
-pub(super) fn put_back(pages: &Pages, reason: &Reason) -> Result<PutBack, No> {
-    let state = state_of(&reason.state)?;
+pub(super) fn put_back(pages: &Pages, group: &Group) -> Result<PutBack, No> {
+    let state = state_of(&group.state)?;
     if !can_be_asked(state) {
         return Err(No::Senseless("state is failed or rough".to_owned()));
     }
-    let (found, images) = retry::ended(&pages.reader()?, &pages.layout, state, &reason.reason).map_err(No::ledger)?;
+    let (found, images) = retry::ended(&pages.reader()?, &pages.layout, state, &group.reason).map_err(No::ledger)?;
     let mut told = PutBack { images: 0, edited: found.edited, unmeasured: found.unmeasured };
     for some in images.chunks(TOGETHER) {
         match pages.notebook.write(Entry::AskAgain(some.to_vec())) {
@@ -113,6 +114,11 @@ fn state_of(word: &str) -> Result<ImageState, No> {
 /// What was skipped was never to be asked.
 fn can_be_asked(state: ImageState) -> bool {
     matches!(state, ImageState::Failed | ImageState::Rough)
+}
+
+/// Whether a file that fails for this reason was never measured: nothing can be asked before a walk has measured it anew.
+fn is_unmeasured(reason: &str) -> bool {
+    [Reason::EmptyFile, Reason::NotAnImage, Reason::UnsupportedFormat].iter().any(|told| told.word() == reason)
 }
 
 fn all(reader: &Reader) -> Result<Value, No> {
@@ -148,7 +154,8 @@ fn group(count: &ReasonCount, images: &[Failure]) -> Value {
         "meaning": cause.map(|cause| cause.meaning),
         "advice": cause.map(|cause| pieces(cause.advice)),
         "images": count.images,
-        "can_be_asked": can_be_asked(count.state),
+        "can_be_asked": can_be_asked(count.state) && !is_unmeasured(&count.reason),
+        "is_unmeasured": is_unmeasured(&count.reason),
         "shown": images.iter().map(|image| json!({"id": image.image.0, "path": image.path.shown()})).collect::<Vec<_>>(),
     })
 }
@@ -171,6 +178,8 @@ mod tests {
         assert_eq!((&told["can_be_asked"], &told["images"]), (&json!(true), &json!(7)));
         let rough = group(&count(ImageState::Rough, ""), &[]);
         assert_eq!([&rough["code"], &rough["words"]], ["E507", "rough"]);
+        let empty = group(&count(ImageState::Failed, "empty_file"), &[]);
+        assert_eq!([&empty["can_be_asked"], &empty["is_unmeasured"]], [false, true], "the file has to be mended first");
         let skipped = group(&count(ImageState::Skipped, "text_present"), &[]);
         assert_eq!((&skipped["code"], &skipped["can_be_asked"]), (&Value::Null, &json!(false)), "that is no failure");
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use batchscribe::emulator::scenario::Scenario;
+use batchscribe::pipeline::mission::Mode;
 use serde_json::{Value, json};
 
 use crate::cancel::call;
@@ -261,7 +262,7 @@ fn a_person_pages_mends_and_judges_by_keyboard() {
     assert_eq!(sandbox.text("box-1/page-b.jpg").as_deref(), Some("Read: 1 j x\n"));
 }
 
-/// Two open batches and two that ended, three kinds of failures, a limit.
+/// Batches that ended and one that is open, three kinds of failures, a limit.
 fn troubles() -> Sandbox {
     let scenario = "[[line]]\ncustom_id_contains = \"page000\"\noutcome = \"content_filter\"\nwhen = { times = 7 }\n";
     let scenario = Scenario::read(scenario).expect("a scenario");
@@ -271,6 +272,8 @@ fn troubles() -> Sandbox {
     sandbox.set("run.max_cost", "0.05");
     let outcome = sandbox.run();
     assert_eq!(outcome.standing.failed, 9, "{:?}", outcome.standing);
+    sandbox.image("tray_1/late.png", 77);
+    assert!(sandbox.work(Mode::Upload).fault.is_none());
     sandbox
 }
 

@@ -1,18 +1,18 @@
 //! What a person does while the keeper is at work; for threads that may wait.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use tokio::sync::mpsc::WeakSender;
 
 use super::{Failure, Ledger, Result, command};
 use crate::domain::ids::ImageId;
 use crate::domain::review::Deed;
+use crate::kit::watch;
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::{Command, Pace};
 use crate::ledger::records::Standing;
 use crate::ledger::store::Store;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
-use crate::kit::watch;
 
 /// A handle that keeps no keeper alive.
 #[derive(Clone, Debug)]

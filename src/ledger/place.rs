@@ -109,11 +109,10 @@ mod tests {
         drop(ledger);
         thread.join().expect("it ends");
         assert_eq!(who(&place, AT_ONCE), None, "the ledger may be open still");
-        let waits = std::thread::spawn({
-            let place = place.clone();
-            move || who(&place, LONG)
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| who(&place, LONG));
+            place.gone();
+            assert_eq!(waits.join().expect("it comes back"), Some("directly"));
         });
-        place.gone();
-        assert_eq!(waits.join().expect("it comes back"), Some("directly"));
     }
 }

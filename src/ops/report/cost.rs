@@ -12,6 +12,9 @@ use crate::settings::models::Models;
 /// Folders that are told one by one: the dearest. The others are told as one sum.
 const MOST: usize = 200;
 
+/// Sums with their names.
+type Rows = Vec<(String, Sum)>;
+
 /// The bill by folder and by attempt, and how much of the limit is used.
 ///
 /// # Errors
@@ -47,7 +50,7 @@ fn row(name: &str, sum: &Sum, whole: Money) -> Value {
 }
 
 /// The rows that cost most, dearest first, at most `most` of them; and how many others there are, with their sum.
-fn dearest(mut rows: Vec<(String, Sum)>, most: usize) -> (Vec<(String, Sum)>, Option<(usize, Sum)>) {
+fn dearest(mut rows: Rows, most: usize) -> (Rows, Option<(usize, Sum)>) {
     // By name where they cost the same, which is the order in which they come.
     rows.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.cost));
     let others = rows.split_off(most.min(rows.len()));

@@ -59,5 +59,5 @@ fn held(images: u64) -> Result<u64, NotNoted> {
 /// The ledger's.
 pub fn image(reader: &Reader, id: ImageId) -> Result<Option<ImageResult>, LedgerError> {
     let before = ImageId(id.0.saturating_sub(1));
-    Ok(reader.results(Some(before), 1)?.pop().filter(|image| image.id == id))
+    Ok(reader.results_without_costs(Some(before), 1)?.pop().filter(|image| image.id == id))
 }

@@ -54,7 +54,7 @@ pub fn order(reader: &Reader, sample: usize) -> Result<Vec<Listed>, LedgerError>
     let mut order = Order::new(sample);
     let mut after = None;
     loop {
-        let images = reader.results(after, PAGE)?;
+        let images = reader.results_without_costs(after, PAGE)?;
         let Some(last) = images.last() else { return Ok(order.end()) };
         after = Some(last.id);
         images.iter().for_each(|image| order.add(image));

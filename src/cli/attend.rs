@@ -179,14 +179,18 @@ fn take_down(exit: Exit) -> ! {
 const BEAT: Duration = Duration::from_secs(5);
 
 /// Waits on this thread until SIGINT or SIGTERM: for verbs that only serve; now and then, something is done `meanwhile`.
-pub(super) fn wait_for_signal(meanwhile: impl Fn()) -> std::io::Result<()> {
+pub(super) fn wait_for_signal(meanwhile: impl Fn(), asked: impl Fn()) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen();
         loop {
             tokio::select! {
                 biased;
-                heard = signals.next() => if heard == Heard::Stop { break },
+                heard = signals.next() => match heard {
+                    Heard::Stop => break,
+                    Heard::Tell => asked(),
+                    Heard::Reload => {}
+                },
                 () = io_pause(BEAT) => meanwhile(),
             }
         }

@@ -218,6 +218,9 @@ pub struct Retry {
 /// Flags of `review`.
 #[derive(Debug, Args)]
 pub struct Review {
+    /// Show the pages of the last `run --pilot` alone
+    #[arg(long, conflicts_with = "sample")]
+    pub pilot: bool,
     /// Texts drawn by lot that are shown after the doubtful ones
     #[arg(long, value_name = "N", default_value_t = crate::web::SAMPLE)]
     pub sample: usize,

@@ -12,7 +12,6 @@ mod context;
 mod eta;
 mod events;
 pub mod exit;
-mod explain;
 mod finish;
 pub mod flags;
 mod local;

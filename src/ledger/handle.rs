@@ -23,6 +23,9 @@ use crate::kit::watch;
 
 mod collecting;
 mod copies;
+mod person;
+
+pub(super) use person::WeakLedger;
 
 type Result<T> = std::result::Result<T, LedgerError>;
 

@@ -15,6 +15,7 @@ pub mod lost;
 mod machine;
 pub mod moves;
 pub mod ours;
+pub mod place;
 pub mod reader;
 pub mod records;
 pub mod sqlite;

@@ -70,7 +70,7 @@ impl Sum {
         (!nothing_known).then_some(self.cost)
     }
 
-    fn add(&mut self, more: &Self) {
+    pub(in crate::ops) fn add(&mut self, more: &Self) {
         self.answers += more.answers;
         self.usage = plus(self.usage, more.usage);
         self.cost += more.cost;

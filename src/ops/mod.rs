@@ -12,6 +12,7 @@ pub mod cancel;
 pub mod compare;
 pub mod desk;
 pub mod doctor;
+pub mod explain;
 pub mod export;
 pub mod import;
 pub mod keys;

@@ -1,6 +1,7 @@
 //! The report: what was asked, what came of it, what it cost, what left the building. One page of HTML that needs nothing but
 //! itself, a table for spreadsheets, a document for programs; all three from one walk through the ledger.
 
+mod cost;
 pub(super) mod draw;
 pub(super) mod facts;
 mod page;
@@ -12,7 +13,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use self::cost::cost;
 pub use self::page::environment;
+pub use self::timeline::{Bar, bars};
 
 use self::facts::{Facts, Surroundings};
 use crate::domain::layout::Layout;

@@ -224,6 +224,19 @@ impl Found {
         self.moved.values().sum()
     }
 
+    /// Counts an image, and tells its row if it is put back. A person's text is left, unless the image `is_named` exactly.
+    fn sort(&mut self, image: &ImageRow, layout: &Layout, is_named: bool) -> Option<ImageId> {
+        if !image.measured {
+            self.unmeasured += 1;
+        } else if !is_named && known::is_a_persons(image, layout) {
+            self.leave(image);
+        } else {
+            self.note(image);
+            return Some(image.id);
+        }
+        None
+    }
+
     fn note(&mut self, image: &ImageRow) {
         *self.moved.entry((image.state, image.reason.clone().unwrap_or_default())).or_default() += 1;
     }
@@ -232,6 +245,32 @@ impl Found {
         self.edited += 1;
         if self.examples.len() < EXAMPLES {
             self.examples.push(image.path.shown());
+        }
+    }
+}
+
+/// The images that stand in `state` for `reason` and would be put back by a selection of that reason; they are found by the index,
+/// whatever else the ledger holds. Tells them with what was found; eight bytes of memory for each.
+///
+/// # Errors
+/// The ledger's.
+pub fn ended(
+    reader: &Reader,
+    layout: &Layout,
+    state: ImageState,
+    reason: &str,
+) -> Result<(Found, Vec<ImageId>), LedgerError> {
+    let (mut found, mut chosen, mut after) = (Found::default(), Vec::new(), None);
+    loop {
+        let page = reader.ended(state, reason, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok((found, chosen)) };
+        after = Some(last.image);
+        for failure in &page {
+            let before = ImageId(failure.image.0.saturating_sub(1));
+            let image = reader.images(Some(before), 1)?.pop().filter(|image| image.id == failure.image);
+            // What has moved on since the page was read is nobody's failure any more.
+            let still = image.filter(|image| image.state == state && image.reason.as_deref().unwrap_or("") == reason);
+            chosen.extend(still.and_then(|image| found.sort(&image, layout, false)));
         }
     }
 }
@@ -254,14 +293,7 @@ pub fn retry(
         after = Some(last.id);
         let mut chosen = Vec::new();
         for image in page.iter().filter(|image| STATES.contains(&image.state) && selection.means(image)) {
-            if !image.measured {
-                found.unmeasured += 1;
-            } else if !selection.names(image) && known::is_a_persons(image, layout) {
-                found.leave(image);
-            } else {
-                found.note(image);
-                chosen.push(image.id);
-            }
+            chosen.extend(found.sort(image, layout, selection.names(image)));
         }
         if !chosen.is_empty() {
             put_back(&chosen)?;

@@ -13,6 +13,7 @@ use crate::domain::recipe::Recipe;
 use crate::kit::clock::{Clock, Millis};
 use crate::kit::stop::StopSwitch;
 use crate::ledger::LedgerError;
+use crate::ledger::place::Place;
 use crate::ledger::reader::Books;
 use crate::ledger::records::{Rejudged, Standing};
 use crate::ledger::store::Store;
@@ -99,8 +100,9 @@ pub struct Mission {
 
 /// What a mission stands on beside its settings.
 pub enum Ground {
-    /// The service at its base URL, the ledger in its workspace, threads for whatever may take time.
-    Real,
+    /// The service at its base URL, the ledger in its workspace, threads for whatever may take time. Its keeper is told of
+    /// at this place.
+    Real(Place),
     /// A simulation's: this service, this ledger, and nothing that happens at the same time as anything else, so that the
     /// same seed is the same day.
     Simulated {

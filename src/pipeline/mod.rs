@@ -18,4 +18,4 @@ mod terminus;
 mod world;
 
 pub use means::{Means, account, means};
-pub use runner::{run, work};
+pub use runner::{run, run_at, work};

@@ -15,6 +15,7 @@ use super::world::World;
 use crate::kit::clock::io_pause;
 use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
 use crate::kit::stop::StopLevel;
+use crate::ledger::place::Place;
 use crate::ledger::records::{Rejudged, Standing};
 use crate::poll::look::{Eyes, LookError};
 
@@ -30,15 +31,24 @@ const ACTORS: [&str; 8] =
 /// Works off a mission and blocks until it is over. Owns the calling thread: one system, one arbiter, all six actors.
 #[must_use]
 pub fn run(mission: Mission) -> Outcome {
+    run_at(mission, &Place::default())
+}
+
+/// The same, where others of this process write into the ledger, too: at `place` they find the keeper.
+#[must_use]
+pub fn run_at(mission: Mission, place: &Place) -> Outcome {
+    place.coming();
     let system = actix::System::new();
-    let (outcome, keeper) = system.block_on(work(&mission, Ground::Real));
+    let (outcome, keeper) = system.block_on(work(&mission, Ground::Real(place.clone())));
     // Dropping the system drops what is left of the actors, and with them the last handles of the ledger.
     drop(system);
-    if let Some(keeper) = keeper
-        && mission.stop.watcher().level() < StopLevel::Now
-        && keeper.join().is_err()
-    {
+    // At the second signal nobody waits for it, and whoever looks for it then finds that it is on its way out.
+    let keeper = keeper.filter(|_| mission.stop.watcher().level() < StopLevel::Now);
+    if keeper.is_some_and(|keeper| keeper.join().is_err()) {
         tracing::error!("the keeper's thread ended badly");
+    }
+    if mission.stop.watcher().level() < StopLevel::Now {
+        place.gone();
     }
     outcome
 }

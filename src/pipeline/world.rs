@@ -169,13 +169,14 @@ impl Footing {
     fn on(ground: Ground, mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<Self, Fault> {
         let guard = ExitGuard::new("keeper", notices.clone());
         match ground {
-            Ground::Real => {
+            Ground::Real(place) => {
                 let journal = Journal::at(&mission.layout.journal());
                 journal.nothing_lost(&mission.layout).map_err(Fault::Ledger)?;
                 let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), means::allowed(mission))
                     .and_then(|store| store.with_journal(journal));
                 let (ledger, keeper) =
                     keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
+                place.here(&ledger);
                 Ok(Self { provider: means::provider(mission)?, ledger, keeper: Some(keeper) })
             }
             Ground::Simulated { provider, store } => {

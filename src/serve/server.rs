@@ -25,7 +25,8 @@ const MOST_CONNECTIONS: usize = 256;
 /// Gives the status as one JSON document, or says why there is none.
 pub type Status = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
-/// Hangs the routes of another room into the server, behind the same door.
+/// Hangs the routes of another room into the server, behind our own ones. The door looks at `Host` and `Origin` for them, too; who
+/// is let in is their own affair.
 pub type Mount = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// What a server is made with.

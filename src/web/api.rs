@@ -5,6 +5,7 @@ use actix_web::web::{Data, Json, Path, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::failures::{self, Group};
 use super::routes::No;
 use super::{Pages, view};
 use crate::domain::review::{Deed, Review};
@@ -40,10 +41,17 @@ pub(super) struct Edit {
     hash: Option<String>,
 }
 
-/// An image to be asked again.
+/// What is to be asked again: one image, or all that ended for one reason.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Again {
+    Image(AgainImage),
+    Group(Group),
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Again {
+pub(super) struct AgainImage {
     image: i64,
 }
 
@@ -113,8 +121,8 @@ fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
     let mut why_not = None;
     if is_new {
         match pages.notebook.write(Entry::Did(image.id, Deed::Edited(hash))) {
-            Ok(()) => review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?,
-            Err(NotNoted::Locked(who)) => why_not = Some(who),
+            Ok(_) => review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?,
+            Err(error @ (NotNoted::Locked(_) | NotNoted::Between)) => why_not = Some(error.to_string()),
             Err(error) => return Err(error.into()),
         }
     }
@@ -124,13 +132,19 @@ fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
     Ok(told)
 }
 
-/// Puts an image back to be asked again.
+/// Puts images back to be asked again.
 pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<HttpResponse, No> {
-    let image = again.image;
-    let told = pages.into_inner().apart(move |pages| {
-        let id = pages.image(&pages.reader()?, image)?.id;
-        pages.notebook.write(Entry::AskAgain(id))?;
-        Ok(json!({"schema": 1, "image": image, "state": "owed"}))
+    let again = again.into_inner();
+    let told = pages.into_inner().apart(move |pages| match again {
+        Again::Image(AgainImage { image }) => {
+            let id = pages.image(&pages.reader()?, image)?.id;
+            pages.notebook.write(Entry::AskAgain(vec![id]))?;
+            Ok(json!({"schema": 1, "image": image, "state": "owed"}))
+        }
+        Again::Group(group) => {
+            let put_back = failures::put_back(pages, &group)?;
+            Ok(json!({"schema": 1, "images": put_back.images, "edited": put_back.edited, "unmeasured": put_back.unmeasured}))
+        }
     });
     Ok(HttpResponse::Ok().json(told.await?))
 }
@@ -138,7 +152,7 @@ pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<Http
 impl From<NotNoted> for No {
     fn from(error: NotNoted) -> Self {
         match error {
-            NotNoted::Locked(_) => Self::Locked(error.to_string()),
+            NotNoted::Locked(_) | NotNoted::Between => Self::Locked(error.to_string()),
             NotNoted::NotAsked => Self::Conflict(error.to_string()),
             NotNoted::Ledger(error) => Self::ledger(error),
         }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,34 +14,50 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpResponse, HttpResponseBuilder};
 
 use crate::kit::hash::are_same_secrets;
 use crate::kit::random;
 
-/// Loads nothing but what the pages bring along, is framed by nobody, and sends no form anywhere.
+/// Loads nothing but what the pages bring along, is framed by nobody, and sends its forms nowhere else.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// Pages that the token may be brought to.
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Pages that a link may lead to.
 const ENTRANCES: [&str; 2] = ["/", "/review"];
+/// Where a person types the token, and what that page loads.
+pub(super) const LOGIN: &str = "/login";
+const OF_LOGIN: [&str; 2] = [LOGIN, "/style.css"];
+
+/// Pages that send a person to type the token.
+const PAGES: [&str; 5] = ["/", "/review", "/failures", "/batches", "/cost"];
 
 /// The rules of one server.
 #[derive(Debug)]
-pub struct Gate {
+pub(super) struct Gate {
     rules: Rules,
-    /// Whether the token has let somebody in.
-    used: AtomicBool,
+    link: Mutex<Link>,
+}
+
+/// The token of the link that was printed last.
+#[derive(Debug)]
+struct Link {
+    token: String,
+    /// Whether it has let somebody in.
+    used: bool,
 }
 
 /// What is compared with a request.
 #[derive(Clone, Debug)]
 struct Rules {
-    /// Values of `Host` that are ours.
-    hosts: Vec<String>,
+    /// Values of `Host` that are ours; `None` where a door before this gate has looked at it.
+    hosts: Option<Vec<String>>,
     /// Name of the cookie: browsers tell cookies of two ports not apart.
     cookie: String,
     session: String,
-    token: String,
+    /// The secret that lets in again and again, by the form or as a bearer's; without it a link does, once.
+    token: Option<String>,
+    /// What helps whoever comes with a link that was used.
+    advice: &'static str,
     read_only: bool,
 }
 
@@ -53,6 +69,7 @@ struct Asked<'a> {
     host: Option<&'a str>,
     origin: Option<&'a str>,
     cookies: Option<&'a str>,
+    authorization: Option<&'a str>,
     /// Whether it only looks: GET or HEAD.
     looks: bool,
 }
@@ -62,77 +79,158 @@ struct Asked<'a> {
 enum Passage {
     /// It may go on.
     Open,
-    /// It brings the token: it gets the cookie, and is sent to this page.
-    Token(&'static str),
+    /// It brings a link: if its token is the right one, it gets the cookie, and is sent to this page.
+    Link(&'static str),
+    /// A person has to type the token first.
+    Login,
     /// It may not, and why.
     Closed(StatusCode, &'static str),
 }
 
 impl Gate {
-    /// A gate at `address`, with a new token and a new session. `names` are further values of `Host`, such as that of a proxy.
+    /// The gate of a server of its own at `address`, which one link leads to.
     ///
     /// # Errors
     /// The operating system's, if it has no randomness to give.
-    pub fn new(address: SocketAddr, names: &[String], read_only: bool) -> io::Result<Self> {
+    pub(super) fn at(address: SocketAddr, read_only: bool) -> io::Result<Self> {
         let port = address.port();
-        let hosts = [address.to_string(), format!("localhost:{port}")].into_iter().chain(names.iter().cloned());
         let rules = Rules {
-            hosts: hosts.collect(),
+            hosts: Some(vec![address.to_string(), format!("localhost:{port}")]),
             cookie: format!("batchscribe_{port}"),
             session: random::secret()?,
-            token: random::secret()?,
+            token: None,
+            advice: "This link was used already; it works once. Start batchscribe again for a new one.",
             read_only,
         };
-        Ok(Self { rules, used: AtomicBool::new(false) })
+        Self::with(rules)
     }
 
-    /// What is appended to the address of a page so that its first visitor is let in; it works once.
-    #[must_use]
-    pub fn token_query(&self) -> String {
-        format!("?token={}", self.rules.token)
+    /// The gate before the pages of a server whose door knows its names. `token` lets in; without one, links do.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no randomness to give.
+    pub(super) fn behind_a_door(token: Option<String>, read_only: bool) -> io::Result<Self> {
+        let rules = Rules {
+            hosts: None,
+            cookie: format!("batchscribe_{}", random::letters(8)?),
+            session: random::secret()?,
+            token,
+            advice: "This link was used already; it works once. SIGUSR1 lets the server print a new one.",
+            read_only,
+        };
+        Self::with(rules)
+    }
+
+    fn with(rules: Rules) -> io::Result<Self> {
+        Ok(Self { rules, link: Mutex::new(Link { token: random::secret()?, used: false }) })
+    }
+
+    /// What is appended to the address of a page so that its first visitor is let in; it works once. A new one where the last one was
+    /// used; `None` where the token is the way in.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no randomness to give.
+    pub(super) fn invitation(&self) -> io::Result<Option<String>> {
+        if self.rules.token.is_some() {
+            return Ok(None);
+        }
+        let mut link = self.link();
+        if link.used {
+            *link = Link { token: random::secret()?, used: false };
+        }
+        Ok(Some(format!("?token={}", link.token)))
+    }
+
+    /// The cookie for whoever knows the token.
+    pub(super) fn enter(&self, told: &str) -> Option<String> {
+        let token = self.rules.token.as_deref()?;
+        are_same_secrets(told, token).then(|| self.rules.set_cookie())
     }
 
     fn passage(&self, asked: &Asked<'_>) -> Passage {
-        match passage(&self.rules, asked) {
-            Passage::Token(_) if self.used.swap(true, Ordering::SeqCst) => Passage::Closed(
-                StatusCode::FORBIDDEN,
-                "This link was used already; it works once. Start batchscribe again for a new one.",
-            ),
-            passage => passage,
+        let passage = passage(&self.rules, asked);
+        if !matches!(passage, Passage::Link(_)) {
+            return passage;
         }
+        let mut link = self.link();
+        let is_right = token(asked.query).is_some_and(|told| are_same_secrets(told, &link.token));
+        match (is_right, link.used) {
+            (false, _) => Passage::Closed(StatusCode::FORBIDDEN, "This link is not one of this server."),
+            (true, true) => Passage::Closed(StatusCode::FORBIDDEN, self.rules.advice),
+            (true, false) => {
+                link.used = true;
+                passage
+            }
+        }
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        // Whoever panicked while he held it has left a whole link.
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What becomes of a request by the rules; whether a token was used already is another question.
+impl Rules {
+    fn set_cookie(&self) -> String {
+        format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.session)
+    }
+
+    /// Whether a request bears the token itself, as programs do; no page of another site can make a browser do so.
+    fn bears(&self, asked: &Asked<'_>) -> bool {
+        let told = asked.authorization.and_then(|told| told.strip_prefix("Bearer "));
+        told.zip(self.token.as_deref()).is_some_and(|(told, token)| are_same_secrets(told.trim(), token))
+    }
+
+    /// Whether an origin is the page that the request goes to. Where a door stands before us, a proxy with TLS may stand before it.
+    fn is_ours(&self, origin: &str, host: Option<&str>) -> bool {
+        let secure = origin.strip_prefix("https://").filter(|_| self.hosts.is_none());
+        let named = origin.strip_prefix("http://").or(secure);
+        named.is_some() && named == host
+    }
+}
+
+/// What becomes of a request by the rules; whether a link is the right one and was not used is another question.
 fn passage(rules: &Rules, asked: &Asked<'_>) -> Passage {
-    if !asked.host.is_some_and(|host| rules.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))) {
+    let knows = |ours: &Vec<String>, host: &str| ours.iter().any(|ours| ours.eq_ignore_ascii_case(host));
+    if !rules.hosts.as_ref().is_none_or(|hosts| asked.host.is_some_and(|host| knows(hosts, host))) {
         return Passage::Closed(StatusCode::MISDIRECTED_REQUEST, "This server does not go by that name.");
     }
     let is_known =
         cookie(asked.cookies.unwrap_or_default(), &rules.cookie).is_some_and(|it| are_same_secrets(it, &rules.session));
-    let entrance = ENTRANCES.into_iter().find(|page| *page == asked.path);
-    if let (true, Some(entrance), Some(token)) = (asked.looks, entrance, token(asked.query)) {
-        return match (is_known, are_same_secrets(token, &rules.token)) {
-            // Somebody who is in already comes with the link again.
-            (true, _) => Passage::Open,
-            (false, true) => Passage::Token(entrance),
-            (false, false) => Passage::Closed(StatusCode::FORBIDDEN, "This link is not one of this server."),
-        };
-    }
-    if !is_known {
-        return Passage::Closed(StatusCode::UNAUTHORIZED, "Open the link that batchscribe has printed.");
+    let bears = rules.bears(asked);
+    if !is_known && !bears {
+        return stranger(rules, asked);
     }
     if asked.looks {
         return Passage::Open;
     }
-    let ours = |origin: &str| origin.strip_prefix("http://").is_some_and(|host| asked.host == Some(host));
-    match asked.origin {
-        Some(origin) if ours(origin) && rules.read_only => Passage::Closed(
+    let is_ours = bears || asked.origin.is_some_and(|origin| rules.is_ours(origin, asked.host));
+    match (is_ours, rules.read_only && asked.path != LOGIN) {
+        (true, true) => Passage::Closed(
             StatusCode::FORBIDDEN,
             "Nothing can be changed here: batchscribe was started with --read-only.",
         ),
-        Some(origin) if ours(origin) => Passage::Open,
-        _ => Passage::Closed(StatusCode::FORBIDDEN, "This has to come from a page of this server."),
+        (true, false) => Passage::Open,
+        (false, _) => Passage::Closed(StatusCode::FORBIDDEN, "This has to come from a page of this server."),
+    }
+}
+
+/// What becomes of somebody without a session.
+fn stranger(rules: &Rules, asked: &Asked<'_>) -> Passage {
+    let closed = |words| Passage::Closed(StatusCode::UNAUTHORIZED, words);
+    if rules.token.is_none() {
+        let entrance = ENTRANCES.into_iter().find(|page| *page == asked.path);
+        return match entrance.filter(|_| asked.looks && token(asked.query).is_some()) {
+            Some(entrance) => Passage::Link(entrance),
+            None => closed("Open the link that batchscribe has printed."),
+        };
+    }
+    let types = asked.path == LOGIN && asked.origin.is_some_and(|origin| rules.is_ours(origin, asked.host));
+    match asked.looks {
+        true if OF_LOGIN.contains(&asked.path) => Passage::Open,
+        true if PAGES.contains(&asked.path) => Passage::Login,
+        false if types => Passage::Open,
+        _ => closed("This server asks for a token: Authorization: Bearer TOKEN, or /login in a browser."),
     }
 }
 
@@ -150,11 +248,15 @@ fn token(query: &str) -> Option<&str> {
 ///
 /// # Errors
 /// Those of the routes behind it.
-pub async fn keep(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
+pub(super) async fn keep(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
     let passage = request.app_data::<Data<Gate>>().map(|gate| (gate.passage(&asked(&request)), Data::clone(gate)));
     let mut answer: ServiceResponse<BoxBody> = match passage {
         Some((Passage::Open, _)) => next.call(request).await?.map_into_boxed_body(),
-        Some((Passage::Token(page), gate)) => request.into_response(welcome(&gate.rules, page)),
+        Some((Passage::Link(page), gate)) => request.into_response(welcome(&gate.rules, page)),
+        Some((Passage::Login, _)) => request.into_response(to(LOGIN).finish()),
         Some((Passage::Closed(status, words), _)) => request.into_response(refusal(status, words)),
         None => request.into_response(refusal(StatusCode::INTERNAL_SERVER_ERROR, "There is no gate.")),
     };
@@ -175,16 +277,20 @@ fn asked(request: &ServiceRequest) -> Asked<'_> {
         host: value(header::HOST),
         origin: value(header::ORIGIN),
         cookies: value(header::COOKIE),
+        authorization: value(header::AUTHORIZATION),
         looks: matches!(*request.method(), Method::GET | Method::HEAD),
     }
 }
 
 fn welcome(rules: &Rules, page: &'static str) -> HttpResponse {
-    let cookie = format!("{}={}; Path=/; HttpOnly; SameSite=Strict", rules.cookie, rules.session);
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, page))
-        .insert_header((header::SET_COOKIE, cookie))
-        .finish()
+    to(page).insert_header((header::SET_COOKIE, rules.set_cookie())).finish()
+}
+
+/// Sends a browser to another page.
+fn to(page: &'static str) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::SeeOther();
+    answer.insert_header((header::LOCATION, page));
+    answer
 }
 
 fn refusal(status: StatusCode, words: &'static str) -> HttpResponse {
@@ -196,7 +302,8 @@ fn headers() -> [(HeaderName, HeaderValue); 5] {
     [
         (header::CONTENT_SECURITY_POLICY, value(POLICY)),
         (header::X_CONTENT_TYPE_OPTIONS, value("nosniff")),
-        (header::REFERRER_POLICY, value("no-referrer")),
+        // Other sites learn nothing; to our own a form has to name its origin, which `no-referrer` would take from it.
+        (header::REFERRER_POLICY, value("same-origin")),
         (HeaderName::from_static("cross-origin-resource-policy"), value("same-origin")),
         (HeaderName::from_static("cross-origin-opener-policy"), value("same-origin")),
     ]
@@ -208,10 +315,11 @@ mod tests {
 
     fn rules() -> Rules {
         Rules {
-            hosts: vec!["127.0.0.1:7041".to_owned(), "localhost:7041".to_owned()],
+            hosts: Some(vec!["127.0.0.1:7041".to_owned(), "localhost:7041".to_owned()]),
             cookie: "batchscribe_7041".to_owned(),
             session: "s3ss10n".to_owned(),
-            token: "t0k3n".to_owned(),
+            token: None,
+            advice: "used",
             read_only: false,
         }
     }
@@ -222,15 +330,24 @@ mod tests {
         host: Some("127.0.0.1:7041"),
         origin: None,
         cookies: Some("other=1; batchscribe_7041=s3ss10n"),
+        authorization: None,
         looks: true,
     };
 
-    fn status(asked: Asked<'_>) -> u16 {
-        match passage(&rules(), &asked) {
+    fn gate(rules: Rules) -> Gate {
+        Gate { rules, link: Mutex::new(Link { token: "t0k3n".to_owned(), used: false }) }
+    }
+
+    fn told(rules: Rules, asked: Asked<'_>) -> u16 {
+        match gate(rules).passage(&asked) {
             Passage::Open => 200,
-            Passage::Token(_) => 303,
+            Passage::Link(_) | Passage::Login => 303,
             Passage::Closed(status, _) => status.as_u16(),
         }
+    }
+
+    fn status(asked: Asked<'_>) -> u16 {
+        told(rules(), asked)
     }
 
     #[test]
@@ -250,8 +367,8 @@ mod tests {
     #[test]
     fn a_token_opens_an_entrance_and_nothing_else() {
         let stranger = Asked { cookies: None, path: "/review", query: "token=t0k3n", ..KNOWN };
-        assert_eq!(passage(&rules(), &stranger), Passage::Token("/review"));
-        assert_eq!(passage(&rules(), &Asked { path: "/", ..stranger }), Passage::Token("/"));
+        assert_eq!(passage(&rules(), &stranger), Passage::Link("/review"));
+        assert_eq!(passage(&rules(), &Asked { path: "/", ..stranger }), Passage::Link("/"));
         assert_eq!(status(Asked { query: "token=guess", ..stranger }), 403);
         assert_eq!(status(Asked { query: "token=", ..stranger }), 403);
         assert_eq!(status(Asked { path: "//evil.example", ..stranger }), 401);
@@ -262,16 +379,61 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_once() {
-        let gate = Gate { rules: rules(), used: AtomicBool::new(false) };
+    fn a_link_works_once_and_then_there_is_a_new_one() {
+        let gate = gate(rules());
         let stranger = Asked { cookies: None, path: "/", query: "token=t0k3n", ..KNOWN };
-        assert_eq!(
-            gate.passage(&Asked { query: "token=guess", ..stranger }),
-            passage(&rules(), &Asked { query: "token=guess", ..stranger })
-        );
-        assert_eq!(gate.passage(&stranger), Passage::Token("/"));
-        assert!(matches!(gate.passage(&stranger), Passage::Closed(StatusCode::FORBIDDEN, _)));
+        assert!(matches!(gate.passage(&Asked { query: "token=guess", ..stranger }), Passage::Closed(..)));
+        assert_eq!(gate.invitation().expect("a link").as_deref(), Some("?token=t0k3n"), "it was not used up");
+        assert_eq!(gate.passage(&stranger), Passage::Link("/"));
+        assert_eq!(gate.passage(&stranger), Passage::Closed(StatusCode::FORBIDDEN, "used"));
         assert_eq!(gate.passage(&KNOWN), Passage::Open);
+        let next = gate.invitation().expect("a link").expect("a link");
+        assert_ne!(next, "?token=t0k3n");
+        let next = Asked { query: &next[1..], ..stranger };
+        assert!(matches!(gate.passage(&stranger), Passage::Closed(..)), "the old one is over");
+        assert_eq!(gate.passage(&next), Passage::Link("/"));
+    }
+
+    #[test]
+    fn a_token_lets_people_in_by_a_form_and_programs_by_a_header() {
+        let server = || Rules { hosts: None, token: Some("w0rd".to_owned()), ..rules() };
+        let stranger = Asked { cookies: None, host: Some("scans.example.org"), ..KNOWN };
+        let page = Asked { path: "/failures", ..stranger };
+        assert_eq!(gate(server()).passage(&page), Passage::Login);
+        assert_eq!(
+            gate(server()).passage(&Asked { query: "token=t0k3n", ..page }),
+            Passage::Login,
+            "there are no links"
+        );
+        assert_eq!(told(server(), stranger), 401, "a program is told");
+        for path in OF_LOGIN {
+            assert_eq!(told(server(), Asked { path, ..stranger }), 200);
+        }
+        let types = Asked { path: LOGIN, looks: false, ..stranger };
+        for (origin, status) in [
+            (Some("https://scans.example.org"), 200),
+            (Some("http://scans.example.org"), 200),
+            (Some("https://evil.example"), 401),
+            (None, 401),
+        ] {
+            assert_eq!(told(server(), Asked { origin, ..types }), status, "{origin:?}");
+        }
+        let gate = gate(server());
+        assert_eq!(gate.enter("guess"), None);
+        let cookie = gate.enter("w0rd").expect("a cookie");
+        assert!(cookie.starts_with("batchscribe_7041=s3ss10n; "), "{cookie}");
+        let program = Asked { authorization: Some("Bearer w0rd"), ..stranger };
+        assert_eq!(told(server(), program), 200);
+        assert_eq!(told(server(), Asked { looks: false, ..program }), 200, "it needs no origin");
+        assert_eq!(told(Rules { read_only: true, ..server() }, Asked { looks: false, ..program }), 403);
+        for wrong in ["Bearer guess", "w0rd", "Bearer "] {
+            assert_eq!(told(server(), Asked { authorization: Some(wrong), ..stranger }), 401, "{wrong}");
+        }
+        assert_eq!(
+            status(Asked { authorization: Some("Bearer "), cookies: None, ..KNOWN }),
+            401,
+            "no token, no bearer"
+        );
     }
 
     #[test]

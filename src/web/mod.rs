@@ -1,16 +1,20 @@
 //! The pages for people: how far the work is, and image and text side by side.
 //!
 //! *Job*: HTTP in, what `ops` knows and does out. *In*: requests of one person's browser. *Out*: pages, pictures, JSON; texts and
-//! notes of the ledger by way of `ops`. *Owns*: one listening address, the session of its one visitor. *Bound*: one picture is made
+//! notes of the ledger by way of `ops`. *Owns*: one listening address unless it is a guest of another server, one session. *Bound*: one picture is made
 //! at a time; lists by page. *If it crashes here*: an edited text is absent or whole, a note was made or not.
 //!
-//! A server that has other pages too takes [`routes::mount`] with a [`Pages`] behind [`gate::keep`] with a [`gate::Gate`].
+//! A server that has other addresses, too, takes a [`Dashboard`].
 
 mod api;
-pub mod gate;
+mod batches;
+mod cost;
+mod dashboard;
+mod failures;
+mod gate;
 mod page;
 mod picture;
-pub mod routes;
+mod routes;
 mod server;
 mod view;
 
@@ -18,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 
+pub use self::dashboard::Dashboard;
 use self::routes::No;
 pub use self::server::{Server, Visit, start};
 use crate::domain::ids::ImageId;
@@ -37,6 +42,8 @@ pub struct Pages {
     clock: Clock,
     /// Texts drawn by lot that are shown after the doubtful ones.
     sample: usize,
+    /// The only images to be looked at, if not all of them take part.
+    only: Option<Vec<ImageId>>,
     /// Whether nothing may be changed.
     read_only: bool,
     /// Who writes into the ledger.
@@ -64,6 +71,7 @@ impl Pages {
             layout,
             clock,
             sample: SAMPLE,
+            only: None,
             read_only: false,
             notebook,
             order: Mutex::default(),
@@ -75,6 +83,12 @@ impl Pages {
     #[must_use]
     pub fn with_sample(self, sample: usize) -> Self {
         Self { sample, ..self }
+    }
+
+    /// The same, with these images alone to be looked at.
+    #[must_use]
+    pub fn with_only(self, only: Option<Vec<ImageId>>) -> Self {
+        Self { only, ..self }
     }
 
     /// The same, to be looked at only.
@@ -112,7 +126,12 @@ impl Pages {
         if as_told {
             return Ok(Arc::clone(&last()));
         }
-        let order = Arc::new(review::order(&self.reader()?, self.sample).map_err(No::ledger)?);
+        let reader = self.reader()?;
+        let order = match &self.only {
+            Some(images) => review::order_of(&reader, images),
+            None => review::order(&reader, self.sample),
+        };
+        let order = Arc::new(order.map_err(No::ledger)?);
         *last() = Arc::clone(&order);
         Ok(order)
     }

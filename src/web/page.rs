@@ -1,4 +1,4 @@
-//! The two pages, and the files that they load.
+//! Overview and review, how a page is made, and the files that they load.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
@@ -12,6 +12,7 @@ use crate::domain::ids::ImageId;
 use crate::ops::report::environment;
 use crate::ops::review::{self, Listed};
 
+const NAV: &str = include_str!("assets/nav.html");
 const OVERVIEW: &str = include_str!("assets/overview.html");
 const REVIEW: &str = include_str!("assets/review.html");
 const STYLE: &str = include_str!("assets/style.css");
@@ -35,6 +36,7 @@ pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
             let mut view = pages.report(&reader).view().map_err(|error| No::Broken(error.to_string()))?;
             let order = pages.order(false)?;
             view["to_review"] = view::counts(&order);
+            view["here"] = "overview".into();
             Ok(view)
         })
         .await?;
@@ -53,7 +55,7 @@ pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<
             };
             let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
             let image = image.map(|image| view::image(&pages.layout, &image));
-            Ok(json!({"name": pages.name(), "image": image, "read_only": pages.read_only}))
+            Ok(json!({"name": pages.name(), "here": "review", "image": image, "read_only": pages.read_only}))
         })
         .await?;
     page(REVIEW, view)
@@ -67,9 +69,11 @@ fn first(order: &[Listed], why: Option<&str>) -> Option<ImageId> {
     unseen.or_else(|| images.next()).or(order.first()).map(|image| image.id)
 }
 
-fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
+/// A page: what is put into its template is text, never HTML.
+pub(super) fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
     let broken = |cause: minijinja::Error| No::Broken(cause.to_string());
-    let environment = environment().map_err(broken)?;
+    let mut environment = environment().map_err(broken)?;
+    environment.add_template("nav.html", NAV).map_err(broken)?;
     let template = environment.template_from_str(template).map_err(broken)?;
     let html = template.render(minijinja::value::Serde(view)).map_err(broken)?;
     Ok(HttpResponse::Ok().insert_header(ContentType::html()).body(html))

@@ -43,8 +43,9 @@ pub fn start(listen: SocketAddr, pages: Pages) -> io::Result<(Server, Visit)> {
     let named = |cause: io::Error| io::Error::new(cause.kind(), format!("{listen}: {cause}"));
     let listener = TcpListener::bind(listen).map_err(named)?;
     let address = listener.local_addr().map_err(named)?;
-    let gate = Gate::new(address, &[], pages.read_only)?;
-    let visit = Visit { url: format!("http://{address}/review{}", gate.token_query()) };
+    let gate = Gate::at(address, pages.read_only)?;
+    let query = gate.invitation()?.unwrap_or_default();
+    let visit = Visit { url: format!("http://{address}/review{query}") };
     let (pages, gate) = (Data::new(pages), Data::new(gate));
     let guard = ExitGuard::unheard("review");
     let http = HttpThread::start("review-http", guard, End::Answer, move || build(listener, pages, gate))?;
@@ -56,6 +57,7 @@ fn build(listener: TcpListener, pages: Data<Pages>, gate: Data<Gate>) -> io::Res
         App::new()
             .app_data(Data::clone(&gate))
             .configure(|config| routes::mount(config, &pages))
+            .configure(routes::mount_status)
             .wrap(from_fn(gate::keep))
     });
     Ok(server

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use batchscribe::emulator::scenario::Scenario;
+use batchscribe::pipeline::mission::Mode;
 use serde_json::{Value, json};
 
 use crate::cancel::call;
+use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
 use crate::visitor::Visitor;
 
@@ -258,4 +260,49 @@ fn a_person_pages_mends_and_judges_by_keyboard() {
     assert!(sandbox.run().fault.is_none());
     assert_eq!(sandbox.text(&path), Some(mended));
     assert_eq!(sandbox.text("box-1/page-b.jpg").as_deref(), Some("Read: 1 j x\n"));
+}
+
+/// Batches that ended and one that is open, three kinds of failures, a limit.
+fn troubles() -> Sandbox {
+    let scenario = "[[line]]\ncustom_id_contains = \"page000\"\noutcome = \"content_filter\"\nwhen = { times = 7 }\n";
+    let scenario = Scenario::read(scenario).expect("a scenario");
+    let mut sandbox = Sandbox::with(12, Weather { scenario, ..Weather::default() });
+    std::fs::write(sandbox.corpus().join("tray_0/not an image.png"), b"<html>404</html>").expect("a file");
+    std::fs::write(sandbox.corpus().join("tray_0/empty.png"), b"").expect("a file");
+    sandbox.set("run.max_cost", "0.05");
+    let outcome = sandbox.run();
+    assert_eq!(outcome.standing.failed, 9, "{:?}", outcome.standing);
+    sandbox.image("tray_1/late.png", 77);
+    assert!(sandbox.work(Mode::Upload).fault.is_none());
+    sandbox
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that did not happen says so")]
+fn a_person_sees_what_failed_and_asks_again_by_one_button() {
+    let Some(mut browser) = Browser::start() else {
+        eprintln!("skipped: there is no Chromium on this computer");
+        return;
+    };
+    let sandbox = troubles();
+    let visitor = Visitor::new(&sandbox, &[]);
+    browser.visit(&visitor.url, "document.body.dataset.ready === 'true'");
+    for (name, height) in [("failures", 900), ("batches", 700), ("cost", 800)] {
+        let here = format!("document.querySelector('[aria-current=page]').getAttribute('href') === '/{name}'");
+        browser.visit(&format!("http://{}/{name}", visitor.host), &here);
+        browser.picture(name, 1280, height);
+        browser.picture(name, 400, height);
+    }
+    browser.visit(&format!("http://{}/failures", visitor.host), "document.forms.length > 0");
+    // By keyboard, and without a script of ours: the browser sends the form, and names the page that it comes from.
+    browser.value("document.querySelector('form button').focus()");
+    browser.order(
+        "Input.dispatchKeyEvent",
+        json!({"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}),
+    );
+    browser.until("document.querySelector('[role=status]') !== null");
+    let told = browser.value("document.querySelector('[role=status]').textContent");
+    assert!(told.as_str().is_some_and(|told| told.contains("7 images are owed again")), "{told}");
+    browser.picture("asked", 400, 900);
+    assert_eq!(oracle::states(&sandbox.workspace())["owed"], 7);
 }

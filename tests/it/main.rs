@@ -23,6 +23,7 @@ mod cli_words;
 mod compare;
 mod controls;
 mod copies;
+mod dashboard;
 mod data_frame;
 mod docs;
 mod ends;
@@ -57,6 +58,8 @@ mod secure;
 // It sends signals.
 #[cfg(unix)]
 mod serve;
+#[cfg(unix)]
+mod serve_pages;
 mod stale;
 mod sweep;
 // It leaves a run by a signal, and tells the kind of the disk.

@@ -2,6 +2,7 @@
 
 use batchscribe::emulator::scenario::Scenario;
 use batchscribe::ledger::lock::WorkspaceLock;
+use batchscribe::pipeline::mission::Mode;
 use serde_json::{Value, json};
 
 use crate::cancel::call;
@@ -256,10 +257,34 @@ fn names_and_texts_of_others_are_shown_and_not_obeyed() {
 }
 
 #[test]
+fn of_a_pilot_its_own_pages_alone_are_shown() {
+    let scenario = "[[line]]\ncustom_id_contains = \"tray_1\"\noutcome = \"content_filter\"\nwhen = { times = 1 }\n";
+    let scenario = Scenario::read(scenario).expect("a scenario");
+    let sandbox = Sandbox::with(12, Weather { scenario, ..Weather::default() });
+    let outcome = sandbox.work(Mode::Pilot(4));
+    assert_eq!((outcome.standing.done, outcome.standing.failed), (3, 1), "{:?}", outcome.standing);
+    // The rest is read, too, and is none of the pilot's affair.
+    assert!(sandbox.run().fault.is_none());
+    let visitor = Visitor::entered(&sandbox, &["--pilot"]);
+    let list = visitor.get("/api/v1/images").json();
+    assert_eq!((&list["total"], &list["images"][0]["why"]), (&json!(4), &json!("failed")), "{list}");
+    assert_eq!(visitor.get("/api/v1/images?limit=3").json()["next"], list["images"][2]["id"]);
+    drop(visitor);
+    let all = Visitor::entered(&sandbox, &[]);
+    assert_eq!(all.get("/api/v1/images").json()["total"], 12);
+}
+
+#[test]
 fn it_says_what_it_cannot_do() {
     let sandbox = Sandbox::new(1);
     let (exit, out, err) = call(&sandbox, "review");
     assert!(exit == Some(0) && out.is_empty() && err.contains("Nothing was begun"), "{err}");
     let (exit, _, err) = call(&sandbox, "review --listen 0.0.0.0:0");
     assert!(exit == Some(2) && err.contains("can be reached from other computers"), "{err}");
+    assert!(sandbox.run().fault.is_none());
+    let (exit, out, err) = call(&sandbox, "review --pilot");
+    assert!(
+        exit == Some(2) && out.is_empty() && err.contains("there was no pilot") && err.contains("run --pilot"),
+        "{err}"
+    );
 }

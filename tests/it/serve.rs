@@ -17,18 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// A running server; ended hard if the test forgets to.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Served {
-    fn start(sandbox: &Sandbox) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox) -> Self {
         Self::of(command_of(sandbox, "serve"))
     }
 
-    fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
@@ -38,7 +38,7 @@ impl Served {
     }
 
     /// Asks with these header lines; gives the status and the body.
-    fn ask(&self, path: &str, headers: &[&str]) -> (u16, String) {
+    pub(crate) fn ask(&self, path: &str, headers: &[&str]) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         let headers = headers.join("\r\n");
         write!(stream, "GET {path} HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n").expect("asked");
@@ -49,24 +49,37 @@ impl Served {
         (status, body.to_owned())
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    /// Asks by our own name with these header lines and a body; gives the whole answer, head and all.
+    pub(crate) fn head(&self, what: &str, headers: &[&str], body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        let length = format!("content-length: {}", body.len());
+        let host = format!("host: {}", self.address);
+        let named = headers.iter().copied().chain([length.as_str(), "connection: close"]);
+        let head = std::iter::once(host.as_str()).chain(named).collect::<Vec<_>>().join("\r\n");
+        write!(stream, "{what} HTTP/1.1\r\n{head}\r\n\r\n{body}").expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.ask(path, &[&format!("host: {}", self.address)])
     }
 
     /// The metrics without labels, and those with one by its value: `images.done`.
-    fn metrics(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
         let (status, text) = self.get("/metrics");
         assert_eq!(status, 200, "{text}");
         parsed(&text)
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill");
         assert!(sent.success());
     }
 
     /// The exit code after SIGTERM, and how long it took.
-    fn stop(mut self) -> (Option<i32>, Duration) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, Duration) {
         let begun = Instant::now();
         self.signal("TERM");
         let status = self.child.wait().expect("a child");
@@ -100,7 +113,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
     values
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "never came: {what}");
@@ -108,7 +121,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn served(images: usize, weather: Weather) -> Sandbox {
+pub(crate) fn served(images: usize, weather: Weather) -> Sandbox {
     let mut sandbox = Sandbox::with(images, weather);
     for (key, value) in [("serve.listen", "127.0.0.1:0"), ("run.rescan_interval", "300ms"), ("show.stats", "1s")] {
         sandbox.set(key, value);
@@ -116,7 +129,7 @@ fn served(images: usize, weather: Weather) -> Sandbox {
     sandbox
 }
 
-fn weather(scenario: &str) -> Weather {
+pub(crate) fn weather(scenario: &str) -> Weather {
     Weather { scenario: toml::from_str(scenario).expect("a scenario"), ..Weather::default() }
 }
 
@@ -192,7 +205,11 @@ fn monitors_read_metrics_health_and_status() {
     let (_, status) = server.get("/api/v1/status");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!([&status["schema"], &status["images"]["done"], &status["images"]["found"]], [1, 5, 5]);
-    assert_eq!(server.get("/nowhere").0, 404);
+    assert_eq!(
+        server.get("/nowhere").0,
+        401,
+        "what is no address of the server is one of its pages, for all a stranger learns"
+    );
     assert_eq!(server.stop().0, Some(0));
     let last = parsed(&std::fs::read_to_string(file).expect("a file of metrics"));
     assert_eq!(last["images.done"], 5.0);

@@ -84,7 +84,10 @@ impl Visitor {
             head += &format!("{name}: {value}\r\n");
         }
         if !body.is_empty() {
-            head += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            head += &format!("content-length: {}\r\n", body.len());
+            if !headers.iter().any(|(name, _)| *name == "content-type") {
+                head += "content-type: application/json\r\n";
+            }
         }
         stream.write_all(format!("{head}\r\n{body}").as_bytes()).expect("sent");
         let mut answer = Vec::new();

@@ -149,7 +149,7 @@ pub(crate) const STATICS: [(&str, &str); 11] = [
     ("clean/asked.rs", "LAST"),
     ("clean/repetition.rs", "DEFLATER"),
     // Constant tables and the weights, which are data of the program.
-    ("cli/explain.rs", "PAGES"),
+    ("ops/explain.rs", "PAGES"),
     ("settings/limits.rs", "KEYS"),
     ("emulator/engine/ocr/weights.rs", "DETECTOR"),
     ("emulator/engine/ocr/weights.rs", "RECOGNISER"),

@@ -177,7 +177,7 @@ impl Stop {
         let raised = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&raised);
         let _ends_with_the_process = thread::spawn("signals", ExitGuard::unheard("signals"), move |guard| {
-            if attend::wait_for_signal(|| ()).is_ok() {
+            if attend::wait_for_signal(|| (), || ()).is_ok() {
                 heard.store(true, Ordering::Relaxed);
             }
             guard.drained();

@@ -37,7 +37,7 @@ pub(super) fn emulate(context: &Context, flags: &Emulate) -> Result<Exit, Fail> 
         context.out.warn("this address can be reached from other computers, and the server asks for no key");
     }
     context.out.data(&format!("listening on {}", server.base_url()))?;
-    attend::wait_for_signal(|| ()).map_err(|cause| cannot_write(&cause))?;
+    attend::wait_for_signal(|| (), || ()).map_err(|cause| cannot_write(&cause))?;
     server.stop();
     Ok(Exit::Done)
 }

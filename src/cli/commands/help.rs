@@ -5,8 +5,8 @@ use clap::CommandFactory as _;
 use crate::cli::args::Cli;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::explain;
 use crate::cli::out::Out;
+use crate::ops::explain;
 use crate::settings::Problem;
 
 const WELCOME: &str = "\

@@ -5,10 +5,11 @@ use serde_json::json;
 use crate::cli::args::Retry;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::{explain, finish, words, work};
+use crate::cli::{finish, words, work};
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ops::desk::Desk;
+use crate::ops::explain;
 use crate::ops::retry::{self, Found, Selection};
 use crate::settings::{Problem, Settings};
 

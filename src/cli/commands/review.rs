@@ -7,7 +7,9 @@ use super::status;
 use crate::cli::args::Review;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
-use crate::cli::{attend, logs};
+use crate::cli::{attend, finish, logs};
+use crate::domain::ids::ImageId;
+use crate::ledger::reader::Reader;
 use crate::ops::review::EachByItself;
 use crate::settings::Problem;
 use crate::web::{self, Pages};
@@ -25,19 +27,30 @@ pub(super) fn review(context: &Context, flags: &Review) -> Result<Exit, Fail> {
     logs::start(&context.global, &settings)?;
     // A ledger of an older version is brought up to date here, once; one that is not there is said.
     let Some(reader) = status::reader(context, &settings.layout())? else { return Ok(Exit::Done) };
+    let only = if flags.pilot { Some(pilot(&reader)?) } else { None };
     drop(reader);
     let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
-    let pages =
-        Pages::new(settings, context.clock.clone(), notebook).with_sample(flags.sample).read_only(flags.read_only);
+    let pages = Pages::new(settings, context.clock.clone(), notebook);
+    let pages = pages.with_sample(flags.sample).with_only(only).read_only(flags.read_only);
     let (server, visit) = web::start(flags.listen, pages).map_err(|cause| cannot_write(&cause))?;
     context.out.data(&visit.url)?;
     context.out.say("The link works once, on this computer. Ctrl-C ends.");
     if !flags.no_open && std::io::stdout().is_terminal() {
         open(&visit.url);
     }
-    attend::wait_for_signal(|| ()).map_err(|cause| cannot_write(&cause))?;
+    attend::wait_for_signal(|| (), || ()).map_err(|cause| cannot_write(&cause))?;
     drop(server);
     Ok(Exit::Done)
+}
+
+/// The images of the last pilot.
+fn pilot(reader: &Reader) -> Result<Vec<ImageId>, Fail> {
+    let images = reader.pilot_images().map_err(|error| finish::ledger(&error))?;
+    images.ok_or_else(|| {
+        Fail::usage(Problem::new("", "there was no pilot in this workspace").hint(
+            "batchscribe run --pilot 12  asks for twelve pages, drawn by lot; without --pilot all pages are shown",
+        ))
+    })
 }
 
 /// Asks the desktop to open a link. Where there is none, the link was printed.

@@ -25,7 +25,9 @@ use crate::cli::{attend, consent, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
 use crate::kit::random;
 use crate::kit::runtime::Runtime;
+use crate::ledger::place::Place;
 use crate::ops::notify::Event;
+use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
 use crate::pipeline;
 use crate::pipeline::mission::{Mode, Outcome};
 use crate::serve::board::Terms;
@@ -35,6 +37,7 @@ use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Server, ServerOptions};
 use crate::settings::keys;
 use crate::settings::{Problem, Settings, texts};
+use crate::web::{Dashboard, Pages};
 
 /// Serves.
 pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
@@ -51,7 +54,9 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
     let begun = work::begin(context, settings, &job)?;
     let settings = &begun.settings;
     let board = Board::new(context.clock.clone(), settings.layout().ledger(), terms(settings));
-    let server = open(context, settings, &board)?;
+    let place = Place::default();
+    let notebook = Box::new(BesidePipelines::new(settings.clone(), context.clock.clone(), place.clone()));
+    let (server, invitations) = open(context, settings, &board, notebook)?;
     let events = Events::new(context.clock.clone(), None);
     if context.out.json {
         context.out.data(&events.start(job.verb, settings))?;
@@ -65,10 +70,11 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
         screen: screen.that_says_nothing_twice(),
         events,
         clock: context.clock.clone(),
+        invitations,
         metrics_file: settings.serve.metrics_file.clone(),
         supervisor: Supervisor::of(|name| context.environment.get(name).map(str::to_owned), std::process::id()),
     })?;
-    let mut rounds = Rounds { context, begun, board, orders, log, tries: Tries::default() };
+    let mut rounds = Rounds { context, begun, board, place, orders, log, tries: Tries::default() };
     let last = rounds.work();
     let Rounds { begun, board, orders, .. } = rounds;
     let tally = board.tally();
@@ -93,21 +99,34 @@ fn terms(settings: &Settings) -> Terms {
 fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     let board = Board::new(context.clock.clone(), settings.layout().ledger(), terms(settings));
     board.enter(Phase::Watching);
-    let _server = open(context, settings, &board)?;
-    attend::wait_for_signal(|| board.beat())?;
+    // Nothing is changed, so nobody writes.
+    let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
+    let (_server, invitations) = open(context, settings, &board, notebook)?;
+    let invite = || invitations.told().into_iter().for_each(|line| context.out.say(&line));
+    attend::wait_for_signal(|| board.beat(), invite)?;
     Ok(Exit::Done)
 }
 
 /// Opens the window, and says where it is.
-fn open(context: &Context, settings: &Settings, board: &Board) -> Result<Server, Fail> {
+fn open(
+    context: &Context,
+    settings: &Settings,
+    board: &Board,
+    notebook: Box<dyn Notebook>,
+) -> Result<(Server, Invitations), Fail> {
     let listen = settings.serve.listen;
     let of_status = settings.clone();
+    let token = token(settings)?;
+    let read_only = board.phase() == Phase::Watching;
+    let pages = Pages::new(settings.clone(), context.clock.clone(), notebook).read_only(read_only);
+    let dashboard = Dashboard::new(pages, token.clone())?;
+    let mounted = dashboard.clone();
     let server = serve::start(ServerOptions {
         listen,
-        door: Door { names: settings.serve.host_names.clone(), token: token(settings)? },
+        door: Door { names: settings.serve.host_names.clone(), token },
         board: board.clone(),
         status: Arc::new(move || document(&of_status)),
-        mounts: Vec::new(),
+        mounts: vec![Arc::new(move |config| mounted.mount(config))],
     });
     let server = server.map_err(|cause| match cause.kind() {
         io::ErrorKind::AddrInUse => no_address(format!("another program listens on {listen} already")),
@@ -121,7 +140,27 @@ fn open(context: &Context, settings: &Settings, board: &Board) -> Result<Server,
     } else {
         context.out.data(&format!("listening on {url}"))?;
     }
-    Ok(server)
+    let invitations = Invitations { dashboard, url };
+    invitations.told().into_iter().for_each(|line| context.out.say(&line));
+    Ok((server, invitations))
+}
+
+/// The ways into the pages.
+struct Invitations {
+    dashboard: Dashboard,
+    url: String,
+}
+
+impl Invitations {
+    /// How one gets in now, as a line for people; with randomness that fails nobody does.
+    fn told(&self) -> Option<String> {
+        let link = self.dashboard.invitation();
+        let link = link.inspect_err(|cause| tracing::warn!(%cause, "there is no link to the pages")).ok()?;
+        Some(match link {
+            Some(link) => format!("Pages: {}{link}   (works once; SIGUSR1 prints a new one)", self.url),
+            None => format!("Pages: {}/   (they ask for the token)", self.url),
+        })
+    }
 }
 
 fn no_address(sentence: String) -> Fail {
@@ -145,6 +184,8 @@ struct Rounds<'a> {
     context: &'a Context,
     begun: Begun,
     board: Board,
+    /// Where the pages find the keeper.
+    place: Place,
     orders: Orders,
     log: Log,
     tries: Tries,
@@ -186,7 +227,7 @@ impl Rounds<'_> {
     fn mission(&self, mode: Mode, until: Option<Millis>) -> Result<Outcome, Fail> {
         let stop = self.orders.mission(until);
         let mission = self.begun.mission(self.context, mode, stop, self.board.progress())?;
-        let outcome = pipeline::run(mission);
+        let outcome = pipeline::run_at(mission, &self.place);
         self.board.mission_over();
         Ok(outcome)
     }

@@ -137,6 +137,16 @@ impl Reader {
         self.paged(SQL, after.map_or(0, |batch| batch.0), limit, batch_row)
     }
 
+    /// Batches from the newest on, at most `limit` before `before`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn newest_batches(&self, before: Option<BatchNo>, limit: u32) -> Result<Vec<BatchRow>> {
+        const SQL: &str = "SELECT b.*, s.tag, s.lines, s.bytes, n.name FROM batch b JOIN shard s ON s.id = b.shard_id
+            JOIN run n ON n.id = s.run_id WHERE b.id < ?1 ORDER BY b.id DESC LIMIT ?2";
+        self.paged(SQL, before.map_or(i64::MAX, |batch| batch.0), limit, batch_row)
+    }
+
     /// Tokens as the provider told them, over all batches.
     ///
     /// # Errors

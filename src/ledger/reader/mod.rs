@@ -11,6 +11,7 @@ mod books;
 mod compare;
 mod copies;
 mod details;
+mod ended;
 mod forecast;
 mod images;
 mod money;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{Reader, Result, usage};
 use crate::domain::batch::Usage;
+use crate::domain::ids::ImageId;
 use crate::domain::money::Price;
 use crate::ledger::moves::ImageState;
 use crate::ledger::records::PILOT;
@@ -51,16 +52,29 @@ impl Reader {
         self.told(self.last_pilot())
     }
 
-    fn last_pilot(&self) -> Outcome<Option<Pilot>> {
+    /// The images of the last pilot, in the order in which they were drawn, if there was one.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn pilot_images(&self) -> Result<Option<Vec<ImageId>>> {
+        let drawn = self.told(self.last_drawn())?;
+        Ok(drawn.map(|drawn| drawn.images.into_iter().map(ImageId).collect()))
+    }
+
+    fn last_drawn(&self) -> Outcome<Option<Drawn>> {
         const EVENT: &str = "SELECT detail FROM event WHERE what = ?1 ORDER BY id DESC LIMIT 1";
+        let detail: Option<String> = self.connection.query_row(EVENT, params![PILOT], |row| row.get(0)).optional()?;
+        let read =
+            |detail: String| serde_json::from_str(&detail).map_err(|cause| Fault::damaged(format!("a pilot: {cause}")));
+        detail.map(read).transpose()
+    }
+
+    fn last_pilot(&self) -> Outcome<Option<Pilot>> {
         const PAGE: &str = "SELECT i.state, coalesce(i.reason, w.after) AS reason, l.flags IS NOT NULL AS flagged, l.prompt_tokens,
             l.cached_tokens, l.output_tokens, l.reasoning_tokens, p.input_pusd, p.cached_pusd, p.output_pusd
             FROM image i LEFT JOIN wish w ON w.image_id = i.id LEFT JOIN shard s ON s.id = i.shard_id
             LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id LEFT JOIN price p ON p.id = s.price_id WHERE i.id = ?1";
-        let detail: Option<String> = self.connection.query_row(EVENT, params![PILOT], |row| row.get(0)).optional()?;
-        let Some(detail) = detail else { return Ok(None) };
-        let Drawn { seed, images } =
-            serde_json::from_str(&detail).map_err(|cause| Fault::damaged(format!("a pilot: {cause}")))?;
+        let Some(Drawn { seed, images }) = self.last_drawn()? else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(PAGE)?;
         let mut pages = Vec::with_capacity(images.len());
         for image in images {

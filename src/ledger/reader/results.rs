@@ -76,18 +76,30 @@ impl Reader {
     pub fn results(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<ImageResult>> {
         self.told(page(&self.connection, after.map_or(0, |image| image.0), limit))
     }
+
+    /// The same without what was spent, for which every shard is looked into.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn results_without_costs(&self, after: Option<ImageId>, limit: u32) -> Result<Vec<ImageResult>> {
+        self.told(rows(&self.connection, after.map_or(0, |image| image.0), limit))
+    }
 }
 
-fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageResult>> {
-    const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.state, i.reason, l.flags, o.review, i.gaps,
+const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.state, i.reason, l.flags, o.review, i.gaps,
         i.asked + coalesce(l.verdict <> 'ask_again', 0) AS attempts, i.text, i.text_hash, r.model, r.hash, b.batch_id, b.settled_at
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
         LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
         LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id LEFT JOIN note o ON o.image_id = i.id
         LEFT JOIN batch b ON b.shard_id = i.shard_id AND b.stray = 0 AND b.state NOT IN ('refused', 'void')
         WHERE i.id > ?1 ORDER BY i.id LIMIT ?2";
-    let mut images: Vec<ImageResult> =
-        connection.prepare_cached(SQL)?.query_and_then(params![after, limit], row)?.collect::<Outcome<_>>()?;
+
+fn rows(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageResult>> {
+    connection.prepare_cached(SQL)?.query_and_then(params![after, limit], row)?.collect()
+}
+
+fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageResult>> {
+    let mut images = rows(connection, after, limit)?;
     let Some(last) = images.last().map(|image| image.id.0) else { return Ok(images) };
     let mut spent = spent(connection, after, last)?;
     for image in &mut images {
@@ -144,4 +156,24 @@ fn last(row: &Row<'_>) -> Outcome<Option<LastAsked>> {
         batch: batch.map(BatchId),
         settled_at: column(row, "settled_at")?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sqlite::tests::Desk;
+
+    /// An image is found by its row, and all that is told of it by the rows that it names.
+    #[test]
+    fn no_image_costs_a_look_into_other_images_or_shards() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("ledger.sqlite");
+        let _desk = Desk::at(&path);
+        let reader = Reader::open(&path).expect("reader");
+        let mut explain = reader.connection.prepare(&format!("EXPLAIN QUERY PLAN {SQL}")).expect("a plan");
+        let lines = explain.query_map(params![0, 9], |row| row.get("detail")).expect("lines");
+        let plan: Vec<String> = lines.collect::<rusqlite::Result<_>>().expect("lines");
+        assert_eq!(plan[0], "SEARCH i USING INTEGER PRIMARY KEY (rowid>?)", "{plan:?}");
+        assert!(plan.iter().all(|line| line.starts_with("SEARCH")), "{plan:?}");
+    }
 }

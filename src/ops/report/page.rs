@@ -99,7 +99,7 @@ fn recipe(recipe: &RecipeRow) -> Value {
     json!({"model": recipe.model, "kind": recipe.kind, "step": recipe.step, "prompt": recipe.prompt, "parameters": recipe.parameters, "requests": recipe.requests})
 }
 
-fn sum_of(name: &str, sum: &Sum) -> Value {
+pub(super) fn sum_of(name: &str, sum: &Sum) -> Value {
     let cost = sum.known_cost().map_or_else(|| "unknown".to_owned(), |cost| cost.to_string());
     let least = if sum.is_at_least() && sum.known_cost().is_some() { "at least " } else { "" };
     json!({"name": name, "answers": sum.answers, "prompt": sum.usage.prompt, "cached": sum.usage.cached, "output": sum.usage.output, "reasoning": sum.usage.reasoning, "estimated": sum.estimated, "cost": format!("{least}{cost}"), "retries": (sum.retries_cost > Money::ZERO).then(|| sum.retries_cost.to_string())})

@@ -12,31 +12,44 @@ pub(super) const SHOWN: usize = 200;
 
 /// A batch of the timeline.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Bar {
+pub struct Bar {
+    /// Its row.
+    pub no: i64,
     /// Its name at the provider.
-    pub(super) id: String,
+    pub id: String,
+    /// Its run, for people.
+    pub run: String,
+    /// Number of the try to have its shard answered.
+    pub attempt: u32,
+    /// Whether it has not ended.
+    pub is_open: bool,
     /// How it ended, or where it stands.
-    pub(super) what: &'static str,
+    pub what: &'static str,
     /// Its requests.
-    pub(super) lines: u32,
+    pub lines: u32,
     /// When it was opened, in UTC.
-    pub(super) opened: String,
+    pub opened: String,
     /// Hours that it took, or has taken by now.
-    pub(super) hours: f64,
+    pub hours: f64,
     /// Where its bar begins, in percent of the timeline.
-    pub(super) left: f64,
+    pub left: f64,
     /// How long its bar is, in percent of the timeline.
-    pub(super) width: f64,
+    pub width: f64,
 }
 
-/// The bars of the batches that were opened, oldest first.
-pub(super) fn bars(batches: &[BatchRow], now: Millis) -> Vec<Bar> {
+/// The bars of the batches that were opened, in the order given.
+#[must_use]
+pub fn bars(batches: &[BatchRow], now: Millis) -> Vec<Bar> {
     let opened: Vec<(&BatchRow, &str, Millis, Millis)> = batches.iter().filter_map(|batch| span(batch, now)).collect();
     let first = opened.iter().map(|(_, _, from, _)| *from).min().unwrap_or(now);
     let last = opened.iter().map(|(_, _, _, to)| *to).max().unwrap_or(now);
     let whole = milliseconds(first, last).max(1.0);
     let bar = |(batch, id, from, to): &(&BatchRow, &str, Millis, Millis)| Bar {
+        no: batch.no.0,
         id: (*id).to_owned(),
+        run: batch.run.clone(),
+        attempt: batch.attempt,
+        is_open: batch.ended_at.is_none(),
         what: what(batch),
         lines: batch.lines,
         opened: utc(*from),

@@ -54,11 +54,24 @@ pub fn order(reader: &Reader, sample: usize) -> Result<Vec<Listed>, LedgerError>
     let mut order = Order::new(sample);
     let mut after = None;
     loop {
-        let images = reader.results(after, PAGE)?;
+        let images = reader.results_without_costs(after, PAGE)?;
         let Some(last) = images.last() else { return Ok(order.end()) };
         after = Some(last.id);
         images.iter().for_each(|image| order.add(image));
     }
+}
+
+/// The same of these images alone; all of them are shown that have ended.
+///
+/// # Errors
+/// The ledger's.
+pub fn order_of(reader: &Reader, images: &[ImageId]) -> Result<Vec<Listed>, LedgerError> {
+    let mut order = Order::new(images.len());
+    for id in images {
+        let image = super::image(reader, *id)?;
+        image.iter().for_each(|image| order.add(image));
+    }
+    Ok(order.end())
 }
 
 /// The order while images pass by once.

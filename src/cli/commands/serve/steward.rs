@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::Invitations;
 use super::orders::Orders;
 use crate::cli::attend::take_down_later;
 use crate::cli::events::Events;
@@ -39,6 +40,7 @@ pub(super) struct Charge {
     pub(super) screen: Screen,
     pub(super) events: Events,
     pub(super) clock: Clock,
+    pub(super) invitations: Invitations,
     pub(super) metrics_file: Option<PathBuf>,
     pub(super) supervisor: Supervisor,
 }
@@ -152,6 +154,9 @@ impl Attending {
             Heard::Tell => {
                 let now = self.charge.board.tally();
                 self.charge.screen.tell(&now);
+                if let Some(line) = self.charge.invitations.told() {
+                    self.charge.screen.interject(&line);
+                }
             }
         }
     }

@@ -316,8 +316,27 @@ const PAGES: &[Page] = &[
     ),
 ];
 
+/// Why an image ended without a text, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The code, such as `E204`.
+    pub code: &'static str,
+    /// What happened.
+    pub meaning: &'static str,
+    /// What to do about it; commands stand between backticks.
+    pub advice: &'static str,
+}
+
+/// The cause behind a reason of the ledger; some reasons of images that were never asked are no errors, and have none.
+#[must_use]
+pub fn cause(reason: &str) -> Option<Cause> {
+    let page = PAGES.iter().find(|page| !page.reason.is_empty() && page.reason == reason)?;
+    Some(Cause { code: page.code, meaning: page.meaning, advice: page.advice })
+}
+
 /// The page of a code (`E204`, upper or lower case) or reason.
-pub(super) fn page(topic: &str) -> Option<String> {
+#[must_use]
+pub fn page(topic: &str) -> Option<String> {
     let code = topic.to_ascii_uppercase();
     let page = PAGES.iter().find(|page| page.code == code || (!page.reason.is_empty() && page.reason == topic))?;
     let name = if page.reason.is_empty() { page.code.to_owned() } else { format!("{} {}", page.code, page.reason) };
@@ -325,7 +344,8 @@ pub(super) fn page(topic: &str) -> Option<String> {
 }
 
 /// The reason of the ledger behind a code of one image.
-pub(super) fn reason_of(code: &str) -> Option<&'static str> {
+#[must_use]
+pub fn reason_of(code: &str) -> Option<&'static str> {
     let code = code.to_ascii_uppercase();
     PAGES.iter().find(|page| page.code == code).map(|page| page.reason).filter(|reason| !reason.is_empty())
 }

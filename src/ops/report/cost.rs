@@ -1,0 +1,94 @@
+//! What was paid for which folder and at which try: the bill of the report, by other rows.
+
+use serde_json::{Value, json};
+
+use super::page::sum_of;
+use crate::domain::money::Money;
+use crate::ledger::LedgerError;
+use crate::ledger::reader::Reader;
+use crate::ops::bill::{self, By, Sum};
+use crate::settings::models::Models;
+
+/// Folders that are told one by one: the dearest. The others are told as one sum.
+const MOST: usize = 200;
+
+/// Sums with their names.
+type Rows = Vec<(String, Sum)>;
+
+/// The bill by folder and by attempt, and how much of the limit is used.
+///
+/// # Errors
+/// The ledger's.
+pub fn cost(reader: &Reader, models: &Models, limit: Option<Money>) -> Result<Value, LedgerError> {
+    let by_folder = bill::bill(reader, models, By::Folder)?;
+    let by_attempt = bill::bill(reader, models, By::Attempt)?;
+    let funds = reader.funds()?;
+    let total = &by_folder.total;
+    let (folders, others) = dearest(by_folder.rows, MOST);
+    let rows = |rows: &[(String, Sum)]| rows.iter().map(|(name, sum)| row(name, sum, total.cost)).collect::<Vec<_>>();
+    Ok(json!({
+        "total": sum_of("together", total),
+        "folders": rows(&folders),
+        "others": others.map(|(many, sum)| row(&format!("{many} others"), &sum, total.cost)),
+        "attempts": rows(&by_attempt.rows),
+        "open": by_folder.open,
+        "price_days": by_folder.price_days,
+        "spent": funds.spent.to_string(),
+        "reserved": funds.reserved.to_string(),
+        "is_at_least": reader.is_unpriced()?,
+        "limit": limit.map(|limit| json!({
+            "told": limit.to_string(),
+            "percent": percent(funds.spent + funds.reserved, limit),
+        })),
+    }))
+}
+
+fn row(name: &str, sum: &Sum, whole: Money) -> Value {
+    let mut row = sum_of(name, sum);
+    row["percent"] = percent(sum.cost, whole).into();
+    row
+}
+
+/// The rows that cost most, dearest first, at most `most` of them; and how many others there are, with their sum.
+fn dearest(mut rows: Rows, most: usize) -> (Rows, Option<(usize, Sum)>) {
+    // By name where they cost the same, which is the order in which they come.
+    rows.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.cost));
+    let others = rows.split_off(most.min(rows.len()));
+    let sum = others.iter().fold(Sum::default(), |mut all, (_, sum)| {
+        all.add(sum);
+        all
+    });
+    let many = others.len();
+    (rows, (many > 0).then_some((many, sum)))
+}
+
+/// `part` of `whole` in percent, to one digit, at most 100.
+#[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
+fn percent(part: Money, whole: Money) -> f64 {
+    let share = part.picos() as f64 / whole.picos().max(1) as f64;
+    (share * 1_000.0).round().min(1_000.0) / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dearest_rows_are_told_and_the_others_summed() {
+        let row = |name: &str, micros| {
+            (name.to_owned(), Sum { answers: 1, cost: Money::from_micros(micros), ..Sum::default() })
+        };
+        let rows = vec![row("a", 5), row("b", 40), row("c", 5), row("d", 1)];
+        let (told, others) = dearest(rows.clone(), 2);
+        assert_eq!(told, [row("b", 40), row("a", 5)]);
+        let others = others.expect("two others");
+        assert_eq!((others.0, others.1.answers, others.1.cost), (2, 2, Money::from_micros(6)));
+        assert_eq!(dearest(rows, 9).1, None);
+    }
+
+    #[test]
+    fn shares_for_bars() {
+        let of = |part, whole| percent(Money::from_micros(part), Money::from_micros(whole));
+        assert_eq!([of(1, 4), of(0, 0), of(9, 3), of(1, 3)], [25.0, 0.0, 100.0, 33.3]);
+    }
+}

@@ -12,6 +12,7 @@ use super::faulted;
 use super::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
 use super::raise::raise;
 use super::world::World;
+use crate::encode::workshop::MEMORY_UNIT;
 use crate::kit::clock::io_pause;
 use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
 use crate::kit::stop::StopLevel;
@@ -213,6 +214,9 @@ fn publish(mission: &Mission, world: &World) {
         books,
         last_look: world.news.last_look(),
         waits: waits(world),
+        traffic: world.traffic.sums(),
+        outcomes: world.news.outcomes(),
+        leases: leases(world),
         notices,
         notices_dropped,
     });
@@ -232,4 +236,14 @@ fn waits(world: &World) -> Vec<(&'static str, u64)> {
     ];
     waits.sort_by_key(|(_, micros)| std::cmp::Reverse(*micros));
     waits
+}
+
+/// What is held of each budget.
+fn leases(world: &World) -> Vec<(&'static str, u64)> {
+    vec![
+        ("open_batches", u64::from(world.slots.used())),
+        ("bodies", u64::from(world.body_places.used())),
+        ("memory_bytes", u64::from(world.memory.used()) * MEMORY_UNIT),
+        ("prepared_bytes", world.prepared.bytes()),
+    ]
 }

@@ -45,6 +45,16 @@ impl Reader {
         self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map_err(Fault::from))
     }
 
+    /// Images of batches whose price is unknown: what they cost is in no sum.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn unpriced_images(&self) -> Result<u64> {
+        const SQL: &str = "SELECT coalesce(sum(s.lines), 0) FROM shard s
+            WHERE s.price_id IS NULL AND EXISTS (SELECT 1 FROM batch b WHERE b.shard_id = s.id AND b.batch_id IS NOT NULL)";
+        self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map(count).map_err(Fault::from))
+    }
+
     fn plans(&self) -> Outcome<Planned> {
         const SQL: &str = "SELECT coalesce(sum(iif(waits, lines, 0)), 0) AS waiting, coalesce(sum(iif(waits, est_tokens, 0)), 0) AS waiting_tokens,
             coalesce(sum(lines), 0) AS lines, coalesce(sum(est_tokens), 0) AS tokens

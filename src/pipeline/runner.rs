@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::backup::Copying;
-use super::books::Looking;
+use super::beside::Beside;
 use super::faulted;
 use super::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
 use super::raise::raise;
@@ -141,8 +140,7 @@ async fn listen(
     let mut fault = None;
     let mut grace = Duration::MAX;
     // A simulation has one thread, and no days of work to lose.
-    let mut copying = (!world.in_step).then(|| Copying::begun(mission));
-    let mut looking = (!world.in_step).then(|| Looking::begun(mission));
+    let mut beside = (!world.in_step).then(|| Beside::begun(mission));
     while left > 0 {
         tokio::select! {
             biased;
@@ -158,12 +156,8 @@ async fn listen(
             }
             () = io_pause(TALLY_EVERY.min(grace)) => {
                 publish(mission, world);
-                if let Some(copying) = &mut copying {
-                    let (_, opened, _) = world.news.counts();
-                    copying.look(mission.clock.now(), opened);
-                }
-                if let Some(books) = looking.as_mut().and_then(|looking| looking.look(mission.clock.now())) {
-                    mission.tally.send_modify(|tally| tally.books = books);
+                if let Some(beside) = &mut beside {
+                    beside.look(mission, world);
                 }
                 if grace != Duration::MAX {
                     grace = grace.saturating_sub(TALLY_EVERY);
@@ -179,11 +173,8 @@ async fn listen(
             return fault;
         }
     }
-    if let Some(copying) = copying {
-        copying.end();
-    }
-    if let Some(looking) = looking {
-        looking.end();
+    if let Some(beside) = beside {
+        beside.end(world);
     }
     fault
 }

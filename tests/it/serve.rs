@@ -232,6 +232,25 @@ fn monitors_read_metrics_health_and_status() {
 }
 
 #[test]
+fn each_look_at_open_batches_is_a_heartbeat() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+    let mut sandbox = served(2, Weather::default());
+    sandbox.set("notify.heartbeat", &format!("http://{}/ping", listener.local_addr().expect("an address")));
+    let server = Served::start(&sandbox);
+    // The first is never answered: it holds nothing up.
+    let (held, _) = listener.accept().expect("a heartbeat");
+    until("the texts", || server.metrics().get("images.done") == Some(&2.0));
+    assert!(server.metrics()["last_poll_timestamp_seconds"] > 0.0);
+    drop(held);
+    sandbox.image("late.png", 5);
+    let (second, _) = listener.accept().expect("another one");
+    let mut line = String::new();
+    BufReader::new(second).read_line(&mut line).expect("a line");
+    assert_eq!(line, "GET /ping HTTP/1.1\r\n");
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn other_names_and_pages_of_other_sites_are_refused() {
     let sandbox = served(0, Weather::default());
     let server = Served::start(&sandbox);

@@ -7,7 +7,7 @@ use crate::settings::{Environment, Problem};
 
 use super::args::{Color, Global};
 use super::exit::Fail;
-use super::words;
+use super::{explain, words};
 
 /// How the terminal is spoken to.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ impl Out {
 
     /// A mistake on stderr: the form of the contracts, its first words coloured.
     pub(super) fn error(&self, problem: &Problem) {
-        let text = words::harmless(&problem.to_string());
+        let text = words::harmless(&explain::hinted(problem).to_string());
         let (head, rest) = text.split_once(": ").unwrap_or((&text, ""));
         let head = console::style(head).red().bold().for_stderr();
         self.print(&format!("{head}: {rest}"));

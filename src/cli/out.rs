@@ -36,7 +36,8 @@ impl Out {
             unicode: speaks_unicode(environment),
             quiet: global.quiet,
             json: global.json,
-            live: terminal && !dumb && !global.plain && !global.quiet && !global.json && global.verbose == 0,
+            // A block is drawn by escape sequences, and who wants no colours wants none of them.
+            live: terminal && !dumb && color && !global.plain && !global.quiet && !global.json && global.verbose == 0,
             can_ask: terminal && io::stdin().is_terminal() && !global.no_input,
         }
     }

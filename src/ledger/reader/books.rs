@@ -5,6 +5,14 @@ use crate::domain::money::Funds;
 use crate::ledger::sqlite::fault::{Fault, Outcome};
 use crate::ledger::sqlite::{column, count};
 
+/// Flagged answers that are the last of their image, and those that copies have from them.
+pub(super) const FLAGGED: &str =
+    "SELECT (SELECT count(*) FROM line l INDEXED BY line_flagged CROSS JOIN image i ON i.id = l.image_id
+        WHERE l.flags IS NOT NULL AND i.shard_id = l.shard_id)
+    + (SELECT count(*) FROM line l INDEXED BY line_flagged
+        CROSS JOIN copy y ON y.original_id = l.image_id AND y.stands = 'served' CROSS JOIN image i ON i.id = y.image_id
+        WHERE l.flags IS NOT NULL AND i.shard_id = l.shard_id)";
+
 /// One look into the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
@@ -71,12 +79,7 @@ impl Reader {
     /// # Errors
     /// The ledger's.
     pub fn flagged(&self) -> Result<u64> {
-        const SQL: &str = "SELECT (SELECT count(*) FROM line l INDEXED BY line_flagged CROSS JOIN image i ON i.id = l.image_id
-                WHERE l.flags IS NOT NULL AND i.shard_id = l.shard_id)
-            + (SELECT count(*) FROM line l INDEXED BY line_flagged
-                CROSS JOIN copy y ON y.original_id = l.image_id AND y.stands = 'served' CROSS JOIN image i ON i.id = y.image_id
-                WHERE l.flags IS NOT NULL AND i.shard_id = l.shard_id)";
-        self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map(count).map_err(Fault::from))
+        self.told(self.connection.query_row(FLAGGED, [], |row| row.get(0)).map(count).map_err(Fault::from))
     }
 
     fn ages(&self) -> Outcome<[Option<i64>; 2]> {

@@ -50,8 +50,8 @@ impl Reader {
     /// # Errors
     /// The ledger's.
     pub fn unpriced_images(&self) -> Result<u64> {
-        const SQL: &str = "SELECT coalesce(sum(s.lines), 0) FROM shard s
-            WHERE s.price_id IS NULL AND EXISTS (SELECT 1 FROM batch b WHERE b.shard_id = s.id AND b.batch_id IS NOT NULL)";
+        const SQL: &str = "SELECT coalesce(sum(lines), 0) FROM (SELECT DISTINCT s.id, s.lines
+            FROM batch b JOIN shard s ON s.id = b.shard_id WHERE b.batch_id IS NOT NULL AND s.price_id IS NULL)";
         self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map(count).map_err(Fault::from))
     }
 

@@ -242,10 +242,11 @@ impl Work {
         let judged = pool.run(move || judge_and_write(&hands, work)).await?;
         let Judged { verdicts, disk } = judged?;
         self.weigh(&verdicts, &first_tries);
+        let outcomes: Vec<_> = verdicts.iter().map(|judged| judged.verdict.outcome()).collect();
         crash::point("text.folder_synced");
         self.record(chunk.batch.no, verdicts).await?;
         crash::point("verdicts.recorded");
-        self.seams.news.judged(count);
+        self.seams.news.judged(count, &outcomes);
         match disk {
             // Its answer is safe in the raw file, its image still packed: the next start writes the text.
             Some(cause) if is_of_one_folder(&cause) => {

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::layout;
-use crate::domain::money::Funds;
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
-use crate::ledger::reader::{CopyCount, Failure, Reader, ReasonCount};
+use crate::ledger::reader::{Books, CopyCount, Failure, Reader, ReasonCount};
 use crate::ledger::records::{Rejudged, Standing};
 use crate::pipeline::mission::{Mode, Outcome, Tally};
 use crate::settings::units::show_bytes;
@@ -30,9 +29,9 @@ pub(super) struct Facts {
     reasons: Vec<ReasonCount>,
     failed: Vec<Failure>,
     example: Option<String>,
-    /// What it has cost and may still cost.
-    pub(super) funds: Funds,
-    /// The same in words.
+    /// Money, flags, queue and times.
+    pub(super) books: Books,
+    /// The money in words.
     money: Option<String>,
     copies: CopyCount,
 }
@@ -41,10 +40,13 @@ impl Facts {
     /// Asks the ledger. It was fine a moment ago; if it cannot be asked now, the counts alone have to do.
     pub(super) fn read(settings: &Settings) -> Self {
         let Ok(reader) = Reader::open(&settings.layout().ledger()) else { return Self::default() };
-        let funds = Funds { limit: settings.run.max_cost, ..reader.funds().unwrap_or_default() };
+        let books = reader.books();
+        let is_unpriced = books.as_ref().map_or(true, Books::is_unpriced);
+        let mut books = books.unwrap_or_default();
+        books.funds.limit = settings.run.max_cost;
         Self {
-            funds,
-            money: words::money(&funds, reader.is_unpriced().unwrap_or(true)),
+            money: words::money(&books.funds, is_unpriced),
+            books,
             reasons: reader.reasons().unwrap_or_default(),
             copies: reader.copy_count().unwrap_or_default(),
             failed: pages::failed(&reader).filter_map(Result::ok).take(NAMED).collect(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Clock;
-use crate::ledger::reader::{CopyCount, ReasonCount};
+use crate::ledger::reader::{Books, CopyCount, ReasonCount};
 use crate::ledger::records::Standing;
 use crate::pipeline::mission::Notice;
 use crate::settings::{Problem, ProviderKind, Settings};
@@ -15,6 +15,7 @@ use crate::settings::{Problem, ProviderKind, Settings};
 use super::exit::Exit;
 use super::progress::Snapshot;
 use super::words;
+use crate::ops::explain;
 
 /// Makes events of one run.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub(super) struct Summary<'a> {
     /// Answers judged by this process.
     pub(super) answers: u64,
     pub(super) took: Duration,
-    /// What it has cost and may still cost.
-    pub(super) funds: Funds,
+    /// Money and flags.
+    pub(super) books: &'a Books,
 }
 
 impl Events {
@@ -78,12 +79,12 @@ impl Events {
         self.event(
             "status",
             json!({
-                "images": images(standing),
+                "images": images_and_flagged(standing, tally.books.flagged),
                 "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
                 "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
                 "oldest_batch_s": snapshot.oldest(),
                 "queue": {"tokens": used, "limit": limit},
-                "cost": cost(&snapshot.funds()),
+                "cost": cost(&snapshot.funds(), &tally.books),
                 "eta_s": eta.map(|eta| eta.seconds),
                 "eta_spread_s": eta.and_then(|eta| eta.spread),
                 "eta_basis": eta.map(|eta| eta.basis.word()),
@@ -116,12 +117,12 @@ impl Events {
         self.event(
             "summary",
             json!({
-                "images": images(summary.standing),
+                "images": images_and_flagged(summary.standing, summary.books.flagged),
                 "reasons": summary.reasons.iter().map(reason).collect::<Vec<_>>(),
                 "other_files": summary.by_ending,
                 "answers": summary.answers,
                 "duration_s": (summary.took.as_secs_f64() * 1000.0).round() / 1000.0,
-                "cost": cost(&summary.funds),
+                "cost": cost(&summary.books.funds, summary.books),
                 "balance_closed": summary.standing.closes(),
                 "exit": exit.number(),
                 "report": null,
@@ -130,6 +131,7 @@ impl Events {
     }
 
     pub(super) fn exit_error(&self, problem: &Problem, exit: Exit) -> String {
+        let problem = &explain::hinted(problem);
         let text = [std::slice::from_ref(&problem.sentence), &problem.details].concat().join("\n");
         self.event(
             "exit_error",
@@ -156,18 +158,28 @@ pub(super) fn images(standing: &Standing) -> Value {
     })
 }
 
+/// The same with the images whose last answer has a flag, whatever became of them.
+pub(super) fn images_and_flagged(standing: &Standing, flagged: u64) -> Value {
+    let mut images = images(standing);
+    images["flagged"] = flagged.into();
+    images
+}
+
 /// Images that are copies of others, as in `status` and `audit`.
 pub(super) fn copies(copies: CopyCount) -> Value {
     json!({"waiting": copies.waiting, "served": copies.served})
 }
 
-/// What it has cost and may still cost, as in `status` and `summary`; what has no known price is in neither sum.
-pub(super) fn cost(funds: &Funds) -> Value {
+/// What it has cost and may still cost, as in `status` and `summary`; `unknown` images have no known price and are in neither sum.
+/// `price_date` is the day of the newest price list behind the sums.
+pub(super) fn cost(funds: &Funds, books: &Books) -> Value {
     json!({
         "currency": "USD",
         "spent": funds.spent.usd(),
         "reserved": funds.reserved.usd(),
         "limit": funds.limit.map(Money::usd),
+        "unknown": books.unpriced_images,
+        "price_date": books.price_date,
     })
 }
 
@@ -191,20 +203,15 @@ mod tests {
         let standing = Standing { found: 418, done: 413, failed: 5, ..Standing::default() };
         let by_ending = [("pdf".to_owned(), 2)].into();
         let took = Duration::from_millis(1_500);
-        let summary = Summary {
-            standing: &standing,
-            reasons: &[],
-            by_ending: &by_ending,
-            answers: 7,
-            took,
-            funds: Funds::default(),
-        };
+        let books = Books { flagged: 5, price_date: Some("2026-11-01".to_owned()), ..Books::default() };
+        let summary =
+            Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 7, took, books: &books };
         let line: Value = serde_json::from_str(&events().summary(&summary, Exit::SomeFailed)).expect("JSON");
         let expected = json!({
             "schema": 1, "type": "summary", "ts": "2026-11-22T08:30:02Z", "run": "2026-11-22-a",
-            "images": {"found": 418, "owed": 0, "in_flight": 0, "done": 413, "rough": 0, "failed": 5, "skipped": 0},
+            "images": {"found": 418, "owed": 0, "in_flight": 0, "done": 413, "rough": 0, "failed": 5, "skipped": 0, "flagged": 5},
             "reasons": [], "other_files": {"pdf": 2}, "answers": 7, "duration_s": 1.5,
-            "cost": {"currency": "USD", "spent": 0.0, "reserved": 0.0, "limit": null},
+            "cost": {"currency": "USD", "spent": 0.0, "reserved": 0.0, "limit": null, "unknown": 0, "price_date": "2026-11-01"},
             "balance_closed": true, "exit": 3, "report": null,
         });
         assert_eq!(line, expected);

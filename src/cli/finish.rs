@@ -69,7 +69,7 @@ pub(super) fn finish(
             by_ending: &outcome.passed_over.by_ending,
             answers: tally.answers,
             took: told.watch.elapsed(),
-            funds: facts.funds,
+            books: &facts.books,
         };
         context.out.data(&events.summary(&summary, exit))?;
     }

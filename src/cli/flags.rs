@@ -280,9 +280,20 @@ pub struct Export {
     /// The form
     #[arg(value_enum, value_name = "FORMAT")]
     pub format: ExportFormat,
-    /// Write to this file; for alto and page, to this folder [default: the standard output, for forms of lines]
+    /// Write to this file; for alto, page, tei and hocr, to this folder [default: the standard output, for forms of lines]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
+    /// Only images that were ended so, as in `retry`: code=E503, reason=refused, flag=too_short, state=done; a|b means one or the
+    /// other, several --where have to hold together
+    #[arg(long = "where", value_name = "COND")]
+    pub conditions: Vec<String>,
+    /// For iiif: the address below which the images will be found by their paths
+    #[arg(long, value_name = "URL", value_parser = address)]
+    pub base: Option<String>,
+}
+
+fn address(text: &str) -> Result<String, &'static str> {
+    crate::ops::export::base_address(text).ok_or("an address begins with https:// or http://, and has no ? or #")
 }
 
 /// Forms of `export`.
@@ -300,6 +311,12 @@ pub enum ExportFormat {
     Alto,
     /// A tree of PAGE-XML files, one a page: one region with the text.
     Page,
+    /// A tree of TEI P5 files, one a page: paragraphs with line beginnings, and the page as a surface.
+    Tei,
+    /// A tree of hOCR files, one a page: paragraphs and lines without positions.
+    Hocr,
+    /// A IIIF Presentation 3 manifest: a canvas a page, the text as an annotation; wants --base.
+    Iiif,
     /// JSON-LD for Tropy's File > Import: an item a file, the text as a note.
     Tropy,
     /// JSON lines: every request with its recipe, answer and text; each recipe in full once.

@@ -8,6 +8,7 @@ use crate::settings::{Environment, Problem};
 use super::args::{Color, Global};
 use super::exit::Fail;
 use super::words;
+use crate::ops::explain;
 
 /// How the terminal is spoken to.
 #[derive(Clone, Debug)]
@@ -36,7 +37,8 @@ impl Out {
             unicode: speaks_unicode(environment),
             quiet: global.quiet,
             json: global.json,
-            live: terminal && !dumb && !global.plain && !global.quiet && !global.json && global.verbose == 0,
+            // A block is drawn by escape sequences, and who wants no colours wants none of them.
+            live: terminal && !dumb && color && !global.plain && !global.quiet && !global.json && global.verbose == 0,
             can_ask: terminal && io::stdin().is_terminal() && !global.no_input,
         }
     }
@@ -95,7 +97,7 @@ impl Out {
 
     /// A mistake on stderr: the form of the contracts, its first words coloured.
     pub(super) fn error(&self, problem: &Problem) {
-        let text = words::harmless(&problem.to_string());
+        let text = words::harmless(&explain::hinted(problem).to_string());
         let (head, rest) = text.split_once(": ").unwrap_or((&text, ""));
         let head = console::style(head).red().bold().for_stderr();
         self.print(&format!("{head}: {rest}"));

@@ -231,7 +231,7 @@ fn money(snapshot: &Snapshot<'_>) -> Option<Row> {
     if nothing || snapshot.terms.is_local {
         return None;
     }
-    let least = if snapshot.tally.books.is_unpriced { "at least " } else { "" };
+    let least = if snapshot.tally.books.is_unpriced() { "at least " } else { "" };
     Some(Row::new(
         "Money",
         [

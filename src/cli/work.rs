@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
-use crate::domain::money::Funds;
 use crate::domain::recipe::Recipe;
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
@@ -15,7 +14,7 @@ use crate::kit::path_bytes::to_path;
 use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
-use crate::ledger::reader::Reader;
+use crate::ledger::reader::{Books, Reader};
 use crate::ledger::records::Standing;
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
@@ -176,15 +175,9 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
         let events = Events::new(context.clock.clone(), None);
         context.out.data(&events.start(job.verb, settings))?;
         let (standing, by_ending) = (Standing::default(), BTreeMap::new());
-        let took = watch.elapsed();
-        let summary = Summary {
-            standing: &standing,
-            reasons: &[],
-            by_ending: &by_ending,
-            answers: 0,
-            took,
-            funds: Funds::default(),
-        };
+        let (took, books) = (watch.elapsed(), Books::default());
+        let summary =
+            Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 0, took, books: &books };
         context.out.data(&events.summary(&summary, Exit::Done))?;
     }
     Ok(Exit::Done)

@@ -34,4 +34,14 @@ impl Verdict {
             Self::Reject(_) => "reject",
         }
     }
+
+    /// Its word and that of its reason, which is empty where a text came of it.
+    #[must_use]
+    pub fn outcome(&self) -> (&'static str, &'static str) {
+        let reason = match self {
+            Self::Accept | Self::Blank | Self::DeepClean => "",
+            Self::AskAgain { reason, .. } | Self::Reject(reason) => reason.word(),
+        };
+        (self.word(), reason)
+    }
 }

@@ -142,6 +142,12 @@ impl PreparedFiles {
         self.inner.freed.notify_one();
     }
 
+    /// Bytes of all of them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        *self.used()
+    }
+
     /// Whether there is any.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -88,6 +88,13 @@ impl Budget {
         u32::try_from(self.inner.free.available_permits()).unwrap_or(u32::MAX)
     }
 
+    /// Units that are held, those beyond the limit among them.
+    #[must_use]
+    pub fn used(&self) -> u32 {
+        let debt = *self.inner.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        self.inner.total.saturating_sub(self.free()) + debt
+    }
+
     /// Time that callers have waited for this budget, in microseconds.
     #[must_use]
     pub fn waited_micros(&self) -> u64 {
@@ -138,12 +145,14 @@ mod tests {
     fn an_overdraft_is_paid_back_before_anything_new_is_admitted() {
         let budget = Budget::new(2);
         let leases: Vec<Lease> = (0..5).map(|_| budget.overdraw(1)).collect();
+        assert_eq!(budget.used(), 5);
         let mut free = Vec::new();
         for lease in leases {
             drop(lease);
             free.push(budget.free());
         }
         assert_eq!(free, [0, 0, 0, 1, 2]);
+        assert_eq!(budget.used(), 0);
     }
 
     #[tokio::test]

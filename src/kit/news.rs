@@ -1,6 +1,6 @@
 //! Lines worth telling a person while the program works; a ring, so that a day's worth costs no memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +39,9 @@ pub enum Notice {
     },
 }
 
+/// How many answers came to which verdict, and for which reason; that is empty where a verdict needs none.
+pub type Outcomes = BTreeMap<(&'static str, &'static str), u64>;
+
 /// Notices and running counts, shared by the stages and read by whoever shows progress.
 #[derive(Clone, Debug, Default)]
 pub struct News(Arc<Inner>);
@@ -49,6 +52,8 @@ struct Inner {
     sent_bytes: AtomicU64,
     batches_opened: AtomicU64,
     answers: AtomicU64,
+    /// By verdict and reason.
+    outcomes: Mutex<Outcomes>,
     /// 0 before the first.
     last_look: AtomicI64,
 }
@@ -89,9 +94,19 @@ impl News {
         self.0.batches_opened.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts judged answers.
-    pub fn judged(&self, answers: u64) {
+    /// Counts judged answers, and what they came to: each a verdict, and its reason or nothing.
+    pub fn judged(&self, answers: u64, outcomes: &[(&'static str, &'static str)]) {
         self.0.answers.fetch_add(answers, Ordering::Relaxed);
+        let mut counts = self.0.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        for outcome in outcomes {
+            *counts.entry(*outcome).or_default() += 1;
+        }
+    }
+
+    /// What answers came to so far.
+    #[must_use]
+    pub fn outcomes(&self) -> Outcomes {
+        self.0.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes that the provider told of our batches.
@@ -125,5 +140,15 @@ mod tests {
         }
         let (notices, dropped) = news.notices();
         assert_eq!((notices.len(), dropped), (KEPT, 3));
+    }
+
+    #[test]
+    fn answers_are_counted_by_what_they_came_to() {
+        let news = News::default();
+        // A third answer is none yet: a stray of its shard may bring one.
+        news.judged(3, &[("accept", ""), ("reject", "refused")]);
+        news.judged(1, &[("accept", "")]);
+        assert_eq!(news.counts().2, 4);
+        assert_eq!(news.outcomes(), [(("accept", ""), 2), (("reject", "refused"), 1)].into());
     }
 }

@@ -1,5 +1,7 @@
 //! What each error means, for `batchscribe help E204`; works offline. A reason of the ledger is a topic, too.
 
+use crate::settings::Problem;
+
 /// One error.
 struct Page {
     code: &'static str,
@@ -343,6 +345,16 @@ pub fn page(topic: &str) -> Option<String> {
     Some(format!("{name}\n  {}\n  {}", page.meaning, page.advice))
 }
 
+/// A problem as it is told: where nobody who met it knew what to do, its page does.
+#[must_use]
+pub fn hinted(problem: &Problem) -> Problem {
+    let advice = PAGES.iter().find(|page| page.code == problem.code).map(|page| page.advice);
+    match advice.filter(|_| problem.hints.is_empty()) {
+        Some(advice) => problem.clone().hint(advice),
+        None => problem.clone(),
+    }
+}
+
 /// The reason of the ledger behind a code of one image.
 #[must_use]
 pub fn reason_of(code: &str) -> Option<&'static str> {
@@ -391,6 +403,15 @@ mod tests {
         assert!(codes.len() > 50, "{codes:?}");
         let without: Vec<_> = codes.iter().filter(|code| page(code).is_none()).collect();
         assert!(without.is_empty(), "{without:?}");
+    }
+
+    #[test]
+    fn nobody_is_left_without_a_hint() {
+        for page in PAGES {
+            assert_eq!(hinted(&Problem::new(page.code, "it went wrong")).hints, [page.advice], "{}", page.code);
+        }
+        let own = Problem::new("E104", "it went wrong").hint("look there");
+        assert_eq!(hinted(&own), own, "who met it knows better");
     }
 
     #[test]

@@ -5,24 +5,30 @@ mod alto;
 mod archive;
 #[cfg(feature = "parquet")]
 mod columns;
+mod hocr;
+mod iiif;
 mod lines;
 mod page_xml;
+mod tei;
 mod texts;
 mod tree;
 mod tropy;
+mod uri;
 mod xml;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub use self::archive::Target;
+pub use self::iiif::base_address;
 use self::texts::Texts;
+use super::conditions::{Conditions, Traits};
 use super::report;
 use crate::domain::image::{RelPath, shown};
 use crate::domain::layout::Layout;
 use crate::kit::hash;
 use crate::ledger::LedgerError;
-use crate::ledger::reader::{PlacedImage, Reader};
+use crate::ledger::reader::{ImageResult, PlacedImage, Reader};
 
 /// Images asked for at once.
 const PAGE: u32 = 2_048;
@@ -92,6 +98,8 @@ pub struct Source<'a> {
     layout: &'a Layout,
     /// Whether the ledger knows several corpora, whose paths could be the same.
     several: bool,
+    /// What is left out.
+    conditions: Option<Conditions>,
 }
 
 impl<'a> Source<'a> {
@@ -100,7 +108,13 @@ impl<'a> Source<'a> {
     /// # Errors
     /// The ledger's.
     pub fn new(reader: &'a Reader, layout: &'a Layout) -> Result<Self, Error> {
-        Ok(Self { reader, layout, several: reader.corpora_with_images()? > 1 })
+        Ok(Self { reader, layout, several: reader.corpora_with_images()? > 1, conditions: None })
+    }
+
+    /// The same with those images alone that these conditions hold for.
+    #[must_use]
+    pub fn of_those(self, conditions: Conditions) -> Self {
+        Self { conditions: Some(conditions), ..self }
     }
 
     /// A line of JSON for each image or page, with its text.
@@ -126,7 +140,8 @@ impl<'a> Source<'a> {
     /// [`Error`].
     pub fn csv(&self, to: &mut dyn Write) -> Result<Told, Error> {
         let mut told = Told::default();
-        report::table(self.reader, self.layout, to, &mut |_| told.written += 1)?;
+        let wanted = |image: &ImageResult| self.has_result(image);
+        report::table(self.reader, self.layout, to, &wanted, &mut |_| told.written += 1)?;
         Ok(told)
     }
 
@@ -152,7 +167,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`Error`].
     pub fn alto(&self, out: &Path) -> Result<Told, Error> {
-        tree::write(self, out, &alto::document)
+        tree::write(self, out, ".xml", &alto::document)
     }
 
     /// The same as PAGE-XML.
@@ -160,7 +175,32 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`Error`].
     pub fn page_xml(&self, out: &Path) -> Result<Told, Error> {
-        tree::write(self, out, &page_xml::document)
+        tree::write(self, out, ".xml", &page_xml::document)
+    }
+
+    /// The same as TEI P5.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn tei(&self, out: &Path) -> Result<Told, Error> {
+        tree::write(self, out, ".xml", &tei::document)
+    }
+
+    /// The same as hOCR.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn hocr(&self, out: &Path) -> Result<Told, Error> {
+        tree::write(self, out, ".hocr", &hocr::document)
+    }
+
+    /// A IIIF manifest: a canvas for each page, its text as an annotation; `base` is the address below which the images are to be
+    /// found by their paths, without a slash at its end.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn iiif(&self, to: &mut dyn Write, base: &str) -> Result<Told, Error> {
+        iiif::write(self, to, base)
     }
 
     /// Every image in the order of the tree.
@@ -170,8 +210,22 @@ impl<'a> Source<'a> {
             let images = self.reader.placed(after.as_ref(), PAGE)?;
             let Some(last) = images.last() else { return Ok(()) };
             after = Some(last.clone());
-            images.into_iter().try_for_each(&mut *each)?;
+            images.into_iter().filter(|image| self.has_placed(image)).try_for_each(&mut *each)?;
         }
+    }
+
+    fn has_placed(&self, image: &PlacedImage) -> bool {
+        let PlacedImage { state, reason, flags, asked, .. } = image;
+        self.has(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *asked })
+    }
+
+    fn has_result(&self, image: &ImageResult) -> bool {
+        let ImageResult { state, reason, flags, attempts, .. } = image;
+        self.has(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *attempts })
+    }
+
+    fn has(&self, image: &Traits<'_>) -> bool {
+        self.conditions.as_ref().is_none_or(|conditions| conditions.hold(image))
     }
 
     /// The folder of an image within an export.

@@ -10,6 +10,7 @@ pub mod bill;
 pub mod bundle;
 pub mod cancel;
 pub mod compare;
+pub mod conditions;
 pub mod desk;
 pub mod doctor;
 pub mod explain;

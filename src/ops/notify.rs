@@ -173,7 +173,7 @@ mod tests {
 
     fn notify(command: &[&str], limit: Duration) -> Notify {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Notify { command, webhook: None, time_limit: limit }
+        Notify { command, webhook: None, heartbeat: None, time_limit: limit }
     }
 
     #[cfg(unix)]
@@ -243,7 +243,12 @@ mod tests {
     fn an_address_is_told_and_once_more_if_it_fails() {
         let told = |answers| {
             let (url, hook) = hook(answers);
-            let notify = Notify { command: Vec::new(), webhook: Some(url), time_limit: Duration::from_secs(30) };
+            let notify = Notify {
+                command: Vec::new(),
+                webhook: Some(url),
+                heartbeat: None,
+                time_limit: Duration::from_secs(30),
+            };
             let mistakes = tell(&notify, &message());
             let bodies = hook.join().expect("the hook ends");
             let document = message().document().to_string();

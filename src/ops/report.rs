@@ -107,7 +107,7 @@ impl Report<'_> {
     /// Writes the table, and counts on the way.
     fn rows(&self, around: Surroundings, file: &mut BufWriter<File>) -> Result<Facts, Error> {
         let mut facts = Facts::new(around);
-        table(self.reader, self.layout, file, &mut |image| facts.add(image))?;
+        table(self.reader, self.layout, file, &|_| true, &mut |image| facts.add(image))?;
         Ok(facts)
     }
 }
@@ -117,6 +117,7 @@ pub(super) fn table(
     reader: &Reader,
     layout: &Layout,
     to: impl io::Write,
+    wanted: &dyn Fn(&ImageResult) -> bool,
     each: &mut dyn FnMut(ImageResult),
 ) -> Result<(), Error> {
     let mut rows = table::Table::begin(to)?;
@@ -125,7 +126,7 @@ pub(super) fn table(
         let images = reader.results(after, PAGE)?;
         let Some(last) = images.last() else { return Ok(rows.end()?) };
         after = Some(last.id);
-        for image in images {
+        for image in images.into_iter().filter(wanted) {
             let length = table::length_of_text(layout, &image);
             rows.row(layout, &image, length)?;
             each(image);

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::conditions::{Conditions, STATES, Traits};
 use super::known;
 use crate::domain::ids::ImageId;
-use crate::domain::image::Reason;
 use crate::domain::layout::Layout;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
@@ -20,55 +20,6 @@ use crate::settings::Problem;
 const PAGE: u32 = 512;
 /// Texts of people that are named.
 const EXAMPLES: usize = 10;
-/// The flags of an answer.
-const FLAGS: [&str; 22] = [
-    "blank",
-    "blank_conflict",
-    "illegible",
-    "truncated",
-    "loop",
-    "repetition",
-    "refused",
-    "chatter",
-    "prompt_echo",
-    "fenced",
-    "escapes_decoded",
-    "json_invalid",
-    "schema_mismatch",
-    "too_short",
-    "too_long",
-    "replacement_char",
-    "deep_cleaned",
-    "edited",
-    "rotated",
-    "shrunk",
-    "high_reasoning",
-    "unknown_finish",
-];
-/// States that can be asked for.
-const STATES: [ImageState; 4] = [ImageState::Failed, ImageState::Rough, ImageState::Done, ImageState::Skipped];
-
-/// What an image has to be; one of the values of a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Test {
-    State(ImageState),
-    Reason(&'static str),
-    Flag(String),
-    /// It failed because all its counted tries are used up.
-    Worn,
-}
-
-impl Test {
-    fn holds(&self, image: &ImageRow, attempts: u32) -> bool {
-        match self {
-            Self::State(state) => image.state == *state,
-            Self::Reason(reason) => image.reason.as_deref() == Some(reason),
-            Self::Flag(flag) => image.flags.contains(flag),
-            Self::Worn => image.state == ImageState::Failed && image.asked >= attempts,
-        }
-    }
-}
-
 /// A pattern of paths: below the image folder, or as seen from where the user stands.
 #[derive(Clone, Debug)]
 struct Pattern {
@@ -118,11 +69,8 @@ impl Pattern {
 /// Which images are meant.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// All of them have to hold, of each one value.
-    conditions: Vec<Vec<Test>>,
+    conditions: Conditions,
     path: Option<Pattern>,
-    /// Counted tries allowed.
-    attempts: u32,
 }
 
 impl Selection {
@@ -137,10 +85,9 @@ impl Selection {
         attempts: u32,
         reason_of: impl Fn(&str) -> Option<&'static str>,
     ) -> Result<Self, Problem> {
-        let conditions =
-            conditions.iter().map(|condition| read_condition(condition, &reason_of)).collect::<Result<_, _>>()?;
+        let conditions = Conditions::read(conditions, attempts, reason_of)?;
         let path = path.map(|path| Pattern::read(path, current_dir)).transpose()?;
-        Ok(Self { conditions, path, attempts })
+        Ok(Self { conditions, path })
     }
 
     /// Whether an image is meant. Without a condition those that failed are, and one that is named exactly.
@@ -151,57 +98,14 @@ impl Selection {
         if self.conditions.is_empty() {
             return image.state == ImageState::Failed || self.names(image);
         }
-        self.conditions.iter().all(|tests| tests.iter().any(|test| test.holds(image, self.attempts)))
+        let ImageRow { state, reason, flags, asked, .. } = image;
+        self.conditions.hold(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *asked })
     }
 
     /// Whether its path names this image and no other.
     fn names(&self, image: &ImageRow) -> bool {
         self.path.as_ref().is_some_and(|path| path.names_exactly(image))
     }
-}
-
-fn read_condition(condition: &str, reason_of: &impl Fn(&str) -> Option<&'static str>) -> Result<Vec<Test>, Problem> {
-    let Some((key, values)) = condition.split_once('=') else { return Err(no_condition(condition)) };
-    values.split('|').map(|value| read_test(condition, key.trim(), value.trim(), reason_of)).collect()
-}
-
-fn read_test(
-    condition: &str,
-    key: &str,
-    value: &str,
-    reason_of: &impl Fn(&str) -> Option<&'static str>,
-) -> Result<Test, Problem> {
-    let unknown =
-        |words: String| Err(Problem::new("", format!("--where {condition}: `{value}` is no {key}")).hint(words));
-    match key {
-        "state" => match ImageState::from_word(value).filter(|state| STATES.contains(state)) {
-            Some(state) => Ok(Test::State(state)),
-            None => unknown(format!("states are {}", STATES.map(ImageState::word).join(", "))),
-        },
-        "reason" => match Reason::from_word(value) {
-            Some(reason) => Ok(Test::Reason(reason.word())),
-            None => unknown(format!("reasons are {}", Reason::ALL.map(Reason::word).join(", "))),
-        },
-        "flag" => match FLAGS.contains(&value) {
-            true => Ok(Test::Flag(value.to_owned())),
-            false => unknown(format!("flags are {}", FLAGS.join(", "))),
-        },
-        "code" => match (value.to_ascii_uppercase().as_str(), reason_of(value)) {
-            ("E507", _) => Ok(Test::State(ImageState::Rough)),
-            ("E513", _) => Ok(Test::Worn),
-            (_, Some(reason)) => Ok(Test::Reason(reason)),
-            _ => unknown(
-                "codes of images are E201 to E209 and E501 to E514; batchscribe help E501  explains one".to_owned(),
-            ),
-        },
-        _ => Err(no_condition(condition)),
-    }
-}
-
-fn no_condition(condition: &str) -> Problem {
-    Problem::new("", format!("--where {condition} is no condition"))
-        .hint("a condition is code=E501, reason=refused, flag=too_short or state=failed")
-        .hint("reason=refused|empty  means one or the other; several --where have to hold together")
 }
 
 /// What was found, and put back unless only looked for.

@@ -13,6 +13,7 @@ use crate::encode::line::Framer;
 use crate::kit::atomic_file::Mark;
 use crate::kit::base64::encoded_len;
 use crate::kit::hash;
+use crate::kit::traffic::Traffic;
 use crate::ledger::records::{Allowed, NewRun};
 use crate::provider::SharedProvider;
 use crate::provider::http::Options as HttpOptions;
@@ -41,7 +42,7 @@ pub fn means(mission: &Mission) -> Result<Means, Fault> {
     let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
     Ok(Means {
         corpus: corpus(mission, &framer, mark),
-        provider: provider(mission)?,
+        provider: provider(mission)?.0,
         run: new_run(mission),
         allowed: allowed(mission),
     })
@@ -70,9 +71,11 @@ pub(super) fn corpus(mission: &Mission, framer: &Framer, mark: Mark) -> Arc<dyn 
     Arc::new(LocalCorpus::new(mission.image_root.clone(), corpus_options(mission, framer, mark)))
 }
 
-/// The service, over the network.
-pub(super) fn provider(mission: &Mission) -> Result<SharedProvider, Fault> {
-    Ok(Arc::new(OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?))
+/// The service, over the network, and the counts of what it is asked.
+pub(super) fn provider(mission: &Mission) -> Result<(SharedProvider, Traffic), Fault> {
+    let service = OpenAi::new(&http_options(mission)).map_err(Fault::Provider)?;
+    let traffic = service.traffic();
+    Ok((Arc::new(service), traffic))
 }
 
 /// Whose money these settings spend: base URL, and BLAKE3 of organisation and project, never of the key. The built-in provider

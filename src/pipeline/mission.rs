@@ -11,7 +11,9 @@ use crate::domain::layout::Layout;
 use crate::domain::money::Shortage;
 use crate::domain::recipe::Recipe;
 use crate::kit::clock::{Clock, Millis};
+use crate::kit::news::Outcomes;
 use crate::kit::stop::StopSwitch;
+use crate::kit::traffic::Sums;
 use crate::ledger::LedgerError;
 use crate::ledger::place::Place;
 use crate::ledger::reader::Books;
@@ -134,6 +136,12 @@ pub struct Tally {
     pub last_look: Option<Millis>,
     /// Time waited per edge, largest first, in microseconds.
     pub waits: Vec<(&'static str, u64)>,
+    /// What was asked of the provider by this process, and what came of it.
+    pub traffic: Sums,
+    /// What the answers judged by this process came to.
+    pub outcomes: Outcomes,
+    /// What is held of each budget: batches, bodies, and bytes.
+    pub leases: Vec<(&'static str, u64)>,
     /// Lines worth telling, oldest first: changes of batches, warnings. The reader remembers how many it has shown.
     pub notices: Vec<Notice>,
     /// Notices that were dropped from the front of `notices`, so that readers can count on.

@@ -5,10 +5,12 @@
 //! start takes up every backlog from the ledger.
 
 mod backup;
+mod beside;
 mod books;
 pub mod clean_tree;
 pub mod edges;
 pub mod faulted;
+mod heartbeat;
 mod listing;
 mod means;
 pub mod mission;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::backup::Copying;
-use super::books::Looking;
+use super::beside::Beside;
 use super::faulted;
 use super::mission::{Fault, Ground, Mission, Mode, Outcome, Tally};
 use super::raise::raise;
 use super::world::World;
+use crate::encode::workshop::MEMORY_UNIT;
 use crate::kit::clock::io_pause;
 use crate::kit::exit_guard::{Exit, ExitNotice, NOTICES};
 use crate::kit::stop::StopLevel;
@@ -150,8 +150,7 @@ async fn listen(
     let mut fault = None;
     let mut grace = Duration::MAX;
     // A simulation has one thread, and no days of work to lose.
-    let mut copying = (!world.in_step).then(|| Copying::begun(mission));
-    let mut looking = (!world.in_step).then(|| Looking::begun(mission));
+    let mut beside = (!world.in_step).then(|| Beside::begun(mission));
     while left > 0 {
         tokio::select! {
             biased;
@@ -167,12 +166,8 @@ async fn listen(
             }
             () = io_pause(TALLY_EVERY.min(grace)) => {
                 publish(mission, world);
-                if let Some(copying) = &mut copying {
-                    let (_, opened, _) = world.news.counts();
-                    copying.look(mission.clock.now(), opened);
-                }
-                if let Some(books) = looking.as_mut().and_then(|looking| looking.look(mission.clock.now())) {
-                    mission.tally.send_modify(|tally| tally.books = books);
+                if let Some(beside) = &mut beside {
+                    beside.look(mission, world);
                 }
                 if grace != Duration::MAX {
                     grace = grace.saturating_sub(TALLY_EVERY);
@@ -188,11 +183,8 @@ async fn listen(
             return fault;
         }
     }
-    if let Some(copying) = copying {
-        copying.end();
-    }
-    if let Some(looking) = looking {
-        looking.end();
+    if let Some(beside) = beside {
+        beside.end(world);
     }
     fault
 }
@@ -223,6 +215,9 @@ fn publish(mission: &Mission, world: &World) {
         books,
         last_look: world.news.last_look(),
         waits: waits(world),
+        traffic: world.traffic.sums(),
+        outcomes: world.news.outcomes(),
+        leases: leases(world),
         notices,
         notices_dropped,
     });
@@ -242,4 +237,14 @@ fn waits(world: &World) -> Vec<(&'static str, u64)> {
     ];
     waits.sort_by_key(|(_, micros)| std::cmp::Reverse(*micros));
     waits
+}
+
+/// What is held of each budget.
+fn leases(world: &World) -> Vec<(&'static str, u64)> {
+    vec![
+        ("open_batches", u64::from(world.slots.used())),
+        ("bodies", u64::from(world.body_places.used())),
+        ("memory_bytes", u64::from(world.memory.used()) * MEMORY_UNIT),
+        ("prepared_bytes", world.prepared.bytes()),
+    ]
 }

@@ -28,6 +28,7 @@ use crate::kit::news::News;
 use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
+use crate::kit::traffic::Traffic;
 use crate::ledger::journal::Journal;
 use crate::ledger::keeper::{self, Ledger};
 use crate::ledger::ours::OurRecipes;
@@ -41,6 +42,8 @@ use crate::settings::ProviderKind;
 pub(super) struct World {
     pub(super) ledger: Ledger,
     pub(super) provider: SharedProvider,
+    /// What the provider was asked.
+    pub(super) traffic: Traffic,
     pub(super) corpus: Arc<dyn Corpus>,
     pub(super) bodies: Arc<dyn ShardBodies>,
     pub(super) spool: Option<Spool>,
@@ -97,7 +100,7 @@ impl World {
         let died = |why: String| Fault::Died { who: "start", why };
         private_folder(&mission.layout.batch).map_err(Fault::Disk)?;
         let in_step = matches!(ground, Ground::Simulated { .. });
-        let Footing { provider, ledger, keeper } = Footing::on(ground, mission, &notices)?;
+        let Footing { provider, traffic, ledger, keeper } = Footing::on(ground, mission, &notices)?;
         sweep_working_folders(mission).map_err(Fault::Disk)?;
         let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
         let begun = begin(mission, &ledger).await?;
@@ -110,7 +113,6 @@ impl World {
         let (body_places, news) = (Budget::new(mission.settings.shard.max_bodies), first_news(mission));
         let prepared = prepared(mission, &ledger).await?;
         let makings = Makings::new(mission.settings.encode.hash_images, bodies).with_prepared(prepared.clone());
-        let memory = u32::try_from(mission.settings.shard.max_memory / MEMORY_UNIT).unwrap_or(u32::MAX);
         let made = {
             let spool = spool.clone().filter(|_| mission.settings.shard.spool);
             let options = BodyOptions { makings: makings.clone(), spool };
@@ -120,6 +122,7 @@ impl World {
         let world = Self {
             ledger,
             provider,
+            traffic,
             corpus,
             bodies: Arc::new(made),
             spool,
@@ -141,7 +144,7 @@ impl World {
             corpus_id: begun.corpus,
             mark,
             makings,
-            memory: Budget::new(memory),
+            memory: Budget::new(memory_units(mission)),
             prepared,
             max_image_bytes: means::max_image_bytes(mission, &framer),
             rejudged: Arc::default(),
@@ -161,6 +164,7 @@ impl World {
 /// The service and the ledger that a mission stands on.
 struct Footing {
     provider: SharedProvider,
+    traffic: Traffic,
     ledger: Ledger,
     keeper: Option<KeeperThread>,
 }
@@ -177,15 +181,21 @@ impl Footing {
                 let (ledger, keeper) =
                     keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
                 place.here(&ledger);
-                Ok(Self { provider: means::provider(mission)?, ledger, keeper: Some(keeper) })
+                let (provider, traffic) = means::provider(mission)?;
+                Ok(Self { provider, traffic, ledger, keeper: Some(keeper) })
             }
             Ground::Simulated { provider, store } => {
                 let (ledger, serving) = keeper::in_step(store, guard);
                 beside(serving);
-                Ok(Self { provider, ledger, keeper: None })
+                Ok(Self { provider, traffic: Traffic::default(), ledger, keeper: None })
             }
         }
     }
+}
+
+/// Memory for decoded pixels, as its budget counts it.
+fn memory_units(mission: &Mission) -> u32 {
+    u32::try_from(mission.settings.shard.max_memory / MEMORY_UNIT).unwrap_or(u32::MAX)
 }
 
 /// For parsing, judging, writing, a thread per core; and a thread for each of so many bodies.

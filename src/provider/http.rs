@@ -3,6 +3,7 @@
 //! No client follows redirects: a create must not wander, and the library would carry an `api-key` header to another host.
 //! Only [`download`] follows them, by hand. The one client that pays is [`CreateClient`], a type of its own.
 
+mod counted;
 pub mod download;
 mod reach;
 pub mod upload;
@@ -18,8 +19,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::counted::op;
 use super::failure::{Failure, Hints, Kind, classify, has_error_object};
 use crate::kit::redact::redacted;
+use crate::kit::traffic::Traffic;
 
 /// Largest answer read into memory.
 pub const ANSWER_MAX: usize = 1 << 20;
@@ -78,6 +81,8 @@ pub struct Http {
     /// Bodies and result files: HTTP/1.1, because the window of HTTP/2 throttles them; no total time limit.
     large: Client,
     stall_timeout: Duration,
+    /// Every request, and what came of it.
+    traffic: Traffic,
 }
 
 impl std::fmt::Debug for Http {
@@ -119,7 +124,8 @@ impl Http {
         let large = build(&base, &host, ClientBuilder::http1_only)?;
         let proxy = if is_loopback(&base) { None } else { reach::proxy_of(&base) };
         let (key, stall_timeout) = (options.key.clone(), options.stall_timeout);
-        Ok(Self { host, base, plain, secret, key, proxy, small, large, stall_timeout })
+        let traffic = Traffic::default();
+        Ok(Self { host, base, plain, secret, key, proxy, small, large, stall_timeout, traffic })
     }
 
     /// The client for creating batches at the same address.
@@ -143,7 +149,7 @@ impl Http {
     /// As [`classify`]; `Unreached` without a connection, `Doubt` for a lost or unreadable answer.
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)], cap: usize) -> Result<Value> {
         let url = self.url(path, query)?;
-        self.judge(self.ask(self.small.request(Method::GET, url), cap).await?)
+        self.judge(self.ask(op(&Method::GET, path), self.small.request(Method::GET, url), cap).await?)
     }
 
     /// `POST` of JSON, answered by JSON. Not for creating batches.
@@ -152,7 +158,8 @@ impl Http {
     /// As [`Http::get`].
     pub async fn post(&self, path: &[&str], body: &(impl Serialize + Sync)) -> Result<Value> {
         let url = self.url(path, &[])?;
-        self.judge(self.ask(self.small.request(Method::POST, url).json(body), ANSWER_MAX).await?)
+        let request = self.small.request(Method::POST, url).json(body);
+        self.judge(self.ask(op(&Method::POST, path), request, ANSWER_MAX).await?)
     }
 
     /// `POST` of a model's question as it stands, answered by JSON; a model may think for longer than a file list.
@@ -163,7 +170,7 @@ impl Http {
         let url = self.url(path, &[])?;
         let request = self.small.request(Method::POST, url).timeout(QUESTION_TIMEOUT);
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        self.judge(self.ask(request, ANSWER_MAX).await?)
+        self.judge(self.ask(op(&Method::POST, path), request, ANSWER_MAX).await?)
     }
 
     /// `DELETE`; an answer without content is null.
@@ -172,7 +179,8 @@ impl Http {
     /// As [`Http::get`].
     pub async fn delete(&self, path: &[&str]) -> Result<Value> {
         let url = self.url(path, &[])?;
-        let answer = self.ask(self.small.request(Method::DELETE, url), ANSWER_MAX).await?;
+        let request = self.small.request(Method::DELETE, url);
+        let answer = self.ask(op(&Method::DELETE, path), request, ANSWER_MAX).await?;
         if answer.status == 204 { Ok(Value::Null) } else { self.judge(answer) }
     }
 
@@ -192,9 +200,9 @@ impl Http {
         Ok(url)
     }
 
-    async fn ask(&self, request: RequestBuilder, cap: usize) -> Result<Answer> {
+    async fn ask(&self, op: &'static str, request: RequestBuilder, cap: usize) -> Result<Answer> {
         let request = request.headers(self.plain.clone()).headers(self.secret.clone());
-        let response = request.send().await.map_err(|cause| self.lost(cause))?;
+        let response = self.send(op, request).await?;
         self.receive(response, cap).await
     }
 
@@ -279,7 +287,8 @@ impl CreateClient {
     /// As [`Http::get`], but stricter: a refusal for size that no error object explains is a doubt.
     pub async fn send(&self, http: &Http, body: &(impl Serialize + Sync)) -> Result<Value> {
         let url = http.url(&["batches"], &[])?;
-        let answer = http.ask(self.0.request(Method::POST, url).json(body), ANSWER_MAX).await?;
+        let request = self.0.request(Method::POST, url).json(body);
+        let answer = http.ask(op(&Method::POST, &["batches"]), request, ANSWER_MAX).await?;
         let explained = has_error_object(&answer.body);
         http.judge(answer).map_err(|failure| match failure.kind {
             Kind::TooLarge if !explained => Failure { kind: Kind::Doubt, ..failure },

@@ -8,6 +8,7 @@ use super::http::{ANSWER_MAX, CreateClient, Http, LIST_MAX};
 use super::wire::{Batch, BatchPage, FilePage, NewBatch, RemoteFile};
 use super::{Cancelled, Download, Provider, Result, UploadBody};
 use crate::domain::ids::{BatchId, FileId};
+use crate::kit::traffic::Traffic;
 
 pub use super::http::Options;
 
@@ -34,6 +35,12 @@ impl OpenAi {
         let http = Http::new(options)?;
         let create = http.create_client()?;
         Ok(Self { http, create })
+    }
+
+    /// Counts of what is asked through it.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.http.traffic()
     }
 
     fn unreadable(&self, what: &str) -> Failure {

@@ -160,6 +160,7 @@ impl Board {
             last_look: tally.last_look,
             arriving: tally.passed_over.arriving,
             counts: &counts,
+            leases: &tally.leases,
             limit: now.terms.limit,
             is_ready,
             now: self.0.clock.now(),

@@ -6,6 +6,9 @@ use std::path::Path;
 use super::metrics::{Kind, Metric, number, render};
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
+use crate::kit::histogram::Histogram;
+use crate::kit::news::Outcomes;
+use crate::kit::traffic::Sums;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::BatchState;
 use crate::ledger::reader::{QueueRow, Reader, UsageSum};
@@ -20,6 +23,8 @@ pub(super) struct Counts {
     answers: u64,
     /// Microseconds by edge.
     waits: BTreeMap<&'static str, u64>,
+    traffic: Sums,
+    outcomes: Outcomes,
 }
 
 impl Counts {
@@ -29,6 +34,8 @@ impl Counts {
             batches_opened: tally.batches_opened,
             answers: tally.answers,
             waits: tally.waits.iter().copied().collect(),
+            traffic: tally.traffic.clone(),
+            outcomes: tally.outcomes.clone(),
         }
     }
 
@@ -38,6 +45,10 @@ impl Counts {
         self.answers += other.answers;
         for (edge, micros) in &other.waits {
             *self.waits.entry(edge).or_default() += micros;
+        }
+        self.traffic.add(&other.traffic);
+        for (outcome, count) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += count;
         }
     }
 }
@@ -51,6 +62,8 @@ pub(super) struct Reading {
     batches: Vec<(BatchState, u64)>,
     oldest: Option<Millis>,
     queues: Vec<QueueRow>,
+    durations: Option<Histogram>,
+    unpriced: Option<u64>,
 }
 
 impl Reading {
@@ -71,6 +84,8 @@ impl Reading {
             batches: reader.batch_counts()?,
             oldest: reader.oldest_open()?,
             queues: reader.queues()?,
+            durations: Some(reader.durations()?),
+            unpriced: Some(reader.unpriced_images()?),
         })
     }
 }
@@ -81,6 +96,7 @@ pub(super) struct Scene<'a> {
     pub(super) last_look: Option<Millis>,
     pub(super) arriving: u64,
     pub(super) counts: &'a Counts,
+    pub(super) leases: &'a [(&'static str, u64)],
     pub(super) limit: Option<Money>,
     pub(super) is_ready: bool,
     pub(super) now: Millis,
@@ -88,7 +104,14 @@ pub(super) struct Scene<'a> {
 
 /// All metrics as text.
 pub(super) fn text(scene: &Scene<'_>, reading: &Reading) -> String {
-    let metrics = [of_work(scene), of_batches(scene, reading), of_money(scene, reading), of_process(scene)].concat();
+    let metrics = [
+        of_work(scene),
+        of_traffic(scene.counts),
+        of_batches(scene, reading),
+        of_money(scene, reading),
+        of_process(scene),
+    ]
+    .concat();
     render(&metrics)
 }
 
@@ -107,15 +130,44 @@ fn of_work(scene: &Scene<'_>) -> Vec<Metric> {
         }
     }
     let counts = scene.counts;
+    let mut outcomes = Metric::new(
+        Kind::Counter,
+        "image_outcomes_total",
+        "Verdicts on answers by this process, with the reason where an answer was not taken.",
+    );
+    for ((verdict, reason), count) in &counts.outcomes {
+        let labels = vec![("verdict", (*verdict).to_owned()), ("reason", (*reason).to_owned())];
+        outcomes = outcomes.of_all(labels, number(*count));
+    }
     let total = |name, help, count| Metric::new(Kind::Counter, name, help).plain(number(count));
     vec![
         images,
         Metric::new(Kind::Gauge, "images_arriving", "Files that may still be on their way, at the last listing.")
             .plain(number(scene.arriving)),
         total("answers_total", "Answers judged by this process.", counts.answers),
+        outcomes,
         total("batches_opened_total", "Batches opened by this process.", counts.batches_opened),
         total("upload_bytes_total", "Bytes of request files sent by this process.", counts.sent_bytes),
     ]
+}
+
+fn of_traffic(counts: &Counts) -> Vec<Metric> {
+    let Sums { requests: asked, times, received } = &counts.traffic;
+    let mut requests = Metric::new(
+        Kind::Counter,
+        "provider_requests_total",
+        "Requests to the provider by this process, by what they asked for and what came of them.",
+    );
+    for ((op, code), count) in asked {
+        requests = requests.of_all(vec![("op", (*op).to_owned()), ("code", code.word())], number(*count));
+    }
+    let mut seconds =
+        Metric::new(Kind::Histogram, "provider_request_seconds", "Time until the head of the provider's answer.");
+    for (op, times) in times {
+        seconds = seconds.times(&vec![("op", (*op).to_owned())], times);
+    }
+    let help = "Bytes of result files that came to this process.";
+    vec![requests, seconds, Metric::new(Kind::Counter, "download_bytes_total", help).plain(number(*received))]
 }
 
 fn of_batches(scene: &Scene<'_>, reading: &Reading) -> Vec<Metric> {
@@ -139,9 +191,18 @@ fn of_batches(scene: &Scene<'_>, reading: &Reading) -> Vec<Metric> {
             tokens = tokens.of("direction", direction, number(count));
         }
     }
+    let mut durations = Metric::new(
+        Kind::Histogram,
+        "batch_duration_seconds",
+        "How long batches took from their creation to their end.",
+    );
+    if let Some(times) = &reading.durations {
+        durations = durations.times(&Vec::new(), times);
+    }
     let age = |at: Millis| seconds(scene.now.saturating_sub(at).max(0));
     vec![
         batches,
+        durations,
         Metric::new(Kind::Gauge, "oldest_batch_age_seconds", "Age of the oldest open batch; 0 if none is open.")
             .plain(scene.standing.map(|_| reading.oldest.map_or(0.0, age))),
         Metric::new(Kind::Gauge, "last_poll_timestamp_seconds", "When the provider last told of open batches.")
@@ -159,6 +220,8 @@ fn of_money(scene: &Scene<'_>, reading: &Reading) -> Vec<Metric> {
             .plain(funds.map(|funds| funds.spent.usd())),
         Metric::new(Kind::Gauge, "cost_reserved_usd", "What open batches may cost at most.")
             .plain(funds.map(|funds| funds.reserved.usd())),
+        Metric::new(Kind::Gauge, "cost_unknown_images", "Images of batches whose price is unknown.")
+            .plain(reading.unpriced.map(number)),
         Metric::new(Kind::Gauge, "cost_limit_usd", "What the workspace may cost (run.max_cost).")
             .plain(scene.limit.map(Money::usd)),
     ]
@@ -173,8 +236,17 @@ fn of_process(scene: &Scene<'_>) -> Vec<Metric> {
     for (edge, micros) in &scene.counts.waits {
         waits = waits.of("edge", *edge, number(*micros) / 1e6);
     }
+    let mut leases = Metric::new(
+        Kind::Gauge,
+        "lease_used",
+        "What is held of each budget: open batches, bodies being sent, bytes of decoded and of prepared images.",
+    );
+    for (budget, held) in scene.leases {
+        leases = leases.of("budget", *budget, number(*held));
+    }
     vec![
         waits,
+        leases,
         Metric::new(Kind::Gauge, "ready", "1 if nothing is in the way of the work, as /health/readyz tells.")
             .plain(if scene.is_ready { 1.0 } else { 0.0 }),
         Metric::new(Kind::Gauge, "build_info", "Always 1; the version of the program.").of(
@@ -193,6 +265,7 @@ fn seconds(ms: Millis) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::traffic::{Code, Traffic};
 
     #[test]
     fn only_what_is_known_is_shown() {
@@ -202,12 +275,24 @@ mod tests {
             last_look: None,
             arriving: 0,
             counts: &counts,
+            leases: &[],
             limit: None,
             is_ready: false,
             now: 0,
         };
         let shown = text(&scene, &Reading::default());
-        for absent in ["images{", "cost_", "last_poll", "queue", "tokens_total", "oldest"] {
+        for absent in [
+            "images{",
+            "image_",
+            "cost_",
+            "last_poll",
+            "queue",
+            "tokens_total",
+            "oldest",
+            "provider",
+            "batch_dur",
+            "lease",
+        ] {
             assert!(!shown.contains(&format!("batchscribe_{absent}")), "{absent} in {shown}");
         }
         assert!(shown.contains("batchscribe_ready 0\n"), "{shown}");
@@ -221,13 +306,23 @@ mod tests {
 
     #[test]
     fn what_is_known_has_its_name() {
-        let tally = Tally { answers: 3, waits: vec![("clean_wait", 1_500_000)], ..Tally::default() };
+        let traffic = Traffic::default();
+        traffic.begin("ask").ends(Code::Status(429));
+        traffic.received(12);
+        let tally = Tally {
+            answers: 3,
+            waits: vec![("clean_wait", 1_500_000)],
+            traffic: traffic.sums(),
+            outcomes: [(("accept", ""), 2), (("reject", "refused"), 1)].into(),
+            ..Tally::default()
+        };
         let counts = Counts::of(&tally);
         let funds = Funds { spent: Money::from_micros(250_000), ..Funds::default() };
         let reading = Reading {
             funds: Some(funds),
             batches: vec![(BatchState::Open, 2)],
             oldest: Some(1_000),
+            unpriced: Some(4),
             ..Reading::default()
         };
         let scene = Scene {
@@ -235,6 +330,7 @@ mod tests {
             last_look: Some(61_500),
             arriving: 1,
             counts: &counts,
+            leases: &[("bodies", 2)],
             limit: Money::parse("2"),
             is_ready: true,
             now: 62_000,
@@ -250,6 +346,13 @@ mod tests {
             "cost_usd_total 0.25",
             "cost_reserved_usd 0",
             "cost_limit_usd 2",
+            "image_outcomes_total{verdict=\"accept\",reason=\"\"} 2",
+            "image_outcomes_total{verdict=\"reject\",reason=\"refused\"} 1",
+            "provider_requests_total{op=\"ask\",code=\"429\"} 1",
+            "provider_request_seconds_count{op=\"ask\"} 1",
+            "download_bytes_total 12",
+            "lease_used{budget=\"bodies\"} 2",
+            "cost_unknown_images 4",
             "edge_wait_seconds_total{edge=\"clean_wait\"} 1.5",
         ] {
             assert!(shown.lines().any(|shown| shown == format!("batchscribe_{line}")), "{line} not in {shown}");

@@ -215,6 +215,7 @@ fn notify(get: &Getter<'_>) -> Notify {
     Notify {
         command: get.words("notify.command"),
         webhook: get.optional("notify.webhook"),
+        heartbeat: get.optional("notify.heartbeat"),
         time_limit: get.span("notify.time_limit"),
     }
 }

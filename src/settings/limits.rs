@@ -163,6 +163,7 @@ pub(super) const KEYS: &[Key] = &[
     key("serve.metrics_file", Kind::Path),
     key("notify.command", Kind::ListOrNone(is_not_empty, "a list of a program and its arguments, or []")),
     key("notify.webhook", Kind::Checked(is_webhook, "a URL with https:// or http://, or \"\"")),
+    key("notify.heartbeat", Kind::Checked(is_heartbeat, "a URL with https:// or http://, or \"\"")),
     key("notify.time_limit", Kind::Span(100, HOUR)),
 ];
 
@@ -334,6 +335,12 @@ fn is_host(text: &str) -> bool {
 
 fn is_webhook(text: &str) -> bool {
     text.is_empty() || is_web_address(text)
+}
+
+/// Services that watch for silence tell their checks apart by a query.
+fn is_heartbeat(text: &str) -> bool {
+    is_webhook(text.split_once('?').map_or(text, |(address, _)| address))
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '#' | '@'))
 }
 
 fn is_header_value(text: &str) -> bool {

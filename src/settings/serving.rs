@@ -26,12 +26,14 @@ pub struct Notify {
     pub command: Vec<String>,
     /// URL that is told by POST.
     pub webhook: Option<String>,
-    /// How long either may take.
+    /// URL that is asked by GET after each successful look at open batches.
+    pub heartbeat: Option<String>,
+    /// How long each may take.
     pub time_limit: Duration,
 }
 
 impl Notify {
-    /// Whether anybody is to be told.
+    /// Whether anybody is to be told of an end, or that a person is needed.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         !self.command.is_empty() || self.webhook.is_some()

@@ -16,12 +16,16 @@ const WEATHER: &str = r#"
 [[line]]
 custom_id_contains = "page0003"
 outcome = "content_filter"
+
+[[line]]
+custom_id_contains = "page0005"
+outcome = "fenced"
 "#;
 
 /// What a text may hold, and XML may not.
 const ODD: &str = "\u{feff}Dear  <Sir> & \"friends\",\r\n\ta\u{1}b\u{c}c ]]>\n\n\n日本 😀\n";
 
-/// Six images in two folders, one of which fails; a file of three pages; an image whose text a person wrote.
+/// Six images in two folders, one of which fails, and one whose answer is flagged; a file of three pages; an image whose text a person wrote.
 pub(crate) fn finished() -> Sandbox {
     let weather = Weather { scenario: Scenario::read(WEATHER).expect("a scenario"), ..Weather::default() };
     let sandbox = Sandbox::with(6, weather);
@@ -93,7 +97,7 @@ fn a_file_that_is_there_is_replaced_with_leave_alone() {
     assert_eq!(call(&sandbox, "export csv --out mine.csv --yes").0, Some(0));
     assert_eq!(rows(&sandbox, "mine.csv"), rows(&sandbox, "report.csv"), "it is the report's table");
     assert_eq!(call(&sandbox, "export csv").1.lines().count(), 11, "on the standard output as well");
-    for form in ["alto", "page", "txt-zip"] {
+    for form in ["alto", "page", "tei", "hocr", "txt-zip"] {
         let (exit, out, err) = call(&sandbox, &format!("export {form}"));
         assert_eq!((exit, out.as_str()), (Some(2), ""), "{form}: {err}");
         assert!(err.contains("--out"), "{err}");
@@ -215,6 +219,169 @@ fn page_xml_holds_the_text_of_the_whole_page() {
     let odd = read(&sandbox.workspace().join("page/=box/a & <b>.png.xml"));
     let told = "<Unicode>Dear  &lt;Sir&gt; &amp; \"friends\",\n\ta\u{fffd}b\nc ]]&gt;\n\n\n日本 😀</Unicode>";
     assert!(odd.contains(told) && !odd.contains("transcribed by"), "{odd}");
+}
+
+/// Whether files are well-formed, as libxml2 sees it; where it is not installed, that is said.
+fn are_well_formed(files: &[PathBuf]) {
+    match Command::new("xmllint").args(["--nonet", "--noout"]).args(files).output() {
+        Ok(told) => assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr)),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            use std::io::Write as _;
+            writeln!(std::io::stderr(), "skipped: xmllint is not installed").expect("stderr");
+        }
+        Err(cause) => panic!("xmllint: {cause}"),
+    }
+}
+
+/// A text of both directions.
+const HEBREW: &str = "שלום (1912) עולם\n\nand back\n";
+
+#[test]
+fn tei_has_the_page_as_a_surface_and_its_lines() {
+    let sandbox = finished();
+    std::fs::write(sandbox.corpus().join("tray_0/page0002.png.txt"), HEBREW).expect("a person's text");
+    std::fs::write(sandbox.corpus().join("tray_0/page0004.png.txt"), "").expect("a blank page");
+    let (exit, _, err) = call(&sandbox, "export tei --out tei");
+    assert_eq!(exit, Some(0), "{err}");
+    let files = listed(&sandbox, "tei");
+    assert_eq!(files.len(), 9, "{err}");
+    are_well_formed(&files);
+    let of = |file: &str| read(&sandbox.workspace().join("tei").join(file));
+    let page = of("tray_0/page0002.png.xml");
+    let body = "    <body>
+      <pb facs=\"#page\" n=\"1\"/>
+      <p>
+        <lb/>שלום (1912) עולם
+      </p>
+      <p>
+        <lb/>and back
+      </p>
+    </body>
+";
+    assert!(page.contains(body), "{page}");
+    assert!(page.contains("<surface xml:id=\"page\" ulx=\"0\" uly=\"0\" lrx=\"12\" lry=\"9\">\n"), "{page}");
+    assert!(page.contains("<graphic url=\"page0002.png\" width=\"12px\" height=\"9px\"/>"), "{page}");
+    assert!(!page.contains("appInfo") && !page.contains("<zone"), "a person wrote it, and no place is known: {page}");
+    let ours = of("tray_0/page0000.png.xml");
+    assert!(ours.contains("<application ident=\"batchscribe\"") && ours.contains("<desc>transcribed by "), "{ours}");
+    assert!(of("tray_0/page0004.png.xml").contains("n=\"1\"/>\n      <p/>\n    </body>"));
+    assert!(of("deed.tif#2.xml").contains("<pb facs=\"#page\" n=\"2\"/>"));
+    let odd = of("=box/a & <b>.png.xml");
+    assert!(
+        odd.contains("<graphic url=\"a%20%26%20%3Cb%3E.png\"") && odd.contains("<lb/>Dear  &lt;Sir&gt; &amp; \""),
+        "{odd}"
+    );
+    assert!(odd.contains("a\u{fffd}b") && !odd.contains('\u{1}'), "{odd}");
+}
+
+#[test]
+fn hocr_has_paragraphs_and_lines_and_one_box() {
+    let sandbox = finished();
+    std::fs::write(sandbox.corpus().join("tray_0/page0002.png.txt"), HEBREW).expect("a person's text");
+    let (exit, _, err) = call(&sandbox, "export hocr --out hocr");
+    assert_eq!(exit, Some(0), "{err}");
+    let files = listed(&sandbox, "hocr");
+    assert_eq!(files.len(), 9, "{err}");
+    are_well_formed(&files);
+    let of = |file: &str| read(&sandbox.workspace().join("hocr").join(file));
+    let page = of("tray_0/page0002.png.hocr");
+    let body = "  <body>
+    <div class=\"ocr_page\" id=\"page_1\" title=\"image &quot;page0002.png&quot;; bbox 0 0 12 9; ppageno 0\">
+      <p class=\"ocr_par\" id=\"par_1\" dir=\"auto\">
+        <span class=\"ocr_line\" id=\"line_1_1\">שלום (1912) עולם</span>
+      </p>
+      <p class=\"ocr_par\" id=\"par_2\" dir=\"auto\">
+        <span class=\"ocr_line\" id=\"line_2_1\">and back</span>
+      </p>
+    </div>
+  </body>
+";
+    assert!(page.contains(body), "{page}");
+    let odd = of("=box/a & <b>.png.hocr");
+    assert_eq!((odd.matches("bbox").count(), odd.matches("<br/>").count()), (1, 2), "{odd}");
+    assert!(odd.contains("a\u{fffd}b</span>") && odd.contains("Dear  &lt;Sir&gt; &amp; \"friends\","), "{odd}");
+    assert!(of("deed.tif#2.hocr").contains("ppageno 1"));
+    assert!(of("tray_0/page0000.png.hocr").contains("name=\"ocr-system\" content=\"batchscribe "));
+    assert_eq!(call(&sandbox, "export hocr --out hocr").0, Some(0));
+    assert_eq!(listed(&sandbox, "hocr").len(), 9, "it knows its own files again");
+}
+
+#[test]
+fn a_manifest_of_iiif_has_a_canvas_for_each_page() {
+    let sandbox = finished();
+    std::fs::write(sandbox.corpus().join("tray_0/page0002.png.txt"), HEBREW).expect("a person's text");
+    std::fs::write(sandbox.corpus().join("tray_0/page0004.png.txt"), "").expect("a blank page");
+    let (exit, out, err) = call(&sandbox, "export iiif");
+    assert!(exit == Some(2) && out.is_empty() && err.contains("--base"), "{err}");
+    assert_eq!(call(&sandbox, "export iiif --base here").0, Some(2));
+    let (exit, out, err) = call(&sandbox, "export iiif --base https://example.org/l/");
+    assert_eq!((exit, err.as_str()), (Some(0), "1 image has no text, or only a rough one; see: batchscribe status\n"));
+    let manifest: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(manifest["@context"], "http://iiif.io/api/presentation/3/context.json");
+    assert_eq!(
+        (&manifest["type"], &manifest["id"]),
+        (&"Manifest".into(), &"https://example.org/l/manifest.json".into())
+    );
+    let canvases = manifest["items"].as_array().expect("canvases");
+    assert_eq!(canvases.len(), 9);
+    let mut ids = std::collections::BTreeSet::new();
+    for canvas in canvases {
+        let painting = &canvas["items"][0]["items"][0];
+        assert_eq!([&canvas["type"], &painting["motivation"]], ["Canvas", "painting"]);
+        assert_eq!([&painting["body"]["width"], &painting["body"]["height"]], [&canvas["width"], &canvas["height"]]);
+        assert_eq!(painting["target"], canvas["id"]);
+        for id in [&canvas["id"], &painting["id"], &painting["body"]["id"], &canvas["annotations"][0]["id"]] {
+            let id = id.as_str().expect("an id");
+            assert!(id.starts_with("https://example.org/l/") && !id.contains([' ', '<', '"']), "{id}");
+            assert!(ids.insert(id.to_owned()), "{id} is not its own");
+        }
+    }
+    let of = |label: &str| canvases.iter().find(|canvas| canvas["label"]["none"][0] == label).expect("a canvas");
+    let text = |canvas: &Value| canvas["annotations"][0]["items"][0]["body"]["value"].clone();
+    assert_eq!(text(of("tray_0/page0002.png")), HEBREW.trim_end());
+    assert_eq!(of("tray_0/page0002.png")["annotations"][0]["items"][0]["motivation"], "supplementing");
+    assert_eq!(of("tray_0/page0004.png")["annotations"][0]["items"], serde_json::json!([]), "a blank page");
+    assert_eq!((&of("tray_0/page0000.png")["width"], &of("tray_0/page0000.png")["height"]), (&12.into(), &9.into()));
+    let odd = of("=box/a & <b>.png");
+    assert_eq!(odd["items"][0]["items"][0]["body"]["id"], "https://example.org/l/%3Dbox/a%20%26%20%3Cb%3E.png");
+    assert_eq!(text(odd), "Dear  <Sir> & \"friends\",\n\ta\u{1}b\nc ]]>\n\n\n日本 😀");
+    assert!(of("deed.tif#2")["id"].as_str().is_some_and(|id| id.ends_with("/canvas/deed.tif?page=2")));
+}
+
+#[test]
+fn an_export_of_some_images_takes_the_conditions_of_retry() {
+    let sandbox = finished();
+    let lines = |line: &str| {
+        let (exit, out, err) = call(&sandbox, line);
+        assert_eq!(exit, Some(0), "{err}");
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let all = lines("export jsonl");
+    let paths = |lines: &[Value]| lines.iter().map(|line| line["path"].to_string()).collect::<Vec<_>>();
+    let failed = lines("export jsonl --where code=E502");
+    assert_eq!(paths(&failed), ["\"tray_1/page0003.png\""]);
+    assert_eq!(failed, lines("export jsonl --where state=failed|rough --where reason=content_filter"));
+    let done = lines("export jsonl --where state=done");
+    assert_eq!(done.len(), all.iter().filter(|line| line["state"] == "done").count());
+    let flagged = all.iter().filter(|line| line["flags"].as_array().is_some_and(|flags| !flags.is_empty())).count();
+    assert_eq!(paths(&lines("export jsonl --where flag=fenced|loop")), ["\"tray_1/page0005.png\""]);
+    let (_, status, _) = call(&sandbox, "status --json");
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["images"]["flagged"], flagged);
+    assert!(flagged > 0 && status["cost"]["unknown"] == 0, "{status}");
+    assert_eq!(call(&sandbox, "export csv --where state=failed").1.lines().count(), 2);
+    assert_eq!(call(&sandbox, "export tei --out some --where state=skipped").0, Some(0));
+    assert_eq!(listed(&sandbox, "some").len(), 1, "a person's text alone");
+    assert_eq!(call(&sandbox, "export tei --out flagged --where flag=fenced").0, Some(0));
+    assert_eq!(listed(&sandbox, "flagged").len(), 1);
+    for (line, told) in [
+        ("export jsonl --where flag=odd", "flags are"),
+        ("export jsonl --where odd", "is no condition"),
+        ("export provenance --where state=done", "every request"),
+    ] {
+        let (exit, out, err) = call(&sandbox, line);
+        assert!(exit == Some(2) && out.is_empty() && err.contains(told), "{line}: {err}");
+    }
 }
 
 #[test]

@@ -65,6 +65,9 @@ mod sweep;
 // It leaves a run by a signal, and tells the kind of the disk.
 #[cfg(target_os = "linux")]
 mod transcripts;
+// It opens pseudo-terminals, and lets util-linux make one the terminal of a process.
+#[cfg(target_os = "linux")]
+mod terminal;
 mod trust;
 mod validate;
 mod visitor;

@@ -97,17 +97,41 @@ impl Drop for Served {
 
 /// What a parser of Prometheus reads; every name has to be documented and typed.
 fn parsed(text: &str) -> BTreeMap<String, f64> {
-    use prometheus_parse::Value::{Counter, Gauge};
+    use prometheus_parse::Value::{Counter, Gauge, Histogram, Untyped};
     let scrape = prometheus_parse::Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).expect("metrics");
     let mut values = BTreeMap::new();
     for sample in scrape.samples {
         let name = sample.metric.strip_prefix("batchscribe_").expect("our name");
-        assert!(scrape.docs.contains_key(&sample.metric), "{name} has no help");
+        // The parser keeps sum and count of a histogram by themselves.
+        let base = sample.metric.strip_suffix("_sum").or_else(|| sample.metric.strip_suffix("_count"));
+        let is_documented = |name: &str| scrape.docs.contains_key(name);
+        assert!(is_documented(&sample.metric) || base.is_some_and(is_documented), "{name} has no help");
         for label in sample.labels.keys() {
-            assert!(["state", "status", "direction", "model", "edge", "version"].contains(&label.as_str()), "{label}");
+            const KNOWN: [&str; 11] = [
+                "state",
+                "status",
+                "direction",
+                "model",
+                "edge",
+                "version",
+                "verdict",
+                "reason",
+                "op",
+                "code",
+                "budget",
+            ];
+            assert!(KNOWN.contains(&label.as_str()), "{label}");
         }
-        let label = sample.labels.values().map(|value| format!(".{value}")).collect::<String>();
-        let (Counter(value) | Gauge(value)) = sample.value else { panic!("{name} has no type: {:?}", sample.value) };
+        let mut labels: Vec<&String> = sample.labels.values().filter(|value| !value.is_empty()).collect();
+        labels.sort();
+        let label = labels.iter().map(|value| format!(".{value}")).collect::<String>();
+        let value = match sample.value {
+            Counter(value) | Gauge(value) => value,
+            // How many there are: those below the last bound.
+            Histogram(bounds) => bounds.iter().find(|bound| bound.less_than.is_infinite()).expect("a last bound").count,
+            Untyped(value) if base.is_some() => value,
+            other => panic!("{name} has no type: {other:?}"),
+        };
         assert!(values.insert(format!("{name}{label}"), value).is_none(), "{name}{label} stands there twice");
     }
     values
@@ -202,6 +226,15 @@ fn monitors_read_metrics_health_and_status() {
     assert_eq!([metrics["images.owed"], metrics["images.failed"], metrics["oldest_batch_age_seconds"]], [0.0; 3]);
     assert!(metrics["upload_bytes_total"] > 500.0 && metrics["last_poll_timestamp_seconds"] > 1.7e9);
     assert!(!metrics.contains_key("cost_limit_usd"), "no limit is set");
+    assert_eq!(metrics["image_outcomes_total.accept"], 5.0);
+    assert_eq!(
+        [metrics["provider_requests_total.200.upload_file"], metrics["provider_request_seconds.upload_file"]],
+        [2.0; 2]
+    );
+    assert_eq!([metrics["provider_requests_total.200.create_batch"], metrics["batch_duration_seconds"]], [2.0; 2]);
+    assert!(metrics["provider_requests_total.200.read_file"] >= 2.0 && metrics["download_bytes_total"] > 500.0);
+    assert_eq!([metrics["lease_used.open_batches"], metrics["lease_used.bodies"]], [0.0; 2], "all came back");
+    assert_eq!(metrics["cost_unknown_images"], 0.0);
     let (_, status) = server.get("/api/v1/status");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!([&status["schema"], &status["images"]["done"], &status["images"]["found"]], [1, 5, 5]);
@@ -213,6 +246,25 @@ fn monitors_read_metrics_health_and_status() {
     assert_eq!(server.stop().0, Some(0));
     let last = parsed(&std::fs::read_to_string(file).expect("a file of metrics"));
     assert_eq!(last["images.done"], 5.0);
+}
+
+#[test]
+fn each_look_at_open_batches_is_a_heartbeat() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+    let mut sandbox = served(2, Weather::default());
+    sandbox.set("notify.heartbeat", &format!("http://{}/ping", listener.local_addr().expect("an address")));
+    let server = Served::start(&sandbox);
+    // The first is never answered: it holds nothing up.
+    let (held, _) = listener.accept().expect("a heartbeat");
+    until("the texts", || server.metrics().get("images.done") == Some(&2.0));
+    assert!(server.metrics()["last_poll_timestamp_seconds"] > 0.0);
+    drop(held);
+    sandbox.image("late.png", 5);
+    let (second, _) = listener.accept().expect("another one");
+    let mut line = String::new();
+    BufReader::new(second).read_line(&mut line).expect("a line");
+    assert_eq!(line, "GET /ping HTTP/1.1\r\n");
+    assert_eq!(server.stop().0, Some(0));
 }
 
 #[test]

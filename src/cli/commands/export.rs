@@ -14,6 +14,8 @@ use crate::cli::{finish, words};
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{self, Access, Draft, Durability};
 use crate::ledger::reader::Reader;
+use crate::ops::conditions::Conditions;
+use crate::ops::explain;
 use crate::ops::export::{Error, LIST_NAME, Named, Source, Told};
 use crate::ops::known;
 use crate::settings::Problem;
@@ -22,15 +24,23 @@ use super::{known as shown, status};
 
 /// Writes a file or a tree of files, each complete or not at all, or lines to the standard output.
 pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
-    let layout = context.settings()?.layout();
+    let settings = context.settings()?;
+    let layout = settings.layout();
+    let conditions =
+        Conditions::read(&flags.conditions, settings.retry.max_attempts, explain::reason_of).map_err(Fail::usage)?;
     let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
-    let source = Source::new(&reader, &layout).map_err(failed)?;
+    let source = Source::new(&reader, &layout).map_err(failed)?.of_those(conditions);
     let out = flags.out.as_ref().map(|out| context.current_dir.join(out));
     match (flags.format, &out) {
+        (ExportFormat::Provenance, _) if !flags.conditions.is_empty() => return Err(all_requests()),
         (ExportFormat::Provenance, _) => return provenance(context, &reader, &layout, out.as_deref()),
         (ExportFormat::Jsonl, _) => lines(context, out.as_deref(), "lines", |to| source.jsonl(to))?,
         (ExportFormat::Csv, _) => lines(context, out.as_deref(), "rows", |to| source.csv(to))?,
         (ExportFormat::Tropy, _) => lines(context, out.as_deref(), "photos", |to| source.tropy(to))?,
+        (ExportFormat::Iiif, _) => {
+            let base = flags.base.as_deref().ok_or_else(lacks_base)?;
+            lines(context, out.as_deref(), "canvases", |to| source.iiif(to, base))?;
+        }
         #[cfg(feature = "parquet")]
         (ExportFormat::Parquet, Some(out)) => parquet(context, &source, out)?,
         #[cfg(not(feature = "parquet"))]
@@ -38,12 +48,30 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
         (ExportFormat::TxtZip, Some(out)) => archive(context, &source, out)?,
         (ExportFormat::Alto, Some(out)) => tree(context, out, source.alto(out))?,
         (ExportFormat::Page, Some(out)) => tree(context, out, source.page_xml(out))?,
+        (ExportFormat::Tei, Some(out)) => tree(context, out, source.tei(out))?,
+        (ExportFormat::Hocr, Some(out)) => tree(context, out, source.hocr(out))?,
         #[cfg(feature = "parquet")]
         (ExportFormat::Parquet, None) => return Err(lacks_out("a file", "--out all.parquet")),
         (ExportFormat::TxtZip, None) => return Err(lacks_out("a file", "--out texts.zip")),
-        (ExportFormat::Alto | ExportFormat::Page, None) => return Err(lacks_out("a folder", "--out FOLDER")),
+        (ExportFormat::Alto | ExportFormat::Page | ExportFormat::Tei | ExportFormat::Hocr, None) => {
+            return Err(lacks_out("a folder", "--out FOLDER"));
+        }
     }
     Ok(Exit::Done)
+}
+
+fn lacks_base() -> Fail {
+    Fail::usage(
+        Problem::new("", "a IIIF manifest names its images by their addresses")
+            .hint("say where they will be found: --base https://example.org/letters"),
+    )
+}
+
+fn all_requests() -> Fail {
+    Fail::usage(
+        Problem::new("", "--where contradicts provenance, which tells every request")
+            .hint("leave --where out, or choose a form of images"),
+    )
 }
 
 fn lacks_out(what: &str, example: &str) -> Fail {

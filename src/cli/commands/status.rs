@@ -114,7 +114,7 @@ fn page(reader: &Reader, settings: &Settings, facts: &Facts, now: Millis) -> Res
     let mut lines = vec![format!("{}      {}", words::safe(&name), words::balance(standing))];
     lines.extend(screen(&open_batches(reader)?, &reader.being_cancelled()?, reasons, now));
     lines.extend(words::copies(*copies).map(|copies| format!(" Copies    {copies}")));
-    lines.extend(words::money(&books.funds, books.is_unpriced).map(|money| format!(" Money     {money}")));
+    lines.extend(words::money(&books.funds, books.is_unpriced()).map(|money| format!(" Money     {money}")));
     for queue in reader.queues()? {
         lines.extend(queue_line(&queue, limit_of(settings, &queue), standing));
     }
@@ -195,7 +195,7 @@ fn document(settings: &Settings, facts: &Facts) -> String {
     let document = json!({
         "schema": 1,
         "workspace": settings.workspace.display().to_string(),
-        "images": events::images(standing),
+        "images": events::images_and_flagged(standing, books.flagged),
         "copies": events::copies(*copies),
         "walking": standing.walking,
         "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
@@ -204,7 +204,7 @@ fn document(settings: &Settings, facts: &Facts) -> String {
         "estimates": estimates.iter().map(estimate).collect::<Vec<_>>(),
         "queue": {"tokens": books.queue_used, "limit": settings.batch.max_enqueued_tokens.or(books.queue_limit)},
         "oldest_opened_at": books.oldest.map(words::utc),
-        "cost": events::cost(&books.funds),
+        "cost": events::cost(&books.funds, books),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
     });
     document.to_string()

@@ -2,16 +2,28 @@
 
 use super::{Reader, Result};
 use crate::domain::money::Funds;
-use crate::ledger::sqlite::column;
-use crate::ledger::sqlite::fault::Outcome;
+use crate::ledger::sqlite::fault::{Fault, Outcome};
+use crate::ledger::sqlite::{column, count};
+
+/// Flagged answers that are the last of their image, and those that copies have from them.
+pub(super) const FLAGGED: &str =
+    "SELECT (SELECT count(*) FROM line l INDEXED BY line_flagged CROSS JOIN image i ON i.id = l.image_id
+        WHERE l.flags IS NOT NULL AND i.shard_id = l.shard_id)
+    + (SELECT count(*) FROM line l INDEXED BY line_flagged
+        CROSS JOIN copy y ON y.original_id = l.image_id AND y.stands = 'served' CROSS JOIN image i ON i.id = y.image_id
+        WHERE l.flags IS NOT NULL AND i.shard_id = l.shard_id)";
 
 /// One look into the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// Money, under no limit.
     pub funds: Funds,
-    /// Whether a batch was opened whose price is unknown: then the sums are of at least that much.
-    pub is_unpriced: bool,
+    /// Images of batches whose price is unknown: where there are any, the sums are of at least that much.
+    pub unpriced_images: u64,
+    /// Day of the newest price list that a sum was made with.
+    pub price_date: Option<String>,
+    /// Images whose last answer has a flag.
+    pub flagged: u64,
     /// Estimated tokens that are enqueued, of the model with most of them.
     pub queue_used: u64,
     /// The limit that the provider named for that model.
@@ -24,6 +36,14 @@ pub struct Books {
     pub batch_times: Vec<u64>,
 }
 
+impl Books {
+    /// Whether there are costs that nobody knows.
+    #[must_use]
+    pub fn is_unpriced(&self) -> bool {
+        self.unpriced_images > 0
+    }
+}
+
 impl Reader {
     /// One look into the books. None of its questions grows with the images, so it can be asked every few seconds.
     ///
@@ -34,7 +54,9 @@ impl Reader {
         let [oldest, youngest] = self.told(self.ages())?;
         Ok(Books {
             funds: self.funds()?,
-            is_unpriced: self.is_unpriced()?,
+            unpriced_images: self.unpriced_images()?,
+            price_date: self.price_date()?,
+            flagged: self.flagged()?,
             queue_used: queue.as_ref().map_or(0, |queue| queue.used),
             queue_limit: queue.and_then(|queue| queue.limit),
             oldest,
@@ -50,6 +72,14 @@ impl Reader {
     pub fn oldest_open(&self) -> Result<Option<i64>> {
         let [oldest, _] = self.told(self.ages())?;
         Ok(oldest)
+    }
+
+    /// Images whose last answer has a flag; of a copy, that of its original. Only flagged answers are looked at.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn flagged(&self) -> Result<u64> {
+        self.told(self.connection.query_row(FLAGGED, [], |row| row.get(0)).map(count).map_err(Fault::from))
     }
 
     fn ages(&self) -> Outcome<[Option<i64>; 2]> {

@@ -2,10 +2,14 @@
 //! answers took. The newest batches alone are looked at, so that a large ledger answers as fast as a small one.
 
 use super::{Reader, Result};
+use crate::kit::histogram::Histogram;
 use crate::ledger::sqlite::{column, count};
 
 /// Batches that are looked at.
 const NEWEST: u32 = 200;
+/// From a batch of a few lines to the end of the window, in milliseconds.
+const DURATIONS: [u64; 9] =
+    [60_000, 300_000, 900_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000, 64_800_000, 86_400_000];
 /// Batches whose lines are counted.
 const COUNTED: u32 = 50;
 
@@ -75,6 +79,19 @@ impl Reader {
                 until: column(row, "intent_at")?,
             })
         })
+    }
+
+    /// How long all batches took that have ended, from the creation to the end, however they ended.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn durations(&self) -> Result<Histogram> {
+        const SQL: &str = "SELECT b.ended_at - b.opened_at AS took FROM batch b JOIN shard s ON s.id = b.shard_id
+            WHERE b.id > ?1 AND b.ended_at >= b.opened_at AND s.seal <> 'import' LIMIT ?2";
+        let mut durations = Histogram::new(&DURATIONS);
+        let took: Vec<u64> = self.paged(SQL, 0, u32::MAX, |row| Ok(count(column(row, "took")?)))?;
+        took.into_iter().for_each(|ms| durations.note(ms));
+        Ok(durations)
     }
 
     /// How long the newest batches of a real provider took from the creation to the end, in milliseconds.

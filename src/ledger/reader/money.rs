@@ -35,14 +35,24 @@ impl Reader {
         self.told(money::spent(&self.connection).and_then(|spent| money::sums(&self.connection, spent)))
     }
 
-    /// Whether a batch was opened whose price is unknown: then every sum of money is one of at least that much.
+    /// Day of the newest list of prices that shards were planned with; what this computer reads has none.
     ///
     /// # Errors
     /// The ledger's.
-    pub fn is_unpriced(&self) -> Result<bool> {
-        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM batch b JOIN shard s ON s.id = b.shard_id
-            WHERE b.batch_id IS NOT NULL AND s.price_id IS NULL)";
+    pub fn price_date(&self) -> Result<Option<String>> {
+        // The price of this computer holds always, and says so where the others have their day.
+        const SQL: &str = "SELECT max(as_of) FROM price WHERE as_of GLOB '[0-9]*'";
         self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map_err(Fault::from))
+    }
+
+    /// Images of batches whose price is unknown: what they cost is in no sum.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn unpriced_images(&self) -> Result<u64> {
+        const SQL: &str = "SELECT coalesce(sum(lines), 0) FROM (SELECT DISTINCT s.id, s.lines
+            FROM batch b JOIN shard s ON s.id = b.shard_id WHERE b.batch_id IS NOT NULL AND s.price_id IS NULL)";
+        self.told(self.connection.query_row(SQL, [], |row| row.get(0)).map(count).map_err(Fault::from))
     }
 
     fn plans(&self) -> Outcome<Planned> {

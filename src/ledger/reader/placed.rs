@@ -2,12 +2,14 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::images::flags;
 use super::{Reader, Result, rel_path};
 use crate::domain::ids::ImageId;
 use crate::domain::image::{Pixels, RelPath};
 use crate::kit::hash::Short;
-use crate::ledger::sqlite::column;
+use crate::ledger::moves::ImageState;
 use crate::ledger::sqlite::fault::Outcome;
+use crate::ledger::sqlite::{column, word};
 
 /// An image or a page of one, and what made its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,12 @@ pub struct PlacedImage {
     pub path: RelPath,
     /// Its size, turned as its EXIF says, if it was measured.
     pub pixels: Option<Pixels>,
+    /// Where it stands.
+    pub state: ImageState,
+    /// Counted tries so far.
+    pub asked: u32,
+    /// Flags of its last answer; of a copy, those of its original.
+    pub flags: Vec<String>,
     /// Why it ended, if it ended without a text.
     pub reason: Option<String>,
     /// `txt`, `api`, `page` or `kept`, once there is a text.
@@ -36,9 +44,11 @@ pub struct PlacedImage {
 
 /// Images behind a place, in its order.
 const BEHIND: &str = "SELECT i.id, i.directory_id, c.root, d.path, i.name, i.page, i.width, i.height, i.reason, i.text,
-    i.text_hash, r.model, r.hash
+    i.text_hash, r.model, r.hash, i.state, i.asked, l.flags
     FROM image i CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
     LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
+    LEFT JOIN copy y ON y.image_id = i.id AND y.stands = 'served'
+    LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = coalesce(y.original_id, i.id)
     WHERE (i.directory_id, i.name, i.page) > (?1, ?2, ?3) ORDER BY i.directory_id, i.name, i.page LIMIT ?4";
 
 impl Reader {
@@ -88,6 +98,9 @@ fn row(row: &Row<'_>) -> Outcome<PlacedImage> {
         root: column(row, "root")?,
         path: rel_path(row)?,
         pixels: width.zip(height).map(|(width, height)| Pixels { width, height }),
+        state: word(&column::<String>(row, "state")?, ImageState::from_word)?,
+        asked: column(row, "asked")?,
+        flags: flags(column(row, "flags")?),
         reason: column(row, "reason")?,
         text: column(row, "text")?,
         text_hash: column(row, "text_hash")?,

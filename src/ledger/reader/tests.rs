@@ -66,6 +66,47 @@ fn people_are_told_what_the_keeper_did() {
 }
 
 #[test]
+fn flags_prices_and_durations_are_counted() {
+    let (_folder, path, desk) = workspace();
+    let reader = Reader::open(&path).expect("reader");
+    assert_eq!(reader.flagged(), Ok(2), "done or failed, its last answer is flagged");
+    let durations = reader.durations().expect("durations");
+    assert_eq!(durations.count(), 1, "{durations:?}");
+    drop(desk);
+    let change = |sql: &str| Connection::open(&path).expect("file").execute_batch(sql).expect("changed");
+    // A copy has the answer of its original, and its flags.
+    change("UPDATE image SET shard_id = 1, state = 'done', reason = NULL, text = 'txt', text_hash = zeroblob(16) WHERE name = x'6e6f7465732e706466';
+        INSERT INTO copy SELECT id, 1, 'served' FROM image WHERE name = x'6e6f7465732e706466';");
+    assert_eq!(reader.flagged(), Ok(3));
+    change("UPDATE shard SET price_id = NULL");
+    assert_eq!((reader.unpriced_images(), reader.price_date()), (Ok(3), Ok(None)));
+    let priced = |day: &str| {
+        change(&format!("INSERT INTO price (model, as_of, source, input_pusd, cached_pusd, output_pusd) VALUES ('m', '{day}', 's', 1, 1, 1);
+            UPDATE shard SET price_id = (SELECT max(id) FROM price);"));
+    };
+    priced("always");
+    assert_eq!((reader.unpriced_images(), reader.price_date()), (Ok(0), Ok(None)), "this computer's price has no day");
+    priced("2026-11-01");
+    priced("2026-10-01");
+    assert_eq!(reader.price_date(), Ok(Some("2026-11-01".to_owned())));
+    assert!(!reader.books().expect("books").is_unpriced());
+}
+
+#[test]
+fn only_flagged_answers_are_looked_at_to_count_them() {
+    let (_folder, path, _desk) = workspace();
+    let reader = Reader::open(&path).expect("reader");
+    let mut explain =
+        reader.connection.prepare(&format!("EXPLAIN QUERY PLAN {}", super::books::FLAGGED)).expect("a plan");
+    let lines = explain.query_map([], |row| row.get(3)).expect("lines");
+    let plan: Vec<String> = lines.collect::<rusqlite::Result<_>>().expect("lines");
+    let scans: Vec<&String> =
+        plan.iter().filter(|line| line.starts_with("SCAN") && *line != "SCAN CONSTANT ROW").collect();
+    assert_eq!(scans.len(), 2, "{plan:?}");
+    assert!(scans.iter().all(|line| line.contains("line_flagged")), "{plan:?}");
+}
+
+#[test]
 fn one_image_tells_its_whole_story() {
     let (_folder, path, _desk) = workspace();
     let reader = Reader::open(&path).expect("reader");

@@ -25,13 +25,14 @@ pub(in crate::ledger) const SCHEMA: &str = include_str!("schema.sql");
 /// `BSCR`.
 const APPLICATION: i64 = 1_112_752_978;
 /// Version of [`SCHEMA`].
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 /// From each version before to the next one, oldest first. The outcome is compared with [`SCHEMA`] before it is kept.
-const UPGRADES: [&str; 4] = [
+const UPGRADES: [&str; 5] = [
     include_str!("upgrade_1.sql"),
     include_str!("upgrade_2.sql"),
     include_str!("upgrade_3.sql"),
     include_str!("upgrade_4.sql"),
+    include_str!("upgrade_5.sql"),
 ];
 /// Before it, two connections that checkpointed could lose pages.
 const OLDEST_LIBRARY: i32 = 3_051_003;

@@ -1,5 +1,5 @@
--- The ledger's schema, version 5. Frozen once released: an opened file is compared with it word for word.
-PRAGMA application_id = 1112752978; PRAGMA user_version = 5;  -- 'BSCR'
+-- The ledger's schema, version 6. Frozen once released: an opened file is compared with it word for word.
+PRAGMA application_id = 1112752978; PRAGMA user_version = 6;  -- 'BSCR'
 CREATE TABLE keeper (                -- one row: who writes. ledger: 16 random hex digits; epoch: +1 whenever a process takes the ledger
   one INTEGER PRIMARY KEY CHECK (one = 1), ledger TEXT NOT NULL, epoch INTEGER NOT NULL, owed_seq INTEGER NOT NULL DEFAULT 0,   -- owed_seq: last one given
   host TEXT, pid INTEGER, boot TEXT, version TEXT, since INTEGER, closed_at INTEGER) STRICT;
@@ -92,6 +92,7 @@ CREATE INDEX image_owed   ON image (owed_seq) WHERE state = 'owed';
 CREATE INDEX image_packed ON image (shard_id) WHERE state = 'packed';
 CREATE INDEX image_ended  ON image (state, reason) WHERE state = 'rough' OR state = 'failed' OR state = 'skipped';
 CREATE INDEX image_alike  ON image (bytes, sample);
+CREATE INDEX line_flagged ON line (image_id, shard_id) WHERE flags IS NOT NULL;
 CREATE INDEX copy_of      ON copy (original_id);
 CREATE INDEX copy_todo    ON copy (stands, image_id) WHERE stands IN ('ended', 'ready');
 CREATE INDEX shard_todo   ON shard (state, id) WHERE state IN ('sealed', 'uploaded', 'opening');

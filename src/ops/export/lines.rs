@@ -32,7 +32,7 @@ pub(super) fn each(
         let images = source.reader.results(after, PAGE)?;
         let Some(last) = images.last() else { return Ok(told) };
         after = Some(last.id);
-        for image in images {
+        for image in images.into_iter().filter(|image| source.has_result(image)) {
             let text = match texts.of(Of::result(&image))? {
                 Ok(text) => {
                     told.without += u64::from(text.is_none());

@@ -31,7 +31,7 @@ pub(super) struct Leaf<'a> {
 pub(super) type Document = dyn Fn(&Leaf<'_>) -> Option<Vec<u8>>;
 
 /// Writes the tree and, when it stands, the list of its files.
-pub(super) fn write(source: &Source<'_>, out: &Path, document: &Document) -> Result<Told, Error> {
+pub(super) fn write(source: &Source<'_>, out: &Path, ending: &str, document: &Document) -> Result<Told, Error> {
     fs_err::create_dir_all(out)?;
     let list_path = out.join(LIST_NAME);
     if !may_be_listed(&list_path)? {
@@ -60,7 +60,7 @@ pub(super) fn write(source: &Source<'_>, out: &Path, document: &Document) -> Res
                 return Ok(());
             }
         };
-        let place = place(source, &image);
+        let place = place(source, &image, ending);
         let body = document(&Leaf { image: &image, text: &text });
         let (Some(body), Some(_)) = (body, parts(&place)) else {
             told.unfit.add(image.path.shown());
@@ -82,9 +82,9 @@ pub(super) fn write(source: &Source<'_>, out: &Path, document: &Document) -> Res
 }
 
 /// Where the file of a page lies below the tree.
-fn place(source: &Source<'_>, image: &PlacedImage) -> RelPath {
+fn place(source: &Source<'_>, image: &PlacedImage, ending: &str) -> RelPath {
     let digits = |bytes: &[u8]| hash::hex_digits(bytes, 64);
-    let name = layout::export_name(&image.path.name, image.path.page, ".xml", digits);
+    let name = layout::export_name(&image.path.name, image.path.page, ending, digits);
     RelPath { folder: source.folder(&image.root, &image.path), name, page: 1 }
 }
 

@@ -39,8 +39,19 @@ impl Xml {
 
     /// An element that holds text and nothing else.
     pub(super) fn text(&mut self, name: &'static str, content: &str) {
-        self.tag(name, &[]);
+        self.text_with(name, &[], content);
+    }
+
+    /// An element with attributes that holds text and nothing else.
+    pub(super) fn text_with(&mut self, name: &'static str, attributes: &[(&str, &str)], content: &str) {
+        self.tag(name, attributes);
         let _infallible = writeln!(self.text, ">{}</{name}>", escaped(content, false));
+    }
+
+    /// An empty element with text behind it, to the end of the line.
+    pub(super) fn before(&mut self, name: &'static str, content: &str) {
+        self.tag(name, &[]);
+        let _infallible = writeln!(self.text, "/>{}", escaped(content, false));
     }
 
     /// Ends the element that was begun last.

@@ -35,7 +35,7 @@ pub fn cost(reader: &Reader, models: &Models, limit: Option<Money>) -> Result<Va
         "price_days": by_folder.price_days,
         "spent": funds.spent.to_string(),
         "reserved": funds.reserved.to_string(),
-        "is_at_least": reader.is_unpriced()?,
+        "is_at_least": reader.unpriced_images()? > 0,
         "limit": limit.map(|limit| json!({
             "told": limit.to_string(),
             "percent": percent(funds.spent + funds.reserved, limit),

@@ -57,8 +57,7 @@ impl Http {
             if offset > 0 {
                 request = request.header(RANGE, format!("bytes={offset}-"));
             }
-            let answer = async { request.send().await.map_err(|cause| self.lost(cause)) };
-            let response = self.in_time(answer).await?;
+            let response = self.in_time(self.send("read_file", request)).await?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -86,9 +85,9 @@ impl Http {
     fn steady(&self, response: Response) -> BoxStream<'static, Result<Bytes>> {
         let patience = Patience { limit: self.stall_timeout, waited: Duration::ZERO, bytes: 0 };
         let stood_still = self.stood_still("the download");
-        let cut = self.astray("the download was cut");
+        let (cut, traffic) = (self.astray("the download was cut"), self.traffic.clone());
         stream::unfold(Some((response, patience)), move |state| {
-            let (stood_still, cut) = (stood_still.clone(), cut.clone());
+            let (stood_still, cut, traffic) = (stood_still.clone(), cut.clone(), traffic.clone());
             async move {
                 let (mut response, mut patience) = state?;
                 let chunk = match patience.wait_for(response.chunk()).await {
@@ -97,7 +96,9 @@ impl Http {
                     Some(Err(_)) => Err(cut),
                     Some(Ok(chunk)) => Ok(chunk?),
                 };
-                patience.note(chunk.as_ref().map_or(0, Bytes::len));
+                let bytes = chunk.as_ref().map_or(0, Bytes::len);
+                traffic.received(bytes as u64);
+                patience.note(bytes);
                 let going_on = chunk.is_ok().then_some((response, patience));
                 Some((chunk, going_on))
             }

@@ -36,7 +36,7 @@ impl Http {
         let form = Form::new().text("purpose", "batch").part("file", file);
         let request = self.large.request(Method::POST, url).headers(self.plain.clone()).headers(self.secret.clone());
         let exchange = async {
-            let response = request.multipart(form).send().await.map_err(|cause| self.lost(cause))?;
+            let response = self.send("upload_file", request.multipart(form)).await?;
             self.receive(response, ANSWER_MAX).await
         };
         let outcome = tokio::select! {

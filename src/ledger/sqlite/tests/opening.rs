@@ -41,9 +41,9 @@ fn a_file_that_is_no_ledger_of_ours_is_named_and_left_alone() {
             assert!(matches!(&refusal, LedgerError::Damaged { check, .. } if check.contains(name)), "{sql}: {refusal}");
         }
     }
-    let (writer, reader) = doctored("PRAGMA user_version = 6");
+    let (writer, reader) = doctored("PRAGMA user_version = 7");
     for refusal in [writer, reader] {
-        assert!(matches!(refusal, LedgerError::Newer { version: 6, .. }), "{refusal}");
+        assert!(matches!(refusal, LedgerError::Newer { version: 7, .. }), "{refusal}");
     }
     let folder = folder();
     let text = folder.path().join("text");
@@ -82,7 +82,7 @@ fn a_ledger_of_an_earlier_version_is_brought_up_to_date_or_left_as_it_is() {
     let path = folder.path().join("upgraded.sqlite");
     older(&path, "");
     SqliteStore::upgrade(&path).expect("upgraded");
-    assert_eq!((version(&path), open(&path).expect("opens").epoch), (5, 5));
+    assert_eq!((version(&path), open(&path).expect("opens").epoch), (6, 5));
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! What goes on beside the actors while a mission is worked off: copies of the ledger, looks into the books, signs of life.
+
+use super::backup::Copying;
+use super::books::Looking;
+use super::heartbeat::Heartbeat;
+use super::mission::Mission;
+use super::world::World;
+
+/// Each on a thread of its own, when it is time; none stops a run.
+pub(super) struct Beside {
+    copying: Copying,
+    looking: Looking,
+    beating: Heartbeat,
+}
+
+impl Beside {
+    pub(super) fn begun(mission: &Mission) -> Self {
+        let (copying, looking) = (Copying::begun(mission), Looking::begun(mission));
+        Self { copying, looking, beating: Heartbeat::begun(mission) }
+    }
+
+    /// Looks what it is time for.
+    pub(super) fn look(&mut self, mission: &Mission, world: &World) {
+        let (now, (_, opened, _)) = (mission.clock.now(), world.news.counts());
+        self.beating.look(world.news.last_look());
+        self.copying.look(now, opened);
+        if let Some(books) = self.looking.look(now) {
+            mission.tally.send_modify(|tally| tally.books = books);
+        }
+    }
+
+    /// Waits for what is under way.
+    pub(super) fn end(self, world: &World) {
+        self.copying.end();
+        self.looking.end();
+        self.beating.end(world.news.last_look());
+    }
+}

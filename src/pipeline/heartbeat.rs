@@ -1,0 +1,112 @@
+//! A sign of life for whoever notices silence: an address that is asked after each successful look at open batches, on a thread of
+//! its own. It never stops a run.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::mission::Mission;
+use crate::kit::clock::Millis;
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::runtime::Runtime;
+use crate::kit::thread;
+use crate::provider::http::webhook;
+
+/// Gives the sign; nothing is under way but one request.
+pub(super) struct Heartbeat {
+    url: Option<String>,
+    limit: Duration,
+    /// The look that was told last.
+    told: Option<Millis>,
+    under_way: Option<JoinHandle<()>>,
+}
+
+impl Heartbeat {
+    pub(super) fn begun(mission: &Mission) -> Self {
+        let notify = &mission.settings.notify;
+        Self { url: notify.heartbeat.clone(), limit: notify.time_limit, told: None, under_way: None }
+    }
+
+    /// Gives a sign for a look that none was given for. While the last one is under way it waits, and the newest look counts.
+    pub(super) fn look(&mut self, last_look: Option<Millis>) {
+        let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
+        let Some(url) = self.url.clone().filter(|_| !busy && last_look.is_some() && last_look != self.told) else {
+            return;
+        };
+        self.told = last_look;
+        let limit = self.limit;
+        let asking = thread::spawn("heartbeat", ExitGuard::unheard("heartbeat"), move |guard| {
+            let asked = Runtime::new().map_err(|cause| cause.to_string());
+            match asked.and_then(|runtime| runtime.wait(webhook::get(&url, limit))) {
+                Ok(()) => tracing::debug!("notify.heartbeat was asked"),
+                Err(cause) => tracing::warn!(cause, "notify.heartbeat could not be asked"),
+            }
+            guard.drained();
+        });
+        self.under_way = asking.ok();
+    }
+
+    /// Gives the sign for the last look, should it be lacking, and waits for it: at most twice the time limit. A short command that
+    /// looked once has then been heard.
+    pub(super) fn end(mut self, last_look: Option<Millis>) {
+        self.wait();
+        self.look(last_look);
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        if self.under_way.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("asking notify.heartbeat panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn heartbeat(url: Option<String>) -> Heartbeat {
+        Heartbeat { url, limit: Duration::from_secs(30), told: None, under_way: None }
+    }
+
+    #[test]
+    fn one_sign_a_look_and_one_at_a_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("address");
+        let url = format!("http://{}/ping/abc?up=1", listener.local_addr().expect("address"));
+        let mut beat = heartbeat(Some(url));
+        beat.look(None);
+        assert!(beat.under_way.is_none(), "nothing was looked at yet");
+        beat.look(Some(1));
+        beat.look(Some(2));
+        assert_eq!(beat.told, Some(1), "the first is still under way");
+        let answer = || {
+            let (mut stream, _) = listener.accept().expect("a request");
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).expect("a head");
+            stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").expect("answered");
+            String::from_utf8_lossy(&head[..read]).into_owned()
+        };
+        let head = answer();
+        assert!(head.starts_with("GET /ping/abc?up=1 HTTP/1.1\r\n") && !head.contains("authorization"), "{head}");
+        beat.wait();
+        beat.look(Some(1));
+        assert!(beat.under_way.is_none(), "told already, and a refusal changes nothing");
+        beat.look(Some(2));
+        answer();
+        beat.end(Some(2));
+        listener.set_nonblocking(true).expect("no waiting");
+        assert!(listener.accept().is_err(), "nobody came a third time");
+    }
+
+    #[test]
+    fn silence_costs_no_more_than_the_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("address");
+        let url = format!("http://{}/ping", listener.local_addr().expect("address"));
+        let beat = Heartbeat { limit: Duration::from_millis(100), ..heartbeat(Some(url)) };
+        beat.end(Some(1));
+        heartbeat(None).end(Some(1));
+        drop(listener);
+    }
+}

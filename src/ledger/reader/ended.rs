@@ -9,7 +9,7 @@ use crate::ledger::moves::ImageState;
 /// The words of the states stand in it once more because the index holds these states alone.
 const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.state, coalesce(i.reason, '') AS reason
     FROM image i INDEXED BY image_ended CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
-    WHERE i.state = ?1 AND i.reason IS nullif(?2, '') AND i.id > ?3 AND i.state IN ('rough', 'failed', 'skipped')
+    WHERE i.state = ?1 AND i.reason IS nullif(?2, '') AND i.id > ?3 AND (i.state = 'rough' OR i.state = 'failed' OR i.state = 'skipped')
     ORDER BY i.id LIMIT ?4";
 
 impl Reader {

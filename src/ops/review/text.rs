@@ -130,11 +130,16 @@ pub fn remove_rough(layout: &Layout, image: &ImageResult) -> io::Result<()> {
     text_file::folder(layout, &image.root, &image.path)?.remove(&text_file::name(&image.path, "api"))
 }
 
+/// A mark of its own: a run beside this sweeps what earlier lives of it have left, and would take a draft of its mark for such.
+fn mark(layout: &Layout) -> io::Result<Mark> {
+    Mark::new(&layout.batch.join("review"))
+}
+
 /// Writes a text whole or not at all.
 fn place(layout: &Layout, image: &ImageResult, text: &[u8], replaces: bool) -> Result<(), Unsaved> {
     let folder = folder(layout, image)?;
     let name = text_file::name(&image.path, "txt");
-    let mut draft = folder.draft(&Mark::new(&layout.batch)?)?;
+    let mut draft = folder.draft(&mark(layout)?)?;
     draft.fill(text)?;
     if replaces {
         draft.publish(&name)?;
@@ -155,5 +160,30 @@ fn folder(layout: &Layout, image: &ImageResult) -> io::Result<Folder> {
             Root::open(texts)?.make_folder(&image.path.folder)
         }
         None => text_file::folder(layout, &image.root, &image.path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_beside_leaves_a_persons_draft_alone() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let at = |name: &str| place.path().join(name);
+        let layout = Layout {
+            batch: at("batch"),
+            completed: at("batch/completed"),
+            output: at("batch_return"),
+            extraction: at("batch_json_results"),
+            texts: None,
+        };
+        let folder = Folder::open(place.path()).expect("a folder");
+        let draft = folder.draft(&mark(&layout).expect("a mark")).expect("begun");
+        let names: Vec<_> =
+            std::fs::read_dir(place.path()).expect("list").flatten().map(|one| one.file_name()).collect();
+        let pipeline = Mark::new(&layout.batch).expect("a mark");
+        assert!(names.len() == 1 && !pipeline.is_left_over(names[0].as_encoded_bytes()), "{names:?}");
+        drop(draft);
     }
 }

@@ -172,7 +172,7 @@ impl Maker<'_> {
                 return Err(edited(line));
             }
             self.append(&frame.prefix)?;
-            self.append_long(text.as_bytes())?;
+            self.append(text.as_bytes())?;
             return self.append(&frame.suffix);
         }
         if let Some(prepared) = &line.prepared {
@@ -248,15 +248,13 @@ impl Maker<'_> {
         Ok(())
     }
 
+    /// Appends what may be longer than a chunk: a prompt may be.
     fn append(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
-        self.make_room(bytes.len())?;
-        self.out.append(bytes);
-        Ok(())
-    }
-
-    /// Appends what may be longer than a chunk.
-    fn append_long(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
-        bytes.chunks(CHUNK_OUT).try_for_each(|chunk| self.append(chunk))
+        bytes.chunks(CHUNK_OUT).try_for_each(|part| {
+            self.make_room(part.len())?;
+            self.out.append(part);
+            Ok(())
+        })
     }
 
     fn make_room(&mut self, bytes: usize) -> Result<(), BodyError> {

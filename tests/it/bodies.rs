@@ -47,3 +47,14 @@ fn a_file_that_became_something_else_fails_alone() {
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!((outcome.standing.done, outcome.standing.failed), (5, 1), "{:?}", outcome.standing);
 }
+
+#[test]
+fn a_prompt_that_is_longer_than_a_chunk_is_sent_whole() {
+    let mut sandbox = Sandbox::new(3);
+    let prompt = "Transcribe the page as the examples show. ".repeat(12_000);
+    std::fs::write(sandbox.workspace().join("long.txt"), prompt).expect("a prompt of half a megabyte");
+    sandbox.set("prompt_file", "long.txt");
+    let outcome = sandbox.run();
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    oracle::finished(&sandbox.workspace(), &sandbox.bill(), 3);
+}

@@ -283,7 +283,7 @@ pub struct Export {
     /// Write to this file; for alto, page, tei and hocr, to this folder [default: the standard output, for forms of lines]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Only images that were ended so, as in `retry`: code=E503, reason=refused, flag=too_short, state=done; a|b means one or the
+    /// Only images that ended like this, as in `retry`: code=E503, reason=refused, flag=too_short, state=done; a|b means one or the
     /// other, several --where have to hold together
     #[arg(long = "where", value_name = "COND")]
     pub conditions: Vec<String>,

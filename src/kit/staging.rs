@@ -1,8 +1,9 @@
 //! A folder of files that can be made again, which appears with all of them at once.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
-use super::atomic_file::{TEMPORARY_PREFIX, TEMPORARY_SUFFIX, private_folder, sweep};
+use super::atomic_file::{self, TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_temporary, private_folder};
 use super::folder::Folder;
 
 /// A folder that is being filled. One that was there before, from a reading that came to its end, is written over file by file.
@@ -29,7 +30,7 @@ impl Staging {
         }
         match parent.below(&[name]) {
             Ok(folder) => {
-                sweep(&parent.path_of(&[name]))?;
+                atomic_file::sweep(&parent.path_of(&[name]))?;
                 return Ok(Self { parent, folder, name: name.to_vec(), temporary: None });
             }
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
@@ -61,6 +62,24 @@ impl Staging {
     pub fn publish(&self) -> io::Result<()> {
         self.temporary.as_ref().map_or(Ok(()), |temporary| self.parent.rename(temporary, &self.name))
     }
+}
+
+/// Removes the folders that a process which died was filling in `parent`, which belongs to this process alone.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn sweep(parent: &Path) -> io::Result<()> {
+    let entries = match fs_err::read_dir(parent) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if is_temporary(entry.file_name().as_encoded_bytes()) && entry.file_type()?.is_dir() {
+            fs_err::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -96,6 +115,11 @@ mod tests {
         again.write_private(b"b.json", b"new").expect("written");
         again.publish().expect("nothing to do");
         assert_eq!((names("batch_1"), read("b.json")), (vec!["a.json".into(), "b.json".into()], "new".into()));
+
+        let lost = Staging::begin(Folder::open(place.path()).expect("parent"), b"batch_2").expect("begun");
+        lost.write_private(b"a.json", b"1").expect("written");
+        sweep(place.path()).expect("swept");
+        assert_eq!(names(""), ["batch_1"]);
     }
 
     #[cfg(unix)]

@@ -197,8 +197,10 @@ const PAGES: &[Page] = &[
     page_of(
         "E316",
         "",
-        "More answers than run.max_failures_percent bears were rejected for one and the same reason, so that something is wrong with         all of them: the prompt, a setting, or the model. Nothing more is sent; what is under way is read.",
-        "Look at some: batchscribe status --list failed. Fix the cause, put them back with batchscribe retry, and give the same         command. If they are as they should be, raise run.max_failures_percent or set it to \"unset\".",
+        "More answers than run.max_failures_percent bears were rejected for one and the same reason, so that something is wrong with \
+         all of them: the prompt, a setting, or the model. Nothing more is sent; what is under way is read.",
+        "Look at some: batchscribe status --list failed. Fix the cause, put them back with batchscribe retry, and give the same \
+         command. If they are as they should be, raise run.max_failures_percent or set it to \"unset\".",
     ),
     page_of(
         "E317",

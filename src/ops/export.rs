@@ -220,8 +220,8 @@ impl<'a> Source<'a> {
     }
 
     fn has_result(&self, image: &ImageResult) -> bool {
-        let ImageResult { state, reason, flags, attempts, .. } = image;
-        self.has(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *attempts })
+        let ImageResult { state, reason, flags, asked, .. } = image;
+        self.has(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *asked })
     }
 
     fn has(&self, image: &Traits<'_>) -> bool {

@@ -20,6 +20,7 @@ use crate::settings::Problem;
 const PAGE: u32 = 512;
 /// Texts of people that are named.
 const EXAMPLES: usize = 10;
+
 /// A pattern of paths: below the image folder, or as seen from where the user stands.
 #[derive(Clone, Debug)]
 struct Pattern {

@@ -5,6 +5,7 @@ use super::books::Looking;
 use super::heartbeat::Heartbeat;
 use super::mission::Mission;
 use super::world::World;
+use crate::kit::stop::StopLevel;
 
 /// Each on a thread of its own, when it is time; none stops a run.
 pub(super) struct Beside {
@@ -29,10 +30,12 @@ impl Beside {
         }
     }
 
-    /// Waits for what is under way.
-    pub(super) fn end(self, world: &World) {
+    /// Waits for what is under way. Who was told to stop gives no last sign of life.
+    pub(super) fn end(self, mission: &Mission, world: &World) {
         self.copying.end();
         self.looking.end();
-        self.beating.end(world.news.last_look());
+        if mission.stop.watcher().level() == StopLevel::Run {
+            self.beating.end(world.news.last_look());
+        }
     }
 }

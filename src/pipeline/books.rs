@@ -1,30 +1,63 @@
 //! The look into the books for whoever shows progress: every few seconds, on a thread of its own, beside the keeper.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::mission::Mission;
-use crate::kit::clock::Millis;
+use crate::kit::clock::{Millis, Stopwatch};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::thread;
+use crate::ledger::LedgerError;
 use crate::ledger::reader::{Books, Reader};
 
 /// Time between two looks, in milliseconds.
 const EVERY: Millis = 2_000;
+/// Time between two counts of the flagged images, at least; and in times of what one takes, because they are looked at one by one.
+const FLAGS_EVERY: Duration = Duration::from_secs(60);
+const FLAGS_TIMES: u32 = 20;
 
 /// Looks into the books when it is time.
 pub(super) struct Looking {
     ledger: PathBuf,
     next: Millis,
     seen: Arc<Mutex<Option<Books>>>,
+    flags: Arc<Mutex<Flags>>,
     under_way: Option<JoinHandle<()>>,
+}
+
+/// How many images were flagged when they were counted last.
+#[derive(Debug, Default)]
+struct Flags {
+    count: u64,
+    /// Since then, and how long the count holds.
+    counted: Option<(Stopwatch, Duration)>,
+}
+
+impl Flags {
+    /// The count, made anew when it is old.
+    fn told(&mut self, reader: &Reader) -> Result<u64, LedgerError> {
+        if self.counted.as_ref().is_none_or(|(since, holds)| since.elapsed() >= *holds) {
+            let watch = Stopwatch::start();
+            self.count = reader.flagged()?;
+            let holds = FLAGS_EVERY.max(watch.elapsed() * FLAGS_TIMES);
+            self.counted = Some((watch, holds));
+        }
+        Ok(self.count)
+    }
+}
+
+fn look(ledger: &Path, flags: &Mutex<Flags>) -> Result<Books, LedgerError> {
+    let reader = Reader::open(ledger)?;
+    let flagged = flags.lock().unwrap_or_else(PoisonError::into_inner).told(&reader)?;
+    reader.books_but_flags(flagged)
 }
 
 impl Looking {
     pub(super) fn begun(mission: &Mission) -> Self {
         let next = mission.clock.now() + EVERY;
-        Self { ledger: mission.layout.ledger(), next, seen: Arc::default(), under_way: None }
+        Self { ledger: mission.layout.ledger(), next, seen: Arc::default(), flags: Arc::default(), under_way: None }
     }
 
     /// What the last look saw, once; begins another one when it is time. Books that cannot be read, such as those of a ledger
@@ -33,9 +66,9 @@ impl Looking {
         let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
         if !busy && now >= self.next {
             self.next = now + EVERY;
-            let (ledger, seen) = (self.ledger.clone(), Arc::clone(&self.seen));
+            let (ledger, seen, flags) = (self.ledger.clone(), Arc::clone(&self.seen), Arc::clone(&self.flags));
             let looking = thread::spawn("books", ExitGuard::unheard("books"), move |guard| {
-                match Reader::open(&ledger).and_then(|reader| reader.books()) {
+                match look(&ledger, &flags) {
                     Ok(books) => *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(books),
                     Err(error) => tracing::debug!(%error, "the books could not be read for the screen"),
                 }

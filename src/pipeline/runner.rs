@@ -42,12 +42,13 @@ pub fn run_at(mission: Mission, place: &Place) -> Outcome {
     let (outcome, keeper) = system.block_on(work(&mission, Ground::Real(place.clone())));
     // Dropping the system drops what is left of the actors, and with them the last handles of the ledger.
     drop(system);
-    // At the second signal nobody waits for it, and whoever looks for it then finds that it is on its way out.
-    let keeper = keeper.filter(|_| mission.stop.watcher().level() < StopLevel::Now);
-    if keeper.is_some_and(|keeper| keeper.join().is_err()) {
+    // At the second signal nobody waits for it, and whoever looks for it then finds that it is on its way out. A part that failed
+    // stops the others as fast; the process may live on then.
+    let waits = mission.stop.watcher().level() < StopLevel::Now || outcome.fault.is_some();
+    if keeper.filter(|_| waits).is_some_and(|keeper| keeper.join().is_err()) {
         tracing::error!("the keeper's thread ended badly");
     }
-    if mission.stop.watcher().level() < StopLevel::Now {
+    if waits {
         place.gone();
     }
     outcome
@@ -184,7 +185,7 @@ async fn listen(
         }
     }
     if let Some(beside) = beside {
-        beside.end(world);
+        beside.end(mission, world);
     }
     fault
 }

@@ -27,6 +27,7 @@ use crate::kit::faults::Faults;
 use crate::kit::news::News;
 use crate::kit::path_bytes;
 use crate::kit::pool::Pool;
+use crate::kit::staging;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
 use crate::kit::traffic::Traffic;
 use crate::ledger::journal::Journal;
@@ -215,6 +216,7 @@ fn beside(serving: impl Future<Output = ()> + 'static) {
 /// Removes what a dead process was writing; the workspace's lock says that no living one is.
 fn sweep_working_folders(mission: &Mission) -> io::Result<()> {
     let layout = &mission.layout;
+    staging::sweep(&layout.extraction)?;
     [&layout.batch, &layout.completed, &layout.output, &layout.spool()].into_iter().try_for_each(|folder| sweep(folder))
 }
 

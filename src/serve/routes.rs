@@ -6,7 +6,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, ContentType, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
-use actix_web::middleware::Next;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{Error, HttpResponse};
 use futures_util::stream;
@@ -21,9 +21,6 @@ use crate::kit::clock::io_pause;
 /// A connection that says nothing for longer is taken for dead by proxies.
 const STILL_HERE: Duration = Duration::from_secs(15);
 
-/// Addresses of this room that want the token, where there is one.
-const WITH_TOKEN: [&str; 3] = ["/metrics", "/api/v1/status", "/events"];
-
 /// What all routes share.
 pub(super) struct Shared {
     pub(super) board: Board,
@@ -36,27 +33,38 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/health/livez", web::get().to(livez))
         .route("/health/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics))
-        .route("/api/v1/status", web::get().to(status))
-        .route("/events", web::get().to(events));
+        .service(web::resource("/metrics").wrap(from_fn(with_token)).route(web::get().to(metrics)))
+        .service(web::resource("/api/v1/status").wrap(from_fn(with_token)).route(web::get().to(status)))
+        .service(web::resource("/events").wrap(from_fn(with_token)).route(web::get().to(events)));
 }
 
-/// Before every route; of those of other rooms it looks at the names alone.
+/// Before every route: the names alone. Whoever starts and stops programs has no token, and what other rooms have hung in has a gate
+/// of its own.
 pub(super) async fn at_the_door(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    match verdict(&request) {
+        Ok(()) | Err(No::Token) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(no) => Ok(request.into_response(refusal(no))),
+    }
+}
+
+/// Before each route that wants the token, where there is one: at the route, because an address can be written in many ways.
+async fn with_token(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match verdict(&request) {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(no) => Ok(request.into_response(refusal(no))),
+    }
+}
+
+fn verdict(request: &ServiceRequest) -> Result<(), No> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asked = Asked { host: header(HOST), origin: header(ORIGIN), authorization: header(AUTHORIZATION) };
-    // Whoever starts and stops programs has no token. What other rooms have hung in has a gate of its own.
-    let needs_none = !WITH_TOKEN.contains(&request.path());
-    let verdict = request.app_data::<Data<Shared>>().map_or(Err(No::Host), |shared| shared.door.lets_in(&asked));
-    match verdict {
-        Err(No::Token) if needs_none => {}
-        Err(no) => return Ok(request.into_response(refusal(no))),
-        Ok(()) => {}
-    }
-    Ok(next.call(request).await?.map_into_boxed_body())
+    request.app_data::<Data<Shared>>().map_or(Err(No::Host), |shared| shared.door.lets_in(&asked))
 }
 
 fn refusal(no: No) -> HttpResponse {

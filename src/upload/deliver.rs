@@ -50,8 +50,7 @@ impl Sender {
                     torn += 1;
                     if torn == MOST_TORN {
                         let got = file.bytes.unwrap_or_default();
-                        let words =
-                            format!("{got} bytes of an upload of {} arrived, {torn} times in a row", shard.bytes);
+                        let words = format!("{got} bytes of an upload of {} arrived, {torn} times", shard.bytes);
                         return Err(Failure::new(Kind::Refused, self.provider.host(), words).into());
                     }
                 }

@@ -10,6 +10,7 @@ use super::routes::No;
 use super::{Pages, view};
 use crate::domain::review::{Deed, Review};
 use crate::kit::hash;
+use crate::ledger::moves::ImageState;
 use crate::ops::review::{self, Entry, NotNoted, Unsaved};
 
 /// Images told at once, unless fewer are asked for.
@@ -121,7 +122,13 @@ fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
     let mut why_not = None;
     if is_new {
         match pages.notebook.write(Entry::Did(image.id, Deed::Edited(hash))) {
-            Ok(_) => review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?,
+            Ok(_) => {
+                // One that is under way is still wanted there: its end is what the books go on with.
+                let now = pages.image(&pages.reader()?, edit.image)?;
+                if now.state == ImageState::Done {
+                    review::remove_rough(&pages.layout, &image).map_err(|cause| No::Broken(cause.to_string()))?;
+                }
+            }
             Err(error @ (NotNoted::Locked(_) | NotNoted::Between)) => why_not = Some(error.to_string()),
             Err(error) => return Err(error.into()),
         }

@@ -2,7 +2,6 @@
 //! see the pages needs a session.
 
 use std::io;
-use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -69,7 +68,7 @@ async fn login() -> Result<HttpResponse, No> {
 }
 
 async fn enter(gate: Data<Gate>, entrance: Form<Entrance>) -> Result<HttpResponse, No> {
-    match Arc::clone(&gate.into_inner()).enter(entrance.token.trim()) {
+    match gate.enter(entrance.token.trim()) {
         Some(cookie) => Ok(HttpResponse::SeeOther()
             .insert_header((header::LOCATION, "/"))
             .insert_header((header::SET_COOKIE, cookie))

@@ -10,7 +10,6 @@ use super::Pages;
 use super::page::page;
 use super::routes::No;
 use crate::domain::ids::ImageId;
-use crate::domain::image::Reason;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Failure, Reader, ReasonCount};
 use crate::ops::explain;
@@ -47,6 +46,8 @@ pub(super) struct Wanted {
     /// How many images were put back just now, and how many were left.
     asked: Option<u64>,
     left: Option<u64>,
+    /// Somebody else holds the ledger, so that nothing was put back.
+    busy: Option<bool>,
 }
 
 /// What a button did.
@@ -73,6 +74,7 @@ pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Resul
         view["read_only"] = pages.read_only.into();
         view["asked"] = wanted.asked.into();
         view["left"] = wanted.left.into();
+        view["busy"] = wanted.busy.into();
         Ok(view)
     });
     page(FAILURES, view.await?)
@@ -80,9 +82,11 @@ pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Resul
 
 /// The button: what `retry --where` does for one reason. Then the page is shown anew, so that loading it again does nothing.
 pub(super) async fn again(pages: Data<Pages>, group: Form<Group>) -> Result<HttpResponse, No> {
-    let told = pages.into_inner().apart(move |pages| put_back(pages, &group)).await?;
-    let left = told.edited + told.unmeasured;
-    let address = format!("/failures?asked={}&left={left}", told.images);
+    let address = match pages.into_inner().apart(move |pages| put_back(pages, &group)).await {
+        Ok(told) => format!("/failures?asked={}&left={}", told.images, told.edited + told.unmeasured),
+        Err(No::Locked(_)) => "/failures?busy=true".to_owned(),
+        Err(other) => return Err(other),
+    };
     Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish())
 }
 
@@ -116,17 +120,11 @@ fn can_be_asked(state: ImageState) -> bool {
     matches!(state, ImageState::Failed | ImageState::Rough)
 }
 
-/// Whether a file that fails for this reason was never measured: nothing can be asked before a walk has measured it anew.
-fn is_unmeasured(reason: &str) -> bool {
-    [Reason::EmptyFile, Reason::NotAnImage, Reason::UnsupportedFormat].iter().any(|told| told.word() == reason)
-}
-
 fn all(reader: &Reader) -> Result<Value, No> {
     let reasons = reader.reasons().map_err(No::ledger)?;
     let groups = reasons.iter().map(|count| {
-        let mut images = reader.ended(count.state, &count.reason, None, SHOWN)?;
-        images.truncate(SHOWN as usize);
-        Ok(group(count, &images))
+        let images = reader.ended(count.state, &count.reason, None, SHOWN)?;
+        Ok(group(count, reader.has_measured(count.state, &count.reason)?, &images))
     });
     let groups: Vec<Value> = groups.collect::<Result<_, _>>().map_err(No::ledger)?;
     Ok(json!({"groups": groups}))
@@ -139,10 +137,11 @@ fn one(reader: &Reader, state: ImageState, reason: &str, after: Option<i64>) -> 
     };
     let images = reader.ended(state, reason, after.map(ImageId), LIST).map_err(No::ledger)?;
     let next = images.last().filter(|_| images.len() == LIST as usize).map(|image| image.image.0);
-    Ok(json!({"groups": [group(count, &images)], "alone": true, "after": after, "next": next}))
+    let is_measured = reader.has_measured(state, reason).map_err(No::ledger)?;
+    Ok(json!({"groups": [group(count, is_measured, &images)], "alone": true, "after": after, "next": next}))
 }
 
-fn group(count: &ReasonCount, images: &[Failure]) -> Value {
+fn group(count: &ReasonCount, is_measured: bool, images: &[Failure]) -> Value {
     let state = count.state.word();
     let word = if count.reason.is_empty() { state } else { count.reason.as_str() };
     let cause = explain::cause(word);
@@ -154,8 +153,8 @@ fn group(count: &ReasonCount, images: &[Failure]) -> Value {
         "meaning": cause.map(|cause| cause.meaning),
         "advice": cause.map(|cause| pieces(cause.advice)),
         "images": count.images,
-        "can_be_asked": can_be_asked(count.state) && !is_unmeasured(&count.reason),
-        "is_unmeasured": is_unmeasured(&count.reason),
+        "can_be_asked": can_be_asked(count.state) && is_measured,
+        "is_unmeasured": can_be_asked(count.state) && !is_measured,
         "shown": images.iter().map(|image| json!({"id": image.image.0, "path": image.path.shown()})).collect::<Vec<_>>(),
     })
 }
@@ -173,14 +172,14 @@ mod tests {
     #[test]
     fn a_group_tells_what_happened_and_what_to_do() {
         let count = |state, reason: &str| ReasonCount { state, reason: reason.to_owned(), images: 7 };
-        let told = group(&count(ImageState::Failed, "reasoning_ate_budget"), &[]);
+        let told = group(&count(ImageState::Failed, "reasoning_ate_budget"), true, &[]);
         assert_eq!([&told["code"], &told["words"]], ["E504", "reasoning ate budget"]);
         assert_eq!((&told["can_be_asked"], &told["images"]), (&json!(true), &json!(7)));
-        let rough = group(&count(ImageState::Rough, ""), &[]);
+        let rough = group(&count(ImageState::Rough, ""), true, &[]);
         assert_eq!([&rough["code"], &rough["words"]], ["E507", "rough"]);
-        let empty = group(&count(ImageState::Failed, "empty_file"), &[]);
+        let empty = group(&count(ImageState::Failed, "empty_file"), false, &[]);
         assert_eq!([&empty["can_be_asked"], &empty["is_unmeasured"]], [false, true], "the file has to be mended first");
-        let skipped = group(&count(ImageState::Skipped, "text_present"), &[]);
+        let skipped = group(&count(ImageState::Skipped, "text_present"), true, &[]);
         assert_eq!((&skipped["code"], &skipped["can_be_asked"]), (&Value::Null, &json!(false)), "that is no failure");
     }
 

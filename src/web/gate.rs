@@ -72,6 +72,8 @@ struct Asked<'a> {
     authorization: Option<&'a str>,
     /// Whether it only looks: GET or HEAD.
     looks: bool,
+    /// Whether nothing of the page is wanted: HEAD, as programs ask that preview links.
+    peeks: bool,
 }
 
 /// What becomes of a request.
@@ -220,7 +222,7 @@ fn stranger(rules: &Rules, asked: &Asked<'_>) -> Passage {
     let closed = |words| Passage::Closed(StatusCode::UNAUTHORIZED, words);
     if rules.token.is_none() {
         let entrance = ENTRANCES.into_iter().find(|page| *page == asked.path);
-        return match entrance.filter(|_| asked.looks && token(asked.query).is_some()) {
+        return match entrance.filter(|_| asked.looks && !asked.peeks && token(asked.query).is_some()) {
             Some(entrance) => Passage::Link(entrance),
             None => closed("Open the link that batchscribe has printed."),
         };
@@ -279,6 +281,7 @@ fn asked(request: &ServiceRequest) -> Asked<'_> {
         cookies: value(header::COOKIE),
         authorization: value(header::AUTHORIZATION),
         looks: matches!(*request.method(), Method::GET | Method::HEAD),
+        peeks: *request.method() == Method::HEAD,
     }
 }
 
@@ -332,6 +335,7 @@ mod tests {
         cookies: Some("other=1; batchscribe_7041=s3ss10n"),
         authorization: None,
         looks: true,
+        peeks: false,
     };
 
     fn gate(rules: Rules) -> Gate {
@@ -374,6 +378,7 @@ mod tests {
         assert_eq!(status(Asked { path: "//evil.example", ..stranger }), 401);
         assert_eq!(status(Asked { path: "/api/v1/status", ..stranger }), 401);
         assert_eq!(status(Asked { looks: false, ..stranger }), 401);
+        assert_eq!(status(Asked { peeks: true, ..stranger }), 401, "a preview does not use the link up");
         assert_eq!(status(Asked { host: Some("evil.example:7041"), ..stranger }), 421);
         assert_eq!(status(Asked { cookies: KNOWN.cookies, ..stranger }), 200, "the same link again");
     }

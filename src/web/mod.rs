@@ -50,6 +50,8 @@ pub struct Pages {
     notebook: Box<dyn Notebook>,
     /// The order as it was made last: a list that is read in stretches is one list.
     order: Mutex<Arc<Vec<Listed>>>,
+    /// Held while the order is made.
+    listing: Mutex<()>,
     /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels.
     easel: Mutex<()>,
 }
@@ -75,6 +77,7 @@ impl Pages {
             read_only: false,
             notebook,
             order: Mutex::default(),
+            listing: Mutex::default(),
             easel: Mutex::new(()),
         }
     }
@@ -126,6 +129,8 @@ impl Pages {
         if as_told {
             return Ok(Arc::clone(&last()));
         }
+        // One at a time: each has the whole list in memory.
+        let _alone = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let reader = self.reader()?;
         let order = match &self.only {
             Some(images) => review::order_of(&reader, images),

@@ -290,6 +290,10 @@ fn a_token_is_asked_for_and_health_tells_without() {
     let server = Served::start(&sandbox);
     let ask = |path, authorization: &str| server.ask(path, &["host: localhost", authorization]).0;
     assert_eq!(server.ask("/metrics", &["host: localhost"]).0, 401);
+    // However its address is written.
+    for path in ["/metri%63s", "/%65vents", "/api/v1/statu%73"] {
+        assert_eq!(server.ask(path, &["host: localhost"]).0, 401, "{path}");
+    }
     assert_eq!(ask("/metrics", "authorization: Bearer another-word"), 401);
     assert_eq!(ask("/metrics", "authorization: Bearer long-random-word"), 200);
     assert_eq!(server.ask("/health/livez", &["host: localhost"]).0, 200);

@@ -9,7 +9,7 @@ use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
 use crate::serve::{Served, served, until, weather};
 
-/// What was printed for people last, after `before` lines.
+/// The link that was printed for people, the `nth` of them from 0.
 fn link(sandbox: &Sandbox, server: &Served, nth: usize) -> String {
     let begun = Instant::now();
     loop {

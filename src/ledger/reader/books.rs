@@ -45,18 +45,27 @@ impl Books {
 }
 
 impl Reader {
-    /// One look into the books. None of its questions grows with the images, so it can be asked every few seconds.
+    /// One look into the books.
     ///
     /// # Errors
     /// The ledger's.
     pub fn books(&self) -> Result<Books> {
+        self.books_but_flags(self.flagged()?)
+    }
+
+    /// The same where the flagged images were counted before: the one question that grows with them. The others can be asked every few
+    /// seconds.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn books_but_flags(&self, flagged: u64) -> Result<Books> {
         let queue = self.queues()?.into_iter().max_by_key(|queue| queue.used);
         let [oldest, youngest] = self.told(self.ages())?;
         Ok(Books {
             funds: self.funds()?,
             unpriced_images: self.unpriced_images()?,
             price_date: self.price_date()?,
-            flagged: self.flagged()?,
+            flagged,
             queue_used: queue.as_ref().map_or(0, |queue| queue.used),
             queue_limit: queue.and_then(|queue| queue.limit),
             oldest,

@@ -26,6 +26,17 @@ impl Reader {
         };
         self.told(read())
     }
+
+    /// Whether any of these images was ever measured: without that none can be asked before a walk has looked at it anew.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn has_measured(&self, state: ImageState, reason: &str) -> Result<bool> {
+        const SQL: &str = "SELECT EXISTS (SELECT 1 FROM image i INDEXED BY image_ended WHERE i.state = ?1 AND i.reason IS nullif(?2, '')
+            AND (i.state = 'rough' OR i.state = 'failed' OR i.state = 'skipped') AND i.format IS NOT NULL)";
+        let read = || Ok(self.connection.prepare_cached(SQL)?.query_row([state.word(), reason], |row| row.get(0))?);
+        self.told(read())
+    }
 }
 
 #[cfg(test)]

@@ -36,9 +36,9 @@ pub struct PlacedImage {
     pub text: Option<String>,
     /// BLAKE3 of the text.
     pub text_hash: Option<Short>,
-    /// Model asked last.
+    /// Model that the text came from, where that is known.
     pub model: Option<String>,
-    /// Hash of the recipe asked with last.
+    /// Hash of the recipe that it was asked with.
     pub recipe: Option<Short>,
 }
 
@@ -91,6 +91,9 @@ fn page(connection: &Connection, after: Option<&PlacedImage>, limit: u32) -> Out
 }
 
 fn row(row: &Row<'_>) -> Outcome<PlacedImage> {
+    let state = word(&column::<String>(row, "state")?, ImageState::from_word)?;
+    // Where it is being asked again, or that failed, an older text stands, and the last shard is not the one it came from.
+    let is_of_text = matches!(state, ImageState::Done | ImageState::Rough);
     let (width, height): (Option<u32>, Option<u32>) = (column(row, "width")?, column(row, "height")?);
     Ok(PlacedImage {
         id: ImageId(column(row, "id")?),
@@ -98,14 +101,14 @@ fn row(row: &Row<'_>) -> Outcome<PlacedImage> {
         root: column(row, "root")?,
         path: rel_path(row)?,
         pixels: width.zip(height).map(|(width, height)| Pixels { width, height }),
-        state: word(&column::<String>(row, "state")?, ImageState::from_word)?,
+        state,
         asked: column(row, "asked")?,
         flags: flags(column(row, "flags")?),
         reason: column(row, "reason")?,
         text: column(row, "text")?,
         text_hash: column(row, "text_hash")?,
-        model: column(row, "model")?,
-        recipe: column(row, "hash")?,
+        model: if is_of_text { column(row, "model")? } else { None },
+        recipe: if is_of_text { column(row, "hash")? } else { None },
     })
 }
 

@@ -34,6 +34,8 @@ pub struct ImageResult {
     pub review: Option<String>,
     /// Answers that counted: the last one, and those before it that were asked for again.
     pub attempts: u32,
+    /// Tries that count against the image, as `retry` looks at them.
+    pub asked: u32,
     /// Uncounted returns so far.
     pub gaps: u32,
     /// `txt`, `api`, `page` or `kept`, once there is a text.
@@ -87,10 +89,11 @@ impl Reader {
 }
 
 const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.state, i.reason, l.flags, o.review, i.gaps,
-        i.asked + coalesce(l.verdict <> 'ask_again', 0) AS attempts, i.text, i.text_hash, r.model, r.hash, b.batch_id, b.settled_at
+        i.asked, i.asked + coalesce(y.image_id IS NULL AND l.verdict <> 'ask_again', 0) AS attempts, i.text, i.text_hash, r.model, r.hash, b.batch_id, b.settled_at
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
         LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
-        LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = i.id LEFT JOIN note o ON o.image_id = i.id
+        LEFT JOIN copy y ON y.image_id = i.id AND y.stands = 'served'
+        LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = coalesce(y.original_id, i.id) LEFT JOIN note o ON o.image_id = i.id
         LEFT JOIN batch b ON b.shard_id = i.shard_id AND b.stray = 0 AND b.state NOT IN ('refused', 'void')
         WHERE i.id > ?1 ORDER BY i.id LIMIT ?2";
 
@@ -139,6 +142,7 @@ fn row(row: &Row<'_>) -> Outcome<ImageResult> {
         flags: flags(column(row, "flags")?),
         review: column(row, "review")?,
         attempts: column(row, "attempts")?,
+        asked: column(row, "asked")?,
         gaps: column(row, "gaps")?,
         text: column(row, "text")?,
         text_hash: column(row, "text_hash")?,

@@ -23,6 +23,7 @@ fn owed(page: u32) -> Row {
         flags: Vec::new(),
         review: None,
         attempts: 0,
+        asked: 0,
         gaps: 0,
         text: None,
         text_hash: None,
@@ -40,6 +41,7 @@ fn done(page: u32, flags: &[&str], text: &str) -> Row {
         flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
         review: Some("good".to_owned()),
         attempts: 2,
+        asked: 2,
         gaps: 1,
         text: Some("txt".to_owned()),
         last: Some(LastAsked {

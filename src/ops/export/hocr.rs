@@ -16,7 +16,10 @@ pub(super) fn document(leaf: &Leaf<'_>) -> Option<Vec<u8>> {
     let system = concat!("batchscribe ", env!("CARGO_PKG_VERSION"));
     let model = image.model.as_ref().filter(|_| text.ours).map(|model| format!("{system} ({model})"));
     xml.empty("meta", &[("http-equiv", "Content-Type"), ("content", "text/html; charset=utf-8")]);
-    xml.empty("meta", &[("name", "ocr-system"), ("content", model.as_deref().unwrap_or(system))]);
+    xml.empty(
+        "meta",
+        &[("name", "ocr-system"), ("content", model.as_deref().unwrap_or(if text.ours { system } else { "unknown" }))],
+    );
     xml.empty("meta", &[("name", "ocr-capabilities"), ("content", "ocr_page ocr_par ocr_line")]);
     xml.empty("meta", &[("name", "ocr-number-of-pages"), ("content", "1")]);
     xml.close();

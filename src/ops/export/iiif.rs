@@ -57,7 +57,8 @@ fn begin(to: &mut dyn Write, base: &str) -> io::Result<()> {
 fn canvas(base: &str, path: &RelPath, Pixels { width, height }: Pixels, text: &PageText) -> Value {
     let file = uri::path(&path.with_page(1).joined());
     let page = if path.page > 1 { format!("?page={}", path.page) } else { String::new() };
-    let id = format!("{base}/canvas/{file}{page}");
+    // No image lies below a file, so no canvas bears the address of one.
+    let id = format!("{base}/manifest.json/canvas/{file}{page}");
     let part = |name: &str| format!("{id}#{name}");
     let body = json!({"id": format!("{base}/{file}{page}"), "type": "Image", "width": width, "height": height});
     let painting =

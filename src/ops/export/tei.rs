@@ -54,7 +54,7 @@ fn header(xml: &mut Xml, Leaf { image, text }: &Leaf<'_>) {
     xml.text("title", &image.path.shown());
     xml.close();
     xml.open("publicationStmt", &[]);
-    xml.text("p", "Unpublished transcription.");
+    xml.text("p", "Exported by batchscribe.");
     xml.close();
     xml.open("sourceDesc", &[]);
     xml.text("p", &format!("Page {} of the image {}", image.path.page, shown(&image.path.with_page(1).joined())));

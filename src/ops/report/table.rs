@@ -196,6 +196,7 @@ mod tests {
             flags: vec!["loop".to_owned(), "too_long".to_owned()],
             review: None,
             attempts: 2,
+            asked: 2,
             gaps: 0,
             text: Some("txt".to_owned()),
             text_hash: Some([1; 16]),

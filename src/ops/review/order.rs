@@ -9,6 +9,8 @@ use crate::ops::report::facts::is_doubtful;
 
 /// Rows of the ledger read at once.
 const PAGE: u32 = 2_048;
+/// Images listed for one reason: more than a person looks at, and memory that does not grow with the corpus.
+const MOST: usize = 100_000;
 
 /// Why an image is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +48,8 @@ pub struct Listed {
     pub review: Option<String>,
 }
 
-/// The images to be looked at, in their order; `sample` of all texts are drawn, the same ones each time.
+/// The images to be looked at, in their order: doubtful and failed ones, at most [`MOST`] of each; `sample` of all texts are drawn,
+/// the same ones each time.
 ///
 /// # Errors
 /// The ledger's.
@@ -88,10 +91,10 @@ impl Order {
 
     fn add(&mut self, image: &ImageResult) {
         match image.state {
-            ImageState::Failed => self.failed.push(listed(image, Why::Failed)),
+            ImageState::Failed if self.failed.len() < MOST => self.failed.push(listed(image, Why::Failed)),
             ImageState::Done | ImageState::Rough if image.text.as_deref() != Some("page") => {
                 let why = if is_doubtful(image) { Why::Doubtful } else { Why::Drawn };
-                if why == Why::Doubtful {
+                if why == Why::Doubtful && self.doubtful.len() < MOST {
                     self.doubtful.push(listed(image, why));
                 }
                 // Doubtful or not, all texts take part: a sample of the good ones alone would flatter.
@@ -101,9 +104,11 @@ impl Order {
         }
     }
 
-    fn end(self) -> Vec<Listed> {
-        let drawn = self.drawn.drawn().filter(|image| image.why == Why::Drawn).cloned().collect();
-        [self.doubtful, self.failed, drawn].concat()
+    fn end(mut self) -> Vec<Listed> {
+        let mut order = self.doubtful;
+        order.append(&mut self.failed);
+        order.extend(self.drawn.drawn().filter(|image| image.why == Why::Drawn).cloned());
+        order
     }
 }
 
@@ -127,6 +132,7 @@ mod tests {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             review: None,
             attempts: 1,
+            asked: 1,
             gaps: 0,
             text: text.map(str::to_owned),
             text_hash: None,

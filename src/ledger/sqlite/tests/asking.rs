@@ -5,6 +5,7 @@ use crate::domain::batch::BatchEnd;
 use crate::domain::image::Reason;
 use crate::domain::review::{Deed, Review};
 use crate::domain::verdict::Verdict;
+use crate::ledger::reader::Reader;
 use crate::ledger::records::{Cursor, Ending, ImageVerdict, RawFile, TextOwner};
 
 /// A wish: image, reason, model.
@@ -31,7 +32,10 @@ fn again(desk: &mut Desk, images: &[i64], model: Option<&str>) -> u64 {
 /// Five images of one batch: done, rough, failed, owed for the second time, and still packed; then one that was passed over
 /// although it was measured, and one that was never measured.
 fn one_of_each() -> Desk {
-    let mut desk = Desk::in_memory();
+    one_of_each_at(Desk::in_memory())
+}
+
+fn one_of_each_at(mut desk: Desk) -> Desk {
     let (_, batch) = desk.open_shard(1, 5);
     let output = Some(FileId("out".into()));
     let ending = Ending {
@@ -194,4 +198,30 @@ fn a_persons_text_ends_what_was_rough_or_failed() {
     assert!(standing.closes());
     let derived = crate::ledger::sqlite::standing(&desk.store.connection).expect("counts");
     assert_eq!((derived.done, derived.rough, derived.failed), (standing.done, 0, standing.failed));
+}
+
+#[test]
+fn a_model_is_told_of_a_text_that_came_from_it_and_of_no_older_one() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let path = folder.path().join("ledger.sqlite");
+    let mut desk = one_of_each_at(Desk::at(&path));
+    let reader = Reader::open(&path).expect("reader");
+    let first = || {
+        let all = reader.placed(None, 9).expect("images");
+        let image = all.iter().find(|image| image.id == ImageId(1)).expect("the first one");
+        (image.text.is_some(), image.model.is_some(), image.recipe.is_some())
+    };
+    assert_eq!(first(), (true, true, true));
+    again(&mut desk, &[1], Some("another"));
+    assert_eq!(first(), (true, false, false), "the text stands until the other model has answered");
+}
+
+#[test]
+fn conditions_on_results_look_at_the_tries_that_count() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let path = folder.path().join("ledger.sqlite");
+    let _desk = one_of_each_at(Desk::at(&path));
+    let results = Reader::open(&path).and_then(|reader| reader.results(None, 9)).expect("results");
+    let tries: Vec<(u32, u32)> = results.iter().map(|image| (image.attempts, image.asked)).collect();
+    assert_eq!(tries[..4], [(1, 0), (1, 0), (1, 0), (1, 1)], "an answer that ended its image is no try that counts");
 }

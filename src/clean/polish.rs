@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use serde::Serialize;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
@@ -203,8 +204,11 @@ pub fn strip_fence(text: &str) -> (&str, bool) {
 }
 
 fn line_ends(raw: &str) -> Cow<'_, str> {
-    let only = |text: &str| text.is_ascii() && !text.contains('\r');
-    if only(raw) || !raw.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+    // Looked for as bytes: nearly no text has one.
+    if !["\r", "\u{85}", "\u{2028}", "\u{2029}"]
+        .iter()
+        .any(|end| memmem::find(raw.as_bytes(), end.as_bytes()).is_some())
+    {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
@@ -226,11 +230,18 @@ fn line_ends(raw: &str) -> Cow<'_, str> {
 /// Without a byte order mark and what is no sign of writing. Bidi marks and joiners stay: scripts need them.
 fn printable(raw: &str) -> Cow<'_, str> {
     let prints = |c: char| matches!(c, '\t' | '\n' | '\u{c}') || !c.is_control();
-    let all_print = || if raw.is_ascii() { raw.bytes().all(|b| prints(b.into())) } else { raw.chars().all(prints) };
     match raw.strip_prefix('\u{feff}') {
-        None if all_print() => Cow::Borrowed(raw),
+        None if !may_have_controls(raw.as_bytes()) || raw.chars().all(prints) => Cow::Borrowed(raw),
         rest => rest.unwrap_or(raw).chars().filter(|c| prints(*c)).collect(),
     }
+}
+
+/// Whether a control character other than tab, line feed and form feed may stand in a text: U+0000 to U+001F and U+007F are one byte,
+/// U+0080 to U+009F are led by the byte C2, as some letters and signs are, too.
+fn may_have_controls(text: &[u8]) -> bool {
+    let is_suspect = |byte: u8| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | 0xc)) || matches!(byte, 0x7f | 0xc2);
+    // Without an early end the loop is done for many bytes at once.
+    text.iter().fold(false, |any, byte| any | is_suspect(*byte))
 }
 
 /// A text that was written as the inside of a JSON string, decoded once. Only where no real line break stands in it: a path such
@@ -266,7 +277,19 @@ fn with_quotes_escaped(text: &str) -> String {
 
 /// Blanks at line ends and empty lines at both ends off; one line end at the end. Indents and inner empty lines stay.
 fn trim_lines(text: &str) -> Cow<'_, str> {
-    let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches([' ', '\t', '\u{a0}'])).collect();
+    const BLANKS: [char; 3] = [' ', '\t', '\u{a0}'];
+    let is_trimmed = |whole: &str| {
+        let mut lines = whole.split('\n');
+        let ends = [lines.clone().next(), lines.clone().next_back()];
+        ends.iter().all(|line| line.is_some_and(|line| !line.is_empty())) && lines.all(|line| !line.ends_with(BLANKS))
+    };
+    if text.strip_suffix('\n').is_some_and(is_trimmed) {
+        return Cow::Borrowed(text);
+    }
+    if is_trimmed(text) {
+        return Cow::Owned([text, "\n"].concat());
+    }
+    let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches(BLANKS)).collect();
     let first = lines.iter().position(|line| !line.is_empty());
     let last = lines.iter().rposition(|line| !line.is_empty());
     match (first, last) {
@@ -324,6 +347,45 @@ mod tests {
         }
         let broken = format!("{line}\\n\\n\\n\\x{line}");
         assert_eq!(by(&PolishOptions::default(), &broken).text.trim_end(), broken, "what cannot be decoded stays");
+    }
+
+    /// The short ways out say the same as the long ways.
+    #[test]
+    fn what_is_left_alone_would_have_been_left_alone() {
+        for text in [
+            "a\n",
+            "a",
+            "a \n",
+            "a\n\n",
+            "\na\n",
+            "\n",
+            "",
+            " \n",
+            "a\u{a0}\nb\n",
+            "a\n\nb\n",
+            "é\n",
+            "\u{85}",
+            "\u{c2}\n",
+            "©\n",
+            "\u{9f}x\n",
+            "\u{7f}\n",
+            "\u{2028}",
+            "â€¨\n",
+            "x\u{c}y\n",
+            "\u{feff}a\n",
+            "  a\n",
+        ] {
+            let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches([' ', '\t', '\u{a0}'])).collect();
+            let kept =
+                lines.iter().position(|line| !line.is_empty()).zip(lines.iter().rposition(|line| !line.is_empty()));
+            let slowly = kept.map_or(String::new(), |(first, last)| lines[first..=last].join("\n") + "\n");
+            assert_eq!(trim_lines(text), slowly, "{text:?}");
+            let prints = |c: &char| matches!(c, '\t' | '\n' | '\u{c}') || !c.is_control();
+            let slowly: String = text.strip_prefix('\u{feff}').unwrap_or(text).chars().filter(prints).collect();
+            assert_eq!(printable(text), slowly, "{text:?}");
+            let slowly = text.replace("\r\n", "\n").replace(['\r', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
+            assert_eq!(line_ends(text), slowly, "{text:?}");
+        }
     }
 
     #[test]

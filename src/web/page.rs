@@ -12,6 +12,8 @@ use crate::domain::ids::ImageId;
 use crate::ops::report::environment;
 use crate::ops::review::{self, Listed};
 
+/// What the pages stand in that scroll.
+const FRAME: &str = include_str!("assets/frame.html");
 const NAV: &str = include_str!("assets/nav.html");
 const OVERVIEW: &str = include_str!("assets/overview.html");
 const REVIEW: &str = include_str!("assets/review.html");
@@ -74,6 +76,7 @@ pub(super) fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
     let broken = |cause: minijinja::Error| No::Broken(cause.to_string());
     let mut environment = environment().map_err(broken)?;
     environment.add_template("nav.html", NAV).map_err(broken)?;
+    environment.add_template("frame.html", FRAME).map_err(broken)?;
     let template = environment.template_from_str(template).map_err(broken)?;
     let html = template.render(minijinja::value::Serde(view)).map_err(broken)?;
     Ok(HttpResponse::Ok().insert_header(ContentType::html()).body(html))

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::chatter::{ECHO, TRANSCRIBED, speaks_of};
+use super::letters::is_alphanumeric;
 
 /// What is known of a prompt.
 pub(super) struct Asked {
@@ -17,6 +18,8 @@ pub(super) struct Asked {
     pub(super) marks_up: bool,
     /// Each of its words.
     vocabulary: HashSet<String>,
+    /// What tells most other words from them.
+    heads: Heads,
     /// Every [`ECHO`] of its words in a row.
     stretches: HashSet<String>,
 }
@@ -42,10 +45,12 @@ impl Asked {
     fn looked_at(prompt: &str) -> Self {
         let words = Words::of(prompt);
         let stretches = (ECHO..=words.len()).map(|end| words.folded(end - ECHO..end).to_owned()).collect();
+        let vocabulary: HashSet<String> = (0..words.len()).map(|number| words.word(number).to_owned()).collect();
         Self {
             transcribes: speaks_of(prompt, &TRANSCRIBED),
             marks_up: speaks_of(prompt, &["markdown", "html", "xml", "tei", "latex", " md "]),
-            vocabulary: (0..words.len()).map(|number| words.word(number).to_owned()).collect(),
+            heads: Heads::of(&vocabulary),
+            vocabulary,
             stretches,
             words,
         }
@@ -59,23 +64,65 @@ impl Asked {
     /// Whether so many words in a row stand somewhere in the prompt that a stretch of it may be among them: rare, and cheaper
     /// to see than where.
     pub(super) fn may_be_echoed(&self, text: &str) -> bool {
-        let words: Vec<Range<usize>> = places(text).collect();
-        let mut folded = String::new();
-        let mut stands = |word: usize| {
-            folded.clear();
-            fold(&text[words[word].clone()], &mut folded);
-            self.vocabulary.contains(&folded)
+        let in_a_row = |stands: &mut dyn FnMut(&str) -> bool| {
+            let mut row = 0;
+            places(text).any(|word| {
+                row = if stands(&text[word]) { row + 1 } else { 0 };
+                row == ECHO
+            })
         };
-        // From the last word of a stretch backwards: one that does not stand there spares the look at those before it.
-        let mut end = ECHO;
-        while end <= words.len() {
-            match (end - ECHO..end).rev().find(|word| !stands(*word)) {
-                None => return true,
-                Some(stranger) => end = stranger + 1 + ECHO,
-            }
-        }
-        false
+        let mut folded = String::new();
+        in_a_row(&mut |word| self.heads.may_have(word)) && in_a_row(&mut |word| self.stands(word, &mut folded))
     }
+
+    /// Whether the first or the last [`ECHO`] words of a text all stand somewhere in the prompt.
+    pub(super) fn may_be_echoed_at_an_edge(&self, text: &str) -> bool {
+        let mut folded = String::new();
+        let mut all = |text: &str| places(text).take(ECHO).all(|word| self.stands(&text[word], &mut folded));
+        all(text) || all(last(text, ECHO))
+    }
+
+    /// Whether a word stands in the prompt; `folded` is lent for the look.
+    fn stands(&self, word: &str, folded: &mut String) -> bool {
+        self.heads.may_have(word) && {
+            folded.clear();
+            fold(word, folded);
+            self.vocabulary.contains(folded)
+        }
+    }
+}
+
+/// First and last letters and lengths of the words of a vocabulary: most words that are not among them differ in one of these, and
+/// need not be folded and looked up.
+struct Heads {
+    /// A bit for each of 2^14 shapes that words of ASCII have.
+    shapes: [u64; 256],
+    /// Whether a word has a letter beyond ASCII; folding may change the length of such a one.
+    beyond: bool,
+}
+
+impl Heads {
+    fn of(vocabulary: &HashSet<String>) -> Self {
+        let mut heads = Self { shapes: [0; 256], beyond: vocabulary.iter().any(|word| !word.is_ascii()) };
+        for shape in vocabulary.iter().filter(|word| word.is_ascii()).filter_map(|word| shape(word)) {
+            heads.shapes[shape / 64] |= 1 << (shape % 64);
+        }
+        heads
+    }
+
+    fn may_have(&self, word: &str) -> bool {
+        if !word.is_ascii() {
+            // The sign for kelvin is a letter of ASCII in lower case.
+            return self.beyond || word.contains('\u{212a}');
+        }
+        shape(word).is_some_and(|shape| self.shapes[shape / 64] >> (shape % 64) & 1 == 1)
+    }
+}
+
+/// What a word of ASCII looks like from afar, in 14 bits: lower case and upper case look alike.
+fn shape(word: &str) -> Option<usize> {
+    let (first, last) = (word.as_bytes().first()?, word.as_bytes().last()?);
+    Some(usize::from(first & 31) << 9 | usize::from(last & 31) << 4 | word.len().min(15))
 }
 
 /// Words, folded, one behind the other with a blank between them: a stretch of words is a slice.
@@ -98,13 +145,7 @@ impl Words {
 
     /// The last words of a text, `most` at most; their places are not those in the text.
     pub(super) fn last(text: &str, most: usize) -> Self {
-        let (mut words, mut inside) = (0, false);
-        let behind = text.char_indices().rev().find_map(|(at, c)| {
-            words += usize::from(inside && !c.is_alphanumeric());
-            inside = c.is_alphanumeric();
-            (words == most).then_some(at)
-        });
-        Self::of(&text[behind.unwrap_or(0)..])
+        Self::of(last(text, most))
     }
 
     fn at(text: &str, at: impl Iterator<Item = Range<usize>>) -> Self {
@@ -140,12 +181,24 @@ impl Words {
     }
 }
 
+/// The end of a text that has its last words, `most` at most.
+fn last(text: &str, most: usize) -> &str {
+    let (mut words, mut inside) = (0, false);
+    let behind = text.char_indices().rev().find_map(|(at, c)| {
+        let is_of_word = is_alphanumeric(c);
+        words += usize::from(inside && !is_of_word);
+        inside = is_of_word;
+        (words == most).then_some(at)
+    });
+    &text[behind.unwrap_or(0)..]
+}
+
 /// Where the words of a text stand.
 fn places(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut characters = text.char_indices();
     std::iter::from_fn(move || {
-        let (start, _) = characters.find(|(_, c)| c.is_alphanumeric())?;
-        let end = characters.find(|(_, c)| !c.is_alphanumeric()).map_or(text.len(), |(at, _)| at);
+        let (start, _) = characters.find(|(_, c)| is_alphanumeric(*c))?;
+        let end = characters.find(|(_, c)| !is_alphanumeric(*c)).map_or(text.len(), |(at, _)| at);
         Some(start..end)
     })
 }

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use memchr::memrchr_iter;
+
 use super::asked::{Asked, Words};
 
 /// How a first line begins that introduces a transcription.
@@ -160,26 +162,34 @@ pub fn edge(text: &str) -> Option<Edge> {
 /// The first line: it ends with a colon, begins with a stock phrase, speaks of the task, and a blank line or a fence follows.
 fn preamble(text: &str) -> Option<Range<usize>> {
     let (first, rest) = text.split_once('\n')?;
-    let introduces = begins_any(first, &OPENINGS) && speaks_of(first, &TASK);
-    let apart = rest.starts_with('\n') || rest.starts_with("```");
-    let something_follows = !rest.trim().is_empty();
-    (first.trim_end().ends_with(':') && introduces && apart && something_follows)
-        .then(|| text.len() - rest.trim_start_matches('\n').len()..text.len())
+    let apart = first.trim_end().ends_with(':') && (rest.starts_with('\n') || rest.starts_with("```"));
+    let introduces = || begins_any(first, &OPENINGS) && speaks_of(first, &TASK);
+    let something_follows = || !rest.trim().is_empty();
+    (apart && introduces() && something_follows()).then(|| text.len() - rest.trim_start_matches('\n').len()..text.len())
 }
 
 /// The last paragraph: it begins with a stock phrase and speaks of the transcription.
 fn closing(text: &str) -> Option<Range<usize>> {
-    let whole = text.trim_end();
-    let start = memchr::memmem::rfind(whole.as_bytes(), b"\n\n")? + 2;
-    let paragraph = &whole[start..];
+    let (before, paragraph) = last_paragraph(text)?;
     let takes_leave = begins_any(paragraph, &CLOSINGS) && speaks_of(paragraph, &TRANSCRIBED);
-    (takes_leave && !whole[..start].trim().is_empty()).then(|| 0..whole[..start].trim_end().len())
+    (takes_leave && !before.trim().is_empty()).then(|| 0..before.trim_end().len())
+}
+
+/// What stands before the last paragraph, and that paragraph, where there are several.
+fn last_paragraph(text: &str) -> Option<(&str, &str)> {
+    let whole = text.trim_end();
+    let bytes = whole.as_bytes();
+    let start = memrchr_iter(b'\n', bytes).find(|end| *end > 0 && bytes[end - 1] == b'\n')? + 1;
+    Some(whole.split_at(start))
 }
 
 /// A stretch of the prompt at an edge, whole lines of the text alone.
 #[must_use]
 pub fn echoed_edge(text: &str, prompt: &str) -> Option<Edge> {
     let asked = Asked::of(prompt);
+    if !asked.may_be_echoed_at_an_edge(text) {
+        return None;
+    }
     let echoes = |words: &Words| words.len() == ECHO && asked.has(words, 0..ECHO);
     let (first, last) = (Words::first(text, ECHO), Words::last(text, ECHO));
     if !echoes(&first) && !echoes(&last) {
@@ -224,16 +234,17 @@ pub fn rough(text: &str, prompt: &str) -> Vec<&'static str> {
     let mut why = Vec::new();
     let asked = Asked::of(prompt);
     let transcribes = asked.transcribes;
-    if transcribes && text.lines().any(is_voice) {
+    let lines = Lines::of(text);
+    if transcribes && lines.voices > 0 {
         why.push("model_voice");
     }
-    if transcribes && has_remark(text) {
+    if transcribes && remark(text).is_some() {
         why.push("remark");
     }
-    if text.lines().filter(|line| line.trim_start().starts_with("```")).count() >= 2 {
+    if lines.fences >= 2 {
         why.push("fences");
     }
-    if !asked.marks_up && (html_spans(text).len() >= 2 || has_markdown(text)) {
+    if !asked.marks_up && (lines.are_marked_up() || html_spans(text).len() >= 2) {
         why.push("markup");
     }
     if asked.may_be_echoed(text) && !echo_spans(text, prompt).is_empty() {
@@ -274,33 +285,58 @@ fn is_voice(line: &str) -> bool {
     begins_any(line, &VOICES)
 }
 
-fn has_remark(text: &str) -> bool {
-    remark(text).is_some()
-}
-
 /// A last paragraph that may be a remark of the machine.
 fn remark(text: &str) -> Option<Range<usize>> {
-    let whole = text.trim_end();
-    let start = memchr::memmem::rfind(whole.as_bytes(), b"\n\n")? + 2;
-    let paragraph = &whole[start..];
+    let (before, paragraph) = last_paragraph(text)?;
     let remarks = begins_any(paragraph, &REMARKS) && speaks_of(paragraph, &TRANSCRIBED);
-    remarks.then_some(start..whole.len())
+    remarks.then(|| before.len()..before.len() + paragraph.len())
 }
 
-fn has_markdown(text: &str) -> bool {
-    let heading = |line: &str| {
-        let marks = line.len() - line.trim_start_matches('#').len();
-        let named = line[marks..].strip_prefix(' ').is_some_and(|name| name.starts_with(char::is_alphabetic));
-        (1..=6).contains(&marks) && named
-    };
-    let rule = |line: &str| {
-        line.starts_with('|') && line.contains("---") && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
-    };
-    let bold = |line: &str| line.starts_with("**") && line.len() > 4 && line.ends_with("**");
-    let lines = || text.lines().map(str::trim);
-    lines().filter(|line| heading(line)).count() >= 2
-        || lines().filter(|line| bold(line)).count() >= 2
-        || lines().any(rule)
+/// What the lines of a text are, as far as they may be the machine's.
+#[derive(Default)]
+struct Lines {
+    voices: usize,
+    fences: usize,
+    headings: usize,
+    bold: usize,
+    /// The line under the head of a table.
+    rules: usize,
+}
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let mut lines = Self::default();
+        for line in text.lines() {
+            lines.voices += usize::from(is_voice(line));
+            let line = line.trim();
+            match line.as_bytes().first() {
+                Some(b'`') => lines.fences += usize::from(line.starts_with("```")),
+                Some(b'#') => lines.headings += usize::from(is_heading(line)),
+                Some(b'*') => lines.bold += usize::from(is_bold(line)),
+                Some(b'|') => lines.rules += usize::from(is_rule(line)),
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    fn are_marked_up(&self) -> bool {
+        self.headings >= 2 || self.bold >= 2 || self.rules >= 1
+    }
+}
+
+fn is_heading(line: &str) -> bool {
+    let marks = line.len() - line.trim_start_matches('#').len();
+    let named = line[marks..].strip_prefix(' ').is_some_and(|name| name.starts_with(char::is_alphabetic));
+    (1..=6).contains(&marks) && named
+}
+
+fn is_bold(line: &str) -> bool {
+    line.starts_with("**") && line.len() > 4 && line.ends_with("**")
+}
+
+fn is_rule(line: &str) -> bool {
+    line.starts_with('|') && line.contains("---") && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 fn html_spans(text: &str) -> Vec<Range<usize>> {
@@ -323,7 +359,7 @@ fn echo_spans(text: &str, prompt: &str) -> Vec<Range<usize>> {
 /// Signs that mark text up, and stand before its first word.
 const MARKS: [char; 9] = ['*', '_', '#', '>', '(', '[', ' ', '"', '\''];
 
-/// Lower case, plain apostrophes, without the signs that mark text up; letter by letter, because most phrases differ in the first.
+/// Lower case, plain apostrophes, without the signs that mark text up; letter by letter, because most phrases differ early.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     let text = text.trim_start_matches(MARKS);
     text.chars().flat_map(char::to_lowercase).map(|c| if matches!(c, '\u{2019}' | '\u{2bc}' | '`') { '\'' } else { c })
@@ -331,13 +367,16 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 
 /// Whether a text begins with one of these phrases, which end with a word.
 fn begins_any(text: &str, phrases: &[&str]) -> bool {
-    let first = folded(text).next();
+    let Some(first) = folded(text).next() else { return false };
+    let mut head = [0; 4];
+    let head = first.encode_utf8(&mut head).as_bytes().first();
     let begins = |phrase: &str| {
         let mut said = folded(text);
         phrase.chars().all(|c| said.next() == Some(c))
             && (phrase.ends_with([',', ':']) || said.next().is_none_or(|c| !c.is_alphanumeric() && c != '\''))
     };
-    first.is_some() && phrases.iter().any(|phrase| phrase.chars().next() == first && begins(phrase))
+    // Most phrases differ in their first letter already.
+    phrases.iter().any(|phrase| phrase.as_bytes().first() == head && begins(phrase))
 }
 
 pub(super) fn speaks_of(text: &str, what: &[&str]) -> bool {

@@ -9,7 +9,7 @@ use super::judge::{Judgement, judge};
 use super::placing::{TextKind, Texts};
 use super::polish::Step;
 use super::rules::Rules;
-use super::{deep, lengths};
+use super::{deep, lengths, letters};
 use crate::corpus::Corpus;
 use crate::domain::answer::Answer;
 use crate::domain::batch::Usage;
@@ -150,7 +150,7 @@ fn length_flags(rules: &Rules, done: &[Done]) -> Vec<Option<&'static str>> {
     let letters = |one: &Done| {
         let (answer, (judgement, _)) = one.as_ref().ok()?;
         let text = judgement.text.as_ref().filter(|_| judgement.verdict == Verdict::Accept)?;
-        Some((answer.path.folder.clone(), text.chars().filter(|c| c.is_alphabetic()).count()))
+        Some((answer.path.folder.clone(), letters::count(text)))
     };
     let texts: Vec<Option<(Vec<u8>, usize)>> = done.iter().map(letters).collect();
     let known: Vec<(&[u8], usize)> = texts.iter().flatten().map(|(folder, letters)| (&folder[..], *letters)).collect();

@@ -1,5 +1,6 @@
 //! The text of an answer: chosen, and where JSON was asked for, parsed strictly. No repair: a guess would be invention.
 
+use memchr::memmem;
 use serde_json::Value;
 
 use super::polish::{PolishOptions, Polished, Step, polish, strip_fence};
@@ -73,7 +74,8 @@ fn read_text(raw: &str, reading: &Reading<'_>, told_illegible: bool) -> Content 
 
 /// Whether nothing is left beside the marks of what cannot be read.
 fn says_only_illegible(text: &str) -> bool {
-    text.contains(ILLEGIBLE) && !text.replace(ILLEGIBLE, "").contains(char::is_alphanumeric)
+    memmem::find(text.as_bytes(), ILLEGIBLE.as_bytes()).is_some()
+        && !text.replace(ILLEGIBLE, "").contains(char::is_alphanumeric)
 }
 
 /// The JSON stays as it was answered: key order, number spelling, escapes. No Unicode form is applied to raw JSON, because

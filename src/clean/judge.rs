@@ -6,6 +6,7 @@
 
 use super::chatter;
 use super::content::{self, Content, Reading};
+use super::letters;
 use super::polish::{Polished, Step};
 use super::refusal::is_refusal;
 use super::repetition::{LoopLimits, deflates_away, is_repetitive, runs_away};
@@ -340,17 +341,18 @@ fn doubted_blankness() -> Judgement {
 fn text(polished: Polished, illegible: bool, question: &Question<'_>) -> Judgement {
     // JSON is data: what its strings say is not said to us.
     let plain = !question.reading.json || question.reading.from != &content::TextFrom::Content;
-    let said = (question.hash)(polished.text.as_bytes());
     if plain && is_refusal(&polished.text) {
         return again(Reason::Refused, question).flagged("refused");
     }
     let loops = runs_away(&polished.text, &question.limits.repetition);
-    // What two answers say word for word stands on the page.
-    if loops && question.said != Some(said) {
-        return Judgement { said: Some(said), ..again(Reason::Loop, question).flagged("loop") };
+    if loops {
+        let said = (question.hash)(polished.text.as_bytes());
+        // What two answers say word for word stands on the page.
+        if question.said != Some(said) {
+            return Judgement { said: Some(said), ..again(Reason::Loop, question).flagged("loop") };
+        }
     }
-    let letters = polished.text.chars().filter(|c| c.is_alphabetic()).count();
-    let is_written = letters >= question.limits.blank_letters;
+    let is_written = letters::count(&polished.text) >= question.limits.blank_letters;
     let invented = is_written && question.ink.is_some_and(|ink| ink < question.limits.blank_ink);
     if invented && may_doubt_blankness(question) {
         return doubted_blankness();

@@ -17,6 +17,7 @@ pub mod found_text;
 pub mod guard;
 pub mod judge;
 mod lengths;
+mod letters;
 pub mod pages;
 mod placing;
 pub mod polish;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use serde::Serialize;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
@@ -105,7 +105,8 @@ pub fn polish(raw: &str, how: &PolishOptions, prompt: &str) -> Polished {
     let mut text = raw.to_owned();
     for _ in 0..ROUNDS {
         let next = round(&text, how, prompt, &mut steps, &mut rough);
-        let settled = next == text;
+        // No rule looks at a line end that is the last sign, which is all that most texts lack.
+        let settled = next == text || next.strip_suffix('\n') == Some(&text);
         text = next;
         if settled {
             break;
@@ -115,7 +116,8 @@ pub fn polish(raw: &str, how: &PolishOptions, prompt: &str) -> Polished {
         rough.extend(chatter::rough(&text, prompt));
     }
     rough.dedup();
-    Polished { replacement: text.contains('\u{fffd}'), text, steps, rough }
+    let replacement = memmem::find(text.as_bytes(), "\u{fffd}".as_bytes()).is_some();
+    Polished { replacement, text, steps, rough }
 }
 
 fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, rough: &mut Vec<&'static str>) -> String {
@@ -133,7 +135,11 @@ fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, ro
     });
     if how.form == UnicodeForm::Nfc {
         apply(&mut text, steps, how, "unicode", |text| {
-            if text.is_ascii() || is_nfc(text) { Cow::Borrowed(text) } else { text.nfc().collect() }
+            if text.is_ascii() || text.chars().all(stays) || is_nfc(text) {
+                Cow::Borrowed(text)
+            } else {
+                text.nfc().collect()
+            }
         });
     }
     apply(&mut text, steps, how, "blanks", trim_lines);
@@ -248,9 +254,11 @@ fn may_have_controls(text: &[u8]) -> bool {
 /// as `C:\new` is no escape.
 fn unescaped(text: &str) -> Option<String> {
     let inner = text.trim_end_matches('\n');
-    let is_one_line = !inner.contains('\n');
+    if inner.contains('\n') {
+        return None;
+    }
     let many = inner.matches("\\n").count() >= ESCAPED_BREAKS && inner.chars().count() >= ESCAPED_LENGTH;
-    if !is_one_line || !many {
+    if !many {
         return None;
     }
     // A quote that is not escaped would end the string; it is one of the text.
@@ -275,14 +283,23 @@ fn with_quotes_escaped(text: &str) -> String {
     out
 }
 
+/// Whether a sign stands in no composition with another one, neither as what it is nor in front of it: true of far more signs
+/// than these, which most pages are made of. Source: Unicode 16, `NFC_Quick_Check=Yes` and combining class 0.
+fn stays(sign: char) -> bool {
+    matches!(sign, '\0'..'\u{300}' | '\u{400}'..='\u{482}' | '\u{2010}'..='\u{203f}' | '\u{4e00}'..='\u{9fff}')
+}
+
+/// Whether no line ends in a blank, and neither the first nor the last is empty.
+fn is_trimmed(lines: &str) -> bool {
+    let bytes = lines.as_bytes();
+    let ends_in_blank = |end: usize| matches!(bytes[..end], [.., b' ' | b'\t'] | [.., 0xc2, 0xa0]);
+    let has_ends = !matches!(bytes, [] | [b'\n', ..] | [.., b'\n']);
+    has_ends && !ends_in_blank(bytes.len()) && !memchr_iter(b'\n', bytes).any(ends_in_blank)
+}
+
 /// Blanks at line ends and empty lines at both ends off; one line end at the end. Indents and inner empty lines stay.
 fn trim_lines(text: &str) -> Cow<'_, str> {
     const BLANKS: [char; 3] = [' ', '\t', '\u{a0}'];
-    let is_trimmed = |whole: &str| {
-        let mut lines = whole.split('\n');
-        let ends = [lines.clone().next(), lines.clone().next_back()];
-        ends.iter().all(|line| line.is_some_and(|line| !line.is_empty())) && lines.all(|line| !line.ends_with(BLANKS))
-    };
     if text.strip_suffix('\n').is_some_and(is_trimmed) {
         return Cow::Borrowed(text);
     }
@@ -302,6 +319,8 @@ fn trim_lines(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_normalization::char::canonical_combining_class;
+    use unicode_normalization::{IsNormalized, is_nfc_quick};
 
     const PROMPT: &str = "Transcribe all text on this page exactly as it is written, line by line.";
 
@@ -311,6 +330,15 @@ mod tests {
 
     fn polished(raw: &str) -> String {
         by(&PolishOptions::default(), raw).text
+    }
+
+    #[test]
+    fn signs_that_stay_are_in_no_composition() {
+        let quick = |sign: char| is_nfc_quick(std::iter::once(sign)) == IsNormalized::Yes;
+        for sign in ('\0'..=char::MAX).filter(|sign| stays(*sign)) {
+            assert!(quick(sign) && canonical_combining_class(sign) == 0, "{sign:?}");
+        }
+        assert!(!stays('\u{301}') && !stays('\u{2000}') && !stays('\u{212a}'));
     }
 
     #[test]

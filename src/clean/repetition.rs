@@ -2,9 +2,9 @@
 //! is why only a runaway *ending* decides, and all else is a flag.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
+use memchr::memmem;
 
 /// What counts as a loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,15 +47,34 @@ const PLACES: usize = 64 << 10;
 const LINES: usize = 10;
 /// Equal lines in a row that are worth a flag.
 const IN_A_ROW: usize = 5;
+/// Bytes at the end of a text that stand further up, too, if it loops.
+const LAST: usize = 8;
 
 /// Whether a text ends in a loop: one unit again and again.
 #[must_use]
 pub fn runs_away(text: &str, limits: &LoopLimits) -> bool {
-    let characters: Vec<char> = text.trim_end().chars().collect();
+    let text = text.trim_end();
+    if !may_loop(text, limits) {
+        return false;
+    }
+    let characters: Vec<char> = text.chars().collect();
     let from = characters.len().saturating_sub(LOOKED_AT);
     let end = &characters[from..];
     let least = limits.characters.max((characters.len() as f64 * SHARE).ceil() as usize).min(LOOKED_AT);
     (1..=LONGEST_UNIT.min(end.len() / limits.copies.max(1))).any(|unit| is_loop(end, unit, limits.copies, least))
+}
+
+/// Whether a text may end in a loop, by its last bytes: no text is known by them to loop, but most are to do no such thing.
+fn may_loop(text: &str, limits: &LoopLimits) -> bool {
+    // With two copies half of the looping end repeats what is above it.
+    if limits.copies < 2 || limits.characters < 2 * LAST {
+        return true;
+    }
+    let bytes = text.as_bytes();
+    let Some(above) = bytes.len().checked_sub(LAST) else { return false };
+    // A unit has at most so many characters, each of at most four bytes.
+    let from = above.saturating_sub(4 * LONGEST_UNIT);
+    memmem::find(&bytes[from..bytes.len() - 1], &bytes[above..]).is_some()
 }
 
 /// Whether the end of `text` repeats with a period of `unit` characters, often and long enough.
@@ -94,7 +113,7 @@ fn repeated(text: &[u8]) -> f64 {
 /// Whether a text repeats itself so much that a person should look.
 #[must_use]
 pub fn is_repetitive(text: &str, limits: &LoopLimits) -> bool {
-    deflates_away(text, limits) || one_line_dominates(text, limits) || has_a_row(text)
+    deflates_away(text, limits) || lines_repeat(text, limits)
 }
 
 /// Deflated size by size.
@@ -118,32 +137,17 @@ fn ratio(text: &str) -> f64 {
     })
 }
 
-/// Lines without letters are drawn, not written.
-fn written_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphabetic))
-}
-
-fn one_line_dominates(text: &str, limits: &LoopLimits) -> bool {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    let mut lines = 0;
-    for line in written_lines(text) {
-        lines += 1;
-        *counts.entry(line).or_default() += 1;
+/// Whether a line stands several times in a row, or is a large part of all lines. Lines without letters are drawn, not written.
+fn lines_repeat(text: &str, limits: &LoopLimits) -> bool {
+    let is_written = |line: &&str| line.chars().any(char::is_alphabetic);
+    let mut lines: Vec<&str> = text.lines().map(str::trim).filter(is_written).collect();
+    let longest_row = |lines: &[&str]| lines.chunk_by(|one, other| one == other).map(<[_]>::len).max().unwrap_or(0);
+    if longest_row(&lines) >= IN_A_ROW {
+        return true;
     }
-    let most = counts.into_values().max().unwrap_or_default();
-    lines >= LINES && most as f64 >= lines as f64 * limits.line_share
-}
-
-fn has_a_row(text: &str) -> bool {
-    let (mut last, mut row) = ("", 0);
-    for line in written_lines(text) {
-        row = if line == last { row + 1 } else { 1 };
-        last = line;
-        if row >= IN_A_ROW {
-            return true;
-        }
-    }
-    false
+    // Most lines differ in their length already.
+    lines.sort_unstable_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
+    lines.len() >= LINES && longest_row(&lines) as f64 >= lines.len() as f64 * limits.line_share
 }
 
 #[cfg(test)]

@@ -17,6 +17,19 @@ pub enum Finish {
     Other(String),
 }
 
+impl Finish {
+    /// How a chat completion says it, if it does. Source: `finish_reason` of the OpenAPI description.
+    #[must_use]
+    pub fn told(reason: Option<&str>) -> Self {
+        match reason {
+            Some("stop") => Self::Stop,
+            Some("length") => Self::Length,
+            Some("content_filter") => Self::ContentFilter,
+            other => Self::Other(other.unwrap_or_default().to_owned()),
+        }
+    }
+}
+
 /// What came back for one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -11,4 +11,5 @@ pub mod fetch;
 pub mod lines;
 pub mod mend;
 pub mod parse;
+mod plain;
 pub mod write;

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Vi
 use serde_json::Value;
 
 use super::mend::mended;
+use super::plain;
 use crate::domain::answer::{Finish, Outcome};
 use crate::domain::batch::Usage;
 use crate::kit::json::is_too_deep;
@@ -32,6 +33,11 @@ pub fn read(bytes: &[u8]) -> Option<Line> {
     if is_too_deep(bytes) {
         return None;
     }
+    plain::read(bytes).or_else(|| of_document(bytes))
+}
+
+/// Reads any line, as a document.
+pub(super) fn of_document(bytes: &[u8]) -> Option<Line> {
     let told: Told = serde_json::from_slice(bytes).or_else(|_| serde_json::from_str(&mended(bytes))).ok()?;
     let Told { custom_id, mut response, error } = told;
     let body = response.get_mut("body").map(|body| opened(body.take()));
@@ -175,12 +181,7 @@ fn answered(body: &Value) -> Outcome {
 fn completion(body: &Value) -> Outcome {
     let choice = body.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&Value::Null);
     let message = choice.get("message").unwrap_or(&Value::Null);
-    let finish = match choice.get("finish_reason").and_then(Value::as_str) {
-        Some("stop") => Finish::Stop,
-        Some("length") => Finish::Length,
-        Some("content_filter") => Finish::ContentFilter,
-        other => Finish::Other(other.unwrap_or_default().to_owned()),
-    };
+    let finish = Finish::told(choice.get("finish_reason").and_then(Value::as_str));
     let refusal = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty());
     Outcome::Answered { content: content(message), refusal: refusal.map(str::to_owned), finish }
 }

@@ -24,6 +24,7 @@ pub mod json;
 pub mod json_schema;
 pub mod news;
 pub mod path_bytes;
+pub mod pending;
 pub mod pool;
 pub mod random;
 pub mod redact;

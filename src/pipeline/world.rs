@@ -26,6 +26,7 @@ use crate::kit::exit_guard::{ExitGuard, ExitNotice};
 use crate::kit::faults::Faults;
 use crate::kit::news::News;
 use crate::kit::path_bytes;
+use crate::kit::pending;
 use crate::kit::pool::Pool;
 use crate::kit::staging;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
@@ -233,6 +234,7 @@ fn beside(serving: impl Future<Output = ()> + 'static) {
 fn sweep_working_folders(mission: &Mission) -> io::Result<()> {
     let layout = &mission.layout;
     staging::sweep(&layout.extraction)?;
+    pending::sweep(&layout.drafts())?;
     [&layout.batch, &layout.completed, &layout.output, &layout.spool()].into_iter().try_for_each(|folder| sweep(folder))
 }
 

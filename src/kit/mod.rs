@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod staging;
 pub mod stop;
 pub mod thread;
+pub mod throttle;
 pub mod traffic;
 pub mod wait;
 pub mod watch;

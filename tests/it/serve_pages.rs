@@ -131,6 +131,37 @@ fn where_there_is_a_token_it_is_typed_or_borne() {
 }
 
 #[test]
+fn wrong_tokens_have_to_wait() {
+    let mut sandbox = served(1, Weather::default());
+    let file = sandbox.workspace().join("token.txt");
+    std::fs::write(&file, "long-random-word\n").expect("token");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
+    sandbox.set("serve.token_file", "token.txt");
+    let server = Served::start(&sandbox);
+    let kind = "content-type: application/x-www-form-urlencoded";
+    let ours = format!("origin: http://{}", server.address);
+    let types = |token: &str| server.head("POST /login", &[kind, &ours], &format!("token={token}"));
+    let cookie = cookie(&types("long-random-word"));
+    for _ in 0..5 {
+        assert_eq!(status(&types("another-word")), 403);
+    }
+    let sixth = types("long-random-word");
+    assert!(status(&sixth) == 429 && sixth.contains("retry-after: ") && !sixth.contains("set-cookie"), "{sixth}");
+    assert!(sixth.contains("Too many wrong tokens"), "{sixth}");
+    let borne = server.head("GET /failures", &["authorization: Bearer long-random-word"], "");
+    assert!(status(&borne) == 429 && borne.contains("retry-after: "), "{borne}");
+    assert_ne!(page(&server, "/api/v1/batches", &cookie).0, 429, "who is in stays in");
+    let bears = |token: &str| server.head("GET /metrics", &[&format!("authorization: Bearer {token}")], "");
+    for _ in 0..5 {
+        assert_eq!(status(&bears("another-word")), 401);
+    }
+    let sixth = bears("long-random-word");
+    assert!(status(&sixth) == 429 && sixth.contains("retry-after: "), "{sixth}");
+    assert_eq!(server.get("/health/livez").0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn a_person_writes_while_the_pipeline_is_at_work() {
     let scenario = "[[line]]\ncustom_id_contains = \"page0001\"\noutcome = \"content_filter\"\nwhen = { times = 1 }\n";
     let sandbox = served(2, weather(scenario));

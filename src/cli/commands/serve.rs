@@ -25,6 +25,7 @@ use crate::cli::{attend, consent, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
 use crate::kit::random;
 use crate::kit::runtime::Runtime;
+use crate::kit::throttle::Throttle;
 use crate::ledger::place::Place;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
@@ -123,7 +124,12 @@ fn open(
     let mounted = dashboard.clone();
     let server = serve::start(ServerOptions {
         listen,
-        door: Door { names: settings.serve.host_names.clone(), token },
+        door: Door {
+            names: settings.serve.host_names.clone(),
+            token,
+            clock: context.clock.clone(),
+            throttle: Throttle::default(),
+        },
         board: board.clone(),
         status: Arc::new(move || document(&of_status)),
         mounts: vec![Arc::new(move |config| mounted.mount(config))],

@@ -81,6 +81,11 @@ impl Out {
         }
     }
 
+    /// The same line, for whoever has asked for it: with `--quiet` as well.
+    pub(super) fn tell(&self, text: &str) {
+        self.print(&words::harmless(text));
+    }
+
     /// A line on stderr, with colours of ours.
     fn print(&self, text: &str) {
         // A closed stderr leaves nobody to tell.

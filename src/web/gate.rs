@@ -62,8 +62,9 @@ struct Rules {
     session: String,
     /// The secret that lets in again and again, by the form or as a bearer's; without it a link does, once.
     token: Option<String>,
-    /// What helps whoever comes with a link that was used.
+    /// What helps whoever comes with a link that was used, and with none.
     advice: &'static str,
+    way_in: &'static str,
     read_only: bool,
 }
 
@@ -119,6 +120,7 @@ impl Gate {
             session: random::secret()?,
             token: None,
             advice: "This link was used already; it works once. Start batchscribe again for a new one.",
+            way_in: "Open the link that batchscribe has printed.",
             read_only,
         };
         Self::with(rules, clock)
@@ -135,6 +137,7 @@ impl Gate {
             session: random::secret()?,
             token,
             advice: "This link was used already; it works once. SIGUSR1 lets the server print a new one.",
+            way_in: "Open the link that batchscribe has printed. SIGUSR1 lets the server print it again, with --quiet as well.",
             read_only,
         };
         Self::with(rules, clock)
@@ -251,7 +254,7 @@ fn stranger(rules: &Rules, asked: &Asked<'_>) -> Passage {
         let entrance = ENTRANCES.into_iter().find(|page| *page == asked.path);
         return match entrance.filter(|_| asked.looks && !asked.peeks && token(asked.query).is_some()) {
             Some(entrance) => Passage::Link(entrance),
-            None => closed("Open the link that batchscribe has printed."),
+            None => closed(rules.way_in),
         };
     }
     let types = asked.path == LOGIN && asked.origin.is_some_and(|origin| rules.is_ours(origin, asked.host));
@@ -359,6 +362,7 @@ mod tests {
             session: "s3ss10n".to_owned(),
             token: None,
             advice: "used",
+            way_in: "open it",
             read_only: false,
         }
     }

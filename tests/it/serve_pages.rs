@@ -162,6 +162,22 @@ fn wrong_tokens_have_to_wait() {
 }
 
 #[test]
+fn a_quiet_server_tells_its_link_to_whoever_asks() {
+    let sandbox = served(1, Weather::default());
+    let mut command = command_of(&sandbox, "serve");
+    command.arg("--quiet");
+    let server = Served::of(command);
+    let (status, words) = server.get("/");
+    assert!(status == 401 && words.contains("SIGUSR1"), "{status} {words}");
+    until("the text", || sandbox.text("tray_0/page0000.png").is_some());
+    assert!(!std::fs::read_to_string(sandbox.words()).expect("words").contains("Pages: "), "not before");
+    server.signal("USR1");
+    let cookie = entered(&server, &link(&sandbox, &server, 0));
+    assert_eq!(page(&server, "/failures", &cookie).0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn a_person_writes_while_the_pipeline_is_at_work() {
     let scenario = "[[line]]\ncustom_id_contains = \"page0001\"\noutcome = \"content_filter\"\nwhen = { times = 1 }\n";
     let sandbox = served(2, weather(scenario));

@@ -103,7 +103,7 @@ fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     // Nothing is changed, so nobody writes.
     let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
     let (_server, invitations) = open(context, settings, &board, notebook)?;
-    let invite = || invitations.told().into_iter().for_each(|line| context.out.say(&line));
+    let invite = || invitations.told().into_iter().for_each(|line| context.out.tell(&line));
     attend::wait_for_signal(|| board.beat(), invite)?;
     Ok(Exit::Done)
 }

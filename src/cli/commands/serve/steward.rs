@@ -155,7 +155,7 @@ impl Attending {
                 let now = self.charge.board.tally();
                 self.charge.screen.tell(&now);
                 if let Some(line) = self.charge.invitations.told() {
-                    self.charge.screen.interject(&line);
+                    self.charge.screen.answer(&line);
                 }
             }
         }

@@ -109,6 +109,11 @@ impl Screen {
         }
     }
 
+    /// Other settings hold from now on.
+    pub(super) fn agree(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
     /// This moment, for whoever else tells of it.
     pub(super) fn snapshot<'a>(&'a self, tally: &'a Tally) -> Snapshot<'a> {
         let (now, elapsed) = (self.clock.now(), self.watch.elapsed());

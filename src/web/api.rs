@@ -62,7 +62,9 @@ pub(super) async fn status(pages: Data<Pages>) -> Result<HttpResponse, No> {
         .into_inner()
         .apart(move |pages| {
             let reader = pages.reader()?;
-            let mut document = pages.report(&reader).document().map_err(|error| No::Broken(error.to_string()))?;
+            let settings = pages.settings();
+            let report = pages.report(&reader, &settings);
+            let mut document = report.document().map_err(|error| No::Broken(error.to_string()))?;
             document["type"] = "status".into();
             let order = pages.order(false)?;
             document["to_review"] = view::counts(&order);

@@ -13,7 +13,7 @@ const COST: &str = include_str!("assets/cost.html");
 /// The page.
 pub(super) async fn cost(pages: Data<Pages>) -> Result<HttpResponse, No> {
     let view = pages.into_inner().apart(move |pages| {
-        let settings = &pages.settings;
+        let settings = pages.settings();
         let told = report::cost(&pages.reader()?, &settings.models, settings.run.max_cost);
         let mut view = told.map_err(No::ledger)?;
         view["name"] = pages.name().into();

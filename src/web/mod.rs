@@ -32,12 +32,11 @@ use crate::ledger::LedgerError;
 use crate::ledger::reader::{ImageResult, Reader};
 use crate::ops::report::Report;
 use crate::ops::review::{self, Listed, Notebook};
-use crate::settings::Settings;
+use crate::settings::{InForce, Settings};
 
 /// What the pages are made from, shared by all requests.
 pub struct Pages {
-    /// The settings in force.
-    settings: Settings,
+    settings: InForce,
     layout: Layout,
     clock: Clock,
     /// Texts drawn by lot that are shown after the doubtful ones.
@@ -66,8 +65,8 @@ impl std::fmt::Debug for Pages {
 impl Pages {
     /// The pages of the workspace of `settings`; `notebook` writes what a person does, unless nothing may be changed.
     #[must_use]
-    pub fn new(settings: Settings, clock: Clock, notebook: Box<dyn Notebook>) -> Self {
-        let layout = settings.layout();
+    pub fn new(settings: InForce, clock: Clock, notebook: Box<dyn Notebook>) -> Self {
+        let layout = settings.now().layout();
         Self {
             settings,
             layout,
@@ -122,6 +121,11 @@ impl Pages {
         }
     }
 
+    /// The settings in force.
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.now()
+    }
+
     /// The images to be looked at: made anew, or as they were told last.
     fn order(&self, as_told: bool) -> Result<Arc<Vec<Listed>>, No> {
         // Whoever panicked while he held it has left a whole order.
@@ -147,20 +151,21 @@ impl Pages {
     }
 
     /// The facts of a report, as of now.
-    fn report<'a>(&'a self, reader: &'a Reader) -> Report<'a> {
+    fn report<'a>(&'a self, reader: &'a Reader, settings: &'a Settings) -> Report<'a> {
         Report {
             reader,
             layout: &self.layout,
-            models: &self.settings.models,
+            models: &settings.models,
             name: self.name(),
-            max_pixels: self.settings.encode.max_pixels,
+            max_pixels: settings.encode.max_pixels,
             now: self.clock.now(),
         }
     }
 
     /// What the workspace is called.
     fn name(&self) -> String {
-        let workspace = &self.settings.workspace;
+        let settings = self.settings();
+        let workspace = &settings.workspace;
         let name = workspace.file_name().unwrap_or(workspace.as_os_str());
         crate::domain::image::shown(name.as_encoded_bytes())
     }

@@ -35,7 +35,7 @@ pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
         .into_inner()
         .apart(move |pages| {
             let reader = pages.reader()?;
-            let mut view = pages.report(&reader).view().map_err(|error| No::Broken(error.to_string()))?;
+            let mut view = pages.report(&reader, &pages.settings()).view().map_err(|error| No::Broken(error.to_string()))?;
             let order = pages.order(false)?;
             view["to_review"] = view::counts(&order);
             view["here"] = "overview".into();

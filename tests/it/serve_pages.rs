@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::kill::command_of;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
-use crate::serve::{Served, served, until, weather};
+use crate::serve::{Served, served, until, weather, with_its_file};
 
 /// The link that was printed for people, the `nth` of them from 0.
 fn link(sandbox: &Sandbox, server: &Served, nth: usize) -> String {
@@ -174,6 +174,30 @@ fn a_quiet_server_tells_its_link_to_whoever_asks() {
     server.signal("USR1");
     let cookie = entered(&server, &link(&sandbox, &server, 0));
     assert_eq!(page(&server, "/failures", &cookie).0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn the_limit_that_is_shown_is_the_one_in_force() {
+    let mut sandbox = served(1, Weather::default());
+    sandbox.set("request.model", "gpt-5.6-luna");
+    let file = sandbox.workspace().join("batchscribe.toml");
+    let settings = |limit: u32| std::fs::write(&file, format!("[run]\nmax_cost = {limit}\n")).expect("settings");
+    settings(5);
+    let server = Served::of(with_its_file(&command_of(&sandbox, "serve"), &sandbox));
+    let cookie = entered(&server, &link(&sandbox, &server, 0));
+    until("the text", || sandbox.text("tray_0/page0000.png").is_some());
+    let shown = || (page(&server, "/cost", &cookie).1, server.get("/api/v1/status").1);
+    let (cost, document) = shown();
+    assert!(cost.contains("<b>$5.00</b>limit") && document.contains("\"limit\":5.0"), "{cost} {document}");
+    settings(9);
+    server.signal("HUP");
+    let words = || std::fs::read_to_string(sandbox.words()).expect("words");
+    until("the new settings", || words().contains("Settings read again; changed: run.max_cost."));
+    until("the new limit", || shown().0.contains("<b>$9.00</b>limit"));
+    assert!(shown().1.contains("\"limit\":9.0"), "{}", shown().1);
+    server.signal("USR1");
+    until("the line", || words().contains("$9.00"));
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -11,7 +11,7 @@ use crate::cli::{attend, finish, logs};
 use crate::domain::ids::ImageId;
 use crate::ledger::reader::Reader;
 use crate::ops::review::{self, EachByItself};
-use crate::settings::Problem;
+use crate::settings::{InForce, Problem};
 use crate::web::{self, Pages};
 
 /// Serves the pages to whoever opens the link first.
@@ -33,7 +33,7 @@ pub(super) fn review(context: &Context, flags: &Review) -> Result<Exit, Fail> {
         review::sweep(&settings.layout()).map_err(|cause| cannot_write(&cause))?;
     }
     let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
-    let pages = Pages::new(settings, context.clock.clone(), notebook);
+    let pages = Pages::new(InForce::new(settings), context.clock.clone(), notebook);
     let pages = pages.with_sample(flags.sample).with_only(only).read_only(flags.read_only);
     let (server, visit) = web::start(flags.listen, pages).map_err(|cause| cannot_write(&cause))?;
     context.out.data(&visit.url)?;

@@ -21,8 +21,6 @@ const FAILURES: &str = include_str!("assets/failures.html");
 const SHOWN: u32 = 5;
 /// Images on a page of one reason.
 const LIST: u32 = 100;
-/// Images put back in one transaction.
-const TOGETHER: usize = 512;
 
 /// The images that stand in one state for one reason.
 #[derive(Clone, Debug, Deserialize)]
@@ -96,17 +94,18 @@ pub(super) fn put_back(pages: &Pages, group: &Group) -> Result<PutBack, No> {
     if !can_be_asked(state) {
         return Err(No::Senseless("state is failed or rough".to_owned()));
     }
-    let (found, images) = retry::ended(&pages.reader()?, &pages.layout, state, &group.reason).map_err(No::ledger)?;
-    let mut told = PutBack { images: 0, edited: found.edited, unmeasured: found.unmeasured };
-    for some in images.chunks(TOGETHER) {
+    let mut images = 0;
+    let found = retry::ended(&pages.reader()?, &pages.layout, state, &group.reason, |some| {
         match pages.notebook.write(Entry::AskAgain(some.to_vec())) {
-            Ok(many) => told.images += many,
+            Ok(many) => images += many,
             // Somebody else was faster.
             Err(NotNoted::NotAsked) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(No::from(error)),
         }
-    }
-    Ok(told)
+        Ok(())
+    });
+    let found = found?;
+    Ok(PutBack { images, edited: found.edited, unmeasured: found.unmeasured })
 }
 
 fn state_of(word: &str) -> Result<ImageState, No> {

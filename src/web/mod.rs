@@ -171,6 +171,12 @@ impl Pages {
     }
 }
 
+impl From<LedgerError> for No {
+    fn from(error: LedgerError) -> Self {
+        Self::ledger(error)
+    }
+}
+
 impl No {
     /// The ledger's error as an answer.
     fn ledger(error: LedgerError) -> Self {

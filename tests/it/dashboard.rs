@@ -193,3 +193,20 @@ fn names_of_others_are_shown_and_not_obeyed() {
     }
     assert!(visitor.get("/failures").text().contains("&lt;script&gt;"));
 }
+
+#[test]
+fn many_failures_are_put_back_page_by_page() {
+    let mut sandbox = with_failures();
+    sandbox.set("run.max_cost", "5");
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1200)
+        INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason)
+        SELECT (SELECT min(directory_id) FROM image), CAST('more' || n AS BLOB), 1, 1, 9, 9,
+            CASE WHEN n % 3 THEN 'png' END, 'failed', 'content_filter' FROM n";
+    assert_eq!(ledger.execute(sql, []).expect("rows"), 1_200);
+    drop(ledger);
+    let visitor = Visitor::entered(&sandbox, &[]);
+    let told = visitor.post("/api/v1/retry", &json!({"state": "failed", "reason": "content_filter"})).json();
+    assert_eq!((&told["images"], &told["unmeasured"]), (&json!(803), &json!(400)), "{told}");
+    assert_eq!(oracle::states(&sandbox.workspace())["owed"], 803);
+}

@@ -344,6 +344,16 @@ pub fn gathered(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     others.into_iter().chain(settings).chain(words).collect()
 }
 
+/// What the command line says of colours, before it is parsed: help, and what is wrong with the line itself, are told by then. A value
+/// that is none says nothing.
+#[must_use]
+pub fn color_of(words: &[OsString]) -> Color {
+    let before = words.split(|word| word == "--").next().unwrap_or_default();
+    let glued = before.iter().filter_map(|word| word.to_str()?.strip_prefix("--color="));
+    let apart = before.windows(2).filter(|pair| pair[0] == "--color").filter_map(|pair| pair[1].to_str());
+    glued.chain(apart).find_map(|value| Color::from_str(value, false).ok()).unwrap_or(Color::Auto)
+}
+
 fn flag(name: &str, key: &str, value: &str) -> Flag {
     Flag { flag: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
 }
@@ -386,6 +396,17 @@ mod tests {
         assert_eq!(keys, ["a", "b", "c"]);
         let half = super::gathered(["batchscribe", "--set"].map(OsString::from));
         assert!(Cli::try_parse_from(half).is_err());
+    }
+
+    #[test]
+    fn colours_are_known_before_the_line_is_parsed() {
+        let of = |line: &str| color_of(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(of("batchscribe --color never --help"), Color::Never);
+        assert_eq!(of("batchscribe run --help --color=never"), Color::Never);
+        assert_eq!(of("batchscribe run --color=always --nonsense"), Color::Always);
+        for line in ["batchscribe --help", "batchscribe run -- --color never", "batchscribe --color", "b --color=odd"] {
+            assert_eq!(of(line), Color::Auto, "{line}");
+        }
     }
 
     #[test]

@@ -41,9 +41,10 @@ use crate::settings::Environment;
 #[must_use]
 pub fn main() -> Exit {
     keep_memory_private();
-    let cli = match Cli::try_parse_from(args::gathered(std::env::args_os())) {
+    let words = args::gathered(std::env::args_os());
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(answer) => return parsed(&answer),
+        Err(answer) => return parsed(&answer, args::color_of(&words)),
     };
     let environment = Environment::of_process();
     let out = Out::new(&cli.global, &environment);
@@ -66,8 +67,8 @@ fn keep_memory_private() {
 }
 
 /// Help, version, or a mistake in the command line.
-fn parsed(answer: &clap::Error) -> Exit {
-    out::answer(answer);
+fn parsed(answer: &clap::Error, color: args::Color) -> Exit {
+    out::answer(answer, color);
     if answer.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 

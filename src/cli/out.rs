@@ -81,6 +81,11 @@ impl Out {
         }
     }
 
+    /// The same line, for whoever has asked for it: with `--quiet` as well.
+    pub(super) fn tell(&self, text: &str) {
+        self.print(&words::harmless(text));
+    }
+
     /// A line on stderr, with colours of ours.
     fn print(&self, text: &str) {
         // A closed stderr leaves nobody to tell.
@@ -131,11 +136,22 @@ impl Out {
 }
 
 /// Help, version, or a mistake in the command line, which repeats what was typed.
-pub(super) fn answer(answer: &clap::Error) {
+pub(super) fn answer(answer: &clap::Error, color: Color) {
     let plain = answer.render().to_string();
     let harmless = words::harmless(&plain);
-    // A closed pipe leaves nobody to tell.
-    drop(if harmless == plain { answer.print() } else { write!(io::stderr().lock(), "{harmless}") });
+    let text = match color {
+        // What was typed could change the terminal, and is in no way to be told from what colours it.
+        _ if harmless != plain => harmless,
+        Color::Never => plain,
+        Color::Always => answer.render().ansi().to_string(),
+        // A closed pipe leaves nobody to tell.
+        Color::Auto => return drop(answer.print()),
+    };
+    drop(if answer.use_stderr() {
+        write!(io::stderr().lock(), "{text}")
+    } else {
+        write!(io::stdout().lock(), "{text}")
+    });
 }
 
 /// Whether the locale is a UTF-8 one; the first variable that is set decides, as in the C library.

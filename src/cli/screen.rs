@@ -109,6 +109,11 @@ impl Screen {
         }
     }
 
+    /// Other settings hold from now on.
+    pub(super) fn agree(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
     /// This moment, for whoever else tells of it.
     pub(super) fn snapshot<'a>(&'a self, tally: &'a Tally) -> Snapshot<'a> {
         let (now, elapsed) = (self.clock.now(), self.watch.elapsed());
@@ -132,11 +137,21 @@ impl Screen {
 
     /// Says something between two updates.
     pub(super) fn interject(&mut self, text: &str) {
+        self.clear();
+        self.out.say(text);
+    }
+
+    /// The same, for whoever has asked for it: with `--quiet` as well.
+    pub(super) fn answer(&mut self, text: &str) {
+        self.clear();
+        self.out.tell(text);
+    }
+
+    fn clear(&mut self) {
         if let Style::Block { term, drawn } = &mut self.style {
             drop(term.clear_last_lines(std::mem::take(drawn)));
             drop(term.flush());
         }
-        self.out.say(text);
     }
 
     /// Shows the last of it and leaves the terminal to others.

@@ -84,6 +84,12 @@ impl Layout {
         page_text(&self.pages(), image)
     }
 
+    /// Notes of texts of people that are being written.
+    #[must_use]
+    pub fn drafts(&self) -> PathBuf {
+        self.batch.join("drafts")
+    }
+
     /// Spooled shards.
     #[must_use]
     pub fn spool(&self) -> PathBuf {

@@ -37,6 +37,14 @@ impl Mark {
         Ok(Self { workspace, life: random::letters(4)? })
     }
 
+    /// Length of [`Self::beginning`] in bytes.
+    pub(super) const BEGINNING: usize = TEMPORARY_PREFIX.len() + 8;
+
+    /// What the names of this life's temporary files begin with.
+    pub(super) fn beginning(&self) -> String {
+        format!("{TEMPORARY_PREFIX}{}", self.stem(""))
+    }
+
     /// What the name of a temporary file is made of: whose it is, and letters that tell it from others.
     pub(super) fn stem(&self, letters: &str) -> String {
         format!("{}{}{letters}", self.workspace, self.life)

@@ -47,6 +47,9 @@ pub enum Error {
     /// Where the list of files would be written lies one that is not ours.
     #[error("{} is not the list of an earlier export", .0.display())]
     NotOurs(PathBuf),
+    /// No image is fit for a form that has to hold one.
+    #[error("there is no page to be told")]
+    NothingToTell(Told),
 }
 
 impl From<report::Error> for Error {

@@ -13,8 +13,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-pub use self::cost::cost;
-pub use self::page::environment;
+pub use self::cost::{bill, funds};
+pub use self::page::{balance, environment};
+pub use self::table::utc;
 pub use self::timeline::{Bar, bars};
 
 use self::facts::{Facts, Surroundings};
@@ -76,29 +77,16 @@ impl Report<'_> {
         Ok(paths)
     }
 
-    /// What the page tells without its pictures and texts, for a page of another kind.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn view(&self) -> Result<serde_json::Value, Error> {
-        self.counted().map(|facts| page::view(&facts))
-    }
-
-    /// The document for programs, not written anywhere.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn document(&self) -> Result<serde_json::Value, Error> {
-        self.counted().map(|facts| facts.document())
-    }
-
     /// Counts all images; no text is opened.
-    fn counted(&self) -> Result<Facts, Error> {
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn counted(&self) -> Result<Counted, Error> {
         let mut facts = Facts::new(Surroundings::of(self)?);
         let mut after = None;
         loop {
             let images = self.reader.results(after, PAGE)?;
-            let Some(last) = images.last() else { return Ok(facts) };
+            let Some(last) = images.last() else { return Ok(Counted(facts)) };
             after = Some(last.id);
             images.into_iter().for_each(|image| facts.add(image));
         }
@@ -109,6 +97,24 @@ impl Report<'_> {
         let mut facts = Facts::new(around);
         table(self.reader, self.layout, file, &|_| true, &mut |image| facts.add(image))?;
         Ok(facts)
+    }
+}
+
+/// The facts of a report that is not written anywhere. Its length does not grow with the images.
+#[derive(Debug)]
+pub struct Counted(Facts);
+
+impl Counted {
+    /// What the page tells without its pictures and texts, for a page of another kind.
+    #[must_use]
+    pub fn view(&self) -> serde_json::Value {
+        page::view(&self.0)
+    }
+
+    /// The document for programs.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        self.0.document()
     }
 }
 

@@ -154,28 +154,34 @@ impl Found {
     }
 }
 
-/// The images that stand in `state` for `reason` and would be put back by a selection of that reason; they are found by the index,
-/// whatever else the ledger holds. Tells them with what was found; eight bytes of memory for each.
+/// Looks for the images that stand in `state` for `reason` and would be put back by a selection of that reason, and hands them to
+/// `put_back` page by page; they are found by the index, whatever else the ledger holds. Images that are put back meanwhile are not
+/// seen again, whatever comes of them: each page begins behind the last one.
 ///
 /// # Errors
-/// The ledger's.
-pub fn ended(
+/// The ledger's, and those of `put_back`; what was put back by then stays so.
+pub fn ended<E: From<LedgerError>>(
     reader: &Reader,
     layout: &Layout,
     state: ImageState,
     reason: &str,
-) -> Result<(Found, Vec<ImageId>), LedgerError> {
-    let (mut found, mut chosen, mut after) = (Found::default(), Vec::new(), None);
+    mut put_back: impl FnMut(&[ImageId]) -> Result<(), E>,
+) -> Result<Found, E> {
+    let (mut found, mut after) = (Found::default(), None);
     loop {
         let page = reader.ended(state, reason, after, PAGE)?;
-        let Some(last) = page.last() else { return Ok((found, chosen)) };
+        let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.image);
+        let mut chosen = Vec::new();
         for failure in &page {
             let before = ImageId(failure.image.0.saturating_sub(1));
             let image = reader.images(Some(before), 1)?.pop().filter(|image| image.id == failure.image);
             // What has moved on since the page was read is nobody's failure any more.
             let still = image.filter(|image| image.state == state && image.reason.as_deref().unwrap_or("") == reason);
             chosen.extend(still.and_then(|image| found.sort(&image, layout, false)));
+        }
+        if !chosen.is_empty() {
+            put_back(&chosen)?;
         }
     }
 }

@@ -6,7 +6,7 @@ mod text;
 
 pub use notebook::{BesidePipelines, EachByItself};
 pub use order::{Listed, Why, order, order_of};
-pub use text::{MOST_BYTES, Shown, Unsaved, remove_rough, save, shown};
+pub use text::{MOST_BYTES, Shown, Unsaved, remove_rough, save, shown, sweep};
 
 use crate::domain::ids::ImageId;
 use crate::domain::review::Deed;

@@ -1,6 +1,8 @@
 //! A sign of life for whoever notices silence: an address that is asked after each successful look at open batches, on a thread of
 //! its own. It never stops a run.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,12 +20,20 @@ pub(super) struct Heartbeat {
     /// The look that was told last.
     told: Option<Millis>,
     under_way: Option<JoinHandle<()>>,
+    /// Whether the last sign was heard.
+    heard: Arc<AtomicBool>,
 }
 
 impl Heartbeat {
     pub(super) fn begun(mission: &Mission) -> Self {
         let notify = &mission.settings.notify;
-        Self { url: notify.heartbeat.clone(), limit: notify.time_limit, told: None, under_way: None }
+        Self {
+            url: notify.heartbeat.clone(),
+            limit: notify.time_limit,
+            told: None,
+            under_way: None,
+            heard: Arc::default(),
+        }
     }
 
     /// Gives a sign for a look that none was given for. While the last one is under way it waits, and the newest look counts.
@@ -33,30 +43,37 @@ impl Heartbeat {
             return;
         };
         self.told = last_look;
-        let limit = self.limit;
+        let (limit, heard) = (self.limit, Arc::clone(&self.heard));
+        heard.store(false, Ordering::Relaxed);
         let asking = thread::spawn("heartbeat", ExitGuard::unheard("heartbeat"), move |guard| {
             let asked = Runtime::new().map_err(|cause| cause.to_string());
-            match asked.and_then(|runtime| runtime.wait(webhook::get(&url, limit))) {
+            let asked = asked.and_then(|runtime| runtime.wait(webhook::get(&url, limit)));
+            match &asked {
                 Ok(()) => tracing::debug!("notify.heartbeat was asked"),
                 Err(cause) => tracing::warn!(cause, "notify.heartbeat could not be asked"),
             }
+            heard.store(asked.is_ok(), Ordering::Relaxed);
             guard.drained();
         });
         self.under_way = asking.ok();
     }
 
-    /// Gives the sign for the last look, should it be lacking, and waits for it: at most twice the time limit. A short command that
-    /// looked once has then been heard.
+    /// Gives the sign for the last look, should it be lacking, and waits for it. A short command that looked once has then been heard.
+    /// An address that did not take the sign before is not asked once more, so that nobody waits for it twice.
     pub(super) fn end(mut self, last_look: Option<Millis>) {
-        self.wait();
-        self.look(last_look);
-        self.wait();
+        if self.wait() {
+            self.look(last_look);
+            self.wait();
+        }
     }
 
-    fn wait(&mut self) {
-        if self.under_way.take().is_some_and(|thread| thread.join().is_err()) {
+    /// Waits for the sign that is under way; tells whether there was none, or it was heard.
+    fn wait(&mut self) -> bool {
+        let Some(thread) = self.under_way.take() else { return true };
+        if thread.join().is_err() {
             tracing::error!("asking notify.heartbeat panicked");
         }
+        self.heard.load(Ordering::Relaxed)
     }
 }
 
@@ -68,7 +85,7 @@ mod tests {
     use super::*;
 
     fn heartbeat(url: Option<String>) -> Heartbeat {
-        Heartbeat { url, limit: Duration::from_secs(30), told: None, under_way: None }
+        Heartbeat { url, limit: Duration::from_secs(30), told: None, under_way: None, heard: Arc::default() }
     }
 
     #[test]
@@ -104,9 +121,16 @@ mod tests {
     fn silence_costs_no_more_than_the_limit() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("address");
         let url = format!("http://{}/ping", listener.local_addr().expect("address"));
+        let silent = url.clone();
         let beat = Heartbeat { limit: Duration::from_millis(100), ..heartbeat(Some(url)) };
         beat.end(Some(1));
         heartbeat(None).end(Some(1));
-        drop(listener);
+        // One that was silent for a look is not waited for once more.
+        let mut beat = Heartbeat { limit: Duration::from_millis(100), ..heartbeat(Some(silent)) };
+        beat.look(Some(1));
+        beat.end(Some(2));
+        listener.set_nonblocking(true).expect("no waiting");
+        let came = std::iter::from_fn(|| listener.accept().ok()).count();
+        assert_eq!(came, 2);
     }
 }

@@ -58,8 +58,8 @@ pub fn run_at(mission: Mission, place: &Place) -> Outcome {
 pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHandle<()>>) {
     let (notices, mut heard) = mpsc::channel(NOTICES);
     let (world, keeper) = match World::build(mission, ground, notices).await {
-        Ok(built) => built,
-        Err(fault) => return (unbegun(fault), None),
+        (Ok(world), keeper) => (world, keeper),
+        (Err(fault), keeper) => return (unbegun(fault), keeper),
     };
     let raised = match begin_walk(mission, &world).await {
         Ok(()) => match sweep(mission, &world).await {

@@ -26,6 +26,7 @@ use crate::kit::exit_guard::{ExitGuard, ExitNotice};
 use crate::kit::faults::Faults;
 use crate::kit::news::News;
 use crate::kit::path_bytes;
+use crate::kit::pending;
 use crate::kit::pool::Pool;
 use crate::kit::staging;
 use crate::kit::stop::{Stop, StopSwitch, stop_switch};
@@ -92,16 +93,29 @@ impl World {
         ExitGuard::new(who, self.notices.clone())
     }
 
-    /// Opens and starts everything but the actors.
+    /// Opens and starts everything but the actors. The keeper's thread is told of even where the rest cannot be built on it: it closes
+    /// the ledger, and is to be waited for.
     pub(super) async fn build(
         mission: &Mission,
         ground: Ground,
         notices: mpsc::Sender<ExitNotice>,
-    ) -> Result<(Self, Option<KeeperThread>), Fault> {
-        let died = |why: String| Fault::Died { who: "start", why };
-        private_folder(&mission.layout.batch).map_err(Fault::Disk)?;
+    ) -> (Result<Self, Fault>, Option<KeeperThread>) {
         let in_step = matches!(ground, Ground::Simulated { .. });
-        let Footing { provider, traffic, ledger, keeper } = Footing::on(ground, mission, &notices)?;
+        let footing = private_folder(&mission.layout.batch).map_err(Fault::Disk);
+        match footing.and_then(|()| Footing::on(ground, mission, &notices)) {
+            Ok((footing, keeper)) => (Self::upon(footing, mission, in_step, notices).await, keeper),
+            Err(fault) => (Err(fault), None),
+        }
+    }
+
+    async fn upon(
+        footing: Footing,
+        mission: &Mission,
+        in_step: bool,
+        notices: mpsc::Sender<ExitNotice>,
+    ) -> Result<Self, Fault> {
+        let died = |why: String| Fault::Died { who: "start", why };
+        let Footing { provider, traffic, ledger } = footing;
         sweep_working_folders(mission).map_err(Fault::Disk)?;
         let mark = Mark::new(&mission.layout.batch).map_err(Fault::Disk)?;
         let begun = begin(mission, &ledger).await?;
@@ -120,7 +134,7 @@ impl World {
             let (pool, places) = (body_pool.clone(), body_places.clone());
             Bodies::new(ledger.clone(), Arc::clone(&corpus), pool, places, news.clone(), options)
         };
-        let world = Self {
+        Ok(Self {
             ledger,
             provider,
             traffic,
@@ -150,8 +164,7 @@ impl World {
             max_image_bytes: means::max_image_bytes(mission, &framer),
             rejudged: Arc::default(),
             in_step,
-        };
-        Ok((world, keeper))
+        })
     }
 
     /// Wakes whoever waits for a lease.
@@ -167,28 +180,32 @@ struct Footing {
     provider: SharedProvider,
     traffic: Traffic,
     ledger: Ledger,
-    keeper: Option<KeeperThread>,
 }
 
 impl Footing {
-    fn on(ground: Ground, mission: &Mission, notices: &mpsc::Sender<ExitNotice>) -> Result<Self, Fault> {
+    /// The keeper is started last: whatever fails before it leaves no thread behind.
+    fn on(
+        ground: Ground,
+        mission: &Mission,
+        notices: &mpsc::Sender<ExitNotice>,
+    ) -> Result<(Self, Option<KeeperThread>), Fault> {
         let guard = ExitGuard::new("keeper", notices.clone());
         match ground {
             Ground::Real(place) => {
                 let journal = Journal::at(&mission.layout.journal());
                 journal.nothing_lost(&mission.layout).map_err(Fault::Ledger)?;
+                let (provider, traffic) = means::provider(mission)?;
                 let store = SqliteStore::open(&mission.layout.ledger(), mission.clock.clone(), means::allowed(mission))
                     .and_then(|store| store.with_journal(journal));
                 let (ledger, keeper) =
                     keeper::start(Box::new(store.map_err(Fault::Ledger)?), guard).map_err(Fault::Disk)?;
                 place.here(&ledger);
-                let (provider, traffic) = means::provider(mission)?;
-                Ok(Self { provider, traffic, ledger, keeper: Some(keeper) })
+                Ok((Self { provider, traffic, ledger }, Some(keeper)))
             }
             Ground::Simulated { provider, store } => {
                 let (ledger, serving) = keeper::in_step(store, guard);
                 beside(serving);
-                Ok(Self { provider, traffic: Traffic::default(), ledger, keeper: None })
+                Ok((Self { provider, traffic: Traffic::default(), ledger }, None))
             }
         }
     }
@@ -217,6 +234,7 @@ fn beside(serving: impl Future<Output = ()> + 'static) {
 fn sweep_working_folders(mission: &Mission) -> io::Result<()> {
     let layout = &mission.layout;
     staging::sweep(&layout.extraction)?;
+    pending::sweep(&layout.drafts())?;
     [&layout.batch, &layout.completed, &layout.output, &layout.spool()].into_iter().try_for_each(|folder| sweep(folder))
 }
 

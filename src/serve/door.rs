@@ -1,9 +1,12 @@
 //! Who is let in: a page of another site must not reach the server through a name of its own (DNS rebinding), and an address that
 //! others reach asks for a token.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
+use crate::kit::clock::Clock;
 use crate::kit::hash::are_same_secrets;
+use crate::kit::throttle::Throttle;
 
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,15 +17,21 @@ pub enum No {
     Origin,
     /// It bears no token, or a wrong one.
     Token,
+    /// Too many wrong tokens came from there: for so long none is listened to.
+    Wait(Duration),
 }
 
 /// What decides about requests.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Door {
     /// Names by which the server may be asked beside its addresses and `localhost`, in lower case.
     pub names: Vec<String>,
     /// What requests have to carry, if anything.
     pub token: Option<String>,
+    /// The time.
+    pub clock: Clock,
+    /// Of wrong tokens.
+    pub throttle: Throttle,
 }
 
 /// What of a request decides.
@@ -34,14 +43,16 @@ pub struct Asked<'a> {
     pub origin: Option<&'a str>,
     /// Header `Authorization`.
     pub authorization: Option<&'a str>,
+    /// Where it comes from.
+    pub place: Option<IpAddr>,
 }
 
 impl Door {
-    /// Whether a request is let in.
+    /// Whether a request asks for one of our names, from no page of another site.
     ///
     /// # Errors
-    /// Why not.
-    pub fn lets_in(&self, asked: &Asked<'_>) -> Result<(), No> {
+    /// Why it does not.
+    pub fn knows(&self, asked: &Asked<'_>) -> Result<(), No> {
         if !asked.host.is_some_and(|host| self.is_ours(host)) {
             return Err(No::Host);
         }
@@ -50,10 +61,22 @@ impl Door {
         if !asked.origin.is_none_or(of_page) {
             return Err(No::Origin);
         }
-        match &self.token {
-            Some(token) if !asked.authorization.is_some_and(|given| bears(given, token)) => Err(No::Token),
-            _ => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Whether a request is let in.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn lets_in(&self, asked: &Asked<'_>) -> Result<(), No> {
+        self.knows(asked)?;
+        let Some(token) = &self.token else { return Ok(()) };
+        let Some(told) = asked.authorization.and_then(|told| told.strip_prefix("Bearer ")) else {
+            return Err(No::Token);
+        };
+        let place = asked.place.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let guess = self.throttle.guess(place, self.clock.now(), || are_same_secrets(told.trim(), token));
+        if guess.map_err(No::Wait)? { Ok(()) } else { Err(No::Token) }
     }
 
     /// An address in digits is no name that somebody else could point at us; a name has to be known.
@@ -83,17 +106,18 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn bears(authorization: &str, token: &str) -> bool {
-    authorization.strip_prefix("Bearer ").is_some_and(|given| are_same_secrets(given.trim(), token))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn door(names: &[&str], token: Option<&str>) -> Door {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Door { names, token: token.map(str::to_owned), clock: Clock::manual(0), throttle: Throttle::default() }
+    }
+
     #[test]
     fn only_our_own_names_are_answered() {
-        let door = Door { names: vec!["scans.example.org".to_owned()], token: None };
+        let door = door(&["scans.example.org"], None);
         for (host, expected) in [
             ("127.0.0.1:7040", Ok(())),
             ("127.0.0.1", Ok(())),
@@ -119,8 +143,8 @@ mod tests {
 
     #[test]
     fn pages_of_others_are_turned_away() {
-        let door = Door { names: Vec::new(), token: None };
-        let from = |origin| door.lets_in(&Asked { host: Some("localhost"), origin: Some(origin), authorization: None });
+        let door = door(&[], None);
+        let from = |origin| door.lets_in(&Asked { host: Some("localhost"), origin: Some(origin), ..Asked::default() });
         assert_eq!(from("http://localhost:7040"), Ok(()));
         assert_eq!(from("http://127.0.0.1:7040"), Ok(()));
         assert_eq!(from("https://evil.example"), Err(No::Origin));
@@ -129,13 +153,30 @@ mod tests {
 
     #[test]
     fn a_token_is_asked_for_where_there_is_one() {
-        let door = Door { names: Vec::new(), token: Some("s3cret".to_owned()) };
-        let with = |authorization| door.lets_in(&Asked { host: Some("10.0.0.7"), origin: None, authorization });
+        let with = |authorization| {
+            let asked = Asked { host: Some("10.0.0.7"), authorization, ..Asked::default() };
+            door(&[], Some("s3cret")).lets_in(&asked)
+        };
         assert_eq!(with(Some("Bearer s3cret")), Ok(()));
         for wrong in
             [None, Some("Bearer s3cre"), Some("Bearer s3crett"), Some("Bearer "), Some("s3cret"), Some("Basic s3cret")]
         {
             assert_eq!(with(wrong), Err(No::Token), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn who_guesses_has_to_wait() {
+        let door = door(&[], Some("s3cret"));
+        let with = |told| door.lets_in(&Asked { host: Some("[::1]"), authorization: told, ..Asked::default() });
+        for _ in 0..9 {
+            assert_eq!(with(None), Err(No::Token), "who says nothing guesses nothing");
+        }
+        for _ in 0..5 {
+            assert_eq!(with(Some("Bearer guess")), Err(No::Token));
+        }
+        assert_eq!(with(Some("Bearer s3cret")), Err(No::Wait(Duration::from_secs(60))));
+        door.clock.advance(Duration::from_secs(60));
+        assert_eq!(with(Some("Bearer s3cret")), Ok(()));
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, ContentType, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, ContentType, HOST, HeaderName, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{Error, HttpResponse};
@@ -17,6 +19,7 @@ use super::events::{Listener, form};
 use super::metrics::MEDIA_TYPE;
 use super::server::Status;
 use crate::kit::clock::io_pause;
+use crate::kit::throttle::retry_after;
 
 /// A connection that says nothing for longer is taken for dead by proxies.
 const STILL_HERE: Duration = Duration::from_secs(15);
@@ -44,8 +47,8 @@ pub(super) async fn at_the_door(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match verdict(&request) {
-        Ok(()) | Err(No::Token) => Ok(next.call(request).await?.map_into_boxed_body()),
+    match verdict(&request, Door::knows) {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(no) => Ok(request.into_response(refusal(no))),
     }
 }
@@ -55,16 +58,21 @@ async fn with_token(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match verdict(&request) {
+    match verdict(&request, Door::lets_in) {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(no) => Ok(request.into_response(refusal(no))),
     }
 }
 
-fn verdict(request: &ServiceRequest) -> Result<(), No> {
+fn verdict(request: &ServiceRequest, judge: fn(&Door, &Asked<'_>) -> Result<(), No>) -> Result<(), No> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let asked = Asked { host: header(HOST), origin: header(ORIGIN), authorization: header(AUTHORIZATION) };
-    request.app_data::<Data<Shared>>().map_or(Err(No::Host), |shared| shared.door.lets_in(&asked))
+    let asked = Asked {
+        host: header(HOST),
+        origin: header(ORIGIN),
+        authorization: header(AUTHORIZATION),
+        place: request.peer_addr().map(|peer| peer.ip()),
+    };
+    request.app_data::<Data<Shared>>().map_or(Err(No::Host), |shared| judge(&shared.door, &asked))
 }
 
 fn refusal(no: No) -> HttpResponse {
@@ -75,10 +83,14 @@ fn refusal(no: No) -> HttpResponse {
         ),
         No::Origin => (StatusCode::FORBIDDEN, "pages of other sites are not answered\n"),
         No::Token => (StatusCode::UNAUTHORIZED, "this server asks for a token: Authorization: Bearer TOKEN\n"),
+        No::Wait(_) => (StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens came from there; wait a little\n"),
     };
     let mut answer = HttpResponse::build(status);
     if no == No::Token {
         answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
+    }
+    if let No::Wait(pause) = no {
+        answer.insert_header((RETRY_AFTER, retry_after(pause)));
     }
     answer.content_type(ContentType::plaintext()).body(words)
 }

@@ -61,10 +61,10 @@ pub(super) async fn status(pages: Data<Pages>) -> Result<HttpResponse, No> {
     let document = pages
         .into_inner()
         .apart(move |pages| {
-            let reader = pages.reader()?;
-            let mut document = pages.report(&reader).document().map_err(|error| No::Broken(error.to_string()))?;
+            let found = pages.standing()?.found;
+            let mut document = pages.counted(found)?.document();
             document["type"] = "status".into();
-            let order = pages.order(false)?;
+            let order = pages.order(found, false)?;
             document["to_review"] = view::counts(&order);
             document["read_only"] = pages.read_only.into();
             Ok(document)
@@ -78,7 +78,7 @@ pub(super) async fn images(pages: Data<Pages>, stretch: Query<Stretch>) -> Resul
     let list = pages
         .into_inner()
         .apart(move |pages| {
-            let order = pages.order(stretch.after.is_some())?;
+            let order = pages.order(pages.standing()?.found, stretch.after.is_some())?;
             Ok(view::list(&order, stretch.after, stretch.limit.unwrap_or(LIST).clamp(1, LIST)))
         })
         .await?;
@@ -99,7 +99,7 @@ pub(super) async fn review(pages: Data<Pages>, verdict: Json<Verdict>) -> Result
         .ok_or_else(|| No::Senseless("review is good, needs_work, unreadable or unreviewed".to_owned()))?;
     let told = pages.into_inner().apart(move |pages| {
         let id = pages.image(&pages.reader()?, image)?.id;
-        pages.notebook.write(Entry::Did(id, Deed::Reviewed(verdict)))?;
+        pages.note(Entry::Did(id, Deed::Reviewed(verdict)))?;
         Ok(json!({"schema": 1, "image": image, "review": review}))
     });
     Ok(HttpResponse::Ok().json(told.await?))
@@ -121,7 +121,7 @@ fn saved(pages: &Pages, edit: &Edit) -> Result<Value, No> {
     let (hash, is_new) = review::save(&pages.layout, &image, &edit.text, shown)?;
     let mut why_not = None;
     if is_new {
-        match pages.notebook.write(Entry::Did(image.id, Deed::Edited(hash))) {
+        match pages.note(Entry::Did(image.id, Deed::Edited(hash))) {
             Ok(_) => {
                 // One that is under way is still wanted there: its end is what the books go on with.
                 let now = pages.image(&pages.reader()?, edit.image)?;
@@ -145,7 +145,7 @@ pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<Http
     let told = pages.into_inner().apart(move |pages| match again {
         Again::Image(AgainImage { image }) => {
             let id = pages.image(&pages.reader()?, image)?.id;
-            pages.notebook.write(Entry::AskAgain(vec![id]))?;
+            pages.note(Entry::AskAgain(vec![id]))?;
             Ok(json!({"schema": 1, "image": image, "state": "owed"}))
         }
         Again::Group(group) => {

@@ -61,7 +61,7 @@ fn rows(pages: &Pages, before: Option<i64>) -> Result<(Vec<BatchRow>, Option<i64
 
 /// Hours after which the provider gives a batch up.
 fn hours(pages: &Pages) -> i64 {
-    millis(pages.settings.provider.window_length()) / 3_600_000
+    millis(pages.settings().provider.window_length()) / 3_600_000
 }
 
 fn told(batch: &BatchRow) -> Value {

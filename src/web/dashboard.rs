@@ -2,12 +2,13 @@
 //! see the pages needs a session.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, Form, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,6 +16,7 @@ use super::Pages;
 use super::gate::{self, Gate};
 use super::page::page;
 use super::routes::{self, No};
+use crate::kit::throttle::retry_after;
 
 const LOGIN: &str = include_str!("assets/login.html");
 
@@ -31,7 +33,7 @@ impl Dashboard {
     /// # Errors
     /// The operating system's, if it has no randomness to give.
     pub fn new(pages: Pages, token: Option<String>) -> io::Result<Self> {
-        let gate = Gate::behind_a_door(token, pages.read_only)?;
+        let gate = Gate::behind_a_door(token, pages.read_only, pages.clock.clone())?;
         Ok(Self { pages: Data::new(pages), gate: Data::new(gate) })
     }
 
@@ -64,18 +66,26 @@ struct Entrance {
 }
 
 async fn login() -> Result<HttpResponse, No> {
-    page(LOGIN, json!({"wrong": false}))
+    page(LOGIN, json!({"wrong": false, "wait": null}))
 }
 
-async fn enter(gate: Data<Gate>, entrance: Form<Entrance>) -> Result<HttpResponse, No> {
-    match gate.enter(entrance.token.trim()) {
-        Some(cookie) => Ok(HttpResponse::SeeOther()
+async fn enter(request: HttpRequest, gate: Data<Gate>, entrance: Form<Entrance>) -> Result<HttpResponse, No> {
+    let place = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    match gate.enter(place, entrance.token.trim()) {
+        Ok(Some(cookie)) => Ok(HttpResponse::SeeOther()
             .insert_header((header::LOCATION, "/"))
             .insert_header((header::SET_COOKIE, cookie))
             .finish()),
-        None => {
-            let mut answer = page(LOGIN, json!({"wrong": true}))?;
+        Ok(None) => {
+            let mut answer = page(LOGIN, json!({"wrong": true, "wait": null}))?;
             *answer.status_mut() = StatusCode::FORBIDDEN;
+            Ok(answer)
+        }
+        Err(pause) => {
+            let seconds = retry_after(pause);
+            let mut answer = page(LOGIN, json!({"wrong": false, "wait": seconds}))?;
+            *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             Ok(answer)
         }
     }

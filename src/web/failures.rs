@@ -1,15 +1,18 @@
 //! The page of what came to nothing: by reason, with what it means, what to do, and a button that puts its images back.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Form, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Pages;
 use super::page::page;
 use super::routes::No;
+use super::{Pages, kept};
 use crate::domain::ids::ImageId;
+use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Failure, Reader, ReasonCount};
 use crate::ops::explain;
@@ -21,8 +24,9 @@ const FAILURES: &str = include_str!("assets/failures.html");
 const SHOWN: u32 = 5;
 /// Images on a page of one reason.
 const LIST: u32 = 100;
-/// Images put back in one transaction.
-const TOGETHER: usize = 512;
+
+/// Counts by reason, each with whether any of its images was ever measured.
+type Reasons = Vec<(ReasonCount, bool)>;
 
 /// The images that stand in one state for one reason.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,13 +69,18 @@ pub(super) struct PutBack {
 pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, No> {
     let view = pages.into_inner().apart(move |pages| {
         let reader = pages.reader()?;
+        let found = reader.standing().map_err(No::ledger)?.found;
+        let reasons = reasons(pages, &reader, found)?;
         let mut view = match &wanted.state {
-            Some(state) => one(&reader, state_of(state)?, wanted.reason.as_deref().unwrap_or(""), wanted.after)?,
-            None => all(&reader)?,
+            Some(state) => {
+                one(&reader, &reasons, state_of(state)?, wanted.reason.as_deref().unwrap_or(""), wanted.after)?
+            }
+            None => all(&reader, &reasons)?,
         };
         view["name"] = pages.name().into();
         view["here"] = "failures".into();
         view["read_only"] = pages.read_only.into();
+        view["is_kept"] = (found > kept::FEW).into();
         view["asked"] = wanted.asked.into();
         view["left"] = wanted.left.into();
         view["busy"] = wanted.busy.into();
@@ -96,17 +105,18 @@ pub(super) fn put_back(pages: &Pages, group: &Group) -> Result<PutBack, No> {
     if !can_be_asked(state) {
         return Err(No::Senseless("state is failed or rough".to_owned()));
     }
-    let (found, images) = retry::ended(&pages.reader()?, &pages.layout, state, &group.reason).map_err(No::ledger)?;
-    let mut told = PutBack { images: 0, edited: found.edited, unmeasured: found.unmeasured };
-    for some in images.chunks(TOGETHER) {
-        match pages.notebook.write(Entry::AskAgain(some.to_vec())) {
-            Ok(many) => told.images += many,
+    let mut images = 0;
+    let found = retry::ended(&pages.reader()?, &pages.layout, state, &group.reason, |some| {
+        match pages.note(Entry::AskAgain(some.to_vec())) {
+            Ok(many) => images += many,
             // Somebody else was faster.
             Err(NotNoted::NotAsked) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(No::from(error)),
         }
-    }
-    Ok(told)
+        Ok(())
+    });
+    let found = found?;
+    Ok(PutBack { images, edited: found.edited, unmeasured: found.unmeasured })
 }
 
 fn state_of(word: &str) -> Result<ImageState, No> {
@@ -120,25 +130,36 @@ fn can_be_asked(state: ImageState) -> bool {
     matches!(state, ImageState::Failed | ImageState::Rough)
 }
 
-fn all(reader: &Reader) -> Result<Value, No> {
-    let reasons = reader.reasons().map_err(No::ledger)?;
-    let groups = reasons.iter().map(|count| {
+/// How many images ended for which reason, and whether any of them was ever measured.
+fn reasons(pages: &Pages, reader: &Reader, found: u64) -> Result<Arc<Reasons>, No> {
+    let count = || {
+        let reasons = reader.reasons()?.into_iter().map(|count| {
+            // Nobody asks it of those that were never to be asked, and they may be many.
+            let is_measured = can_be_asked(count.state) && reader.has_measured(count.state, &count.reason)?;
+            Ok((count, is_measured))
+        });
+        reasons.collect::<Result<Reasons, LedgerError>>()
+    };
+    pages.reasons.told(&pages.clock, found, count).map_err(No::ledger)
+}
+
+fn all(reader: &Reader, reasons: &Reasons) -> Result<Value, No> {
+    let groups = reasons.iter().map(|(count, is_measured)| {
         let images = reader.ended(count.state, &count.reason, None, SHOWN)?;
-        Ok(group(count, reader.has_measured(count.state, &count.reason)?, &images))
+        Ok(group(count, *is_measured, &images))
     });
     let groups: Vec<Value> = groups.collect::<Result<_, _>>().map_err(No::ledger)?;
     Ok(json!({"groups": groups}))
 }
 
-fn one(reader: &Reader, state: ImageState, reason: &str, after: Option<i64>) -> Result<Value, No> {
-    let reasons = reader.reasons().map_err(No::ledger)?;
-    let Some(count) = reasons.iter().find(|count| count.state == state && count.reason == reason) else {
+fn one(reader: &Reader, reasons: &Reasons, state: ImageState, reason: &str, after: Option<i64>) -> Result<Value, No> {
+    let Some((count, is_measured)) = reasons.iter().find(|(count, _)| count.state == state && count.reason == reason)
+    else {
         return Ok(json!({"groups": [], "alone": true}));
     };
     let images = reader.ended(state, reason, after.map(ImageId), LIST).map_err(No::ledger)?;
     let next = images.last().filter(|_| images.len() == LIST as usize).map(|image| image.image.0);
-    let is_measured = reader.has_measured(state, reason).map_err(No::ledger)?;
-    Ok(json!({"groups": [group(count, is_measured, &images)], "alone": true, "after": after, "next": next}))
+    Ok(json!({"groups": [group(count, *is_measured, &images)], "alone": true, "after": after, "next": next}))
 }
 
 fn group(count: &ReasonCount, is_measured: bool, images: &[Failure]) -> Value {

@@ -5,8 +5,9 @@
 //! changes something has to name our `Origin`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,8 +17,10 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse, HttpResponseBuilder};
 
+use crate::kit::clock::Clock;
 use crate::kit::hash::are_same_secrets;
 use crate::kit::random;
+use crate::kit::throttle::{Throttle, retry_after};
 
 /// Loads nothing but what the pages bring along, is framed by nobody, and sends its forms nowhere else.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -36,6 +39,9 @@ const PAGES: [&str; 5] = ["/", "/review", "/failures", "/batches", "/cost"];
 pub(super) struct Gate {
     rules: Rules,
     link: Mutex<Link>,
+    clock: Clock,
+    /// Of wrong tokens, typed or borne.
+    throttle: Throttle,
 }
 
 /// The token of the link that was printed last.
@@ -56,8 +62,9 @@ struct Rules {
     session: String,
     /// The secret that lets in again and again, by the form or as a bearer's; without it a link does, once.
     token: Option<String>,
-    /// What helps whoever comes with a link that was used.
+    /// What helps whoever comes with a link that was used, and with none.
     advice: &'static str,
+    way_in: &'static str,
     read_only: bool,
 }
 
@@ -70,10 +77,19 @@ struct Asked<'a> {
     origin: Option<&'a str>,
     cookies: Option<&'a str>,
     authorization: Option<&'a str>,
+    /// Where it comes from.
+    place: Option<IpAddr>,
     /// Whether it only looks: GET or HEAD.
     looks: bool,
     /// Whether nothing of the page is wanted: HEAD, as programs ask that preview links.
     peeks: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// The token that it bears.
+    fn bearer(&self) -> Option<&'a str> {
+        self.authorization.and_then(|told| told.strip_prefix("Bearer ")).map(str::trim)
+    }
 }
 
 /// What becomes of a request.
@@ -85,6 +101,8 @@ enum Passage {
     Link(&'static str),
     /// A person has to type the token first.
     Login,
+    /// Too many wrong tokens came from there: for so long none is listened to.
+    Wait(Duration),
     /// It may not, and why.
     Closed(StatusCode, &'static str),
 }
@@ -94,7 +112,7 @@ impl Gate {
     ///
     /// # Errors
     /// The operating system's, if it has no randomness to give.
-    pub(super) fn at(address: SocketAddr, read_only: bool) -> io::Result<Self> {
+    pub(super) fn at(address: SocketAddr, read_only: bool, clock: Clock) -> io::Result<Self> {
         let port = address.port();
         let rules = Rules {
             hosts: Some(vec![address.to_string(), format!("localhost:{port}")]),
@@ -102,29 +120,32 @@ impl Gate {
             session: random::secret()?,
             token: None,
             advice: "This link was used already; it works once. Start batchscribe again for a new one.",
+            way_in: "Open the link that batchscribe has printed.",
             read_only,
         };
-        Self::with(rules)
+        Self::with(rules, clock)
     }
 
     /// The gate before the pages of a server whose door knows its names. `token` lets in; without one, links do.
     ///
     /// # Errors
     /// The operating system's, if it has no randomness to give.
-    pub(super) fn behind_a_door(token: Option<String>, read_only: bool) -> io::Result<Self> {
+    pub(super) fn behind_a_door(token: Option<String>, read_only: bool, clock: Clock) -> io::Result<Self> {
         let rules = Rules {
             hosts: None,
             cookie: format!("batchscribe_{}", random::letters(8)?),
             session: random::secret()?,
             token,
             advice: "This link was used already; it works once. SIGUSR1 lets the server print a new one.",
+            way_in: "Open the link that batchscribe has printed. SIGUSR1 lets the server print it again, with --quiet as well.",
             read_only,
         };
-        Self::with(rules)
+        Self::with(rules, clock)
     }
 
-    fn with(rules: Rules) -> io::Result<Self> {
-        Ok(Self { rules, link: Mutex::new(Link { token: random::secret()?, used: false }) })
+    fn with(rules: Rules, clock: Clock) -> io::Result<Self> {
+        let link = Mutex::new(Link { token: random::secret()?, used: false });
+        Ok(Self { rules, link, clock, throttle: Throttle::default() })
     }
 
     /// What is appended to the address of a page so that its first visitor is let in; it works once. A new one where the last one was
@@ -143,13 +164,23 @@ impl Gate {
         Ok(Some(format!("?token={}", link.token)))
     }
 
-    /// The cookie for whoever knows the token.
-    pub(super) fn enter(&self, told: &str) -> Option<String> {
-        let token = self.rules.token.as_deref()?;
-        are_same_secrets(told, token).then(|| self.rules.set_cookie())
+    /// The cookie for whoever knows the token, if `told` from `place` is that.
+    ///
+    /// # Errors
+    /// How long nothing from there is listened to.
+    pub(super) fn enter(&self, place: IpAddr, told: &str) -> Result<Option<String>, Duration> {
+        let Some(token) = self.rules.token.as_deref() else { return Ok(None) };
+        let is_right = self.throttle.guess(place, self.clock.now(), || are_same_secrets(told, token))?;
+        Ok(is_right.then(|| self.rules.set_cookie()))
     }
 
     fn passage(&self, asked: &Asked<'_>) -> Passage {
+        // A token that is borne could be guessed as well as one that is typed.
+        if let (Some(_), Some(place)) = (self.rules.token.as_ref().and(asked.bearer()), asked.place)
+            && let Err(pause) = self.throttle.guess(place, self.clock.now(), || self.rules.bears(asked))
+        {
+            return Passage::Wait(pause);
+        }
         let passage = passage(&self.rules, asked);
         if !matches!(passage, Passage::Link(_)) {
             return passage;
@@ -179,8 +210,7 @@ impl Rules {
 
     /// Whether a request bears the token itself, as programs do; no page of another site can make a browser do so.
     fn bears(&self, asked: &Asked<'_>) -> bool {
-        let told = asked.authorization.and_then(|told| told.strip_prefix("Bearer "));
-        told.zip(self.token.as_deref()).is_some_and(|(told, token)| are_same_secrets(told.trim(), token))
+        asked.bearer().zip(self.token.as_deref()).is_some_and(|(told, token)| are_same_secrets(told, token))
     }
 
     /// Whether an origin is the page that the request goes to. Where a door stands before us, a proxy with TLS may stand before it.
@@ -224,7 +254,7 @@ fn stranger(rules: &Rules, asked: &Asked<'_>) -> Passage {
         let entrance = ENTRANCES.into_iter().find(|page| *page == asked.path);
         return match entrance.filter(|_| asked.looks && !asked.peeks && token(asked.query).is_some()) {
             Some(entrance) => Passage::Link(entrance),
-            None => closed("Open the link that batchscribe has printed."),
+            None => closed(rules.way_in),
         };
     }
     let types = asked.path == LOGIN && asked.origin.is_some_and(|origin| rules.is_ours(origin, asked.host));
@@ -259,6 +289,7 @@ pub(super) async fn keep(
         Some((Passage::Open, _)) => next.call(request).await?.map_into_boxed_body(),
         Some((Passage::Link(page), gate)) => request.into_response(welcome(&gate.rules, page)),
         Some((Passage::Login, _)) => request.into_response(to(LOGIN).finish()),
+        Some((Passage::Wait(pause), _)) => request.into_response(too_many(pause)),
         Some((Passage::Closed(status, words), _)) => request.into_response(refusal(status, words)),
         None => request.into_response(refusal(StatusCode::INTERNAL_SERVER_ERROR, "There is no gate.")),
     };
@@ -280,6 +311,7 @@ fn asked(request: &ServiceRequest) -> Asked<'_> {
         origin: value(header::ORIGIN),
         cookies: value(header::COOKIE),
         authorization: value(header::AUTHORIZATION),
+        place: request.peer_addr().map(|peer| peer.ip()),
         looks: matches!(*request.method(), Method::GET | Method::HEAD),
         peeks: *request.method() == Method::HEAD,
     }
@@ -298,6 +330,13 @@ fn to(page: &'static str) -> HttpResponseBuilder {
 
 fn refusal(status: StatusCode, words: &'static str) -> HttpResponse {
     HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(words)
+}
+
+/// Tells a program that it has to wait.
+fn too_many(pause: Duration) -> HttpResponse {
+    let mut answer = refusal(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens came from there; wait a little.");
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after(pause)));
+    answer
 }
 
 fn headers() -> [(HeaderName, HeaderValue); 5] {
@@ -323,9 +362,12 @@ mod tests {
             session: "s3ss10n".to_owned(),
             token: None,
             advice: "used",
+            way_in: "open it",
             read_only: false,
         }
     }
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     const KNOWN: Asked<'_> = Asked {
         path: "/api/v1/status",
@@ -334,18 +376,21 @@ mod tests {
         origin: None,
         cookies: Some("other=1; batchscribe_7041=s3ss10n"),
         authorization: None,
+        place: Some(HERE),
         looks: true,
         peeks: false,
     };
 
     fn gate(rules: Rules) -> Gate {
-        Gate { rules, link: Mutex::new(Link { token: "t0k3n".to_owned(), used: false }) }
+        let link = Mutex::new(Link { token: "t0k3n".to_owned(), used: false });
+        Gate { rules, link, clock: Clock::manual(0), throttle: Throttle::default() }
     }
 
     fn told(rules: Rules, asked: Asked<'_>) -> u16 {
         match gate(rules).passage(&asked) {
             Passage::Open => 200,
             Passage::Link(_) | Passage::Login => 303,
+            Passage::Wait(_) => 429,
             Passage::Closed(status, _) => status.as_u16(),
         }
     }
@@ -424,8 +469,8 @@ mod tests {
             assert_eq!(told(server(), Asked { origin, ..types }), status, "{origin:?}");
         }
         let gate = gate(server());
-        assert_eq!(gate.enter("guess"), None);
-        let cookie = gate.enter("w0rd").expect("a cookie");
+        assert_eq!(gate.enter(HERE, "guess"), Ok(None));
+        let cookie = gate.enter(HERE, "w0rd").expect("nobody waits").expect("a cookie");
         assert!(cookie.starts_with("batchscribe_7041=s3ss10n; "), "{cookie}");
         let program = Asked { authorization: Some("Bearer w0rd"), ..stranger };
         assert_eq!(told(server(), program), 200);
@@ -439,6 +484,27 @@ mod tests {
             401,
             "no token, no bearer"
         );
+    }
+
+    #[test]
+    fn who_guesses_the_token_has_to_wait_however_it_is_told() {
+        let gate = gate(Rules { hosts: None, token: Some("w0rd".to_owned()), ..rules() });
+        let bears = |told| Asked { cookies: None, authorization: Some(told), ..KNOWN };
+        for _ in 0..3 {
+            assert_eq!(gate.enter(HERE, "guess"), Ok(None));
+        }
+        for _ in 0..2 {
+            assert!(matches!(gate.passage(&bears("Bearer guess")), Passage::Closed(StatusCode::UNAUTHORIZED, _)));
+        }
+        let minute = Duration::from_secs(60);
+        assert_eq!(gate.enter(HERE, "w0rd"), Err(minute), "a right guess would tell it apart");
+        assert_eq!(gate.passage(&bears("Bearer w0rd")), Passage::Wait(minute));
+        assert_eq!(gate.passage(&bears("Basic dTpw")), gate.passage(&Asked { cookies: None, ..KNOWN }), "not ours");
+        assert_eq!(gate.passage(&KNOWN), Passage::Open, "who has a session guesses nothing");
+        let elsewhere = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)));
+        assert_eq!(gate.passage(&Asked { place: elsewhere, ..bears("Bearer w0rd") }), Passage::Open);
+        gate.clock.advance(minute);
+        assert!(gate.enter(HERE, "w0rd").is_ok_and(|cookie| cookie.is_some()));
     }
 
     #[test]

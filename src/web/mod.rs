@@ -2,7 +2,7 @@
 //!
 //! *Job*: HTTP in, what `ops` knows and does out. *In*: requests of one person's browser. *Out*: pages, pictures, JSON; texts and
 //! notes of the ledger by way of `ops`. *Owns*: one listening address unless it is a guest of another server, one session. *Bound*: one picture is made
-//! at a time; lists by page. *If it crashes here*: an edited text is absent or whole, a note was made or not.
+//! at a time; lists by page; what takes a walk over all images is made by one at a time, and of many images once a minute. *If it crashes here*: an edited text is absent or whole, a note was made or not.
 //!
 //! A server that has other addresses, too, takes a [`Dashboard`].
 
@@ -12,32 +12,35 @@ mod cost;
 mod dashboard;
 mod failures;
 mod gate;
+mod kept;
 mod page;
 mod picture;
 mod routes;
 mod server;
 mod view;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actix_web::web;
+use serde_json::Value;
 
 pub use self::dashboard::Dashboard;
+use self::kept::Kept;
 use self::routes::No;
 pub use self::server::{Server, Visit, start};
 use crate::domain::ids::ImageId;
 use crate::domain::layout::Layout;
 use crate::kit::clock::Clock;
 use crate::ledger::LedgerError;
-use crate::ledger::reader::{ImageResult, Reader};
-use crate::ops::report::Report;
-use crate::ops::review::{self, Listed, Notebook};
-use crate::settings::Settings;
+use crate::ledger::reader::{ImageResult, Reader, ReasonCount};
+use crate::ledger::records::Standing;
+use crate::ops::report::{Counted, Report};
+use crate::ops::review::{self, Entry, Listed, NotNoted, Notebook};
+use crate::settings::{InForce, Settings};
 
 /// What the pages are made from, shared by all requests.
 pub struct Pages {
-    /// The settings in force.
-    settings: Settings,
+    settings: InForce,
     layout: Layout,
     clock: Clock,
     /// Texts drawn by lot that are shown after the doubtful ones.
@@ -48,10 +51,14 @@ pub struct Pages {
     read_only: bool,
     /// Who writes into the ledger.
     notebook: Box<dyn Notebook>,
-    /// The order as it was made last: a list that is read in stretches is one list.
-    order: Mutex<Arc<Vec<Listed>>>,
-    /// Held while the order is made.
-    listing: Mutex<()>,
+    /// The images to be looked at: a list that is read in stretches is one list.
+    order: Kept<Vec<Listed>>,
+    /// The facts of a report.
+    counted: Kept<Counted>,
+    /// The bill by folder and by attempt.
+    bill: Kept<Value>,
+    /// How many images ended for which reason, and whether any of them was ever measured.
+    reasons: Kept<Vec<(ReasonCount, bool)>>,
     /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels.
     easel: Mutex<()>,
 }
@@ -66,8 +73,8 @@ impl std::fmt::Debug for Pages {
 impl Pages {
     /// The pages of the workspace of `settings`; `notebook` writes what a person does, unless nothing may be changed.
     #[must_use]
-    pub fn new(settings: Settings, clock: Clock, notebook: Box<dyn Notebook>) -> Self {
-        let layout = settings.layout();
+    pub fn new(settings: InForce, clock: Clock, notebook: Box<dyn Notebook>) -> Self {
+        let layout = settings.now().layout();
         Self {
             settings,
             layout,
@@ -76,8 +83,10 @@ impl Pages {
             only: None,
             read_only: false,
             notebook,
-            order: Mutex::default(),
-            listing: Mutex::default(),
+            order: Kept::default(),
+            counted: Kept::default(),
+            bill: Kept::default(),
+            reasons: Kept::default(),
             easel: Mutex::new(()),
         }
     }
@@ -122,23 +131,38 @@ impl Pages {
         }
     }
 
-    /// The images to be looked at: made anew, or as they were told last.
-    fn order(&self, as_told: bool) -> Result<Arc<Vec<Listed>>, No> {
-        // Whoever panicked while he held it has left a whole order.
-        let last = || self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        if as_told {
-            return Ok(Arc::clone(&last()));
+    /// The settings in force.
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.now()
+    }
+
+    /// The images to be looked at, as they were told last if that is wanted; `found` images are in the ledger.
+    fn order(&self, found: u64, as_told: bool) -> Result<Arc<Vec<Listed>>, No> {
+        if let Some(told) = self.order.as_told().filter(|_| as_told) {
+            return Ok(told);
         }
-        // One at a time: each has the whole list in memory.
-        let _alone = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let reader = self.reader()?;
-        let order = match &self.only {
-            Some(images) => review::order_of(&reader, images),
-            None => review::order(&reader, self.sample),
-        };
-        let order = Arc::new(order.map_err(No::ledger)?);
-        *last() = Arc::clone(&order);
-        Ok(order)
+        self.order.told(&self.clock, found, || {
+            let reader = self.reader()?;
+            let order = match &self.only {
+                Some(images) => review::order_of(&reader, images),
+                None => review::order(&reader, self.sample),
+            };
+            order.map_err(No::ledger)
+        })
+    }
+
+    /// Writes what a person did, after which lists and counts are others.
+    fn note(&self, entry: Entry) -> Result<u64, NotNoted> {
+        let noted = self.notebook.write(entry);
+        self.order.forget();
+        self.counted.forget();
+        self.reasons.forget();
+        noted
+    }
+
+    /// Where all of it stands; by indexes, so it may be asked each time.
+    fn standing(&self) -> Result<Standing, No> {
+        self.reader()?.standing().map_err(No::ledger)
     }
 
     fn image(&self, reader: &Reader, id: i64) -> Result<ImageResult, No> {
@@ -146,23 +170,34 @@ impl Pages {
         image.ok_or_else(|| No::Nothing("There is no such image.".to_owned()))
     }
 
-    /// The facts of a report, as of now.
-    fn report<'a>(&'a self, reader: &'a Reader) -> Report<'a> {
-        Report {
-            reader,
-            layout: &self.layout,
-            models: &self.settings.models,
-            name: self.name(),
-            max_pixels: self.settings.encode.max_pixels,
-            now: self.clock.now(),
-        }
+    /// The facts of a report; `found` images are in the ledger.
+    fn counted(&self, found: u64) -> Result<Arc<Counted>, No> {
+        self.counted.told(&self.clock, found, || {
+            let (reader, settings) = (self.reader()?, self.settings());
+            let report = Report {
+                reader: &reader,
+                layout: &self.layout,
+                models: &settings.models,
+                name: self.name(),
+                max_pixels: settings.encode.max_pixels,
+                now: self.clock.now(),
+            };
+            report.counted().map_err(|error| No::Broken(error.to_string()))
+        })
     }
 
     /// What the workspace is called.
     fn name(&self) -> String {
-        let workspace = &self.settings.workspace;
+        let settings = self.settings();
+        let workspace = &settings.workspace;
         let name = workspace.file_name().unwrap_or(workspace.as_os_str());
         crate::domain::image::shown(name.as_encoded_bytes())
+    }
+}
+
+impl From<LedgerError> for No {
+    fn from(error: LedgerError) -> Self {
+        Self::ledger(error)
     }
 }
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::routes::No;
-use super::{Pages, view};
+use super::{Pages, kept, view};
 use crate::domain::ids::ImageId;
-use crate::ops::report::environment;
+use crate::ops::report::{self, environment};
 use crate::ops::review::{self, Listed};
 
 /// What the pages stand in that scroll.
@@ -34,10 +34,14 @@ pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
     let view = pages
         .into_inner()
         .apart(move |pages| {
-            let reader = pages.reader()?;
-            let mut view = pages.report(&reader).view().map_err(|error| No::Broken(error.to_string()))?;
-            let order = pages.order(false)?;
-            view["to_review"] = view::counts(&order);
+            let standing = pages.standing()?;
+            let counted = pages.counted(standing.found)?;
+            let mut view = counted.view();
+            view["balance"] = report::balance(&standing);
+            view["counted"] = view["written"].take();
+            view["written"] = report::utc(pages.clock.now()).into();
+            view["is_kept"] = (standing.found > kept::FEW).into();
+            view["to_review"] = view::counts(&pages.order(standing.found, false)?);
             view["here"] = "overview".into();
             Ok(view)
         })
@@ -53,7 +57,7 @@ pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<
             let reader = pages.reader()?;
             let chosen = match wanted.image {
                 Some(image) => Some(ImageId(image)),
-                None => first(&pages.order(false)?, wanted.why.as_deref()),
+                None => first(&pages.order(pages.standing()?.found, false)?, wanted.why.as_deref()),
             };
             let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
             let image = image.map(|image| view::image(&pages.layout, &image));

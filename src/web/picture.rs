@@ -35,7 +35,7 @@ pub(super) async fn picture(pages: Data<Pages>, id: Path<i64>) -> Result<HttpRes
             let how = Preparation { longest_side: LONGEST_SIDE, jpeg_quality: QUALITY, ..Preparation::default() };
             // What panicked while it held the easel has left nothing on it.
             let _easel = pages.easel.lock().unwrap_or_else(PoisonError::into_inner);
-            made(&image, how, pages.settings.encode.max_pixels, MOST_BYTES).map_err(No::Conflict)
+            made(&image, how, pages.settings().encode.max_pixels, MOST_BYTES).map_err(No::Conflict)
         })
         .await?;
     Ok(answer(picture.format, picture.bytes))

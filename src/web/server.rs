@@ -43,7 +43,7 @@ pub fn start(listen: SocketAddr, pages: Pages) -> io::Result<(Server, Visit)> {
     let named = |cause: io::Error| io::Error::new(cause.kind(), format!("{listen}: {cause}"));
     let listener = TcpListener::bind(listen).map_err(named)?;
     let address = listener.local_addr().map_err(named)?;
-    let gate = Gate::at(address, pages.read_only)?;
+    let gate = Gate::at(address, pages.read_only, pages.clock.clone())?;
     let query = gate.invitation()?.unwrap_or_default();
     let visit = Visit { url: format!("http://{address}/review{query}") };
     let (pages, gate) = (Data::new(pages), Data::new(gate));

@@ -193,3 +193,56 @@ fn names_of_others_are_shown_and_not_obeyed() {
     }
     assert!(visitor.get("/failures").text().contains("&lt;script&gt;"));
 }
+
+/// So many more images that were never to be asked, written past the program: enough for a ledger that is not walked each time.
+fn grow(sandbox: &Sandbox, images: u32) {
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+        INSERT INTO image (directory_id, name, bytes, mtime_ms, state, reason)
+        SELECT (SELECT min(directory_id) FROM image), CAST('more' || (SELECT max(id) FROM image) || '_' || n AS BLOB), 1, 1,
+            'skipped', 'excluded' FROM n";
+    assert_eq!(ledger.execute(sql, [images]).expect("rows"), images as usize);
+}
+
+#[test]
+fn of_many_images_the_counts_are_new_and_what_is_walked_for_is_kept_until_a_person_does_something() {
+    let sandbox = with_failures();
+    grow(&sandbox, 10_000);
+    let visitor = Visitor::entered(&sandbox, &[]);
+    let pages = ["/", "/failures"];
+    for page in pages.map(|page| visitor.get(page).text()) {
+        assert!(page.contains("excluded") && page.contains("10\u{202f}000 images"), "{page}");
+        assert!(page.contains("counted once a minute"), "{page}");
+    }
+    assert!(visitor.get("/cost").text().contains("added up once a minute"));
+    let first = visitor.get("/").text();
+    assert!(first.contains("<b>10\u{202f}008</b>found"), "{first}");
+    grow(&sandbox, 1);
+    for page in pages.map(|page| visitor.get(page).text()) {
+        assert!(page.contains("10\u{202f}000 images"), "what takes a walk is told again: {page}");
+    }
+    assert!(visitor.get("/").text().contains("<b>10\u{202f}009</b>found"), "what takes none is of now");
+    let image = visitor.image("tray_0/page0000.png");
+    assert_eq!(visitor.post("/api/v1/review", &json!({"image": image["id"], "review": "good"})).status, 200);
+    for page in pages.map(|page| visitor.get(page).text()) {
+        assert!(page.contains("10\u{202f}001 images"), "a person sees what he did: {page}");
+    }
+    assert_eq!(visitor.image("tray_0/page0000.png")["review"], "good");
+}
+
+#[test]
+fn many_failures_are_put_back_page_by_page() {
+    let mut sandbox = with_failures();
+    sandbox.set("run.max_cost", "5");
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1200)
+        INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason)
+        SELECT (SELECT min(directory_id) FROM image), CAST('more' || n AS BLOB), 1, 1, 9, 9,
+            CASE WHEN n % 3 THEN 'png' END, 'failed', 'content_filter' FROM n";
+    assert_eq!(ledger.execute(sql, []).expect("rows"), 1_200);
+    drop(ledger);
+    let visitor = Visitor::entered(&sandbox, &[]);
+    let told = visitor.post("/api/v1/retry", &json!({"state": "failed", "reason": "content_filter"})).json();
+    assert_eq!((&told["images"], &told["unmeasured"]), (&json!(803), &json!(400)), "{told}");
+    assert_eq!(oracle::states(&sandbox.workspace())["owed"], 803);
+}

@@ -1,6 +1,7 @@
 //! How runs end when something stands in their way: with the right word, and with everything finished that can be.
 
 use batchscribe::emulator::scenario::Scenario;
+use batchscribe::ledger::reader::Reader;
 use batchscribe::pipeline::mission::{Fault, Mode};
 
 use crate::oracle;
@@ -33,6 +34,20 @@ fn a_key_rejected_while_polling_ends_the_waiting_and_not_the_work_behind_it() {
     let outcome = sandbox.run();
     assert!(matches!(outcome.fault, Some(Fault::Provider(_))), "{:?}", outcome.fault);
     assert_eq!(outcome.standing.done, 4, "what had ended is finished: {:?}", outcome.standing);
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_its_ledger_in_good_order() {
+    let sandbox = Sandbox::new(2);
+    assert!(sandbox.run().fault.is_none());
+    // Something else lies where the program wants a folder: that is noticed once the ledger is open.
+    std::fs::write(sandbox.workspace().join("batch/spool"), "no folder").expect("a file");
+    for _ in 0..8 {
+        let outcome = sandbox.run();
+        assert!(matches!(outcome.fault, Some(Fault::Disk(_))), "{:?}", outcome.fault);
+        let reader = Reader::open(&sandbox.settings().layout().ledger()).expect("a ledger");
+        assert!(reader.is_at_rest().expect("an answer"), "its keeper was not waited for");
+    }
 }
 
 #[test]

@@ -163,8 +163,11 @@ fn read(path: &Path) -> String {
 /// Whether files fit a schema, as libxml2 sees it; where it is not installed, that is said.
 fn fits(schema: &str, files: &[PathBuf]) {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schemas").join(schema);
-    let mut xmllint = Command::new("xmllint");
-    match xmllint.args(["--nonet", "--noout", "--schema"]).arg(schema).args(files).output() {
+    is_well(Command::new("xmllint").args(["--nonet", "--noout", "--schema"]).arg(schema).args(files));
+}
+
+fn is_well(xmllint: &mut Command) {
+    match xmllint.output() {
         Ok(told) => assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr)),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
             use std::io::Write as _;
@@ -221,16 +224,15 @@ fn page_xml_holds_the_text_of_the_whole_page() {
     assert!(odd.contains(told) && !odd.contains("transcribed by"), "{odd}");
 }
 
+/// Whether files fit a RELAX NG schema, as libxml2 sees it; where it is not installed, that is said.
+fn fits_grammar(grammar: &str, files: &[PathBuf]) {
+    let grammar = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schemas").join(grammar);
+    is_well(Command::new("xmllint").args(["--nonet", "--noout", "--relaxng"]).arg(grammar).args(files));
+}
+
 /// Whether files are well-formed, as libxml2 sees it; where it is not installed, that is said.
 fn are_well_formed(files: &[PathBuf]) {
-    match Command::new("xmllint").args(["--nonet", "--noout"]).args(files).output() {
-        Ok(told) => assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr)),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            use std::io::Write as _;
-            writeln!(std::io::stderr(), "skipped: xmllint is not installed").expect("stderr");
-        }
-        Err(cause) => panic!("xmllint: {cause}"),
-    }
+    is_well(Command::new("xmllint").args(["--nonet", "--noout"]).args(files));
 }
 
 /// A text of both directions.
@@ -245,7 +247,7 @@ fn tei_has_the_page_as_a_surface_and_its_lines() {
     assert_eq!(exit, Some(0), "{err}");
     let files = listed(&sandbox, "tei");
     assert_eq!(files.len(), 9, "{err}");
-    are_well_formed(&files);
+    fits_grammar("tei-excerpt.rng", &files);
     let of = |file: &str| read(&sandbox.workspace().join("tei").join(file));
     let page = of("tray_0/page0002.png.xml");
     let body = "    <body>
@@ -317,6 +319,8 @@ fn a_manifest_of_iiif_has_a_canvas_for_each_page() {
     let (exit, out, err) = call(&sandbox, "export iiif --base https://example.org/l/");
     assert_eq!((exit, err.as_str()), (Some(0), "1 image has no text, or only a rough one; see: batchscribe status\n"));
     let manifest: Value = serde_json::from_str(&out).expect("JSON");
+    is_a_manifest(&manifest);
+    assert!(out.starts_with("{\"@context\":"), "what it is stands first");
     assert_eq!(manifest["@context"], "http://iiif.io/api/presentation/3/context.json");
     assert_eq!(
         (&manifest["type"], &manifest["id"]),
@@ -346,6 +350,74 @@ fn a_manifest_of_iiif_has_a_canvas_for_each_page() {
     assert_eq!(odd["items"][0]["items"][0]["body"]["id"], "https://example.org/l/%3Dbox/a%20%26%20%3Cb%3E.png");
     assert_eq!(text(odd), "Dear  <Sir> & \"friends\",\n\ta\u{1}b\nc ]]>\n\n\n日本 😀");
     assert!(of("deed.tif#2")["id"].as_str().is_some_and(|id| id.ends_with("/canvas/deed.tif?page=2")));
+}
+
+/// Whether an address is one of the web, without a part behind `#` where it names a canvas.
+fn is_address(id: &Value, may_have_part: bool) -> bool {
+    id.as_str().is_some_and(|id| id.starts_with("http") && (may_have_part || !id.contains('#')))
+}
+
+/// The rules of IIIF Presentation 3.0 (sections 3, 4.4 and 5) for what a manifest of ours has: no viewer shows one that breaks them.
+fn is_a_manifest(manifest: &Value) {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_else(|| panic!("a list: {value}"));
+    let labelled = |thing: &Value| {
+        let label = thing["label"].as_object().expect("a label by language");
+        let texts = |texts: &Value| list(texts).iter().all(Value::is_string) && !list(texts).is_empty();
+        assert!(!label.is_empty() && label.values().all(texts), "{thing}");
+    };
+    let page = |page: &Value, motivation: &str, canvas: &Value| {
+        assert!(page["type"] == "AnnotationPage" && is_address(&page["id"], true), "{page}");
+        for annotation in list(&page["items"]) {
+            assert!(annotation["type"] == "Annotation" && is_address(&annotation["id"], true), "{annotation}");
+            assert_eq!((&annotation["motivation"], &annotation["target"]), (&motivation.into(), &canvas["id"]));
+            let body = &annotation["body"];
+            let is_right = match motivation {
+                "painting" => body["type"] == "Image" && is_address(&body["id"], false),
+                _ => body["type"] == "TextualBody" && body["value"].is_string() && body["format"] == "text/plain",
+            };
+            assert!(is_right, "{annotation}");
+        }
+    };
+    assert!(manifest["type"] == "Manifest" && is_address(&manifest["id"], false), "{manifest}");
+    labelled(manifest);
+    assert!(!list(&manifest["items"]).is_empty(), "a manifest has a canvas at least");
+    for canvas in list(&manifest["items"]) {
+        assert!(canvas["type"] == "Canvas" && is_address(&canvas["id"], false), "{canvas}");
+        labelled(&canvas);
+        for side in ["width", "height"] {
+            assert!(canvas[side].as_u64().is_some_and(|side| side > 0), "{canvas}");
+        }
+        assert_eq!(list(&canvas["items"]).len(), 1, "{canvas}");
+        list(&canvas["items"]).iter().for_each(|one| page(one, "painting", &canvas));
+        list(&canvas["annotations"]).iter().for_each(|one| page(one, "supplementing", &canvas));
+        assert_eq!(list(&canvas["items"][0]["items"]).len(), 1, "one picture: {canvas}");
+    }
+}
+
+#[test]
+fn a_manifest_without_a_canvas_is_none() {
+    let sandbox = finished();
+    let iiif = "export iiif --base https://example.org/l";
+    let (exit, out, err) = call(&sandbox, &format!("{iiif} --where state=failed"));
+    assert!(exit == Some(2) && out.is_empty(), "{out}");
+    assert!(err.contains("there is no page for a manifest") && err.contains("no image that was chosen"), "{err}");
+    let (exit, _, err) = call(&sandbox, &format!("{iiif} --where state=failed --out empty.json"));
+    assert_eq!(exit, Some(2), "{err}");
+    assert!(sandbox.tree().iter().all(|file| !file.contains("empty.json") && !file.ends_with(".tmp")));
+    std::fs::remove_file(sandbox.corpus().join("tray_1/page0005.png.txt")).expect("a text");
+    let (exit, _, err) = call(&sandbox, &format!("{iiif} --where flag=fenced"));
+    assert!(exit == Some(2) && err.contains("no text can be read: tray_1/page0005.png: "), "{err}");
+}
+
+#[test]
+fn a_flag_that_says_nothing_to_a_form_is_refused() {
+    let sandbox = finished();
+    for form in ["jsonl", "csv", "tropy", "alto --out there", "txt-zip --out texts.zip", "provenance", "parquet"] {
+        let (exit, out, err) = call(&sandbox, &format!("export {form} --base https://example.org/l"));
+        assert!(exit == Some(2) && out.is_empty(), "{form}: {out}");
+        assert!(err.contains("error[E103]: `--base` contradicts") && err.contains("export iiif"), "{form}: {err}");
+    }
+    assert!(!sandbox.workspace().join("there").exists());
 }
 
 #[test]

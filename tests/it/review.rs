@@ -10,6 +10,9 @@ use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
 use crate::visitor::Visitor;
 
+/// Where a text that is being saved has its bytes, and not its name.
+pub(crate) const KILLED_AT: &str = "review.filled";
+
 fn done(images: usize) -> Sandbox {
     let sandbox = Sandbox::new(images);
     assert!(sandbox.run().fault.is_none());
@@ -287,4 +290,35 @@ fn it_says_what_it_cannot_do() {
         exit == Some(2) && out.is_empty() && err.contains("there was no pilot") && err.contains("run --pilot"),
         "{err}"
     );
+}
+
+/// Hidden files beside the images.
+fn drafts(sandbox: &Sandbox) -> usize {
+    sandbox.tree().iter().filter(|name| name.starts_with("in/") && name.ends_with(".tmp")).count()
+}
+
+/// A server that is killed while it saves a text.
+fn kill_one_that_saves(sandbox: &Sandbox) {
+    let mut visitor = Visitor::with(sandbox, &[], &[("BATCHSCRIBE_CRASH", &format!("{KILLED_AT}:1"))]);
+    visitor.enter();
+    let image = visitor.image("tray_0/page0000.png");
+    visitor.save_and_die(&json!({"image": image["id"], "text": "by hand", "hash": image["hash"]}));
+    assert_eq!(drafts(sandbox), 1, "it has left a draft");
+}
+
+#[test]
+fn what_a_killed_server_has_left_goes_with_the_next_review_and_with_the_next_run() {
+    let sandbox = done(2);
+    let text = sandbox.text("tray_0/page0000.png");
+    kill_one_that_saves(&sandbox);
+    drop(Visitor::entered(&sandbox, &["--read-only"]));
+    assert_eq!(drafts(&sandbox), 1, "who only looks removes nothing");
+    drop(Visitor::entered(&sandbox, &[]));
+    assert_eq!(drafts(&sandbox), 0);
+    kill_one_that_saves(&sandbox);
+    assert!(sandbox.run().fault.is_none());
+    assert_eq!(drafts(&sandbox), 0);
+    assert_eq!(sandbox.text("tray_0/page0000.png"), text, "the edit was never there");
+    let notes = std::fs::read_dir(sandbox.workspace().join("batch/drafts")).expect("a folder").count();
+    assert_eq!(notes, 0);
 }

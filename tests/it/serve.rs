@@ -321,19 +321,21 @@ fn events_are_told_as_they_happen() {
     assert!(code == Some(0) && took < DRAIN, "{code:?} {took:?}");
 }
 
+/// The same command with a file of settings that may change.
+pub(crate) fn with_its_file(command: &Command, sandbox: &Sandbox) -> Command {
+    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).filter(|word| word != "--no-config").collect();
+    let mut again = Command::new(command.get_program());
+    again.args(arguments).env_clear().current_dir(sandbox.workspace()).stdin(Stdio::null());
+    again.stderr(std::fs::File::create(sandbox.words()).expect("a file for its words"));
+    again
+}
+
 #[test]
 fn sighup_takes_limits_over_and_names_what_waits() {
     let sandbox = served(1, Weather::default());
     let file = sandbox.workspace().join("batchscribe.toml");
-    let mut command = command_of(&sandbox, "serve");
-    // The same flags, and a file that may change.
-    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).filter(|word| word != "--no-config").collect();
     std::fs::write(&file, "[batch]\nmax_open_batches = 7\n").expect("settings");
-    let mut again = Command::new(command.get_program());
-    again.args(arguments).env_clear().current_dir(sandbox.workspace()).stdin(Stdio::null());
-    again.stderr(std::fs::File::create(sandbox.words()).expect("a file for its words"));
-    command.stdout(Stdio::null());
-    let server = Served::of(again);
+    let server = Served::of(with_its_file(&command_of(&sandbox, "serve"), &sandbox));
     let words = || std::fs::read_to_string(sandbox.words()).expect("words");
     until("the first text", || sandbox.text("tray_0/page0000.png").is_some());
     std::fs::write(&file, "[batch]\nmax_open_batches = 3\n[request]\ndetail = \"low\"\n").expect("settings");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::kill::command_of;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
-use crate::serve::{Served, served, until, weather};
+use crate::serve::{Served, served, until, weather, with_its_file};
 
 /// The link that was printed for people, the `nth` of them from 0.
 fn link(sandbox: &Sandbox, server: &Served, nth: usize) -> String {
@@ -127,6 +127,77 @@ fn where_there_is_a_token_it_is_typed_or_borne() {
     let kind = "content-type: application/json";
     assert_eq!(status(&server.head("POST /api/v1/review", &[kind, bearer], &body)), 200);
     assert_eq!(status(&server.head("POST /api/v1/review", &[kind], &body)), 401);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn wrong_tokens_have_to_wait() {
+    let mut sandbox = served(1, Weather::default());
+    let file = sandbox.workspace().join("token.txt");
+    std::fs::write(&file, "long-random-word\n").expect("token");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
+    sandbox.set("serve.token_file", "token.txt");
+    let server = Served::start(&sandbox);
+    let kind = "content-type: application/x-www-form-urlencoded";
+    let ours = format!("origin: http://{}", server.address);
+    let types = |token: &str| server.head("POST /login", &[kind, &ours], &format!("token={token}"));
+    let cookie = cookie(&types("long-random-word"));
+    for _ in 0..5 {
+        assert_eq!(status(&types("another-word")), 403);
+    }
+    let sixth = types("long-random-word");
+    assert!(status(&sixth) == 429 && sixth.contains("retry-after: ") && !sixth.contains("set-cookie"), "{sixth}");
+    assert!(sixth.contains("Too many wrong tokens"), "{sixth}");
+    let borne = server.head("GET /failures", &["authorization: Bearer long-random-word"], "");
+    assert!(status(&borne) == 429 && borne.contains("retry-after: "), "{borne}");
+    assert_ne!(page(&server, "/api/v1/batches", &cookie).0, 429, "who is in stays in");
+    let bears = |token: &str| server.head("GET /metrics", &[&format!("authorization: Bearer {token}")], "");
+    for _ in 0..5 {
+        assert_eq!(status(&bears("another-word")), 401);
+    }
+    let sixth = bears("long-random-word");
+    assert!(status(&sixth) == 429 && sixth.contains("retry-after: "), "{sixth}");
+    assert_eq!(server.get("/health/livez").0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_quiet_server_tells_its_link_to_whoever_asks() {
+    let sandbox = served(1, Weather::default());
+    let mut command = command_of(&sandbox, "serve");
+    command.arg("--quiet");
+    let server = Served::of(command);
+    let (status, words) = server.get("/");
+    assert!(status == 401 && words.contains("SIGUSR1"), "{status} {words}");
+    until("the text", || sandbox.text("tray_0/page0000.png").is_some());
+    assert!(!std::fs::read_to_string(sandbox.words()).expect("words").contains("Pages: "), "not before");
+    server.signal("USR1");
+    let cookie = entered(&server, &link(&sandbox, &server, 0));
+    assert_eq!(page(&server, "/failures", &cookie).0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn the_limit_that_is_shown_is_the_one_in_force() {
+    let mut sandbox = served(1, Weather::default());
+    sandbox.set("request.model", "gpt-5.6-luna");
+    let file = sandbox.workspace().join("batchscribe.toml");
+    let settings = |limit: u32| std::fs::write(&file, format!("[run]\nmax_cost = {limit}\n")).expect("settings");
+    settings(5);
+    let server = Served::of(with_its_file(&command_of(&sandbox, "serve"), &sandbox));
+    let cookie = entered(&server, &link(&sandbox, &server, 0));
+    until("the text", || sandbox.text("tray_0/page0000.png").is_some());
+    let shown = || (page(&server, "/cost", &cookie).1, server.get("/api/v1/status").1);
+    let (cost, document) = shown();
+    assert!(cost.contains("<b>$5.00</b>limit") && document.contains("\"limit\":5.0"), "{cost} {document}");
+    settings(9);
+    server.signal("HUP");
+    let words = || std::fs::read_to_string(sandbox.words()).expect("words");
+    until("the new settings", || words().contains("Settings read again; changed: run.max_cost."));
+    until("the new limit", || shown().0.contains("<b>$9.00</b>limit"));
+    assert!(shown().1.contains("\"limit\":9.0"), "{}", shown().1);
+    server.signal("USR1");
+    until("the line", || words().contains("$9.00"));
     assert_eq!(server.stop().0, Some(0));
 }
 

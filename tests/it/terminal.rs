@@ -213,6 +213,14 @@ fn who_wants_no_colours_and_who_cannot_show_them_get_no_escape_sequences() {
     }
     let (_, seen) = Seat::take(&sandbox, 80, &[], &["--color", "never", "--yes", "run"]).leave();
     assert!(!seen.contains('\u{1b}'), "{seen:?}");
+    for words in
+        [&["--color", "never", "--help"][..], &["run", "--help", "--color=never"], &["--color", "never", "--odd"]]
+    {
+        let (_, seen) = Seat::take(&sandbox, 80, &[], words).leave();
+        assert!(!seen.contains('\u{1b}') && seen.contains("Usage: batchscribe"), "{words:?}: {seen:?}");
+    }
+    let (_, seen) = Seat::take(&sandbox, 80, &[], &["--help"]).leave();
+    assert!(seen.contains('\u{1b}'), "it is coloured elsewhere: {seen:?}");
     // A mistake is coloured elsewhere.
     sandbox.set("request.detail", "low");
     let (_, seen) = Seat::take(&sandbox, 80, &[("NO_COLOR", "1")], &["run"]).leave();

@@ -24,6 +24,12 @@ use super::{known as shown, status};
 
 /// Writes a file or a tree of files, each complete or not at all, or lines to the standard output.
 pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
+    let is_iiif = flags.format == ExportFormat::Iiif;
+    match &flags.base {
+        None if is_iiif => return Err(lacks_base()),
+        Some(_) if !is_iiif => return Err(needs_no_base()),
+        _ => {}
+    }
     let settings = context.settings()?;
     let layout = settings.layout();
     let conditions =
@@ -65,6 +71,12 @@ fn lacks_base() -> Fail {
         Problem::new("", "a IIIF manifest names its images by their addresses")
             .hint("say where they will be found: --base https://example.org/letters"),
     )
+}
+
+fn needs_no_base() -> Fail {
+    Problem::new("E103", "`--base` contradicts a form that names no addresses of images")
+        .hint("leave --base out, or choose the form that wants it: export iiif")
+        .into()
 }
 
 fn all_requests() -> Fail {
@@ -218,6 +230,17 @@ fn failed(error: Error) -> Fail {
         Error::Ledger(error) => finish::ledger(&error).into(),
         Error::Disk(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
         Error::Disk(cause) => cannot_write(&cause).into(),
+        Error::NothingToTell(told) => {
+            let why = match (told.unfit.count, told.unread.count) {
+                (0, 0) => "no image that was chosen has a text".to_owned(),
+                (0, _) => format!("no text can be read: {}", told.unread.first.join(", ")),
+                (..) => format!("no size is known of {}", told.unfit.first.join(", ")),
+            };
+            Fail::usage(
+                Problem::new("", format!("there is no page for a manifest, which has one at least: {why}"))
+                    .hint("batchscribe status  tells how far the images are; nothing was written"),
+            )
+        }
         Error::NotOurs(path) => {
             Problem::new("E405", format!("{} is not the list of an earlier export", path.display()))
                 .hint("name another folder, or move that file away; nothing was written")

@@ -10,8 +10,8 @@ use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::{attend, finish, logs};
 use crate::domain::ids::ImageId;
 use crate::ledger::reader::Reader;
-use crate::ops::review::EachByItself;
-use crate::settings::Problem;
+use crate::ops::review::{self, EachByItself};
+use crate::settings::{InForce, Problem};
 use crate::web::{self, Pages};
 
 /// Serves the pages to whoever opens the link first.
@@ -29,8 +29,11 @@ pub(super) fn review(context: &Context, flags: &Review) -> Result<Exit, Fail> {
     let Some(reader) = status::reader(context, &settings.layout())? else { return Ok(Exit::Done) };
     let only = if flags.pilot { Some(pilot(&reader)?) } else { None };
     drop(reader);
+    if !flags.read_only {
+        review::sweep(&settings.layout()).map_err(|cause| cannot_write(&cause))?;
+    }
     let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
-    let pages = Pages::new(settings, context.clock.clone(), notebook);
+    let pages = Pages::new(InForce::new(settings), context.clock.clone(), notebook);
     let pages = pages.with_sample(flags.sample).with_only(only).read_only(flags.read_only);
     let (server, visit) = web::start(flags.listen, pages).map_err(|cause| cannot_write(&cause))?;
     context.out.data(&visit.url)?;

@@ -25,6 +25,7 @@ use crate::cli::{attend, consent, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
 use crate::kit::random;
 use crate::kit::runtime::Runtime;
+use crate::kit::throttle::Throttle;
 use crate::ledger::place::Place;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
@@ -36,7 +37,7 @@ use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Server, ServerOptions};
 use crate::settings::keys;
-use crate::settings::{Problem, Settings, texts};
+use crate::settings::{InForce, Problem, Settings, texts};
 use crate::web::{Dashboard, Pages};
 
 /// Serves.
@@ -56,7 +57,8 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
     let board = Board::new(context.clock.clone(), settings.layout().ledger(), terms(settings));
     let place = Place::default();
     let notebook = Box::new(BesidePipelines::new(settings.clone(), context.clock.clone(), place.clone()));
-    let (server, invitations) = open(context, settings, &board, notebook)?;
+    let in_force = InForce::new(settings.clone());
+    let (server, invitations) = open(context, &in_force, &board, notebook)?;
     let events = Events::new(context.clock.clone(), None);
     if context.out.json {
         context.out.data(&events.start(job.verb, settings))?;
@@ -71,10 +73,11 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
         events,
         clock: context.clock.clone(),
         invitations,
+        in_force: in_force.clone(),
         metrics_file: settings.serve.metrics_file.clone(),
         supervisor: Supervisor::of(|name| context.environment.get(name).map(str::to_owned), std::process::id()),
     })?;
-    let mut rounds = Rounds { context, begun, board, place, orders, log, tries: Tries::default() };
+    let mut rounds = Rounds { context, begun, in_force, board, place, orders, log, tries: Tries::default() };
     let last = rounds.work();
     let Rounds { begun, board, orders, .. } = rounds;
     let tally = board.tally();
@@ -101,8 +104,8 @@ fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     board.enter(Phase::Watching);
     // Nothing is changed, so nobody writes.
     let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
-    let (_server, invitations) = open(context, settings, &board, notebook)?;
-    let invite = || invitations.told().into_iter().for_each(|line| context.out.say(&line));
+    let (_server, invitations) = open(context, &InForce::new(settings.clone()), &board, notebook)?;
+    let invite = || invitations.told().into_iter().for_each(|line| context.out.tell(&line));
     attend::wait_for_signal(|| board.beat(), invite)?;
     Ok(Exit::Done)
 }
@@ -110,22 +113,28 @@ fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
 /// Opens the window, and says where it is.
 fn open(
     context: &Context,
-    settings: &Settings,
+    in_force: &InForce,
     board: &Board,
     notebook: Box<dyn Notebook>,
 ) -> Result<(Server, Invitations), Fail> {
+    let settings = in_force.now();
     let listen = settings.serve.listen;
-    let of_status = settings.clone();
-    let token = token(settings)?;
+    let of_status = in_force.clone();
+    let token = token(&settings)?;
     let read_only = board.phase() == Phase::Watching;
-    let pages = Pages::new(settings.clone(), context.clock.clone(), notebook).read_only(read_only);
+    let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook).read_only(read_only);
     let dashboard = Dashboard::new(pages, token.clone())?;
     let mounted = dashboard.clone();
     let server = serve::start(ServerOptions {
         listen,
-        door: Door { names: settings.serve.host_names.clone(), token },
+        door: Door {
+            names: settings.serve.host_names.clone(),
+            token,
+            clock: context.clock.clone(),
+            throttle: Throttle::default(),
+        },
         board: board.clone(),
-        status: Arc::new(move || document(&of_status)),
+        status: Arc::new(move || document(&of_status.now())),
         mounts: vec![Arc::new(move |config| mounted.mount(config))],
     });
     let server = server.map_err(|cause| match cause.kind() {
@@ -183,6 +192,8 @@ fn document(settings: &Settings) -> Result<String, String> {
 struct Rounds<'a> {
     context: &'a Context,
     begun: Begun,
+    /// What the pages and the status tell of.
+    in_force: InForce,
     board: Board,
     /// Where the pages find the keeper.
     place: Place,
@@ -318,6 +329,7 @@ impl Rounds<'_> {
             out.warn(&format!("changed, and taken over by the next start alone: {}", listed(&left)));
         }
         self.board.agree(terms(&settings));
+        self.in_force.agree(settings.clone());
         self.begun.settings = settings;
         self.fresh_key();
     }

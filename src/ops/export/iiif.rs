@@ -19,10 +19,9 @@ pub fn base_address(text: &str) -> Option<String> {
     (!host.trim_matches('/').is_empty() && !is_odd).then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// Writes the manifest, canvas by canvas.
+/// Writes the manifest, canvas by canvas. A manifest has to have one (section 5.2): where there is none, nothing is written.
 pub(super) fn write(source: &Source<'_>, to: &mut dyn Write, base: &str) -> Result<Told, Error> {
     let mut told = Told::default();
-    begin(to, base)?;
     let mut texts = source.texts();
     source.placed(&mut |image| {
         let of = Of::placed(&image);
@@ -31,8 +30,11 @@ pub(super) fn write(source: &Source<'_>, to: &mut dyn Write, base: &str) -> Resu
             (Ok(Some(text)), Some(pixels)) => {
                 let folder = source.folder(&image.root, &image.path);
                 let path = RelPath { folder, ..image.path };
-                let comma = if told.written == 0 { "" } else { "," };
-                write!(to, "{comma}\n{}", canvas(base, &path, pixels, &text))?;
+                match told.written {
+                    0 => begin(to, base)?,
+                    _ => write!(to, ",")?,
+                }
+                write!(to, "\n{}", canvas(base, &path, pixels, &text))?;
                 told.written += 1;
             }
             (Ok(Some(_)), None) => told.unfit.add(image.path.shown()),
@@ -41,6 +43,9 @@ pub(super) fn write(source: &Source<'_>, to: &mut dyn Write, base: &str) -> Resu
         }
         Ok(())
     })?;
+    if told.written == 0 {
+        return Err(Error::NothingToTell(told));
+    }
     writeln!(to, "\n]}}")?;
     Ok(told)
 }

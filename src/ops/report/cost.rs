@@ -15,14 +15,13 @@ const MOST: usize = 200;
 /// Sums with their names.
 type Rows = Vec<(String, Sum)>;
 
-/// The bill by folder and by attempt, and how much of the limit is used.
+/// The bill by folder and by attempt. Looks at every answer.
 ///
 /// # Errors
 /// The ledger's.
-pub fn cost(reader: &Reader, models: &Models, limit: Option<Money>) -> Result<Value, LedgerError> {
+pub fn bill(reader: &Reader, models: &Models) -> Result<Value, LedgerError> {
     let by_folder = bill::bill(reader, models, By::Folder)?;
     let by_attempt = bill::bill(reader, models, By::Attempt)?;
-    let funds = reader.funds()?;
     let total = &by_folder.total;
     let (folders, others) = dearest(by_folder.rows, MOST);
     let rows = |rows: &[(String, Sum)]| rows.iter().map(|(name, sum)| row(name, sum, total.cost)).collect::<Vec<_>>();
@@ -33,6 +32,16 @@ pub fn cost(reader: &Reader, models: &Models, limit: Option<Money>) -> Result<Va
         "attempts": rows(&by_attempt.rows),
         "open": by_folder.open,
         "price_days": by_folder.price_days,
+    }))
+}
+
+/// What is spent and reserved, and how much of the limit that is; by sums of batches, so it may be asked each time.
+///
+/// # Errors
+/// The ledger's.
+pub fn funds(reader: &Reader, limit: Option<Money>) -> Result<Value, LedgerError> {
+    let funds = reader.funds()?;
+    Ok(json!({
         "spent": funds.spent.to_string(),
         "reserved": funds.reserved.to_string(),
         "is_at_least": reader.unpriced_images()? > 0,

@@ -13,6 +13,7 @@ use crate::domain::image::shown;
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
 use crate::ledger::reader::{ImageResult, RecipeRow, RunRow};
+use crate::ledger::records::Standing;
 use crate::ops::bill::Sum;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -59,10 +60,16 @@ pub(super) fn write(layout: &Layout, max_pixels: u64, facts: &Facts, to: &mut im
     template.render_captured_to(minijinja::value::Serde(view), to).map(drop).map_err(io::Error::other)
 }
 
+/// The counts, as `balance.html` shows them.
+#[must_use]
+pub fn balance(standing: &Standing) -> Value {
+    json!({"found": standing.found, "done": standing.done, "rough": standing.rough, "failed": standing.failed, "skipped": standing.skipped, "owed": standing.owed, "in_flight": standing.packed, "closes": standing.closes()})
+}
+
 /// What a page tells, its pictures and texts apart.
 pub(super) fn view(facts: &Facts) -> Value {
     let Surroundings { name, now, standing, folders, runs, recipes, bill, batches, bars } = &facts.around;
-    let balance = json!({"found": standing.found, "done": standing.done, "rough": standing.rough, "failed": standing.failed, "skipped": standing.skipped, "owed": standing.owed, "in_flight": standing.packed, "closes": standing.closes()});
+    let balance = balance(standing);
     json!({"name": name, "version": env!("CARGO_PKG_VERSION"), "written": table::utc(*now), "balance": balance, "folders": folders.iter().map(|folder| shown(&folder.root)).collect::<Vec<_>>(), "runs": runs.iter().map(run).collect::<Vec<_>>(), "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(), "bill": bill.rows.iter().map(|(model, sum)| sum_of(model, sum)).collect::<Vec<_>>(), "total": sum_of("together", &bill.total), "open": bill.open, "price_days": bill.price_days, "failures": facts.failures.iter().map(failures).collect::<Vec<_>>(), "flags": facts.flags, "doubts": facts.doubts, "reviews": facts.reviews, "batches": batches, "bars": bars, "hidden_bars": batches.saturating_sub(bars.len() as u64), "most_bars": timeline::SHOWN, "sent": runs.iter().filter(|run| is_remote(run) && run.requests > 0).map(run_sent).collect::<Vec<_>>(), "sentence": sentence(facts)})
 }
 

@@ -112,7 +112,8 @@ pub(super) fn text_name(image: &ImageResult) -> Option<Vec<u8>> {
 }
 
 /// A moment in UTC as RFC 3339, to the second.
-pub(super) fn utc(at: Millis) -> String {
+#[must_use]
+pub fn utc(at: Millis) -> String {
     let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
 }

@@ -9,8 +9,10 @@ use std::io::{self, ErrorKind, Read as _};
 use crate::corpus::beneath::Root;
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::Mark;
+use crate::kit::crash;
 use crate::kit::folder::Folder;
 use crate::kit::hash::{self, Short};
+use crate::kit::pending::{self, Pending};
 use crate::ledger::reader::ImageResult;
 use crate::ops::text_file::{self, Whose};
 
@@ -130,6 +132,14 @@ pub fn remove_rough(layout: &Layout, image: &ImageResult) -> io::Result<()> {
     text_file::folder(layout, &image.root, &image.path)?.remove(&text_file::name(&image.path, "api"))
 }
 
+/// Removes what an earlier life of the pages has left beside images when it was killed, and nothing of one that lives.
+///
+/// # Errors
+/// The operating system's, with the path.
+pub fn sweep(layout: &Layout) -> io::Result<()> {
+    pending::sweep(&layout.drafts())
+}
+
 /// A mark of its own: a run beside this sweeps what earlier lives of it have left, and would take a draft of its mark for such.
 fn mark(layout: &Layout) -> io::Result<Mark> {
     Mark::new(&layout.batch.join("review"))
@@ -139,8 +149,13 @@ fn mark(layout: &Layout) -> io::Result<Mark> {
 fn place(layout: &Layout, image: &ImageResult, text: &[u8], replaces: bool) -> Result<(), Unsaved> {
     let folder = folder(layout, image)?;
     let name = text_file::name(&image.path, "txt");
-    let mut draft = folder.draft(&mark(layout)?)?;
+    let mark = mark(layout)?;
+    // A text that cannot be noted is saved all the same: what a crash left of it would be a hidden file too many.
+    let noted = Pending::note(&layout.drafts(), &folder.path_of(&[]), &mark);
+    let _pending = noted.inspect_err(|cause| tracing::warn!(%cause, "a text that is being saved was not noted"));
+    let mut draft = folder.draft(&mark)?;
     draft.fill(text)?;
+    crash::point("review.filled");
     if replaces {
         draft.publish(&name)?;
     } else {

@@ -23,6 +23,7 @@ use crate::pipeline::mission::Tally;
 use crate::serve::Board;
 use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
+use crate::settings::InForce;
 
 /// A drain may take so long: whoever stops a service loses patience after 30 s, as a rule.
 const DRAIN: Duration = Duration::from_secs(24);
@@ -41,6 +42,8 @@ pub(super) struct Charge {
     pub(super) events: Events,
     pub(super) clock: Clock,
     pub(super) invitations: Invitations,
+    /// What the screen tells of.
+    pub(super) in_force: InForce,
     pub(super) metrics_file: Option<PathBuf>,
     pub(super) supervisor: Supervisor,
 }
@@ -155,7 +158,7 @@ impl Attending {
                 let now = self.charge.board.tally();
                 self.charge.screen.tell(&now);
                 if let Some(line) = self.charge.invitations.told() {
-                    self.charge.screen.interject(&line);
+                    self.charge.screen.answer(&line);
                 }
             }
         }
@@ -179,6 +182,7 @@ impl Attending {
             self.told = Stopwatch::start();
         }
         let now = self.progress.borrow_and_update().clone();
+        self.charge.screen.agree(progress::Terms::of(&self.charge.in_force.now()));
         self.charge.screen.update(&now);
         self.tell_events(&now);
         if self.status.rings() {

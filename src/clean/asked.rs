@@ -8,6 +8,9 @@ use std::rc::Rc;
 use super::chatter::{ECHO, TRANSCRIBED, speaks_of};
 use super::letters::is_alphanumeric;
 
+/// Bytes of a word and what stands behind it, in a text of short words.
+const SHORT_WORD: usize = 5;
+
 /// What is known of a prompt.
 pub(super) struct Asked {
     /// Its words.
@@ -64,15 +67,19 @@ impl Asked {
     /// Whether so many words in a row stand somewhere in the prompt that a stretch of it may be among them: rare, and cheaper
     /// to see than where.
     pub(super) fn may_be_echoed(&self, text: &str) -> bool {
-        let in_a_row = |stands: &mut dyn FnMut(&str) -> bool| {
-            let mut row = 0;
-            places(text).any(|word| {
-                row = if stands(&text[word]) { row + 1 } else { 0 };
-                row == ECHO
-            })
-        };
+        let mut words = Vec::with_capacity(text.len() / SHORT_WORD);
+        words.extend(places(text));
         let mut folded = String::new();
-        in_a_row(&mut |word| self.heads.may_have(word)) && in_a_row(&mut |word| self.stands(word, &mut folded))
+        // From the last word of a stretch backwards: one that does not stand there spares the look at those before it.
+        let mut end = ECHO;
+        while end <= words.len() {
+            let mut stretch = (end - ECHO..end).rev();
+            match stretch.find(|word| !self.stands(&text[words[*word].clone()], &mut folded)) {
+                None => return true,
+                Some(stranger) => end = stranger + 1 + ECHO,
+            }
+        }
+        false
     }
 
     /// Whether the first or the last [`ECHO`] words of a text all stand somewhere in the prompt.

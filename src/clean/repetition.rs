@@ -97,17 +97,19 @@ pub fn deflates_away(text: &str, limits: &LoopLimits) -> bool {
 
 /// Share of the windows of a text that stand further up in it, too; somewhat less than there are, in a very long text.
 fn repeated(text: &[u8]) -> f64 {
+    let window = |at: usize| text[at..].first_chunk::<WINDOW>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let windows = text.len().saturating_sub(WINDOW - 1);
     // Empty places lead to the first window, which is the same as whatever is looked for or is not.
     let mut places = vec![0_u32; (2 * text.len()).next_power_of_two().min(PLACES)];
     let mut repeated = 0_usize;
-    for (at, window) in (0_u32..).zip(text.windows(WINDOW)) {
-        let number = window.try_into().map_or(0, u64::from_le_bytes);
+    for (number, at) in (0..windows).zip(0_u32..) {
+        let this = window(number);
         // Fibonacci hashing: the upper bits depend on all the lower ones.
-        let place = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize & (places.len() - 1);
+        let place = (this.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize & (places.len() - 1);
         let before = std::mem::replace(&mut places[place], at) as usize;
-        repeated += usize::from(before < at as usize && text[before..].starts_with(window));
+        repeated += usize::from(before < number && window(before) == this);
     }
-    repeated as f64 / text.len().saturating_sub(WINDOW - 1).max(1) as f64
+    repeated as f64 / windows.max(1) as f64
 }
 
 /// Whether a text repeats itself so much that a person should look.

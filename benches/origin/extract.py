@@ -9,12 +9,13 @@ import sys
 
 
 def extract(results, out):
-    """Writes the files of every line of `results` below `out`."""
-    json_dir, text_dir = os.path.join(out, "json"), os.path.join(out, "texts")
-    for folder in (json_dir, text_dir):
-        os.makedirs(folder, exist_ok=True)
+    """Writes the files of every line of `results` below `out`; 400 lines are a batch, whose JSON files have a folder."""
+    text_dir = os.path.join(out, "texts")
     with open(results, "r", encoding="utf-8") as file:
-        for line in file:
+        for number, line in enumerate(file):
+            if number % 400 == 0:
+                json_dir = os.path.join(out, "json", f"batch_{number // 400:05}")
+                os.makedirs(json_dir, exist_ok=True)
             answer = json.loads(line)
             name = answer["custom_id"]
             with open(os.path.join(json_dir, name + ".json"), "w", encoding="utf-8") as target:

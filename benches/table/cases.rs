@@ -242,29 +242,33 @@ fn found(n: usize) -> Found {
 /// about as many bytes as its text has.
 fn files(results: &Path, out: &Path) -> Told {
     const TEXT: usize = 1_200;
+    /// Lines of a batch, whose JSON files have a folder, and texts of a folder.
+    const TOGETHER: usize = 400;
     let mark = Mark::new(out).expect("randomness");
     let writers = ResultWriters::start(|| ExitGuard::unheard("results")).expect("threads");
-    let json = writers.folder(out, b"json", 0).expect("folder");
     let texts = Folder::open(out).and_then(|out| out.make_below(&[b"texts"])).expect("folder");
     let mut reader = BufReader::with_capacity(256 * 1024, std::fs::File::open(results).expect("file"));
     let (mut meter, mut made) = (Meter::default(), 0);
     meter.window(|| {
-        loop {
-            let (mut chunk, mut line) = (Vec::with_capacity(256), Vec::new());
-            while chunk.len() < 256 && lines::next(&mut reader, &mut line).expect("read").is_some() {
+        for batch in 0.. {
+            let (mut chunk, mut line) = (Vec::with_capacity(TOGETHER), Vec::new());
+            while chunk.len() < TOGETHER && lines::next(&mut reader, &mut line).expect("read").is_some() {
                 chunk.push((made + chunk.len(), std::mem::take(&mut line)));
             }
             if chunk.is_empty() {
-                return json.publish().expect("a new name");
+                return;
             }
-            let folder = Arc::new(texts.make_below(&[format!("tray_{:05}", made / 250).as_bytes()]).expect("folder"));
             made += chunk.len();
+            let batch_name = format!("batch_{batch:05}");
+            let json = writers.folder(&out.join("json"), batch_name.as_bytes(), batch).expect("folder");
+            let folder = Arc::new(texts.make_below(&[batch_name.as_bytes()]).expect("folder"));
             let mut files = json.chunk(chunk.len());
             let name = |n: usize, end: &str| format!("images|tray_{:05}|page{n:07}.png.{end}", n / 250).into_bytes();
             for (n, line) in &chunk {
                 files.write(name(*n, "json"), line.clone()).expect("handed over");
             }
             files.wait().expect("written");
+            json.publish().expect("a new name");
             let disks = Disks::new(chunk.len());
             let written = chunk.into_iter().map(|(n, line)| {
                 let mut draft = folder.draft_held(&mark).expect("draft");

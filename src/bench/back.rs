@@ -1,6 +1,7 @@
 //! The second half, stage by stage: from a result file to texts.
 
 use std::io::{self, BufReader};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +35,10 @@ use crate::settings::texts::BUILT_IN_PROMPT;
 
 /// Answers that are judged and written at once, as in a run.
 const CHUNK: usize = 256;
-/// Texts in one folder.
-const A_FOLDER: usize = 250;
+/// Answers of one batch.
+const A_BATCH: usize = 400;
+/// Batches that are read at once, as in a run.
+const PLACES: usize = 2;
 
 /// Fetches the result file, reads its lines and judges every answer; nothing of it is kept.
 pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
@@ -58,12 +61,12 @@ pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
     let mut reader = BufReader::with_capacity(256 * 1024, fs_err::File::open(&target)?);
     meter.window(|| -> io::Result<()> {
         loop {
-            let chunk = chunk(&mut reader)?;
+            let chunk = raw_lines(&mut reader, CHUNK)?;
             if chunk.is_empty() {
                 return Ok(());
             }
             answers += chunk.len() as u64;
-            for judged in fetcher.pool.map(chunk, |(_, line)| judged(&line)) {
+            for judged in fetcher.pool.map(chunk, |line| judged(&parsed(&line)?)) {
                 judged.map_err(io::Error::other)??;
             }
         }
@@ -71,34 +74,32 @@ pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
     Ok(sample(Stage::Download, answers, fetched.bytes, &meter, &[]))
 }
 
-/// Writes the JSON file and the text of every answer, as a run does: texts complete or absent, each folder synced once a chunk.
+/// Writes the JSON file and the text of every answer, as a run does: two batches at once, the JSON files of each in a folder of
+/// its own, texts complete or absent, each of their folders synced once a chunk.
 pub(super) fn write(ground: &Ground) -> io::Result<Sample> {
     let texts = ground.texts();
     private_folder(&ground.scratch())?;
     private_folder(&texts)?;
     let hands = Hands {
         pool: Pool::new("work", 0)?,
-        json: ResultWriters::start(|| ExitGuard::unheard("results"))?.folder(&ground.scratch(), b"json", 0)?,
+        results: ResultWriters::start(|| ExitGuard::unheard("results"))?,
+        json: ground.scratch().join("json"),
         texts: Folder::open(&texts)?,
         mark: Mark::new(&texts)?,
     };
     let (mut meter, mut answers, mut waited) = (Meter::default(), 0, 0);
     let mut reader = BufReader::with_capacity(256 * 1024, fs_err::File::open(ground.results())?);
-    loop {
-        let chunk = chunk(&mut reader)?;
-        if chunk.is_empty() {
-            let bytes = length(&ground.results())?;
-            meter.window(|| hands.json.publish())?;
-            return Ok(sample(Stage::Write, answers, bytes, &meter, &[("result_wait", waited)]));
+    for round in 0.. {
+        let written = meter.window(|| hands.round(round, &mut reader))?;
+        if written.0 == 0 {
+            break;
         }
-        let first = answers;
-        answers += chunk.len() as u64;
-        waited += meter.window(|| hands.write(first, chunk))?;
+        answers += written.0;
+        waited += written.1;
     }
+    let bytes = length(&ground.results())?;
+    Ok(sample(Stage::Write, answers, bytes, &meter, &[("result_wait", waited)]))
 }
-
-/// A result line, and what was read in it.
-type Read = (Vec<u8>, parse::Line);
 
 /// A text that is written, and the name that it will bear.
 type Unnamed = (Vec<u8>, Written<Arc<Folder>>);
@@ -106,30 +107,61 @@ type Unnamed = (Vec<u8>, Written<Arc<Folder>>);
 /// What answers are written with.
 struct Hands {
     pool: Pool,
-    json: ResultFolder,
+    results: ResultWriters,
+    /// Where the JSON files go.
+    json: PathBuf,
     texts: Folder,
     mark: Mark,
 }
 
 impl Hands {
-    /// Writes and judges a chunk; tells how many microseconds the result-writing thread was waited for.
-    fn write(&self, first: u64, chunk: Vec<Read>) -> io::Result<u64> {
-        let mut files = self.json.chunk(chunk.len());
+    /// Reads as many batches as there are places for and writes them side by side; tells how many answers they had, and for how
+    /// many microseconds the result-writing threads were waited for.
+    fn round(&self, round: usize, reader: &mut impl io::BufRead) -> io::Result<(u64, u64)> {
+        let mut batches = Vec::with_capacity(PLACES);
+        for place in 0..PLACES {
+            batches.push((round * PLACES + place, raw_lines(reader, A_BATCH)?));
+        }
+        batches.retain(|(_, lines)| !lines.is_empty());
+        let answers = batches.iter().map(|(_, lines)| lines.len() as u64).sum();
+        let waited = self.pool.map(batches, |(number, lines)| self.batch(number, lines));
+        let waited: Vec<u64> =
+            waited.into_iter().map(|waited| waited.map_err(io::Error::other)?).collect::<io::Result<_>>()?;
+        Ok((answers, waited.into_iter().sum()))
+    }
+
+    fn batch(&self, number: usize, lines: Vec<Vec<u8>>) -> io::Result<u64> {
+        let name = format!("batch_{number:05}");
+        let folder = self.results.folder(&self.json, name.as_bytes(), number as i64)?;
+        let (mut lines, mut waited) = (lines.into_iter(), 0);
+        for chunk in (0..).map(|_| lines.by_ref().take(CHUNK).collect::<Vec<_>>()).take_while(|chunk| !chunk.is_empty())
+        {
+            waited += self.write(&folder, chunk)?;
+        }
+        folder.publish()?;
+        Ok(waited)
+    }
+
+    /// Reads, writes and judges a chunk.
+    fn write(&self, json: &ResultFolder, chunk: Vec<Vec<u8>>) -> io::Result<u64> {
+        let mut files = json.chunk(chunk.len());
         let mut lines = Vec::with_capacity(chunk.len());
         let mut waited = 0;
-        for (raw, line) in chunk {
+        for raw in chunk {
+            let line = parsed(&raw)?;
             let name = layout::result_name(&line.custom_id, full_hash).into_bytes();
             let watch = Stopwatch::start();
             files.write(name, raw)?;
             waited += watch.micros();
             lines.push(line);
         }
-        let texts = self.pool.map(lines, |line| judged(&line).map(|text| (line.custom_id, text)));
-        let texts = texts.into_iter().map(|text| text.map_err(io::Error::other)?).collect::<io::Result<_>>()?;
         let watch = Stopwatch::start();
         files.wait()?;
         waited += watch.micros();
-        let folder = format!("tray_{:05}", first / A_FOLDER as u64).into_bytes();
+        let folder =
+            lines.first().map(|line| layout::text_name(line.custom_id.as_bytes(), full_hash)).unwrap_or_default();
+        let texts = self.pool.map(lines, |line| judged(&line).map(|text| (line.custom_id, text)));
+        let texts = texts.into_iter().map(|text| text.map_err(io::Error::other)?).collect::<io::Result<_>>()?;
         let folder = self.texts.make_below(&[&folder])?;
         self.place(&Arc::new(folder), texts)?;
         Ok(waited)
@@ -152,15 +184,17 @@ impl Hands {
     }
 }
 
-/// Up to a chunk of lines, each with what it says.
-fn chunk(reader: &mut impl io::BufRead) -> io::Result<Vec<(Vec<u8>, parse::Line)>> {
-    let mut chunk = Vec::with_capacity(CHUNK);
-    let mut line = Vec::new();
-    while chunk.len() < CHUNK && lines::next(reader, &mut line)?.is_some() {
-        let read = parse::read(&line).ok_or_else(|| io::Error::other("a line that is no result"))?;
-        chunk.push((std::mem::take(&mut line), read));
+/// Up to `most` lines.
+fn raw_lines(reader: &mut impl io::BufRead, most: usize) -> io::Result<Vec<Vec<u8>>> {
+    let (mut read, mut line) = (Vec::with_capacity(most), Vec::new());
+    while read.len() < most && lines::next(reader, &mut line)?.is_some() {
+        read.push(std::mem::take(&mut line));
     }
-    Ok(chunk)
+    Ok(read)
+}
+
+fn parsed(line: &[u8]) -> io::Result<parse::Line> {
+    parse::read(line).ok_or_else(|| io::Error::other("a line that is no result"))
 }
 
 /// The text of an answer, all of which are good ones.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
+use super::anywhere::Anywhere;
 use super::arrivals::Arrivals;
 use super::beneath::{self, Root};
 use super::media::{Sniffed, sniff};
@@ -111,19 +112,19 @@ impl LocalCorpus {
 
     /// Measures a file of an open folder.
     pub(super) fn measure_in(&self, place: &Place, path: &RelPath) -> io::Result<Found> {
-        let (mut file, stamp) = beneath::regular(place.images.file(&[&path.name])?)?;
+        let (file, stamp) = beneath::regular(place.images.file(&[&path.name])?)?;
         let fate = match names::promise(&path.name, &self.options.valid_endings) {
             Promise::Excluded => Fate::Skipped(Reason::Excluded),
             _ if stamp.bytes == 0 => Fate::Failed(Reason::EmptyFile),
             Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
-            Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
+            Promise::Image | Promise::Other => self.fate(&file, stamp)?,
         };
         let text_present = matches!(fate, Fate::Owed(_)) && place.has(&text_name(path));
         Ok(Found { path: path.clone(), stamp, fate, text_present })
     }
 
-    fn fate(&self, file: &mut File, stamp: Stamp) -> io::Result<Fate> {
-        Ok(match sniff(file, stamp.bytes)? {
+    fn fate(&self, file: &File, stamp: Stamp) -> io::Result<Fate> {
+        Ok(match sniff(&mut Anywhere::new(file), stamp.bytes)? {
             Sniffed::Image(looks) => self.of_image(looks, stamp),
             Sniffed::Unsupported(_) => Fate::Failed(Reason::UnsupportedFormat),
             Sniffed::Damaged => Fate::Failed(Reason::Damaged),

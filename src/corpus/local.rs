@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
+use super::anywhere::Anywhere;
 use super::arrivals::Arrivals;
 use super::beneath::{self, Root};
 use super::media::{Sniffed, sniff};
@@ -110,20 +111,25 @@ impl LocalCorpus {
     }
 
     /// Measures a file of an open folder.
-    pub(super) fn measure_in(&self, place: &Place, path: &RelPath) -> io::Result<Found> {
-        let (mut file, stamp) = beneath::regular(place.images.file(&[&path.name])?)?;
-        let fate = match names::promise(&path.name, &self.options.valid_endings) {
+    pub(super) fn measure_in(&self, place: &Place, path: &RelPath, listed: Listed) -> io::Result<Measured> {
+        let (file, stamp) = beneath::regular(place.images.file(&[&path.name])?)?;
+        let fate = match listed.promise {
             Promise::Excluded => Fate::Skipped(Reason::Excluded),
             _ if stamp.bytes == 0 => Fate::Failed(Reason::EmptyFile),
             Promise::Unsendable => Fate::Failed(Reason::UnsupportedFormat),
-            Promise::Image | Promise::Other => self.fate(&mut file, stamp)?,
+            Promise::Image | Promise::Other => self.fate(&file, stamp)?,
         };
-        let text_present = matches!(fate, Fate::Owed(_)) && place.has(&text_name(path));
-        Ok(Found { path: path.clone(), stamp, fate, text_present })
+        let text_present = matches!(fate, Fate::Owed(_)) && place.has_text(path, listed);
+        Ok(Measured { stamp, fate, text_present })
     }
 
-    fn fate(&self, file: &mut File, stamp: Stamp) -> io::Result<Fate> {
-        Ok(match sniff(file, stamp.bytes)? {
+    /// What is known of a name without the folder it lies in.
+    pub(super) fn listed(&self, name: &[u8]) -> Listed {
+        Listed { promise: names::promise(name, &self.options.valid_endings), textless: false }
+    }
+
+    fn fate(&self, file: &File, stamp: Stamp) -> io::Result<Fate> {
+        Ok(match sniff(&mut Anywhere::new(file), stamp.bytes)? {
             Sniffed::Image(looks) => self.of_image(looks, stamp),
             Sniffed::Unsupported(_) => Fate::Failed(Reason::UnsupportedFormat),
             Sniffed::Damaged => Fate::Failed(Reason::Damaged),
@@ -155,6 +161,30 @@ impl LocalCorpus {
     }
 }
 
+/// What is known of a file before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// What its name promises.
+    pub(super) promise: Promise,
+    /// Its whole folder was listed at once just now, and no name there may be a text's.
+    pub(super) textless: bool,
+}
+
+/// What was found out about a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Measured {
+    stamp: Stamp,
+    fate: Fate,
+    text_present: bool,
+}
+
+impl Measured {
+    /// The same, with the name of the file.
+    pub(super) fn of(self, path: RelPath) -> Found {
+        Found { path, stamp: self.stamp, fate: self.fate, text_present: self.text_present }
+    }
+}
+
 /// An open folder of images, and where their texts lie.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -173,16 +203,17 @@ enum Texts {
 }
 
 impl Place {
-    /// Whether something bears the name of a text already: then an image that the ledger does not know is not asked for.
-    fn has(&self, text: &[u8]) -> bool {
+    /// Whether something bears the name of its text already: then an image that the ledger does not know is not asked for.
+    fn has_text(&self, path: &RelPath, listed: Listed) -> bool {
         let folder = match &self.texts {
+            Texts::Beside if listed.textless => return false,
             Texts::Beside => &self.images,
             Texts::Apart(folder) => folder,
             Texts::Nowhere => return false,
             Texts::Unknown => return true,
         };
         // What cannot be looked at counts as there: an image is rather not asked for than paid for and then not written.
-        folder.facts(text).map_or_else(|cause| !is_gone(&cause), |_| true)
+        folder.facts(&text_name(path)).map_or_else(|cause| !is_gone(&cause), |_| true)
     }
 }
 
@@ -212,7 +243,7 @@ impl Corpus for LocalCorpus {
 
     fn measure(&self, path: &RelPath) -> io::Result<Found> {
         let place = self.place(&Root::open(&self.root)?, &path.folder)?;
-        self.measure_in(&place, path)
+        Ok(self.measure_in(&place, path, self.listed(&path.name))?.of(path.clone()))
     }
 
     fn ink(&self, path: &RelPath, sparse: bool) -> io::Result<Option<f64>> {

@@ -220,6 +220,24 @@ fn a_text_is_whatever_bears_its_name() {
 }
 
 #[test]
+fn a_walk_meets_the_texts_beside_images() {
+    let tree = Tree::new();
+    for name in ["bare/a.jpg", "few/a.jpg", "few/b.jpg", "odd/a.jpg", "odd/b.jpg"] {
+        tree.put(name.as_bytes(), JPEG);
+    }
+    tree.put(b"few/b.jpg.txt", b"text").put(b"odd/b.jpg.txt/inner.jpg", JPEG);
+    symlink("/nowhere", tree.0.path().join("odd/a.jpg.txt")).expect("link");
+    let corpus = tree.corpus();
+    let strangers = || -> Option<Known> { Some(Box::new(|files| vec![false; files.len()])) };
+    for known in [None, strangers()] {
+        let (found, _, _) = walked_by(&corpus, known);
+        let present: Vec<_> =
+            found.iter().filter(|found| found.text_present).map(|found| found.path.joined()).collect();
+        assert_eq!(present, ["few/b.jpg", "odd/a.jpg", "odd/b.jpg"].map(|name| name.as_bytes().to_vec()));
+    }
+}
+
+#[test]
 fn real_odd_files_meet_their_reasons() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/odd");
     let options = LocalOptions {

@@ -1,8 +1,9 @@
 //! Looking into a file to tell whether another one has the same bytes. A file that is not what the ledger says it is tells nothing.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 
+use super::anywhere::Anywhere;
 use super::{Corpus, beneath};
 use crate::domain::image::{RelPath, Stamp};
 use crate::kit::hash::{Short, ShortHasher, short};
@@ -18,11 +19,11 @@ const CHUNK: usize = 256 << 10;
 /// # Errors
 /// The operating system's.
 pub fn sample(corpus: &dyn Corpus, path: &RelPath, stamp: Stamp) -> io::Result<Option<i64>> {
-    let Some(mut file) = open(corpus, path, stamp)? else { return Ok(None) };
-    let mut bytes = Vec::new();
+    let Some(file) = open(corpus, path, stamp)? else { return Ok(None) };
+    let (mut source, mut bytes) = (Anywhere::new(&file), Vec::new());
     for (start, length) in pieces(stamp.bytes) {
-        file.seek(SeekFrom::Start(start))?;
-        (&mut file).take(length).read_to_end(&mut bytes)?;
+        source.seek(SeekFrom::Start(start))?;
+        append(&mut source, length, &mut bytes)?;
     }
     let [a, b, c, d, e, f, g, h, ..] = short(&bytes);
     Ok(is_still(&file, stamp)?.then(|| i64::from_le_bytes([a, b, c, d, e, f, g, h]) & i64::MAX))
@@ -50,6 +51,23 @@ pub fn content(corpus: &dyn Corpus, path: &RelPath, stamp: Stamp) -> io::Result<
 fn open(corpus: &dyn Corpus, path: &RelPath, stamp: Stamp) -> io::Result<Option<File>> {
     let (file, found) = corpus.open(path)?;
     Ok((found == stamp).then_some(file))
+}
+
+/// Appends the next `length` bytes, or what there is of them. Whether the file has more is nobody's question here, so that one
+/// read is enough where the system gives everything at once.
+fn append(source: &mut impl Read, length: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut filled = bytes.len();
+    bytes.resize(filled + usize::try_from(length).unwrap_or(usize::MAX), 0);
+    while filled < bytes.len() {
+        match source.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(())
 }
 
 fn is_still(file: &File, stamp: Stamp) -> io::Result<bool> {
@@ -126,6 +144,27 @@ mod tests {
         assert_eq!(sample(&files, &path("a"), other).expect("read"), None);
         assert_eq!(content(&files, &path("a"), other).expect("read"), None);
         assert_eq!(sample(&files, &path("none"), other).expect_err("gone").kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_comes_bit_by_bit_is_appended_and_no_more_is_asked_for() {
+        let mut bytes = b"0".to_vec();
+        // A fourth read would fail.
+        let mut source = (&b"12"[..]).chain(&b"34"[..]).chain(&b"5678"[..]).chain(Broken);
+        append(&mut source, 6, &mut bytes).expect("enough");
+        assert_eq!(bytes, b"0123456");
+        assert!(append(&mut source, 6, &mut bytes).is_err(), "two bytes, then the fault");
+        let mut bytes = Vec::new();
+        append(&mut &b"ab"[..], 6, &mut bytes).expect("what there is");
+        assert_eq!(bytes, b"ab");
+    }
+
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::Other.into())
+        }
     }
 
     #[test]

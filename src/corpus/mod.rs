@@ -5,6 +5,7 @@
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
 mod accepted;
+mod anywhere;
 pub mod arrivals;
 pub mod beneath;
 mod converted;

@@ -11,6 +11,8 @@ pub const UNSENDABLE: [&str; 18] = [
 const SYSTEM_FILES: [&str; 3] = ["thumbs.db", "desktop.ini", "ehthumbs.db"];
 /// Folders that systems keep for themselves; what lies in them are copies and waste.
 const SYSTEM_FOLDERS: [&str; 4] = ["__macosx", "@eadir", "$recycle.bin", "system volume information"];
+/// How the name of every text ends.
+const TEXT_ENDING: &[u8] = b".txt";
 /// Longest ending that is counted by itself; a dot in a name is not always one before an ending.
 const LONGEST_ENDING: usize = 10;
 
@@ -39,6 +41,14 @@ pub fn promise(name: &[u8], valid: &[String]) -> Promise {
         (true, _) => Promise::Image,
         (false, true) => Promise::Unsendable,
     }
+}
+
+/// Whether a text may be reached under a name that was listed as this one. Some systems take no notice of the case of letters, or
+/// of signs that nobody sees; a name that ends in four plain bytes and not like a text is none for any of them.
+#[must_use]
+pub fn may_be_text(name: &[u8]) -> bool {
+    let end = name.len().checked_sub(TEXT_ENDING.len()).and_then(|stem| name.get(stem..));
+    end.is_some_and(|end| !end.is_ascii() || end.eq_ignore_ascii_case(TEXT_ENDING))
 }
 
 /// Whether a folder of this name is not walked.
@@ -95,6 +105,26 @@ mod tests {
         ] {
             assert_eq!(promise(name, &valid), expected, "{}", String::from_utf8_lossy(name));
         }
+    }
+
+    #[test]
+    fn what_may_be_a_text_ends_like_one_for_some_system() {
+        for (name, expected) in [
+            (&b"a.jpg.txt"[..], true),
+            (b"A.JPG.TXT", true),
+            (b".txt", true),
+            ("a.jpg.t\u{200d}xt".as_bytes(), true),
+            ("a.jpg.txt\u{200d}".as_bytes(), true),
+            (b"txt", false),
+            (b"a.jpg", false),
+            (b"a.jpg.txt.api", false),
+            (b"", false),
+        ] {
+            assert_eq!(may_be_text(name), expected, "{}", String::from_utf8_lossy(name));
+        }
+        let ours =
+            |name: &[u8]| crate::domain::layout::text_name(name, |bytes| crate::kit::hash::hex_digits(bytes, 64));
+        assert!([b"a".to_vec(), vec![b'x'; 300], vec![0xff; 255]].iter().all(|name| may_be_text(&ours(name))));
     }
 
     #[test]

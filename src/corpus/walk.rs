@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::arrivals::{Arrivals, Look, Round, Seen};
 use super::beneath::Root;
-use super::local::{LocalCorpus, Place};
+use super::local::{Listed, LocalCorpus, Measured, Place};
 use super::names::{self, Promise};
 use super::{Known, PAGE, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
@@ -38,8 +38,9 @@ pub(super) struct Walk<'a> {
     passed_over: PassedOver,
     names_held: usize,
     known: Option<Known>,
-    /// Files that may be known.
+    /// Files that may be known, and what their names told.
     stamped: Vec<(RelPath, Stamp)>,
+    listed: Vec<Listed>,
     /// The folder whose files are being looked at.
     place: Option<(Vec<u8>, Place)>,
     /// What the walk before has seen, where there may have been one.
@@ -53,6 +54,10 @@ struct Level {
     run: std::vec::IntoIter<Entry>,
     /// Whether it, or a folder above, was changed lately; nobody asks where there is no round.
     young: bool,
+    /// Whether a run of it was read.
+    begun: bool,
+    /// Whether all of its names lie in this run, and none may be a text's.
+    textless: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -69,6 +74,7 @@ impl<'a> Walk<'a> {
             names_held: 0,
             known,
             stamped: Vec::new(),
+            listed: Vec::new(),
             place: None,
             round: corpus.options().arrivals.as_ref().map(Arrivals::begin),
         }
@@ -93,7 +99,8 @@ impl<'a> Walk<'a> {
                 levels.extend(self.enter(&root, folder, young));
             } else {
                 let path = RelPath { folder: level.folder.clone(), name: entry.name, page: 1 };
-                self.consider(&root, path, entry.sort, level.young)?;
+                let listed = Listed { textless: level.textless, ..self.corpus.listed(&path.name) };
+                self.consider(&root, path, (entry.sort, listed), level.young)?;
             }
         }
         self.measure_strangers(&root)?;
@@ -145,9 +152,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether a file is to be looked at now.
-    fn arrived(&mut self, root: &Root, path: &RelPath, in_young_folder: bool) -> Look {
-        let is_image = names::promise(&path.name, &self.corpus.options().valid_endings) != Promise::Other;
-        if self.round.is_none() || !is_image {
+    fn arrived(&mut self, root: &Root, path: &RelPath, promise: Promise, in_young_folder: bool) -> Look {
+        if self.round.is_none() || promise == Promise::Other {
             return Look::Measure;
         }
         let facts = self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name));
@@ -162,13 +168,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Finds what becomes of one entry that is no folder.
-    fn consider(&mut self, root: &Root, path: RelPath, sort: Sort, in_young_folder: bool) -> Result<(), Gone> {
+    fn consider(
+        &mut self,
+        root: &Root,
+        path: RelPath,
+        (sort, listed): (Sort, Listed),
+        in_young_folder: bool,
+    ) -> Result<(), Gone> {
         if sort == Sort::File && self.corpus.options().mark.is_left_over(&path.name) {
             // An earlier life of this workspace was killed while it wrote a text. What cannot be removed does no harm.
             drop(self.place(root, &path.folder).and_then(|place| place.images.remove(&path.name)));
             return Ok(());
         }
-        match self.arrived(root, &path, in_young_folder) {
+        match self.arrived(root, &path, listed.promise, in_young_folder) {
             Look::Measure => {}
             Look::Known => return Ok(()),
             Look::Wait => {
@@ -176,41 +188,44 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
         }
-        let promise = names::promise(&path.name, &self.corpus.options().valid_endings);
-        match (sort, promise) {
+        match (sort, listed.promise) {
             (Sort::Link, _) | (Sort::Odd, Promise::Other) => self.passed_over.links += 1,
             (_, Promise::Other) => self.passed_over.add_files(names::ending(&path.name), 1),
             (Sort::Odd, _) | (_, Promise::Excluded) => {
                 return self.ended(root, path, Fate::Skipped(Reason::Excluded));
             }
-            (_, Promise::Image | Promise::Unsendable) if self.known.is_some() => return self.meet(root, path),
-            (_, Promise::Image | Promise::Unsendable) => return self.measure(root, path),
+            (_, Promise::Image | Promise::Unsendable) if self.known.is_some() => return self.meet(root, path, listed),
+            (_, Promise::Image | Promise::Unsendable) => return self.measure(root, path, listed),
         }
         Ok(())
     }
 
     /// Asks for the stamp alone, which tells whether a file is known.
-    fn meet(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
+    fn meet(&mut self, root: &Root, path: RelPath, listed: Listed) -> Result<(), Gone> {
         match self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name)) {
-            Ok(Facts { sort: Sort::File, bytes, mtime_ms, .. }) => self.stamped.push((path, Stamp { bytes, mtime_ms })),
+            Ok(Facts { sort: Sort::File, bytes, mtime_ms, .. }) => {
+                self.stamped.push((path, Stamp { bytes, mtime_ms }));
+                self.listed.push(listed);
+            }
             // Whatever is odd about it shows when it is opened.
-            _ => return self.measure(root, path),
+            _ => return self.measure(root, path, listed),
         }
         if self.stamped.len() == PAGE { self.measure_strangers(root) } else { Ok(()) }
     }
 
     /// Looks into those of the files met that nobody knows.
     fn measure_strangers(&mut self, root: &Root) -> Result<(), Gone> {
-        let met = std::mem::take(&mut self.stamped);
+        let (met, listed) = (std::mem::take(&mut self.stamped), std::mem::take(&mut self.listed));
         let known = self.known.as_ref().map(|known| known(met.clone())).unwrap_or_default();
         let known = known.into_iter().chain(std::iter::repeat(false));
-        met.into_iter().zip(known).filter(|(_, known)| !known).try_for_each(|((path, _), _)| self.measure(root, path))
+        let strangers = met.into_iter().zip(listed).zip(known).filter(|(_, known)| !known);
+        strangers.map(|(met, _)| met).try_for_each(|((path, _), listed)| self.measure(root, path, listed))
     }
 
-    fn measure(&mut self, root: &Root, path: RelPath) -> Result<(), Gone> {
+    fn measure(&mut self, root: &Root, path: RelPath, listed: Listed) -> Result<(), Gone> {
         let corpus = self.corpus;
-        match look(|| corpus.measure_in(self.place(root, &path.folder)?, &path)) {
-            Looked::Found(found) => self.push(found),
+        match look(|| corpus.measure_in(self.place(root, &path.folder)?, &path, listed)) {
+            Looked::Measured(measured) => self.push(measured.of(path)),
             Looked::Gone => Ok(()),
             Looked::Ended(fate) => self.ended(root, path, fate),
         }
@@ -218,11 +233,11 @@ impl<'a> Walk<'a> {
 
     /// The folder that is being listed, opened when its first file asks for it.
     fn place(&mut self, root: &Root, folder: &[u8]) -> io::Result<&Place> {
-        let place = match self.place.take() {
-            Some((open, place)) if open == folder => place,
-            _ => self.corpus.place(root, folder)?,
+        let open = match self.place.take() {
+            Some(open) if open.0 == folder => open,
+            _ => (folder.to_vec(), self.corpus.place(root, folder)?),
         };
-        Ok(&self.place.insert((folder.to_vec(), place)).1)
+        Ok(&self.place.insert(open).1)
     }
 
     fn ended(&mut self, root: &Root, path: RelPath, fate: Fate) -> Result<(), Gone> {
@@ -254,18 +269,18 @@ impl<'a> Walk<'a> {
 /// What came of looking at one file.
 #[derive(Debug, PartialEq, Eq)]
 enum Looked {
-    Found(Found),
+    Measured(Measured),
     /// Gone between listing and looking: as if it had never been listed.
     Gone,
     Ended(Fate),
 }
 
 /// Looks at one file; a panic costs that file, by name, and no other.
-fn look(measure: impl FnOnce() -> io::Result<Found>) -> Looked {
+fn look(measure: impl FnOnce() -> io::Result<Measured>) -> Looked {
     use io::ErrorKind::{InvalidInput, NotADirectory, NotFound};
     // Looking changes nothing that could be left half done.
     match catch_unwind(AssertUnwindSafe(measure)) {
-        Ok(Ok(found)) => Looked::Found(found),
+        Ok(Ok(measured)) => Looked::Measured(measured),
         Ok(Err(cause)) if matches!(cause.kind(), NotFound | NotADirectory) => Looked::Gone,
         // No file any more.
         Ok(Err(cause)) if cause.kind() == InvalidInput => Looked::Ended(Fate::Skipped(Reason::Excluded)),
@@ -279,12 +294,13 @@ fn look(measure: impl FnOnce() -> io::Result<Found>) -> Looked {
 
 impl Level {
     fn new(folder: Vec<u8>, entries: Entries, young: bool) -> Self {
-        Self { folder, entries: Some(entries), run: Vec::new().into_iter(), young }
+        Self { folder, entries: Some(entries), run: Vec::new().into_iter(), young, begun: false, textless: false }
     }
 
     /// Reads the next run of up to `room` names and sorts it; at the end, or at an error, the folder is closed.
     fn fill(&mut self, room: usize) -> io::Result<()> {
         let Some(entries) = &mut self.entries else { return Ok(()) };
+        let is_first = !std::mem::replace(&mut self.begun, true);
         let mut run = Vec::new();
         let mut outcome = Ok(());
         while run.len() < room {
@@ -302,6 +318,8 @@ impl Level {
             }
         }
         run.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let is_whole = is_first && self.entries.is_none() && outcome.is_ok();
+        self.textless = is_whole && !run.iter().any(|entry| names::may_be_text(&entry.name));
         self.run = run.into_iter();
         outcome
     }
@@ -314,6 +332,29 @@ fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test writes the files")]
+    fn only_a_folder_that_was_listed_at_once_is_known_to_have_no_text() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let put = |name: &str| std::fs::write(place.path().join(name), b"x").expect("file");
+        let runs = |room: usize| {
+            let entries = Root::open(place.path()).and_then(|root| root.folder(b"")?.entries()).expect("a folder");
+            let mut level = Level::new(Vec::new(), entries, false);
+            let mut told = Vec::new();
+            for _ in 0..3 {
+                level.fill(room).expect("listed");
+                told.push((std::mem::take(&mut level.run).len(), level.textless));
+            }
+            told.retain(|(names, _)| *names > 0);
+            told
+        };
+        ["a.jpg", "b.jpg", "c.jpg"].into_iter().for_each(put);
+        assert_eq!(runs(10), [(3, true)]);
+        assert_eq!(runs(2), [(2, false), (1, false)], "what one run lacks may lie in another");
+        put("C.JPG.TXT");
+        assert_eq!(runs(10), [(4, false)]);
+    }
 
     #[test]
     fn a_file_that_cannot_be_looked_at_ends_alone() {

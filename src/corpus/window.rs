@@ -14,14 +14,21 @@ pub(super) struct Window<'a, R> {
     /// How much of it was read last.
     count: usize,
     start: u64,
+    /// Where the file ends, as far as it was told.
+    end: u64,
 }
 
 impl<'a, R: Read + Seek> Window<'a, R> {
     /// A window at the place where the source stands, which is its beginning.
     pub(super) fn open(source: &'a mut R) -> io::Result<Self> {
-        let mut window = Self { source, piece: vec![0; PIECE].into(), count: 0, start: 0 };
+        let mut window = Self { source, piece: vec![0; PIECE].into(), count: 0, start: 0, end: u64::MAX };
         window.fill()?;
         Ok(window)
+    }
+
+    /// The same of a file that has `bytes` bytes: what reaches to its end is not read again.
+    pub(super) fn ending(self, bytes: u64) -> Self {
+        Self { end: bytes, ..self }
     }
 
     /// The piece that lies there; called before any other is asked for.
@@ -40,7 +47,9 @@ impl<'a, R: Read + Seek> Window<'a, R> {
 
     /// The piece from `at` on, `None` at the end of the file.
     pub(super) fn from(&mut self, at: u64) -> io::Result<Option<&[u8]>> {
-        self.move_to(at)?;
+        if !self.holds(at) {
+            self.move_to(at)?;
+        }
         Ok(Some(self.rest(at)).filter(|rest| !rest.is_empty()))
     }
 
@@ -75,6 +84,12 @@ impl<'a, R: Read + Seek> Window<'a, R> {
         from.and_then(|from| self.piece[..self.count].get(from..)).unwrap_or_default()
     }
 
+    /// Whether reading from `at` on would bring nothing that does not lie here.
+    fn holds(&self, at: u64) -> bool {
+        let lying = self.rest(at).len();
+        lying > 0 && lying as u64 >= self.end.saturating_sub(at).min(PIECE as u64)
+    }
+
     fn move_to(&mut self, at: u64) -> io::Result<()> {
         self.source.seek(SeekFrom::Start(at))?;
         self.start = at;
@@ -98,6 +113,73 @@ impl<'a, R: Read + Seek> Window<'a, R> {
 mod tests {
     use super::*;
     use std::io::Cursor;
+
+    /// Gives no more than so many bytes at a time, and counts how often it was asked.
+    struct Slow {
+        bytes: Cursor<Vec<u8>>,
+        most: usize,
+        reads: usize,
+    }
+
+    impl Slow {
+        fn new(length: usize, most: usize) -> Self {
+            let bytes = (0..length).map(|at| (at % 251) as u8).collect();
+            Self { bytes: Cursor::new(bytes), most, reads: 0 }
+        }
+    }
+
+    impl Read for Slow {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.reads += 1;
+            let most = into.len().min(self.most);
+            self.bytes.read(&mut into[..most])
+        }
+    }
+
+    impl Seek for Slow {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.bytes.seek(to)
+        }
+    }
+
+    #[test]
+    fn what_lies_there_to_the_end_is_not_read_again() {
+        for (length, reads) in [(1, 1), (PIECE - 1, 1), (PIECE, 1), (PIECE + 1, 2), (9 * PIECE, 2)] {
+            let mut source = Slow::new(length, usize::MAX);
+            let end = length as u64;
+            let mut window = Window::open(&mut source).expect("no errors").ending(end);
+            let tail = end.saturating_sub(PIECE as u64);
+            for at in [tail, tail, end - 1] {
+                let rest = window.from(at).expect("no errors").expect("not the end");
+                assert_eq!((rest.len() as u64, rest[0]), (end - at, (at % 251) as u8), "{length}: {at}");
+            }
+            assert_eq!(source.reads, reads, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_short_read_is_not_taken_for_the_end() {
+        let mut source = Slow::new(300, 7);
+        let mut window = Window::open(&mut source).expect("no errors").ending(300);
+        assert_eq!(window.first(), [0, 1, 2, 3, 4, 5, 6]);
+        let mut at = 0;
+        while let Some(rest) = window.from(at).expect("no errors") {
+            assert_eq!(rest[0], (at % 251) as u8);
+            at += rest.len() as u64;
+        }
+        assert_eq!(at, 300);
+        assert_eq!(window.bytes(290).expect("no errors"), Some([39, 40]));
+        assert!(window.has(0, &[248, 249, 250, 0, 1]).expect("no errors"));
+    }
+
+    #[test]
+    fn what_was_added_behind_the_told_end_is_found_where_it_is_asked_for() {
+        let mut source = Slow::new(3 * PIECE, usize::MAX);
+        let mut window = Window::open(&mut source).expect("no errors").ending(10);
+        let behind = 2 * PIECE as u64;
+        assert_eq!(window.bytes(behind).expect("no errors"), Some([(behind % 251) as u8]));
+        assert_eq!(window.from(behind + 1).expect("no errors").map(<[u8]>::len), Some(PIECE - 1));
+    }
 
     #[test]
     fn what_lies_across_two_pieces_is_found() {

@@ -203,7 +203,10 @@ fn resolve(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result
 fn at_once(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::{ResolveFlags, openat2};
     const WAY: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-    openat2(root, parts.join(&b'/'), flags, Mode::empty(), WAY)
+    match parts {
+        [name] => openat2(root, *name, flags, Mode::empty(), WAY),
+        _ => openat2(root, parts.join(&b'/'), flags, Mode::empty(), WAY),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

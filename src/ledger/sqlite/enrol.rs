@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::SqliteStore;
 use super::events;
 use super::fault::{Fault, Outcome};
+use super::newcomers::{Plain, TOGETHER, insert, insert_all};
 use super::rows::{column, int, length, word};
 use crate::domain::ids::{CorpusId, ImageId};
 use crate::domain::image::{Fate, Format, Found, Looks, Reason, RelPath, Stamp};
@@ -41,30 +42,59 @@ pub(super) fn page(store: &mut SqliteStore, corpus: CorpusId, page: &[Found]) ->
     let mut enrolled = Enrolled::default();
     // Files of one folder come one after another, so remembering the last folder spares nearly all look-ups.
     let mut folder: Option<(&[u8], i64)> = None;
+    let mut waiting = Vec::with_capacity(TOGETHER);
     for found in page {
         let directory = match folder {
             Some((path, id)) if path == found.path.folder => id,
             _ => directory(store, corpus, &found.path.folder)?,
         };
         folder = Some((&found.path.folder, directory));
-        let pages = match &found.fate {
-            Fate::Owed(looks) => length(looks.pages.len()).max(1),
-            Fate::Failed(_) | Fate::Skipped(_) => 1,
-        };
-        // A text that lies there is somebody's whom nobody knew before; where the first page was asked for, it is the file's own.
-        let mut passed_over = found.text_present;
-        for page in (1..=pages).map(|page| u32::try_from(page).unwrap_or(u32::MAX)) {
-            // Nearly always it is new, or it would not have been looked into.
-            if insert(store, directory, found, (page, passed_over), &mut enrolled)? {
-                continue;
+        match Plain::of(directory, found) {
+            Some(plain) => waiting.push(plain),
+            // Images are fed in the order of the walk.
+            None => {
+                one_by_one(store, &mut waiting, &mut enrolled)?;
+                file(store, directory, found, &mut enrolled)?;
             }
-            let Some(known) = known(store, directory, &found.path.name, page)? else { continue };
-            passed_over &= known.state == ImageState::Skipped;
-            apply(store, &known, found, page, &mut enrolled)?;
         }
-        no_more_pages(store, directory, found, pages, &mut enrolled)?;
+        if waiting.len() == TOGETHER {
+            together(store, &mut waiting, &mut enrolled)?;
+        }
     }
+    one_by_one(store, &mut waiting, &mut enrolled)?;
     Ok(enrolled)
+}
+
+fn one_by_one(store: &mut SqliteStore, files: &mut Vec<Plain<'_>>, enrolled: &mut Enrolled) -> Outcome<()> {
+    files.drain(..).try_for_each(|plain| file(store, plain.directory, plain.found, enrolled))
+}
+
+fn file(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut Enrolled) -> Outcome<()> {
+    let pages = match &found.fate {
+        Fate::Owed(looks) => length(looks.pages.len()).max(1),
+        Fate::Failed(_) | Fate::Skipped(_) => 1,
+    };
+    // A text that lies there is somebody's whom nobody knew before; where the first page was asked for, it is the file's own.
+    let mut passed_over = found.text_present;
+    for page in (1..=pages).map(|page| u32::try_from(page).unwrap_or(u32::MAX)) {
+        // Nearly always it is new, or it would not have been looked into.
+        if insert(store, directory, found, (page, passed_over), enrolled)? {
+            continue;
+        }
+        let Some(known) = known(store, directory, &found.path.name, page)? else { continue };
+        passed_over &= known.state == ImageState::Skipped;
+        apply(store, &known, found, page, enrolled)?;
+    }
+    no_more_pages(store, directory, found, pages, enrolled)
+}
+
+/// The same for [`TOGETHER`] plain files. Where the ledger knows one of them, each is looked at by itself.
+fn together(store: &mut SqliteStore, files: &mut Vec<Plain<'_>>, enrolled: &mut Enrolled) -> Outcome<()> {
+    if insert_all(store, files, enrolled)? {
+        files.clear();
+        return Ok(());
+    }
+    one_by_one(store, files, enrolled)
 }
 
 /// Pages that the file had and has no more. A file of one page never had others, and of nearly all files nothing is asked here.
@@ -198,52 +228,6 @@ fn may_be_measured_anew(known: &Known) -> bool {
         ImageState::Skipped => matches!(known.reason, Some(TextPresent | Excluded)),
         _ => false,
     }
-}
-
-/// Whether the page is new.
-fn insert(
-    store: &mut SqliteStore,
-    directory: i64,
-    found: &Found,
-    (page, passed_over): (u32, bool),
-    enrolled: &mut Enrolled,
-) -> Outcome<bool> {
-    const SQL: &str =
-        "INSERT INTO image (directory_id, name, bytes, mtime_ms, width, height, format, state, reason, owed_seq, page, needs)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (directory_id, name, page) DO NOTHING";
-    let (state, looks, reason) = match &found.fate {
-        // A text that is there before its image is known is somebody else's; or the ledger was lost, and then its answer is
-        // found by the measure that is kept here.
-        Fate::Owed(looks) if passed_over => (ImageState::Skipped, Some(looks), Some(&Reason::TextPresent)),
-        Fate::Owed(looks) => (ImageState::Owed, Some(looks), None),
-        Fate::Failed(reason) => (ImageState::Failed, None, Some(reason)),
-        Fate::Skipped(reason) => (ImageState::Skipped, None, Some(reason)),
-    };
-    let seq = (state == ImageState::Owed).then(|| store.books.next_seq());
-    let inserted = store.connection.prepare_cached(SQL)?.execute(params![
-        directory,
-        found.path.name,
-        int(found.stamp.bytes),
-        found.stamp.mtime_ms,
-        looks.and_then(|looks| looks.of_page(page)).map(|pixels| pixels.width),
-        looks.and_then(|looks| looks.of_page(page)).map(|pixels| pixels.height),
-        looks.map(|looks| looks.format.word()),
-        state.word(),
-        reason.map(|reason| reason.word()),
-        seq,
-        page,
-        looks.and_then(|looks| looks.needs.word())
-    ])?;
-    if inserted == 0 {
-        return Ok(false);
-    }
-    match state {
-        ImageState::Owed => enrolled.owed += 1,
-        ImageState::Failed => enrolled.failed += 1,
-        _ => enrolled.skipped += 1,
-    }
-    store.books.images(None, state, 1)?;
-    Ok(true)
 }
 
 fn apply(store: &mut SqliteStore, known: &Known, found: &Found, page: u32, enrolled: &mut Enrolled) -> Outcome<()> {

@@ -15,6 +15,7 @@ mod images;
 pub(in crate::ledger) mod journal;
 mod listed;
 pub(in crate::ledger) mod money;
+mod newcomers;
 mod open;
 mod pages;
 mod paying;

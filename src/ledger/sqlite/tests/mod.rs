@@ -6,6 +6,7 @@ mod copies;
 mod listed;
 mod model;
 mod money;
+mod newcomers;
 mod opening;
 mod pages;
 mod property;

@@ -38,15 +38,24 @@ pub struct Ledger {
     queue: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
     waited: Arc<AtomicU64>,
+    commits: Commits,
     failure: Failure,
 }
+
+/// How many commits the keeper has made.
+pub(super) type Commits = Arc<AtomicU64>;
 
 /// Why the keeper ended, once it has ended by a failure.
 pub(super) type Failure = Arc<OnceLock<LedgerError>>;
 
 /// A handle on the keeper behind `queue`.
-pub(super) fn new(queue: mpsc::Sender<Command>, standing: watch::Receiver<Standing>, failure: Failure) -> Ledger {
-    Ledger { queue, standing, waited: Arc::default(), failure }
+pub(super) fn new(
+    queue: mpsc::Sender<Command>,
+    standing: watch::Receiver<Standing>,
+    commits: Commits,
+    failure: Failure,
+) -> Ledger {
+    Ledger { queue, standing, waited: Arc::default(), commits, failure }
 }
 
 /// A verb on its way to the keeper, and where its answer will come.
@@ -70,6 +79,12 @@ impl Ledger {
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    /// How many commits there were: as long as it is the same, nothing in the ledger has changed.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Why the keeper ended, if it ended by a failure: whoever notices only that it is gone does not know.

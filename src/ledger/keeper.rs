@@ -6,13 +6,14 @@
 //! nothing more is prepared or paid, and the next start finds the file as the last good commit left it.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::handle::Failure;
 pub use super::handle::Ledger;
+use super::handle::{Commits, Failure};
 use super::records::Standing;
 use super::store::Store;
 use super::{LedgerError, handle};
@@ -91,6 +92,8 @@ struct Keeper {
     publisher: watch::Sender<Standing>,
     /// How long commands are gathered for one commit.
     together: Duration,
+    /// How many commits there were.
+    commits: Commits,
     failure: Failure,
 }
 
@@ -99,8 +102,9 @@ impl Keeper {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (publisher, standing) = watch::channel(store.standing());
         let failure = Failure::default();
-        let ledger = handle::new(sender, standing, Failure::clone(&failure));
-        (ledger, Self { store, queue, publisher, together: LONGEST_TOGETHER, failure })
+        let commits = Commits::default();
+        let ledger = handle::new(sender, standing, Commits::clone(&commits), Failure::clone(&failure));
+        (ledger, Self { store, queue, publisher, together: LONGEST_TOGETHER, commits, failure })
     }
 
     fn serve(mut self, guard: &mut ExitGuard) {
@@ -181,6 +185,7 @@ impl Keeper {
 
     /// Before the callers are answered, so that whoever heard of a move also sees it counted.
     fn publish(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
         let now = self.store.standing();
         self.publisher.send_if_modified(|published| {
             let news = *published != now;

@@ -25,7 +25,7 @@ impl Beside {
         let (now, (_, opened, _)) = (mission.clock.now(), world.news.counts());
         self.beating.look(world.news.last_look());
         self.copying.look(now, opened);
-        if let Some(books) = self.looking.look(now) {
+        if let Some(books) = self.looking.look(now, world.ledger.commits()) {
             mission.tally.send_modify(|tally| tally.books = books);
         }
     }

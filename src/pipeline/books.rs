@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::mission::Mission;
-use crate::kit::clock::{Millis, Stopwatch};
+use crate::kit::clock::{Millis, Stopwatch, millis};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::thread;
 use crate::ledger::LedgerError;
@@ -22,6 +22,8 @@ const FLAGS_TIMES: u32 = 20;
 pub(super) struct Looking {
     ledger: PathBuf,
     next: Millis,
+    /// How many commits there were at the last look, and when it is time for one although there was none since.
+    last: Option<(u64, Millis)>,
     seen: Arc<Mutex<Option<Books>>>,
     flags: Arc<Mutex<Flags>>,
     under_way: Option<JoinHandle<()>>,
@@ -48,6 +50,11 @@ impl Flags {
     }
 }
 
+/// Whether there is anything to be seen: a commit since the last look, or flags that were too young to be counted at it.
+fn is_due(last: Option<(u64, Millis)>, commits: u64, now: Millis) -> bool {
+    last.is_none_or(|(seen, at_the_latest)| seen != commits || now >= at_the_latest)
+}
+
 fn look(ledger: &Path, flags: &Mutex<Flags>) -> Result<Books, LedgerError> {
     let reader = Reader::open(ledger)?;
     let flagged = flags.lock().unwrap_or_else(PoisonError::into_inner).told(&reader)?;
@@ -57,15 +64,18 @@ fn look(ledger: &Path, flags: &Mutex<Flags>) -> Result<Books, LedgerError> {
 impl Looking {
     pub(super) fn begun(mission: &Mission) -> Self {
         let next = mission.clock.now() + EVERY;
-        Self { ledger: mission.layout.ledger(), next, seen: Arc::default(), flags: Arc::default(), under_way: None }
+        let (seen, flags) = Default::default();
+        Self { ledger: mission.layout.ledger(), next, last: None, seen, flags, under_way: None }
     }
 
-    /// What the last look saw, once; begins another one when it is time. Books that cannot be read, such as those of a ledger
+    /// What the last look saw, once; begins another one when it is time, which is seldom while there are no more `commits`: a run
+    /// that waits opens no ledger. Books that cannot be read, such as those of a ledger
     /// on a network drive, which is opened by one alone, stop nothing: the screen then shows what it has.
-    pub(super) fn look(&mut self, now: Millis) -> Option<Books> {
+    pub(super) fn look(&mut self, now: Millis, commits: u64) -> Option<Books> {
         let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
-        if !busy && now >= self.next {
+        if !busy && now >= self.next && is_due(self.last, commits, now) {
             self.next = now + EVERY;
+            self.last = Some((commits, now + millis(FLAGS_EVERY)));
             let (ledger, seen, flags) = (self.ledger.clone(), Arc::clone(&self.seen), Arc::clone(&self.flags));
             let looking = thread::spawn("books", ExitGuard::unheard("books"), move |guard| {
                 match look(&ledger, &flags) {
@@ -84,5 +94,18 @@ impl Looking {
         if self.under_way.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("looking into the books panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_nobody_writes_is_looked_at_seldom() {
+        assert!(is_due(None, 0, 0));
+        let last = Some((7, 60_000));
+        let due = [(8, 0), (7, 59_999), (7, 60_000)].map(|(commits, now)| is_due(last, commits, now));
+        assert_eq!(due, [true, false, true]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::mpsc::WeakSender;
 
-use super::{Failure, Ledger, Result, command};
+use super::{Commits, Failure, Ledger, Result, command};
 use crate::domain::ids::ImageId;
 use crate::domain::review::Deed;
 use crate::kit::watch;
@@ -20,6 +20,7 @@ pub struct WeakLedger {
     queue: WeakSender<Command>,
     standing: watch::Receiver<Standing>,
     waited: Arc<AtomicU64>,
+    commits: Commits,
     failure: Failure,
 }
 
@@ -27,8 +28,8 @@ impl WeakLedger {
     /// The handle, if the keeper is still there.
     #[must_use]
     pub fn upgrade(&self) -> Option<Ledger> {
-        let Self { queue, standing, waited, failure } = self.clone();
-        Some(Ledger { queue: queue.upgrade()?, standing, waited, failure })
+        let Self { queue, standing, waited, commits, failure } = self.clone();
+        Some(Ledger { queue: queue.upgrade()?, standing, waited, commits, failure })
     }
 }
 
@@ -36,8 +37,8 @@ impl Ledger {
     /// The same, which keeps no keeper alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakLedger {
-        let Self { queue, standing, waited, failure } = self.clone();
-        WeakLedger { queue: queue.downgrade(), standing, waited, failure }
+        let Self { queue, standing, waited, commits, failure } = self.clone();
+        WeakLedger { queue: queue.downgrade(), standing, waited, commits, failure }
     }
 
     /// Notes what a person did at the text of an image that the ledger has.

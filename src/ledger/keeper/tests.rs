@@ -46,6 +46,7 @@ async fn who_waits_together_is_committed_together() {
     assert!(standing.has_changed());
     assert_eq!(standing.borrow_and_update().owed, 2);
     assert!(ledger.waited_micros() > 0);
+    assert_eq!(ledger.commits(), 1);
 }
 
 #[tokio::test]

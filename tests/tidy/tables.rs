@@ -139,7 +139,7 @@ const EXTRACTOR: &str = "extract/extractor.rs";
 const CLEANER: &str = "clean/cleaner.rs";
 
 /// Statics, which are globals: file and name.
-pub(crate) const STATICS: [(&str, &str); 11] = [
+pub(crate) const STATICS: [(&str, &str); 13] = [
     ("kit/clock.rs", "HASTE"),
     ("kit/crash.rs", "ORDER"),
     ("kit/crash.rs", "VISITS"),
@@ -149,6 +149,8 @@ pub(crate) const STATICS: [(&str, &str); 11] = [
     ("clean/asked.rs", "LAST"),
     ("clean/repetition.rs", "DEFLATER"),
     // Constant tables and the weights, which are data of the program.
+    ("clean/letters.rs", "ALPHABETIC"),
+    ("clean/letters.rs", "ALPHANUMERIC"),
     ("ops/explain.rs", "PAGES"),
     ("settings/limits.rs", "KEYS"),
     ("emulator/engine/ocr/weights.rs", "DETECTOR"),

@@ -18,6 +18,7 @@ use crate::domain::image::{Fate, Found, Looks, Pixels, Reason, RelPath, Stamp};
 use crate::domain::layout;
 use crate::domain::recipe::{Preparation, WayOut};
 use crate::kit::atomic_file::Mark;
+use crate::kit::clock::Stopwatch;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::folder::Folder;
 use crate::kit::{atomic_file, hash, thread};
@@ -125,7 +126,7 @@ impl LocalCorpus {
 
     /// What is known of a name without the folder it lies in.
     pub(super) fn listed(&self, name: &[u8]) -> Listed {
-        Listed { promise: names::promise(name, &self.options.valid_endings), textless: false }
+        Listed { promise: names::promise(name, &self.options.valid_endings), textless: None }
     }
 
     fn fate(&self, file: &File, stamp: Stamp) -> io::Result<Fate> {
@@ -162,12 +163,12 @@ impl LocalCorpus {
 }
 
 /// What is known of a file before it is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Listed {
     /// What its name promises.
     pub(super) promise: Promise,
-    /// Its whole folder was listed at once just now, and no name there may be a text's.
-    pub(super) textless: bool,
+    /// Since when its whole folder was listed at once, if no name there may be a text's.
+    pub(super) textless: Option<Stopwatch>,
 }
 
 /// What was found out about a file.
@@ -206,7 +207,7 @@ impl Place {
     /// Whether something bears the name of its text already: then an image that the ledger does not know is not asked for.
     fn has_text(&self, path: &RelPath, listed: Listed) -> bool {
         let folder = match &self.texts {
-            Texts::Beside if listed.textless => return false,
+            Texts::Beside if listed.textless.is_some() => return false,
             Texts::Beside => &self.images,
             Texts::Apart(folder) => folder,
             Texts::Nowhere => return false,

@@ -6,6 +6,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use super::local::{Listed, LocalCorpus, Measured, Place};
 use super::names::{self, Promise};
 use super::{Known, PAGE, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
+use crate::kit::clock::Stopwatch;
 use crate::kit::folder::{Entries, Entry, Facts, Sort};
 use crate::kit::path_bytes;
 
@@ -56,9 +58,12 @@ struct Level {
     young: bool,
     /// Whether a run of it was read.
     begun: bool,
-    /// Whether all of its names lie in this run, and none may be a text's.
-    textless: bool,
+    /// Since when all of its names lie in this run and none may be a text's, if that is so.
+    textless: Option<Stopwatch>,
 }
+
+/// How long a listing without texts is believed: a text that is put there later must be seen, or its image is paid for.
+const BELIEVED: Duration = Duration::from_secs(1);
 
 impl<'a> Walk<'a> {
     pub(super) fn new(corpus: &'a LocalCorpus, known: Option<Known>, lane: &'a mpsc::Sender<Walked>) -> Self {
@@ -224,6 +229,7 @@ impl<'a> Walk<'a> {
 
     fn measure(&mut self, root: &Root, path: RelPath, listed: Listed) -> Result<(), Gone> {
         let corpus = self.corpus;
+        let listed = Listed { textless: listed.textless.filter(|since| since.elapsed() < BELIEVED), ..listed };
         match look(|| corpus.measure_in(self.place(root, &path.folder)?, &path, listed)) {
             Looked::Measured(measured) => self.push(measured.of(path)),
             Looked::Gone => Ok(()),
@@ -294,13 +300,14 @@ fn look(measure: impl FnOnce() -> io::Result<Measured>) -> Looked {
 
 impl Level {
     fn new(folder: Vec<u8>, entries: Entries, young: bool) -> Self {
-        Self { folder, entries: Some(entries), run: Vec::new().into_iter(), young, begun: false, textless: false }
+        Self { folder, entries: Some(entries), run: Vec::new().into_iter(), young, begun: false, textless: None }
     }
 
     /// Reads the next run of up to `room` names and sorts it; at the end, or at an error, the folder is closed.
     fn fill(&mut self, room: usize) -> io::Result<()> {
         let Some(entries) = &mut self.entries else { return Ok(()) };
         let is_first = !std::mem::replace(&mut self.begun, true);
+        let since = Stopwatch::start();
         let mut run = Vec::new();
         let mut outcome = Ok(());
         while run.len() < room {
@@ -319,7 +326,7 @@ impl Level {
         }
         run.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let is_whole = is_first && self.entries.is_none() && outcome.is_ok();
-        self.textless = is_whole && !run.iter().any(|entry| names::may_be_text(&entry.name));
+        self.textless = (is_whole && !run.iter().any(|entry| names::may_be_text(&entry.name))).then_some(since);
         self.run = run.into_iter();
         outcome
     }
@@ -344,7 +351,7 @@ mod tests {
             let mut told = Vec::new();
             for _ in 0..3 {
                 level.fill(room).expect("listed");
-                told.push((std::mem::take(&mut level.run).len(), level.textless));
+                told.push((std::mem::take(&mut level.run).len(), level.textless.is_some()));
             }
             told.retain(|(names, _)| *names > 0);
             told

@@ -87,7 +87,8 @@ impl<'a, R: Read + Seek> Window<'a, R> {
     /// Whether reading from `at` on would bring nothing that does not lie here.
     fn holds(&self, at: u64) -> bool {
         let lying = self.rest(at).len();
-        lying > 0 && lying as u64 >= self.end.saturating_sub(at).min(PIECE as u64)
+        // Behind the end that was told a file that grows may go on.
+        at < self.end && lying > 0 && lying as u64 >= (self.end - at).min(PIECE as u64)
     }
 
     fn move_to(&mut self, at: u64) -> io::Result<()> {

@@ -24,6 +24,8 @@ pub(super) struct Looking {
     next: Millis,
     /// How many commits there were at the last look, and when it is time for one although there was none since.
     last: Option<(u64, Millis)>,
+    /// The same of the look that is under way, which may fail.
+    trying: Option<(u64, Millis)>,
     seen: Arc<Mutex<Option<Books>>>,
     flags: Arc<Mutex<Flags>>,
     under_way: Option<JoinHandle<()>>,
@@ -65,17 +67,17 @@ impl Looking {
     pub(super) fn begun(mission: &Mission) -> Self {
         let next = mission.clock.now() + EVERY;
         let (seen, flags) = Default::default();
-        Self { ledger: mission.layout.ledger(), next, last: None, seen, flags, under_way: None }
+        Self { ledger: mission.layout.ledger(), next, last: None, trying: None, seen, flags, under_way: None }
     }
 
     /// What the last look saw, once; begins another one when it is time, which is seldom while there are no more `commits`: a run
-    /// that waits opens no ledger. Books that cannot be read, such as those of a ledger
+    /// that waits opens the ledger once a minute. Books that cannot be read, such as those of a ledger
     /// on a network drive, which is opened by one alone, stop nothing: the screen then shows what it has.
     pub(super) fn look(&mut self, now: Millis, commits: u64) -> Option<Books> {
         let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
         if !busy && now >= self.next && is_due(self.last, commits, now) {
             self.next = now + EVERY;
-            self.last = Some((commits, now + millis(FLAGS_EVERY)));
+            self.trying = Some((commits, now + millis(FLAGS_EVERY)));
             let (ledger, seen, flags) = (self.ledger.clone(), Arc::clone(&self.seen), Arc::clone(&self.flags));
             let looking = thread::spawn("books", ExitGuard::unheard("books"), move |guard| {
                 match look(&ledger, &flags) {
@@ -86,7 +88,11 @@ impl Looking {
             });
             self.under_way = looking.ok();
         }
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if seen.is_some() {
+            self.last = self.trying.take();
+        }
+        seen
     }
 
     /// Waits for a look that is under way: the keeper leaves the ledger last, and takes its working files with it.

@@ -175,8 +175,10 @@ impl Gate {
     }
 
     fn passage(&self, asked: &Asked<'_>) -> Passage {
-        // A token that is borne could be guessed as well as one that is typed.
-        if let (Some(_), Some(place)) = (self.rules.token.as_ref().and(asked.bearer()), asked.place)
+        // A token that is borne could be guessed as well as one that is typed. Who has a session has no need to: a proxy may put a
+        // token of its own before each request.
+        let guesses = self.rules.token.as_ref().and(asked.bearer()).is_some() && !self.rules.knows(asked);
+        if let (true, Some(place)) = (guesses, asked.place)
             && let Err(pause) = self.throttle.guess(place, self.clock.now(), || self.rules.bears(asked))
         {
             return Passage::Wait(pause);
@@ -208,6 +210,12 @@ impl Rules {
         format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.session)
     }
 
+    /// Whether a request has the session.
+    fn knows(&self, asked: &Asked<'_>) -> bool {
+        let told = cookie(asked.cookies.unwrap_or_default(), &self.cookie);
+        told.is_some_and(|it| are_same_secrets(it, &self.session))
+    }
+
     /// Whether a request bears the token itself, as programs do; no page of another site can make a browser do so.
     fn bears(&self, asked: &Asked<'_>) -> bool {
         asked.bearer().zip(self.token.as_deref()).is_some_and(|(told, token)| are_same_secrets(told, token))
@@ -227,8 +235,7 @@ fn passage(rules: &Rules, asked: &Asked<'_>) -> Passage {
     if !rules.hosts.as_ref().is_none_or(|hosts| asked.host.is_some_and(|host| knows(hosts, host))) {
         return Passage::Closed(StatusCode::MISDIRECTED_REQUEST, "This server does not go by that name.");
     }
-    let is_known =
-        cookie(asked.cookies.unwrap_or_default(), &rules.cookie).is_some_and(|it| are_same_secrets(it, &rules.session));
+    let is_known = rules.knows(asked);
     let bears = rules.bears(asked);
     if !is_known && !bears {
         return stranger(rules, asked);
@@ -501,6 +508,8 @@ mod tests {
         assert_eq!(gate.passage(&bears("Bearer w0rd")), Passage::Wait(minute));
         assert_eq!(gate.passage(&bears("Basic dTpw")), gate.passage(&Asked { cookies: None, ..KNOWN }), "not ours");
         assert_eq!(gate.passage(&KNOWN), Passage::Open, "who has a session guesses nothing");
+        let of_a_proxy = Asked { authorization: Some("Bearer of-a-proxy"), ..KNOWN };
+        assert_eq!(gate.passage(&of_a_proxy), Passage::Open, "whatever stands before the request");
         let elsewhere = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)));
         assert_eq!(gate.passage(&Asked { place: elsewhere, ..bears("Bearer w0rd") }), Passage::Open);
         gate.clock.advance(minute);

@@ -19,6 +19,7 @@ pub mod faults;
 pub mod folder;
 pub mod hash;
 pub mod histogram;
+pub mod holding;
 pub mod http_thread;
 pub mod json;
 pub mod json_schema;

@@ -8,27 +8,31 @@ use std::time::Duration;
 use super::mission::Mission;
 use crate::kit::clock::{Millis, Stopwatch, millis};
 use crate::kit::exit_guard::ExitGuard;
+use crate::kit::holding::holds;
 use crate::kit::thread;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::{Books, Reader};
 
 /// Time between two looks, in milliseconds.
 const EVERY: Millis = 2_000;
-/// Time between two counts of the flagged images, at least; and in times of what one takes, because they are looked at one by one.
-const FLAGS_EVERY: Duration = Duration::from_secs(60);
-const FLAGS_TIMES: u32 = 20;
 
 /// Looks into the books when it is time.
 pub(super) struct Looking {
     ledger: PathBuf,
     next: Millis,
-    /// How many commits there were at the last look, and when it is time for one although there was none since.
-    last: Option<(u64, Millis)>,
-    /// The same of the look that is under way, which may fail.
-    trying: Option<(u64, Millis)>,
-    seen: Arc<Mutex<Option<Books>>>,
+    last: Option<Look>,
+    seen: Arc<Mutex<Option<(Look, Books)>>>,
     flags: Arc<Mutex<Flags>>,
     under_way: Option<JoinHandle<()>>,
+}
+
+/// A look that was not in vain.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// How many commits there were before it.
+    commits: u64,
+    /// When it is time for another one although there was none since: flags were perhaps too young to be counted.
+    at_the_latest: Millis,
 }
 
 /// How many images were flagged when they were counted last.
@@ -45,16 +49,17 @@ impl Flags {
         if self.counted.as_ref().is_none_or(|(since, holds)| since.elapsed() >= *holds) {
             let watch = Stopwatch::start();
             self.count = reader.flagged()?;
-            let holds = FLAGS_EVERY.max(watch.elapsed() * FLAGS_TIMES);
+            // They are looked at one by one.
+            let holds = holds(watch.elapsed());
             self.counted = Some((watch, holds));
         }
         Ok(self.count)
     }
 }
 
-/// Whether there is anything to be seen: a commit since the last look, or flags that were too young to be counted at it.
-fn is_due(last: Option<(u64, Millis)>, commits: u64, now: Millis) -> bool {
-    last.is_none_or(|(seen, at_the_latest)| seen != commits || now >= at_the_latest)
+/// Whether there may be anything to be seen.
+fn is_due(last: Option<Look>, commits: u64, now: Millis) -> bool {
+    last.is_none_or(|last| last.commits != commits || now >= last.at_the_latest)
 }
 
 fn look(ledger: &Path, flags: &Mutex<Flags>) -> Result<Books, LedgerError> {
@@ -67,32 +72,30 @@ impl Looking {
     pub(super) fn begun(mission: &Mission) -> Self {
         let next = mission.clock.now() + EVERY;
         let (seen, flags) = Default::default();
-        Self { ledger: mission.layout.ledger(), next, last: None, trying: None, seen, flags, under_way: None }
+        Self { ledger: mission.layout.ledger(), next, last: None, seen, flags, under_way: None }
     }
 
     /// What the last look saw, once; begins another one when it is time, which is seldom while there are no more `commits`: a run
-    /// that waits opens the ledger once a minute. Books that cannot be read, such as those of a ledger
-    /// on a network drive, which is opened by one alone, stop nothing: the screen then shows what it has.
+    /// that waits opens the ledger once a minute. Books that cannot be read, such as those of a ledger on a network drive, which is
+    /// opened by one alone, stop nothing: the screen then shows what it has.
     pub(super) fn look(&mut self, now: Millis, commits: u64) -> Option<Books> {
         let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
         if !busy && now >= self.next && is_due(self.last, commits, now) {
             self.next = now + EVERY;
-            self.trying = Some((commits, now + millis(FLAGS_EVERY)));
+            let this = Look { commits, at_the_latest: now + millis(holds(Duration::ZERO)) };
             let (ledger, seen, flags) = (self.ledger.clone(), Arc::clone(&self.seen), Arc::clone(&self.flags));
             let looking = thread::spawn("books", ExitGuard::unheard("books"), move |guard| {
                 match look(&ledger, &flags) {
-                    Ok(books) => *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(books),
+                    Ok(books) => *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((this, books)),
                     Err(error) => tracing::debug!(%error, "the books could not be read for the screen"),
                 }
                 guard.drained();
             });
             self.under_way = looking.ok();
         }
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if seen.is_some() {
-            self.last = self.trying.take();
-        }
-        seen
+        let (seen, books) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.last = Some(seen);
+        Some(books)
     }
 
     /// Waits for a look that is under way: the keeper leaves the ledger last, and takes its working files with it.
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn a_ledger_that_nobody_writes_is_looked_at_seldom() {
         assert!(is_due(None, 0, 0));
-        let last = Some((7, 60_000));
+        let last = Some(Look { commits: 7, at_the_latest: 60_000 });
         let due = [(8, 0), (7, 59_999), (7, 60_000)].map(|(commits, now)| is_due(last, commits, now));
         assert_eq!(due, [true, false, true]);
     }

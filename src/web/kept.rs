@@ -4,13 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::kit::clock::{Clock, Millis, Stopwatch, millis};
+use crate::kit::holding;
 
 /// A ledger of so many images is walked in the time that a page takes anyway.
 pub(super) const FEW: u64 = 10_000;
-/// How long what was told of more images holds, at least; and in times of what a walk takes, so that pages which are loaded again and
-/// again cost a small part of the time of one thread.
-const HOLDS: Duration = Duration::from_secs(60);
-const HOLDS_TIMES: u32 = 20;
 
 /// Something that is told again for a while.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ impl<T> Default for Kept<T> {
 
 /// How long holds what was told of a ledger of `found` images and took so long to make.
 fn holds(found: u64, took: Duration) -> Duration {
-    if found <= FEW { Duration::ZERO } else { HOLDS.max(took * HOLDS_TIMES) }
+    if found <= FEW { Duration::ZERO } else { holding::holds(took) }
 }
 
 impl<T> Kept<T> {
@@ -159,7 +156,7 @@ mod tests {
     fn nobody_waits_for_the_walk_of_another_who_has_something_to_be_told() {
         let (kept, clock, mut walks) = (Kept::default(), Clock::manual(0), 0);
         assert_eq!(told(&kept, &clock, MANY, &mut walks), 1);
-        clock.advance(HOLDS);
+        clock.advance(holding::holds(Duration::ZERO));
         let (begun, is_begun) = mpsc::channel();
         let (end, is_to_end) = mpsc::channel::<()>();
         std::thread::scope(|scope| {

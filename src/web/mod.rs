@@ -154,9 +154,12 @@ impl Pages {
     /// Writes what a person did, after which lists and counts are others.
     fn note(&self, entry: Entry) -> Result<u64, NotNoted> {
         let noted = self.notebook.write(entry);
-        self.order.forget();
-        self.counted.forget();
-        self.reasons.forget();
+        // Whoever could not write has changed nothing, and is no reason to walk over all images again.
+        if !matches!(noted, Err(NotNoted::Locked(_) | NotNoted::Between)) {
+            self.order.forget();
+            self.counted.forget();
+            self.reasons.forget();
+        }
         noted
     }
 

@@ -43,6 +43,12 @@ impl Throttle {
     }
 }
 
+/// The secret that a request bears, by its header `Authorization`.
+#[must_use]
+pub fn bearer(authorization: Option<&str>) -> Option<&str> {
+    authorization.and_then(|told| told.strip_prefix("Bearer ")).map(str::trim)
+}
+
 /// A pause in whole seconds, after which it is over: the header `Retry-After`.
 #[must_use]
 pub fn retry_after(pause: Duration) -> u64 {

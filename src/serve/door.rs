@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::kit::clock::Clock;
 use crate::kit::hash::are_same_secrets;
-use crate::kit::throttle::Throttle;
+use crate::kit::throttle::{Throttle, bearer};
 
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +71,9 @@ impl Door {
     pub fn lets_in(&self, asked: &Asked<'_>) -> Result<(), No> {
         self.knows(asked)?;
         let Some(token) = &self.token else { return Ok(()) };
-        let Some(told) = asked.authorization.and_then(|told| told.strip_prefix("Bearer ")) else {
-            return Err(No::Token);
-        };
+        let told = bearer(asked.authorization).ok_or(No::Token)?;
         let place = asked.place.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let guess = self.throttle.guess(place, self.clock.now(), || are_same_secrets(told.trim(), token));
+        let guess = self.throttle.guess(place, self.clock.now(), || are_same_secrets(told, token));
         if guess.map_err(No::Wait)? { Ok(()) } else { Err(No::Token) }
     }
 

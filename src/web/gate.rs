@@ -20,7 +20,7 @@ use actix_web::{Error, HttpResponse, HttpResponseBuilder};
 use crate::kit::clock::Clock;
 use crate::kit::hash::are_same_secrets;
 use crate::kit::random;
-use crate::kit::throttle::{Throttle, retry_after};
+use crate::kit::throttle::{Throttle, bearer, retry_after};
 
 /// Loads nothing but what the pages bring along, is framed by nobody, and sends its forms nowhere else.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -83,13 +83,6 @@ struct Asked<'a> {
     looks: bool,
     /// Whether nothing of the page is wanted: HEAD, as programs ask that preview links.
     peeks: bool,
-}
-
-impl<'a> Asked<'a> {
-    /// The token that it bears.
-    fn bearer(&self) -> Option<&'a str> {
-        self.authorization.and_then(|told| told.strip_prefix("Bearer ")).map(str::trim)
-    }
 }
 
 /// What becomes of a request.
@@ -177,7 +170,7 @@ impl Gate {
     fn passage(&self, asked: &Asked<'_>) -> Passage {
         // A token that is borne could be guessed as well as one that is typed. Who has a session has no need to: a proxy may put a
         // token of its own before each request.
-        let guesses = self.rules.token.as_ref().and(asked.bearer()).is_some() && !self.rules.knows(asked);
+        let guesses = self.rules.token.is_some() && bearer(asked.authorization).is_some() && !self.rules.knows(asked);
         if let (true, Some(place)) = (guesses, asked.place)
             && let Err(pause) = self.throttle.guess(place, self.clock.now(), || self.rules.bears(asked))
         {
@@ -218,7 +211,9 @@ impl Rules {
 
     /// Whether a request bears the token itself, as programs do; no page of another site can make a browser do so.
     fn bears(&self, asked: &Asked<'_>) -> bool {
-        asked.bearer().zip(self.token.as_deref()).is_some_and(|(told, token)| are_same_secrets(told, token))
+        bearer(asked.authorization)
+            .zip(self.token.as_deref())
+            .is_some_and(|(told, token)| are_same_secrets(told, token))
     }
 
     /// Whether an origin is the page that the request goes to. Where a door stands before us, a proxy with TLS may stand before it.

@@ -145,6 +145,15 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Whoever asks the server of this workspace has to know `long-random-word`.
+pub(crate) fn with_a_token(sandbox: &mut Sandbox) {
+    let file = sandbox.workspace().join("token.txt");
+    std::fs::write(&file, "long-random-word\n").expect("token");
+    #[cfg(unix)]
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
+    sandbox.set("serve.token_file", "token.txt");
+}
+
 pub(crate) fn served(images: usize, weather: Weather) -> Sandbox {
     let mut sandbox = Sandbox::with(images, weather);
     for (key, value) in [("serve.listen", "127.0.0.1:0"), ("run.rescan_interval", "300ms"), ("show.stats", "1s")] {
@@ -282,11 +291,7 @@ fn other_names_and_pages_of_other_sites_are_refused() {
 #[test]
 fn a_token_is_asked_for_and_health_tells_without() {
     let mut sandbox = served(0, Weather::default());
-    let file = sandbox.workspace().join("token.txt");
-    std::fs::write(&file, "long-random-word\n").expect("token");
-    #[cfg(unix)]
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
-    sandbox.set("serve.token_file", "token.txt");
+    with_a_token(&mut sandbox);
     let server = Served::start(&sandbox);
     let ask = |path, authorization: &str| server.ask(path, &["host: localhost", authorization]).0;
     assert_eq!(server.ask("/metrics", &["host: localhost"]).0, 401);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::kill::command_of;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
-use crate::serve::{Served, served, until, weather, with_its_file};
+use crate::serve::{Served, served, until, weather, with_a_token, with_its_file};
 
 /// The link that was printed for people, the `nth` of them from 0.
 fn link(sandbox: &Sandbox, server: &Served, nth: usize) -> String {
@@ -97,10 +97,7 @@ fn a_link_opens_the_pages_once_and_a_signal_gives_another() {
 #[test]
 fn where_there_is_a_token_it_is_typed_or_borne() {
     let mut sandbox = served(1, Weather::default());
-    let file = sandbox.workspace().join("token.txt");
-    std::fs::write(&file, "long-random-word\n").expect("token");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
-    sandbox.set("serve.token_file", "token.txt");
+    with_a_token(&mut sandbox);
     let server = Served::start(&sandbox);
     assert_eq!(link(&sandbox, &server, 0), "/", "no link");
     let asked = server.head("GET /failures", &[], "");
@@ -133,10 +130,7 @@ fn where_there_is_a_token_it_is_typed_or_borne() {
 #[test]
 fn wrong_tokens_have_to_wait() {
     let mut sandbox = served(1, Weather::default());
-    let file = sandbox.workspace().join("token.txt");
-    std::fs::write(&file, "long-random-word\n").expect("token");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
-    sandbox.set("serve.token_file", "token.txt");
+    with_a_token(&mut sandbox);
     let server = Served::start(&sandbox);
     let kind = "content-type: application/x-www-form-urlencoded";
     let ours = format!("origin: http://{}", server.address);

@@ -80,7 +80,9 @@ fn is_text_bomb<R: Read + Seek>(window: &mut Window<'_, R>, kind: [u8; 4], start
 /// EXIF behind the pixels of a PNG, where the standard allows it too: in the last piece, so that no pixels have to be walked.
 fn late_exif<R: Read + Seek>(window: &mut Window<'_, R>, bytes: u64) -> io::Result<Turn> {
     let tail = bytes.saturating_sub(PIECE as u64);
-    let Some(found) = window.from(tail)?.and_then(|piece| memmem::rfind(piece, b"eXIf")) else { return Ok(Turn::NONE) };
+    let Some(found) = window.from(tail)?.and_then(|piece| memmem::find_iter(piece, b"eXIf").last()) else {
+        return Ok(Turn::NONE);
+    };
     let kind = tail + found as u64;
     let Some(start) = kind.checked_sub(4) else { return Ok(Turn::NONE) };
     let Some(length) = window.bytes::<4>(start)?.map(u32::from_be_bytes) else { return Ok(Turn::NONE) };

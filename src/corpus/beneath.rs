@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::domain::image::{RelPath, Stamp};
-use crate::kit::folder::Folder;
+use crate::kit::folder::{Folder, Sort, facts_of};
 use crate::kit::path_bytes;
 
 /// A root below which files are opened. It is held for one listing or one file, never for a run: a share may come and go.
@@ -51,28 +51,19 @@ impl Root {
 /// # Errors
 /// The operating system's; `InvalidInput` for anything else.
 pub fn regular(file: File) -> io::Result<(File, Stamp)> {
-    let facts = file.metadata()?;
-    if !facts.is_file() {
+    let facts = facts_of(&file)?;
+    if facts.sort != Sort::File {
         return Err(odd("no regular file"));
     }
-    Ok((file, stamp(&facts)))
+    Ok((file, facts.stamp()))
 }
 
-/// Length and modification time, the latter rounded down to whole milliseconds.
-#[cfg(unix)]
-#[must_use]
-pub fn stamp(facts: &std::fs::Metadata) -> Stamp {
-    use std::os::unix::fs::MetadataExt as _;
-    let mtime_ms = facts.mtime().saturating_mul(1_000).saturating_add(facts.mtime_nsec() / 1_000_000);
-    Stamp { bytes: facts.len(), mtime_ms }
-}
-
-/// Length and modification time, the latter rounded down to whole milliseconds.
-#[cfg(not(unix))]
-#[must_use]
-pub fn stamp(facts: &std::fs::Metadata) -> Stamp {
-    let since = facts.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    Stamp { bytes: facts.len(), mtime_ms: since.map_or(0, crate::kit::clock::millis) }
+/// Length and modification time of an open file, the latter rounded down to whole milliseconds.
+///
+/// # Errors
+/// The operating system's.
+pub fn stamp(file: &File) -> io::Result<Stamp> {
+    facts_of(file).map(|facts| facts.stamp())
 }
 
 fn climbs() -> io::Error {

@@ -71,7 +71,7 @@ fn append(source: &mut impl Read, length: u64, bytes: &mut Vec<u8>) -> io::Resul
 }
 
 fn is_still(file: &File, stamp: Stamp) -> io::Result<bool> {
-    Ok(beneath::stamp(&file.metadata()?) == stamp)
+    Ok(beneath::stamp(file)? == stamp)
 }
 
 /// Start and length of the pieces of a file of `bytes` bytes.
@@ -102,7 +102,7 @@ mod tests {
 
         fn open(&self, path: &RelPath) -> io::Result<(File, Stamp)> {
             let file = File::open(self.0.join(String::from_utf8_lossy(&path.name).as_ref()))?;
-            let stamp = beneath::stamp(&file.metadata()?);
+            let stamp = beneath::stamp(&file)?;
             Ok((file, stamp))
         }
 

@@ -79,7 +79,7 @@ pub fn sniff<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Sniffed> 
 /// The source's own; whatever the bytes are, they are no error.
 pub fn look<R: Read + Seek>(source: &mut R, bytes: u64) -> io::Result<Seen> {
     source.seek(SeekFrom::Start(0))?;
-    let mut window = Window::open(source)?.ending(bytes);
+    let mut window = Window::over(source, bytes)?;
     let first = window.first();
     if first.starts_with(b"\xff\xd8\xff") {
         let Some((header, scan)) = accepted::jpeg(&mut window)? else { return Ok(Seen::Not(Sniffed::Damaged)) };

@@ -1,7 +1,7 @@
 //! The user's files behind one trait: walk, measure, open; never written, renamed or removed.
 //!
 //! *Job*: tell what lies in a tree and what its first and last bytes say. *In*: a root. *Out*: pages of [`Found`], open files.
-//! *Owns*: one walk thread. *Bound*: pages of 256 files, two of them waiting; 10,000 names of open folders in all.
+//! *Owns*: one walk thread. *Bound*: pages of 1,024 files, two of them waiting; 10,000 names of open folders in all.
 //! *If it crashes here*: the walk is begun again; enrolling is idempotent.
 
 mod accepted;
@@ -31,8 +31,8 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::folder::Folder;
 use tokio::sync::mpsc;
 
-/// Files in one page of the walk.
-pub const PAGE: usize = 256;
+/// Most files in one page of the walk.
+pub const PAGE: usize = 1_024;
 
 /// What the walk tells.
 #[derive(Debug)]

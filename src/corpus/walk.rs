@@ -18,7 +18,7 @@ use super::names::{self, Promise};
 use super::{Known, PAGE, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, Reason, RelPath, Stamp, shown};
 use crate::kit::clock::Stopwatch;
-use crate::kit::folder::{Entries, Entry, Facts, Sort};
+use crate::kit::folder::{Entries, Entry, Sort};
 use crate::kit::path_bytes;
 
 /// Names held in memory, over all folders that are open.
@@ -37,6 +37,8 @@ pub(super) struct Walk<'a> {
     excluded: Vec<PathBuf>,
     root: PathBuf,
     page: Vec<Found>,
+    /// How long the page under way has been gathered.
+    gathered: Stopwatch,
     passed_over: PassedOver,
     names_held: usize,
     known: Option<Known>,
@@ -65,6 +67,9 @@ struct Level {
 /// How long a listing without texts is believed: a text that is put there later must be seen, or its image is paid for.
 const BELIEVED: Duration = Duration::from_secs(1);
 
+/// How long a page is gathered, where each file takes its time: what is found goes on its way meanwhile.
+const GATHERED: Duration = Duration::from_secs(1);
+
 impl<'a> Walk<'a> {
     pub(super) fn new(corpus: &'a LocalCorpus, known: Option<Known>, lane: &'a mpsc::Sender<Walked>) -> Self {
         // Links in front of the root are resolved once, so that a working folder is known by whatever way it was named.
@@ -75,6 +80,7 @@ impl<'a> Walk<'a> {
             excluded: corpus.options().excluded_folders.iter().map(|folder| real(folder)).collect(),
             root: real(corpus.root()),
             page: Vec::with_capacity(PAGE),
+            gathered: Stopwatch::start(),
             passed_over: PassedOver::default(),
             names_held: 0,
             known,
@@ -164,8 +170,7 @@ impl<'a> Walk<'a> {
         let facts = self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name));
         // What cannot be looked at here has its own end further on.
         let (Ok(facts), Some(round)) = (facts, &mut self.round) else { return Look::Measure };
-        let stamp = Stamp { bytes: facts.bytes, mtime_ms: facts.mtime_ms };
-        round.look(path, &Seen { stamp, changed_ms: facts.changed_ms, in_young_folder })
+        round.look(path, &Seen { stamp: facts.stamp(), changed_ms: facts.changed_ms, in_young_folder })
     }
 
     fn is_excluded(&self, folder: &[u8]) -> bool {
@@ -208,8 +213,8 @@ impl<'a> Walk<'a> {
     /// Asks for the stamp alone, which tells whether a file is known.
     fn meet(&mut self, root: &Root, path: RelPath, listed: Listed) -> Result<(), Gone> {
         match self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name)) {
-            Ok(Facts { sort: Sort::File, bytes, mtime_ms, .. }) => {
-                self.stamped.push((path, Stamp { bytes, mtime_ms }));
+            Ok(facts) if facts.sort == Sort::File => {
+                self.stamped.push((path, facts.stamp()));
                 self.listed.push(listed);
             }
             // Whatever is odd about it shows when it is opened.
@@ -248,19 +253,20 @@ impl<'a> Walk<'a> {
 
     fn ended(&mut self, root: &Root, path: RelPath, fate: Fate) -> Result<(), Gone> {
         let facts = self.place(root, &path.folder).and_then(|place| place.images.facts(&path.name));
-        let stamp = facts
-            .map_or(Stamp { bytes: 0, mtime_ms: 0 }, |facts| Stamp { bytes: facts.bytes, mtime_ms: facts.mtime_ms });
+        let stamp = facts.map_or(Stamp { bytes: 0, mtime_ms: 0 }, |facts| facts.stamp());
         self.push(Found { path, stamp, fate, text_present: false })
     }
 
     fn push(&mut self, found: Found) -> Result<(), Gone> {
         self.page.push(found);
-        if self.page.len() == PAGE { self.turn_page() } else { Ok(()) }
+        let is_full = self.page.len() == PAGE || self.gathered.elapsed() >= GATHERED;
+        if is_full { self.turn_page() } else { Ok(()) }
     }
 
     fn turn_page(&mut self) -> Result<(), Gone> {
         let page = std::mem::replace(&mut self.page, Vec::with_capacity(PAGE));
         let passed_over = std::mem::take(&mut self.passed_over);
+        self.gathered = Stopwatch::start();
         if page.is_empty() && passed_over == PassedOver::default() {
             return Ok(());
         }

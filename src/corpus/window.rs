@@ -10,7 +10,7 @@ pub(super) const PIECE: usize = 4 << 10;
 /// A piece of a file.
 pub(super) struct Window<'a, R> {
     source: &'a mut R,
-    piece: Box<[u8]>,
+    piece: [u8; PIECE],
     /// How much of it was read last.
     count: usize,
     start: u64,
@@ -21,14 +21,14 @@ pub(super) struct Window<'a, R> {
 impl<'a, R: Read + Seek> Window<'a, R> {
     /// A window at the place where the source stands, which is its beginning.
     pub(super) fn open(source: &'a mut R) -> io::Result<Self> {
-        let mut window = Self { source, piece: vec![0; PIECE].into(), count: 0, start: 0, end: u64::MAX };
-        window.fill()?;
-        Ok(window)
+        Self::over(source, u64::MAX)
     }
 
     /// The same of a file that has `bytes` bytes: what reaches to its end is not read again.
-    pub(super) fn ending(self, bytes: u64) -> Self {
-        Self { end: bytes, ..self }
+    pub(super) fn over(source: &'a mut R, bytes: u64) -> io::Result<Self> {
+        let mut window = Self { source, piece: [0; PIECE], count: 0, start: 0, end: bytes };
+        window.fill()?;
+        Ok(window)
     }
 
     /// The piece that lies there; called before any other is asked for.
@@ -55,6 +55,10 @@ impl<'a, R: Read + Seek> Window<'a, R> {
 
     /// Whether `wanted` stands anywhere from `from` on.
     pub(super) fn has(&mut self, from: u64, wanted: &[u8]) -> io::Result<bool> {
+        // What is looked for is nearly always the last of a file, and a finder is dearer than a look there.
+        if self.from(from)?.is_some_and(|rest| rest.ends_with(wanted)) {
+            return Ok(true);
+        }
         let finder = memmem::Finder::new(wanted);
         let mut at = from;
         loop {
@@ -148,7 +152,7 @@ mod tests {
         for (length, reads) in [(1, 1), (PIECE - 1, 1), (PIECE, 1), (PIECE + 1, 2), (9 * PIECE, 2)] {
             let mut source = Slow::new(length, usize::MAX);
             let end = length as u64;
-            let mut window = Window::open(&mut source).expect("no errors").ending(end);
+            let mut window = Window::over(&mut source, end).expect("no errors");
             let tail = end.saturating_sub(PIECE as u64);
             for at in [tail, tail, end - 1] {
                 let rest = window.from(at).expect("no errors").expect("not the end");
@@ -161,7 +165,7 @@ mod tests {
     #[test]
     fn a_short_read_is_not_taken_for_the_end() {
         let mut source = Slow::new(300, 7);
-        let mut window = Window::open(&mut source).expect("no errors").ending(300);
+        let mut window = Window::over(&mut source, 300).expect("no errors");
         assert_eq!(window.first(), [0, 1, 2, 3, 4, 5, 6]);
         let mut at = 0;
         while let Some(rest) = window.from(at).expect("no errors") {
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn what_was_added_behind_the_told_end_is_found_where_it_is_asked_for() {
         let mut source = Slow::new(3 * PIECE, usize::MAX);
-        let mut window = Window::open(&mut source).expect("no errors").ending(10);
+        let mut window = Window::over(&mut source, 10).expect("no errors");
         let behind = 2 * PIECE as u64;
         assert_eq!(window.bytes(behind).expect("no errors"), Some([(behind % 251) as u8]));
         assert_eq!(window.from(behind + 1).expect("no errors").map(<[u8]>::len), Some(PIECE - 1));

@@ -201,7 +201,7 @@ impl Maker<'_> {
             return Err(changed());
         }
         self.encode(&mut file, line.stamp.bytes)?;
-        if beneath::stamp(&file.metadata()?) != line.stamp {
+        if beneath::stamp(&file)? != line.stamp {
             return Err(changed());
         }
         Ok(())

@@ -104,7 +104,7 @@ impl Workshop {
         let source = if self.hash_images { Some(hash_of(&mut file)) } else { None };
         let source = source.transpose().map_err(|cause| NotReady::Ended(unread(&cause)))?;
         // What was decoded may be half of another picture by now.
-        match file.metadata().map(|facts| beneath::stamp(&facts)) {
+        match beneath::stamp(&file) {
             Ok(stamp) if stamp == image.stamp => {}
             _ => return Err(NotReady::Ended(Reason::KeepsChanging)),
         }

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::atomic_file::{Access, Durability, Mark, TEMPORARY_PREFIX, TEMPORARY_SUFFIX};
 use super::{path_bytes, random};
+use crate::domain::image::Stamp;
 
 #[cfg(not(unix))]
 #[path = "folder/elsewhere.rs"]
@@ -56,6 +57,22 @@ pub struct Facts {
     /// When the system changed anything of it last, its name and rights among it (milliseconds since the Unix epoch); nobody can
     /// set this time. `None` where there is none.
     pub changed_ms: Option<i64>,
+}
+
+impl Facts {
+    /// What the content is known by without reading it.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp { bytes: self.bytes, mtime_ms: self.mtime_ms }
+    }
+}
+
+/// What the system knows of an open file.
+///
+/// # Errors
+/// The operating system's.
+pub fn facts_of(file: &File) -> io::Result<Facts> {
+    system::facts_of(file)
 }
 
 /// A folder that is held open.
@@ -357,6 +374,13 @@ mod tests {
             let parts: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').collect();
             assert_eq!(folder.below(&parts).is_ok(), good, "{path}");
             assert_eq!(folder.make_below(&parts).is_ok(), good, "{path}");
+        }
+        for part in [&b".."[..], b"../outside.jpg", b"out/outside.jpg", b"inside/a.jpg"] {
+            let name = String::from_utf8_lossy(part);
+            assert!(
+                folder.file(&[part]).is_err() && folder.below(&[part]).is_err(),
+                "one part that is several: {name}"
+            );
         }
         assert!(folder.make_below(&[b"inside", b"new"]).is_err() && !root.join("x/new").is_dir());
         folder.make_below(&[b"new", b"newer"]).expect("made");

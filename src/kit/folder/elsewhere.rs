@@ -35,6 +35,17 @@ fn sort(kind: std::fs::FileType) -> Sort {
     }
 }
 
+/// What the system knows of an open file.
+pub(super) fn facts_of(file: &File) -> io::Result<Facts> {
+    Ok(told(&file.metadata()?))
+}
+
+fn told(facts: &std::fs::Metadata) -> Facts {
+    let since = facts.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let mtime_ms = since.map_or(0, crate::kit::clock::millis);
+    Facts { sort: sort(facts.file_type()), bytes: facts.len(), mtime_ms, changed_ms: None }
+}
+
 impl Handle {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if std::fs::metadata(path)?.is_dir() {
@@ -64,10 +75,7 @@ impl Handle {
     }
 
     pub(super) fn facts(&self, name: &[u8]) -> io::Result<Facts> {
-        let facts = std::fs::symlink_metadata(self.of(name))?;
-        let since = facts.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let mtime_ms = since.map_or(0, crate::kit::clock::millis);
-        Ok(Facts { sort: sort(facts.file_type()), bytes: facts.len(), mtime_ms, changed_ms: None })
+        Ok(told(&std::fs::symlink_metadata(self.of(name))?))
     }
 
     pub(super) fn make(&self, name: &[u8]) -> io::Result<()> {

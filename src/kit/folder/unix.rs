@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, mkdirat, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::{Access, Entry, Facts, Sort, odd};
@@ -66,6 +68,19 @@ fn sort(kind: FileType) -> Sort {
     }
 }
 
+/// What the system knows of an open file.
+pub(super) fn facts_of(file: &File) -> io::Result<Facts> {
+    Ok(told(&fstat(file)?))
+}
+
+fn told(facts: &Stat) -> Facts {
+    let sort = sort(FileType::from_raw_mode(facts.st_mode));
+    let ms = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000);
+    let mtime_ms = ms(wide(facts.st_mtime), facts.st_mtime_nsec as i64);
+    let changed_ms = Some(ms(wide(facts.st_ctime), facts.st_ctime_nsec as i64));
+    Facts { sort, bytes: u64::try_from(facts.st_size).unwrap_or_default(), mtime_ms, changed_ms }
+}
+
 impl Handle {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(openat(CWD, path, FOLDER, Mode::empty())?))
@@ -98,12 +113,7 @@ impl Handle {
     }
 
     pub(super) fn facts(&self, name: &[u8]) -> io::Result<Facts> {
-        let facts = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let sort = sort(FileType::from_raw_mode(facts.st_mode));
-        let ms = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000);
-        let mtime_ms = ms(wide(facts.st_mtime), facts.st_mtime_nsec as i64);
-        let changed_ms = Some(ms(wide(facts.st_ctime), facts.st_ctime_nsec as i64));
-        Ok(Facts { sort, bytes: u64::try_from(facts.st_size).unwrap_or_default(), mtime_ms, changed_ms })
+        Ok(told(&statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
     pub(super) fn make(&self, name: &[u8]) -> io::Result<()> {
@@ -161,7 +171,7 @@ impl Handle {
         const LOCAL: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x0102_1994];
         let kind = rustix::fs::fstatfs(&self.0).ok()?.f_type;
         (LOCAL.contains(&u64::try_from(kind).ok()?) && tells_of_failed_writes())
-            .then(|| rustix::fs::fstat(&self.0).ok().map(|facts| facts.st_dev))?
+            .then(|| fstat(&self.0).ok().map(|facts| facts.st_dev))?
     }
 
     pub(super) fn sync_disk(&self) -> io::Result<()> {
@@ -204,9 +214,16 @@ fn at_once(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result
     use rustix::fs::{ResolveFlags, openat2};
     const WAY: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
     match parts {
-        [name] => openat2(root, *name, flags, Mode::empty(), WAY),
+        // One step that is no link leads nowhere else, and nothing has to be looked at but that.
+        [name] if is_one_step(name) => openat(root, *name, flags, Mode::empty()),
         _ => openat2(root, parts.join(&b'/'), flags, Mode::empty(), WAY),
     }
+}
+
+/// Whether a name can only stand for something in the folder itself.
+#[cfg(target_os = "linux")]
+fn is_one_step(name: &[u8]) -> bool {
+    name != b".." && !name.contains(&b'/')
 }
 
 #[cfg(not(target_os = "linux"))]

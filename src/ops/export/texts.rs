@@ -70,7 +70,7 @@ impl<'a> Of<'a> {
             Some("page") => fs_err::File::open(layout.page_text(self.id))?.into_file(),
             kind => text_file::open(layout, self.root, self.path, kind.unwrap_or("txt"))?,
         };
-        let changed = crate::corpus::beneath::stamp(&file.metadata()?).mtime_ms;
+        let changed = crate::corpus::beneath::stamp(&file)?.mtime_ms;
         let mut bytes = Vec::new();
         file.take(LONGEST + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > LONGEST {

@@ -34,7 +34,7 @@ use crate::kit::stop::stop_switch;
 use crate::settings::texts::BUILT_IN_PROMPT;
 
 /// Answers that are judged and written at once, as in a run.
-const CHUNK: usize = 256;
+const CHUNK: usize = 512;
 /// Answers of one batch.
 const A_BATCH: usize = 400;
 /// Batches that are read at once, as in a run.

@@ -15,7 +15,7 @@ use crate::kit::hash;
 use crate::kit::path_bytes;
 
 /// Answers in one message.
-const CHUNK: usize = 256;
+const CHUNK: usize = 512;
 /// Bytes of result lines in one message.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 

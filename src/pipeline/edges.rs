@@ -22,8 +22,8 @@ pub struct Edge {
 pub const EDGES: [Edge; 12] = [
     Edge {
         name: "walk thread → Scanner",
-        bounded_by: "mpsc(2) of pages of 256",
-        most: "1,024 paths",
+        bounded_by: "mpsc(2) of pages of 1,024",
+        most: "4,096 paths",
         waits: "walk thread",
         counted_as: "",
     },
@@ -79,14 +79,14 @@ pub const EDGES: [Edge; 12] = [
     Edge {
         name: "work pool (parse) → result-writing threads",
         bounded_by: "crossbeam bounded(2) of 32 lines, one a batch",
-        most: "a chunk of 256 lines or 4 MiB a batch",
+        most: "a chunk of 512 lines or 4 MiB a batch",
         waits: "parse job",
         counted_as: "",
     },
     Edge {
         name: "Extractor → Cleaner",
         bounded_by: "awaited reply, 2 places",
-        most: "5 chunks of 256 answers or 4 MiB",
+        most: "5 chunks of 512 answers or 4 MiB",
         waits: "Extractor",
         counted_as: "clean_wait",
     },

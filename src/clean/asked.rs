@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::chatter::{ECHO, TRANSCRIBED, speaks_of};
 use super::letters::is_alphanumeric;
 
-/// Bytes of a word and what stands behind it, in a text of short words.
-const SHORT_WORD: usize = 5;
+/// Bytes of a stretch of [`ECHO`] words, at least: each has a letter, and something stands between two.
+const SHORTEST_STRETCH: usize = 2 * ECHO - 1;
 
 /// What is known of a prompt.
 pub(super) struct Asked {
@@ -67,16 +67,26 @@ impl Asked {
     /// Whether so many words in a row stand somewhere in the prompt that a stretch of it may be among them: rare, and cheaper
     /// to see than where.
     pub(super) fn may_be_echoed(&self, text: &str) -> bool {
-        let mut words = Vec::with_capacity(text.len() / SHORT_WORD);
-        words.extend(places(text));
         let mut folded = String::new();
-        // From the last word of a stretch backwards: one that does not stand there spares the look at those before it.
-        let mut end = ECHO;
-        while end <= words.len() {
-            let mut stretch = (end - ECHO..end).rev();
-            match stretch.find(|word| !self.stands(&text[words[*word].clone()], &mut folded)) {
-                None => return true,
-                Some(stranger) => end = stranger + 1 + ECHO,
+        let mut stands = |word: &str| self.stands(word, &mut folded);
+        // No stretch begins before.
+        let mut from = 0;
+        while from < text.len() {
+            let until = text.floor_char_boundary(from + SHORTEST_STRETCH);
+            // Whatever stretch begins up to this word goes on to it: a stranger here spares the look at all those before it.
+            let Some(word) = last_word(text, from..until) else {
+                from = until;
+                continue;
+            };
+            if !stands(&text[word.clone()]) {
+                from = word.end;
+                continue;
+            }
+            let (rest, mut words) = (&text[from..], 0);
+            let mut next = places(rest).take(ECHO).inspect(|_| words += 1);
+            match next.find(|word| !stands(&rest[word.clone()])) {
+                Some(stranger) => from += stranger.end,
+                None => return words == ECHO,
             }
         }
         false
@@ -200,6 +210,16 @@ fn last(text: &str, most: usize) -> &str {
     &text[behind.unwrap_or(0)..]
 }
 
+/// The last of the words of a text that begin in `range`, which does not begin inside a word; it may go on behind.
+fn last_word(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+    let mut before = text[range.clone()].char_indices().rev();
+    let (letter, _) = before.find(|(_, c)| is_alphanumeric(*c))?;
+    let start = before.find(|(_, c)| !is_alphanumeric(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+    let letter = range.start + letter;
+    let behind = text[letter..].char_indices().find(|(_, c)| !is_alphanumeric(*c));
+    Some(range.start + start..behind.map_or(text.len(), |(at, _)| letter + at))
+}
+
 /// Where the words of a text stand.
 fn places(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut characters = text.char_indices();
@@ -223,6 +243,8 @@ fn fold(word: &str, to: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -252,5 +274,18 @@ mod tests {
         );
         assert!(!asked.may_be_echoed(mixed) && !asked.may_be_echoed(&echo.replace("page", "leaf")));
         assert!(asked.transcribes && !asked.marks_up && Asked::of("As HTML, please").marks_up);
+    }
+
+    proptest! {
+        #[test]
+        fn no_stretch_is_overlooked(parts in proptest::collection::vec((0..9_usize, 0..4_usize), 0..60)) {
+            let asked = Asked::of("Read the page. Lies sie Straße für Straße, a b c d e f g h.");
+            let (words, signs) = (["the", "a", "b", "STRASSE", "straße", "für", "Page", "ſtranger", "x"], [" ", ", ", "\n", " — "]);
+            let text: String = parts.iter().flat_map(|(word, sign)| [words[*word], signs[*sign]]).collect();
+            let all: Vec<Range<usize>> = places(&text).collect();
+            let stands = |word: &Range<usize>| asked.stands(&text[word.clone()], &mut String::new());
+            let echoed = all.windows(ECHO).any(|stretch| stretch.iter().all(stands));
+            prop_assert_eq!(asked.may_be_echoed(&text), echoed, "{}", text);
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::memrchr_iter;
+use memchr::{memchr_iter, memrchr_iter};
 
 use super::asked::{Asked, Words};
 
@@ -346,7 +346,7 @@ fn html_spans(text: &str) -> Vec<Range<usize>> {
         let name = inner[..end].trim_start_matches('/').split([' ', '/', '\n']).next()?.to_ascii_lowercase();
         TAGS.contains(&name.as_str()).then_some(at..at + end + 2)
     };
-    text.match_indices('<').filter_map(|(at, _)| tag(at)).collect()
+    memchr_iter(b'<', text.as_bytes()).filter_map(tag).collect()
 }
 
 /// Every stretch of [`ECHO`] words that stands in the prompt, too.

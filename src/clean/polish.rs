@@ -10,7 +10,7 @@ use serde::Serialize;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use super::guard::Difference;
-use super::{chatter, guard};
+use super::{chatter, guard, letters};
 
 /// What is done to the Unicode form of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,11 +135,7 @@ fn round(raw: &str, how: &PolishOptions, prompt: &str, steps: &mut Vec<Step>, ro
     });
     if how.form == UnicodeForm::Nfc {
         apply(&mut text, steps, how, "unicode", |text| {
-            if text.is_ascii() || text.chars().all(stays) || is_nfc(text) {
-                Cow::Borrowed(text)
-            } else {
-                text.nfc().collect()
-            }
+            if all_stay(text) || is_nfc(text) { Cow::Borrowed(text) } else { text.nfc().collect() }
         });
     }
     apply(&mut text, steps, how, "blanks", trim_lines);
@@ -283,6 +279,13 @@ fn with_quotes_escaped(text: &str) -> String {
     out
 }
 
+/// Whether [`stays`] is true of every sign.
+fn all_stay(text: &str) -> bool {
+    /// First byte of U+0300; no sign before it has one as large.
+    const SUSPECT: u8 = 0xcc;
+    letters::signs_from(text, SUSPECT).all(stays)
+}
+
 /// Whether a sign stands in no composition with another one, neither as what it is nor in front of it: true of far more signs
 /// than these, which most pages are made of. Source: Unicode 16, `NFC_Quick_Check=Yes` and combining class 0.
 fn stays(sign: char) -> bool {
@@ -337,6 +340,9 @@ mod tests {
         let quick = |sign: char| is_nfc_quick(std::iter::once(sign)) == IsNormalized::Yes;
         for sign in ('\0'..=char::MAX).filter(|sign| stays(*sign)) {
             assert!(quick(sign) && canonical_combining_class(sign) == 0, "{sign:?}");
+        }
+        for text in ["", "Straße", "\u{2ff}", "“Вена” 一", "e\u{301}", "Straße \u{212a}"] {
+            assert_eq!(all_stay(text), text.chars().all(stays), "{text}");
         }
         assert!(!stays('\u{301}') && !stays('\u{2000}') && !stays('\u{212a}'));
     }

@@ -320,14 +320,10 @@ fn builder(base: &Url) -> ClientBuilder {
 }
 
 fn build(base: &Url, host: &str, special: impl Fn(ClientBuilder) -> ClientBuilder) -> Result<Client> {
-    let built = special(builder(base)).build();
-    // A small container may have no list of authorities; without TLS none is needed.
-    let built = if base.scheme() == "http" {
-        built.or_else(|_| special(builder(base)).tls_certs_only([]).build())
-    } else {
-        built
-    };
-    built.map_err(|cause| Failure::new(Kind::Refused, host, reach::missing(&cause)))
+    let builder = special(builder(base));
+    // Without TLS no authority is needed: a small container may have no list of them, and to read one takes some milliseconds.
+    let builder = if base.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(|cause| Failure::new(Kind::Refused, host, reach::missing(&cause)))
 }
 
 fn base_url(text: &str) -> Result<Url> {

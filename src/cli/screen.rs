@@ -128,11 +128,11 @@ impl Screen {
         self
     }
 
-    /// Says how it stands, because somebody asked.
+    /// Says how it stands, because somebody asked: with `--quiet` as well.
     pub(super) fn tell(&mut self, tally: &Tally) {
         let snapshot = self.snapshot(tally);
         let line = format!("{} {}", words::time_of_day(snapshot.now), progress::line(&snapshot));
-        self.interject(&line);
+        self.answer(&line);
     }
 
     /// Says something between two updates.

@@ -129,6 +129,23 @@ fn settings_that_are_wrong_are_told_all_at_once_with_their_place() {
 }
 
 #[test]
+fn files_for_others_to_send_are_named() {
+    let mut room = Room::new(3);
+    room.put("batchscribe.toml", "max_images_per_batch = 2\n");
+    let told = room.echo("upload in --spool-only files");
+    assert_eq!(told.exit, Some(0), "{told:?}");
+    for (file, images) in [("files/batchinput_1.jsonl", "2 images"), ("files/batchinput_2.jsonl", "1 image")] {
+        let bytes = std::fs::metadata(room.at(file)).expect("a file").len();
+        assert!(told.err.contains(&format!("wrote HERE/{file}, {images}, ")) && bytes > 0, "{told:?}");
+    }
+    room = Room::new(1);
+    let told = room.echo("upload in --spool-only files --json");
+    let spooled = told.out.lines().find(|line| line.contains(r#""type":"spooled""#)).expect("an event");
+    let spooled: serde_json::Value = serde_json::from_str(spooled).expect("JSON");
+    assert_eq!((&spooled["path"], &spooled["lines"]), (&"HERE/files/batchinput_1.jsonl".into(), &1.into()));
+}
+
+#[test]
 fn keys_are_looked_for_and_guarded() {
     let room = Room::new(1);
     let call = |more: &str| room.call(&format!("run in --set provider.name=openai {more}"));

@@ -60,6 +60,16 @@ pub(super) fn has_prices(settings: &Settings, recipe: &Recipe) -> Result<(), Pro
     Ok(())
 }
 
+/// A folder without images is told before anything is made for it (E106).
+pub(super) fn has_images(settings: &Settings, root: &Path, recipe: &Recipe) -> Result<(), Fail> {
+    // Nothing is priced here.
+    let ask = Ask { settings, root, recipe, today: "" };
+    match plan::without_images(&ask).map_err(|cause| plan_failed(PlanError::Folder(cause), root))? {
+        Some(others) => Err(finish::no_images(settings, &others.by_ending).into()),
+        None => Ok(()),
+    }
+}
+
 /// Asks before images leave this computer or money may be spent (E109 where nobody can answer). Where nothing is to be sent,
 /// nothing is asked.
 pub(super) fn ask(context: &Context, doing: &Doing<'_>) -> Result<(), Fail> {

@@ -51,6 +51,11 @@ impl Job {
         matches!(self.mode, Mode::Run { .. } | Mode::Serve | Mode::Pilot(_) | Mode::Upload)
     }
 
+    /// Whether it is over where the folder holds no image; a server waits for the first.
+    fn begins_at_images(&self) -> bool {
+        self.asks() && self.mode != Mode::Serve
+    }
+
     /// Whether requests are made from images.
     fn asks(&self) -> bool {
         !matches!(self.mode, Mode::Download { .. } | Mode::Collect | Mode::Clean { .. })
@@ -146,8 +151,12 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
     if !job.old.keep_old && job.old.redo.is_none() {
         same_recipe(&settings, &prompt)?;
     }
+    let recipe = texts::recipe(&settings, &prompt.text)?;
+    // Where an earlier run has begun, its images are in the ledger, whatever the folder holds today.
+    if job.begins_at_images() && layout.ledger().metadata().is_err() {
+        consent::has_images(&settings, &image_root, &recipe)?;
+    }
     if job.sends() {
-        let recipe = texts::recipe(&settings, &prompt.text)?;
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
         let now = context.clock.now();

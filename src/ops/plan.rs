@@ -152,21 +152,22 @@ pub enum PlanError<E> {
     Listener(E),
 }
 
-/// Whether there is an image in the folder at all; looks no further than the first one.
+/// What else lies in the folder where there is no image in it at all; looks no further than the first images.
 ///
 /// # Errors
 /// The folder's.
-pub fn has_images(ask: &Ask<'_>) -> std::io::Result<bool> {
+pub fn without_images(ask: &Ask<'_>) -> std::io::Result<Option<PassedOver>> {
     let mut lane = corpus(ask)?.walk(None, ExitGuard::unheard("walk"))?;
+    let mut others = PassedOver::default();
     while let Some(walked) = lane.blocking_recv() {
         match walked {
-            Walked::Page(page, _) if page.is_empty() => {}
-            Walked::Page(..) => return Ok(true),
+            Walked::Page(page, passed) if page.is_empty() => others.add(passed),
+            Walked::Page(..) => return Ok(None),
             Walked::Over => break,
             Walked::Broken(cause) => return Err(cause),
         }
     }
-    Ok(false)
+    Ok(Some(others))
 }
 
 /// Walks the folder and adds everything up; `each` hears of every image.

@@ -89,6 +89,8 @@ fn folders_and_prompts_that_are_not_there() {
                     hint: images are .jpg .jpeg .png .webp .gif .tif .tiff .bmp .jp2 .j2k .j2c .jpc .jpx .jpf .mpo .pbm .pgm .ppm .pnm\n      \
                     add endings to valid_image_types, or name another folder: batchscribe run DIR\n";
     room.echo("run none").is(2, &format!("{MADE_UP}{expected}"));
+    room.echo("upload none --spool-only files").is(2, expected);
+    assert!(!room.at("batch").exists() && !room.at("files").exists(), "nothing was begun");
     let hint = "hint: batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt\n";
     room.echo("run in --set prompt_file=p.txt").is(
         2,
@@ -155,6 +157,10 @@ fn keys_are_looked_for_and_guarded() {
          $CREDENTIALS_DIRECTORY (not set), the variable OPENAI_API_KEY, the file HERE/api_key.txt\n      \
          or let the built-in engine read: --set provider.name=local\n",
     );
+    let gone = "error[E303]: there is no key file HERE/gone.txt\nhint: batchscribe keys set  writes one there; or name \
+                the right one: api_key_file\n      set in --set\n";
+    call("--set api_key_file=gone.txt").is(6, gone);
+    room.call("run in --set api_key_file=gone.txt").is(6, gone);
     std::fs::create_dir(room.at("folder")).expect("folder");
     call("--set api_key_file=folder").is(
         6,

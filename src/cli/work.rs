@@ -33,7 +33,7 @@ use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
-use super::{logs, notices, pages, words};
+use super::{in_the_way, logs, notices, pages, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -155,6 +155,9 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
     // Where an earlier run has begun, its images are in the ledger, whatever the folder holds today.
     if job.begins_at_images() && layout.ledger().metadata().is_err() {
         consent::has_images(&settings, &image_root, &recipe)?;
+    }
+    if job.asks() {
+        in_the_way::look(&settings, &image_root, &recipe, &job.old)?;
     }
     if job.sends() {
         consent::has_prices(&settings, &recipe)?;

@@ -3,6 +3,7 @@
 
 mod copies;
 mod forecast;
+mod in_the_way;
 mod names;
 mod others;
 mod packing;
@@ -17,6 +18,7 @@ use crate::domain::image::{Fate, Found, RelPath};
 use crate::domain::money::Money;
 use crate::domain::recipe::Recipe;
 use crate::domain::stale;
+use crate::kit::alike::Alike;
 use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes::from_name;
@@ -27,6 +29,7 @@ use crate::settings::{self, Duplicates, Settings};
 
 use self::copies::Copies;
 pub use self::forecast::{Correction, Time};
+pub use self::in_the_way::{Shared, There, shared, there};
 use self::names::Names;
 pub use self::others::{Change, Other, SIDE};
 pub use self::packing::Bound;
@@ -182,7 +185,7 @@ pub fn plan<E>(
     let lessons = reader.map(|reader| Lessons::of(reader, &ask.recipe.model)).transpose()?.unwrap_or_default();
     let root = from_name(ask.root.as_os_str());
     let mut sums = Sums::new(ask, &lessons);
-    let mut names = Names::default();
+    let mut names = Names::below(ask.root, Alike::ANY);
     let mut copies = (ask.settings.encode.duplicates == Duplicates::Once).then(Copies::default);
     let corpus = corpus(ask).map_err(PlanError::Folder)?;
     let mut lane = corpus.walk(None, ExitGuard::unheard("walk")).map_err(PlanError::Folder)?;
@@ -204,7 +207,7 @@ pub fn plan<E>(
                     each(&path, &told).map_err(PlanError::Listener)?;
                 }
             }
-            if names.collides(&found.path) {
+            if names.meets(&found.path) > 0 {
                 sums.plan.collisions += 1;
                 each(&found.path, &Told::Collides).map_err(PlanError::Listener)?;
             }

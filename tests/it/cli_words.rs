@@ -131,6 +131,61 @@ fn settings_that_are_wrong_are_told_all_at_once_with_their_place() {
 }
 
 #[test]
+fn texts_that_are_there_stop_a_run_that_was_told_so() {
+    let room = Room::new(5);
+    (0..4).for_each(|n| room.put(&format!("in/page{n}.png.txt"), "by hand\n"));
+    let stop = "run in --existing stop";
+    let hint = "hint: move them away; or go on with --existing ours, which replaces texts of ours that nobody was at, or\n      \
+                --existing keep, which replaces none; images with a text that is not ours are left out; nothing was sent\n";
+    room.echo(stop).is(
+        2,
+        &format!(
+            "{MADE_UP}error[E103]: `text.existing` = \"stop\" contradicts 4 texts that are there\n  page0.png\n  \
+             page1.png\n  page2.png\n  …\n{hint}"
+        ),
+    );
+    assert!(!room.at("batch").exists(), "nothing was begun");
+    (0..4).for_each(|n| std::fs::remove_file(room.at(&format!("in/page{n}.png.txt"))).expect("a text"));
+    assert_eq!(room.echo(stop).exit, Some(0));
+    assert_eq!(room.echo(stop).exit, Some(0), "texts of finished images are in nobody's way");
+    // One is to be asked again.
+    assert_eq!(room.echo("retry --path page1.png").exit, Some(0));
+    let again = room.echo(stop);
+    assert!(
+        again.exit == Some(2) && again.err.contains("contradicts 1 text that is there\n  page1.png\n"),
+        "{again:?}"
+    );
+    let redo = room.echo(&format!("{stop} --redo all"));
+    assert!(redo.exit == Some(2) && redo.err.contains("`--redo` contradicts `text.existing` = \"stop\""), "{redo:?}");
+    std::fs::write(room.at("in/page1.png.txt"), "by hand\n").expect("a text");
+    let keep = room.echo("run in --existing keep");
+    assert_eq!(keep.exit, Some(0), "{keep:?}");
+    assert_eq!(std::fs::read_to_string(room.at("in/page1.png.txt")).expect("a text"), "by hand\n");
+}
+
+#[test]
+fn images_whose_texts_would_be_one_file_are_told_before_any_is_sent() {
+    let room = Room::new(1);
+    room.put("in/PAGE0.png", png(7));
+    let words = "run in --set text.out_dir=texts --set provider.engine=echo";
+    let mut command = room.command(words);
+    command.env("BATCHSCRIBE_ALIKE", "case");
+    room.told(command.output().expect("the program starts")).is(
+        2,
+        &format!(
+            "warning: the variable BATCHSCRIBE_ALIKE is no setting and is ignored\n\
+             {MADE_UP}error[E107]: 2 images would write to the same text file\n  \
+             PAGE0.png and page0.png  ->  PAGE0.png.txt\n  the drive of text.out_dir ignores upper and lower case\n\
+             hint: rename one of them, or name a folder on another drive: text.out_dir; nothing was sent\n      \
+             full list: batchscribe plan --list collisions        more: batchscribe help E107\n"
+        ),
+    );
+    assert!(!room.at("batch").exists() && !room.at("texts").exists(), "nothing was begun");
+    assert_eq!(room.call(words).exit, Some(0), "this drive tells them apart");
+    assert!(room.at("texts/PAGE0.png.txt").is_file() && room.at("texts/page0.png.txt").is_file());
+}
+
+#[test]
 fn files_for_others_to_send_are_named() {
     let mut room = Room::new(3);
     room.put("batchscribe.toml", "max_images_per_batch = 2\n");

@@ -108,8 +108,8 @@ pub enum Verb {
         /// Stop cleanly after this long, such as 90m
         #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
-        /// Where a new reading differs from a text of ours that nobody was at: ours = it takes its place, keep = it does not; a
-        /// person's text is kept in any case
+        /// Where a new reading differs from a text of ours that nobody was at: ours = it takes its place, keep = it does not, stop
+        /// = nothing is asked where such texts are there; a person's text is kept in any case
         #[arg(long, value_name = "WHICH")]
         existing: Option<String>,
         /// One pass, for cron: send what is new, collect what is ready, leave

@@ -1,6 +1,7 @@
 //! The one question before anything is sent or paid for: how many images, at what cost, to whom.
 
 use std::convert::Infallible;
+use std::io;
 use std::path::Path;
 
 use crate::domain::money::{Charge, Money};
@@ -58,6 +59,16 @@ pub(super) fn has_prices(settings: &Settings, recipe: &Recipe) -> Result<(), Pro
         }
     }
     Ok(())
+}
+
+/// A folder without images is told before anything is made for it (E106).
+pub(super) fn has_images(settings: &Settings, root: &Path, recipe: &Recipe) -> Result<(), Fail> {
+    // Nothing is priced here.
+    let ask = Ask { settings, root, recipe, today: "" };
+    match plan::without_images(&ask).map_err(|cause| unlisted(cause, root))? {
+        Some(others) => Err(finish::no_images(settings, &others.by_ending).into()),
+        None => Ok(()),
+    }
 }
 
 /// Asks before images leave this computer or money may be spent (E109 where nobody can answer). Where nothing is to be sent,
@@ -138,7 +149,12 @@ fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
     Ok(added(&plan, planned, again, recipe.parameters.max_output_tokens, limit))
 }
 
-fn plan_failed(error: PlanError<Infallible>, root: &Path) -> Fail {
+/// The folder of the images cannot be listed (E104).
+pub(super) fn unlisted(cause: io::Error, root: &Path) -> Fail {
+    plan_failed(PlanError::Folder(cause), root)
+}
+
+pub(super) fn plan_failed(error: PlanError<Infallible>, root: &Path) -> Fail {
     match error {
         PlanError::Ledger(error) => finish::ledger(&error).into(),
         PlanError::Folder(cause) => {

@@ -103,6 +103,9 @@ impl Events {
                 self.event("batch", json!({"id": id, "to": to, "lines": lines, "detail": detail}))
             }
             Notice::Canary { text } => self.event("canary", json!({"text": text})),
+            Notice::Spooled { path, lines, bytes } => {
+                self.event("spooled", json!({"path": path, "lines": lines, "bytes": bytes}))
+            }
             Notice::Warning { code, text, hint } => {
                 self.event("warning", json!({"code": code, "text": text, "hint": hint}))
             }

@@ -14,6 +14,7 @@ mod events;
 pub mod exit;
 mod finish;
 pub mod flags;
+mod in_the_way;
 mod local;
 mod logs;
 mod notices;

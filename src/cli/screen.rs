@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::kit::clock::{Clock, Millis, Stopwatch, millis};
 use crate::pipeline::mission::{Notice, Tally};
+use crate::settings::units::show_bytes;
 
 use super::events::Events;
 use super::out::Out;
@@ -128,11 +129,11 @@ impl Screen {
         self
     }
 
-    /// Says how it stands, because somebody asked.
+    /// Says how it stands, because somebody asked: with `--quiet` as well.
     pub(super) fn tell(&mut self, tally: &Tally) {
         let snapshot = self.snapshot(tally);
         let line = format!("{} {}", words::time_of_day(snapshot.now), progress::line(&snapshot));
-        self.interject(&line);
+        self.answer(&line);
     }
 
     /// Says something between two updates.
@@ -205,7 +206,7 @@ fn emit(out: &Out, line: &str) {
 fn warning(notice: &Notice) -> Option<String> {
     match notice {
         Notice::Warning { code, text, .. } => Some(format!("{code}: {}", words::safe(text))),
-        Notice::Batch { .. } | Notice::Canary { .. } => None,
+        Notice::Batch { .. } | Notice::Canary { .. } | Notice::Spooled { .. } => None,
     }
 }
 
@@ -217,6 +218,10 @@ fn notice_line(notice: &Notice) -> String {
             format!("batch {} {to}, {lines}{detail}", words::safe(id))
         }
         Notice::Canary { text } => format!("canary: {}", words::safe(text)),
+        Notice::Spooled { path, lines, bytes } => {
+            let images = words::count(u64::from(*lines), "image", "images");
+            format!("wrote {}, {images}, {}", words::safe(path), show_bytes(*bytes))
+        }
         Notice::Warning { code, text, hint } => {
             let hint = if hint.is_empty() { String::new() } else { format!(" ({})", words::safe(hint)) };
             format!("warning[{code}]: {}{hint}", words::safe(text))

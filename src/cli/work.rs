@@ -33,7 +33,7 @@ use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
-use super::{logs, notices, pages, words};
+use super::{in_the_way, logs, notices, pages, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -49,6 +49,11 @@ impl Job {
     /// Whether images may leave this process.
     fn sends(&self) -> bool {
         matches!(self.mode, Mode::Run { .. } | Mode::Serve | Mode::Pilot(_) | Mode::Upload)
+    }
+
+    /// Whether it is over where the folder holds no image; a server waits for the first.
+    fn begins_at_images(&self) -> bool {
+        self.asks() && self.mode != Mode::Serve
     }
 
     /// Whether requests are made from images.
@@ -146,8 +151,15 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
     if !job.old.keep_old && job.old.redo.is_none() {
         same_recipe(&settings, &prompt)?;
     }
+    let recipe = texts::recipe(&settings, &prompt.text)?;
+    // Where an earlier run has begun, its images are in the ledger, whatever the folder holds today.
+    if job.begins_at_images() && layout.ledger().metadata().is_err() {
+        consent::has_images(&settings, &image_root, &recipe)?;
+    }
+    if job.asks() {
+        in_the_way::look(&settings, &image_root, &recipe, &job.old)?;
+    }
     if job.sends() {
-        let recipe = texts::recipe(&settings, &prompt.text)?;
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
         let now = context.clock.now();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -169,6 +170,13 @@ pub(super) struct Listed {
     pub(super) promise: Promise,
     /// Since when its whole folder was listed at once, if no name there may be a text's.
     pub(super) textless: Option<Stopwatch>,
+}
+
+impl Listed {
+    /// The same, without what its folder told so long ago or longer.
+    pub(super) fn believed_for(self, limit: Duration) -> Self {
+        Self { textless: self.textless.filter(|since| since.elapsed() < limit), ..self }
+    }
 }
 
 /// What was found out about a file.

@@ -265,6 +265,22 @@ fn real_odd_files_meet_their_reasons() {
 }
 
 #[test]
+fn a_directory_that_no_file_could_reach_is_damage_on_every_disk() {
+    let tree = Tree::new();
+    // File systems differ in how far they let anybody seek, and none of them says why a file is bad.
+    let places = [1 << 20, 1 << 44, 1 << 60, i64::MAX.unsigned_abs() - 7, i64::MAX.unsigned_abs(), 1 << 63, u64::MAX];
+    for (number, place) in places.into_iter().enumerate() {
+        let big = [&b"II+\0\x08\0\0\0"[..], &u64::to_le_bytes(place)].concat();
+        tree.put(format!("{number}.tif").as_bytes(), &big);
+    }
+    let fates = fates(&tree.corpus());
+    assert_eq!(fates.len(), places.len());
+    for (path, fate) in fates {
+        assert_eq!(fate, Fate::Failed(Reason::Damaged), "{}", path.escape_ascii());
+    }
+}
+
+#[test]
 fn what_is_known_is_asked_about_and_not_looked_into() {
     let tree = Tree::new();
     for number in 0..PAGE + 40 {

@@ -147,10 +147,6 @@ pub(super) fn number<R: Read + Seek>(
     at: u64,
     size: u64,
 ) -> io::Result<Option<u64>> {
-    // No file reaches there, and seeking may refuse it.
-    if at > i64::MAX.unsigned_abs() {
-        return Ok(None);
-    }
     Ok(match size {
         1 => window.bytes::<1>(at)?.map(|[byte]| byte.into()),
         2 => window.bytes(at)?.map(|bytes| order.short(bytes).into()),

@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
 
     fn measure(&mut self, root: &Root, path: RelPath, listed: Listed) -> Result<(), Gone> {
         let corpus = self.corpus;
-        let listed = Listed { textless: listed.textless.filter(|since| since.elapsed() < BELIEVED), ..listed };
+        let listed = listed.believed_for(BELIEVED);
         match look(|| corpus.measure_in(self.place(root, &path.folder)?, &path, listed)) {
             Looked::Measured(measured) => self.push(measured.of(path)),
             Looked::Gone => Ok(()),
@@ -345,6 +345,9 @@ fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::local::{LocalOptions, Pages, TextsLocation};
+    use crate::domain::recipe::Preparation;
+    use crate::kit::atomic_file::Mark;
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test writes the files")]
@@ -367,6 +370,44 @@ mod tests {
         assert_eq!(runs(2), [(2, false), (1, false)], "what one run lacks may lie in another");
         put("C.JPG.TXT");
         assert_eq!(runs(10), [(4, false)]);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test writes the files")]
+    fn a_folder_without_texts_is_asked_again_once_its_listing_is_a_second_old() {
+        let place = tempfile::tempdir().expect("temp dir");
+        std::fs::write(
+            place.path().join("a.jpg"),
+            b"\xff\xd8\xff\xe0\0\x02\xff\xc0\0\x0b\x08\0\x05\0\x04\x01\0\0\0\xff\xda\0\x02\xff\xd9",
+        )
+        .expect("an image");
+        let options = LocalOptions {
+            valid_endings: vec![".jpg".to_owned()],
+            excluded_folders: Vec::new(),
+            max_image_bytes: 1_000,
+            max_pixels: 1_000,
+            preparation: Preparation::default(),
+            pages: Pages::Each,
+            texts: TextsLocation::Beside,
+            mark: Mark::new(place.path()).expect("a mark"),
+            arrivals: None,
+        };
+        let corpus = LocalCorpus::new(place.path().to_path_buf(), options);
+        let root = Root::open(place.path()).expect("a folder");
+        let (lane, _listening) = mpsc::channel(1);
+        let looked = |age: Duration| {
+            let mut walk = Walk::new(&corpus, None, &lane);
+            let path = RelPath { folder: Vec::new(), name: b"a.jpg".to_vec(), page: 1 };
+            let textless = Some(Stopwatch::started_before(age));
+            let listed = Listed { textless, ..corpus.listed(&path.name) };
+            assert!(walk.measure(&root, path, listed).is_ok());
+            walk.page.pop().expect("it was found").text_present
+        };
+        assert!(!looked(Duration::ZERO) && !looked(BELIEVED));
+        // Written behind the listing, by somebody else.
+        std::fs::write(place.path().join("a.jpg.txt"), "a person's").expect("a text");
+        assert!(looked(BELIEVED), "it would have been paid for");
+        assert!(BELIEVED <= Duration::from_secs(1));
     }
 
     #[test]

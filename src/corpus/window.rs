@@ -6,6 +6,8 @@ use memchr::memmem;
 
 /// Bytes read at a time.
 pub(super) const PIECE: usize = 4 << 10;
+/// Last place where a piece can begin: no file reaches further, and to be asked there is a mistake to a system, not the end of a file.
+const FARTHEST: u64 = i64::MAX.unsigned_abs() - PIECE as u64;
 
 /// A piece of a file.
 pub(super) struct Window<'a, R> {
@@ -96,6 +98,10 @@ impl<'a, R: Read + Seek> Window<'a, R> {
     }
 
     fn move_to(&mut self, at: u64) -> io::Result<()> {
+        if at > FARTHEST {
+            (self.start, self.count) = (at, 0);
+            return Ok(());
+        }
         self.source.seek(SeekFrom::Start(at))?;
         self.start = at;
         self.fill()

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use memchr::memmem;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::parse::Line;
@@ -14,6 +15,9 @@ use crate::domain::batch::Usage;
 /// Reads a line that says 200 and holds a chat completion with its first choice; `None`, which says nothing of the line, if it
 /// is any other.
 pub(super) fn read(bytes: &[u8]) -> Option<Line> {
+    if may_have_a_private_key(bytes) {
+        return None;
+    }
     let Object(Told { custom_id, response }) = serde_json::from_slice(bytes).ok()?;
     let Response { status: Some(200), body: Some(Body { choice: Some(choice), usage }) } = response? else {
         return None;
@@ -22,6 +26,13 @@ pub(super) fn read(bytes: &[u8]) -> Option<Line> {
     let refusal = message.refusal.map(|refusal| refusal.0).filter(|refusal| !refusal.is_empty()).map(Cow::into_owned);
     let outcome = Outcome::Answered { content: message.content, refusal, finish };
     Some(Line { custom_id: custom_id?, outcome, usage: usage.and_then(Tokens::sums) })
+}
+
+/// Whether a key of the line may be one of those by which serde_json tells itself of other things than objects
+/// (`$serde_json::private::RawValue`): a document takes the text behind such a key for what it says, wherever it stands.
+fn may_have_a_private_key(bytes: &[u8]) -> bool {
+    let begins = |at: usize| matches!(bytes.get(at + 2), Some(b's' | b'\\'));
+    memmem::find_iter(bytes, b"\"$").any(begins) || memmem::find(bytes, b"\"\\u0024").is_some()
 }
 
 /// What an object is read into, member by member; a member that comes twice counts as it came last.
@@ -255,7 +266,7 @@ mod tests {
     use proptest::sample::select;
 
     /// What may stand in the place of any value.
-    const ODD: [&str; 16] = [
+    const ODD: [&str; 19] = [
         "null",
         "7",
         "-1",
@@ -272,6 +283,9 @@ mod tests {
         "[{}]",
         "{}",
         "{\"content\": \"x\", \"code\": \"y\"}",
+        "{\"$serde_json::private::RawValue\": \"{}\"}",
+        "[{\"\\u0024serde_json::private::RawValue\": \"7\"}]",
+        "{\"$\\u0073erde_json::private::RawValue\": \"no JSON\"}",
     ];
 
     /// Members, each with a value that is ordinary most times, left out, or there twice.
@@ -333,6 +347,29 @@ mod tests {
             if let Some(read) = read(line.as_bytes()) {
                 prop_assert_eq!(Some(read), parse::of_document(line.as_bytes()), "{}", line);
             }
+        }
+    }
+
+    #[test]
+    fn keys_that_a_document_takes_for_something_else_are_left_to_the_thorough_reader() {
+        let line = |other: &str| {
+            let body = r#"{"choices": [{"message": {"content": "Dear Sir"}, "finish_reason": "stop"}]}"#;
+            format!(r#"{{"custom_id": "a", "response": {{"status_code": 200, "body": {body}}}, "other": {other}}}"#)
+        };
+        for other in [
+            r#"{"$serde_json::private::RawValue": "no JSON"}"#,
+            r#"[{"$serde_json::private::RawValue": 7}]"#,
+            r#"{"\u0024serde_json::private::RawValue": "no JSON"}"#,
+            r#"{"$\u0073erde_json::private::RawValue": "no JSON"}"#,
+            r#"{"x": 1, "$serde_json::private::RawValue": "no JSON"}"#,
+        ] {
+            let line = line(other);
+            assert_eq!(read(line.as_bytes()), None, "{line}");
+        }
+        for other in [r#""$5 and \"$6\"""#, r#"{"$id": 7}"#] {
+            let line = line(other);
+            assert_eq!(read(line.as_bytes()), parse::of_document(line.as_bytes()), "{line}");
+            assert!(read(line.as_bytes()).is_some(), "{line}");
         }
     }
 

@@ -160,6 +160,13 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// One that was started so long ago: tests need not wait.
+    #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    pub(crate) fn started_before(ago: Duration) -> Self {
+        Self(Instant::now().checked_sub(ago).expect("the clock began before"))
+    }
+
     /// Time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

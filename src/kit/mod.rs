@@ -4,6 +4,7 @@
 //! *In*: values and closures. *Out*: values. *Owns*: threads and permits, nothing durable.
 //! *Bound*: every channel made here has a capacity. *If it crashes here*: a guard reports, a lease comes back.
 
+pub mod alike;
 pub mod atomic_file;
 pub mod backoff;
 pub mod base64;

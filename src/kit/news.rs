@@ -23,6 +23,15 @@ pub enum Notice {
         /// More, in words.
         detail: String,
     },
+    /// A file of requests was written for somebody else to send.
+    Spooled {
+        /// Where it lies.
+        path: String,
+        /// Lines in it.
+        lines: u32,
+        /// Its length.
+        bytes: u64,
+    },
     /// What was found out about the settings before the first batch.
     Canary {
         /// One sentence.

@@ -90,7 +90,7 @@ fn has_images(settings: &Settings) -> Option<bool> {
     let recipe = texts::recipe(settings, &prompt.text).ok()?;
     // Nothing is priced here.
     let ask = Ask { settings, root: &settings.image_dir, recipe: &recipe, today: "" };
-    plan::has_images(&ask).ok()
+    plan::without_images(&ask).ok().map(|others| others.is_none())
 }
 
 fn prompt(settings: &Settings) -> Look {

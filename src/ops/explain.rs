@@ -49,7 +49,8 @@ const PAGES: &[Page] = &[
         "",
         "Images would write to the same text file, because their names differ in case or Unicode form alone and the drive does not \
         tell them apart.",
-        "Rename one of them; `batchscribe plan --list collisions` lists them.",
+        "Nothing was sent. Rename one of them, or let text.out_dir name a folder on another drive; `batchscribe plan --list collisions` \
+        lists all that some drive takes for one.",
     ),
     page_of(
         "E108",

@@ -3,6 +3,7 @@
 
 mod copies;
 mod forecast;
+mod in_the_way;
 mod names;
 mod others;
 mod packing;
@@ -17,6 +18,7 @@ use crate::domain::image::{Fate, Found, RelPath};
 use crate::domain::money::Money;
 use crate::domain::recipe::Recipe;
 use crate::domain::stale;
+use crate::kit::alike::Alike;
 use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes::from_name;
@@ -27,6 +29,7 @@ use crate::settings::{self, Duplicates, Settings};
 
 use self::copies::Copies;
 pub use self::forecast::{Correction, Time};
+pub use self::in_the_way::{Shared, There, shared, there};
 use self::names::Names;
 pub use self::others::{Change, Other, SIDE};
 pub use self::packing::Bound;
@@ -152,21 +155,22 @@ pub enum PlanError<E> {
     Listener(E),
 }
 
-/// Whether there is an image in the folder at all; looks no further than the first one.
+/// What else lies in the folder where there is no image in it at all; looks no further than the first images.
 ///
 /// # Errors
 /// The folder's.
-pub fn has_images(ask: &Ask<'_>) -> std::io::Result<bool> {
+pub fn without_images(ask: &Ask<'_>) -> std::io::Result<Option<PassedOver>> {
     let mut lane = corpus(ask)?.walk(None, ExitGuard::unheard("walk"))?;
+    let mut others = PassedOver::default();
     while let Some(walked) = lane.blocking_recv() {
         match walked {
-            Walked::Page(page, _) if page.is_empty() => {}
-            Walked::Page(..) => return Ok(true),
+            Walked::Page(page, passed) if page.is_empty() => others.add(passed),
+            Walked::Page(..) => return Ok(None),
             Walked::Over => break,
             Walked::Broken(cause) => return Err(cause),
         }
     }
-    Ok(false)
+    Ok(Some(others))
 }
 
 /// Walks the folder and adds everything up; `each` hears of every image.
@@ -181,7 +185,7 @@ pub fn plan<E>(
     let lessons = reader.map(|reader| Lessons::of(reader, &ask.recipe.model)).transpose()?.unwrap_or_default();
     let root = from_name(ask.root.as_os_str());
     let mut sums = Sums::new(ask, &lessons);
-    let mut names = Names::default();
+    let mut names = Names::below(ask.root, Alike::ANY);
     let mut copies = (ask.settings.encode.duplicates == Duplicates::Once).then(Copies::default);
     let corpus = corpus(ask).map_err(PlanError::Folder)?;
     let mut lane = corpus.walk(None, ExitGuard::unheard("walk")).map_err(PlanError::Folder)?;
@@ -203,7 +207,7 @@ pub fn plan<E>(
                     each(&path, &told).map_err(PlanError::Listener)?;
                 }
             }
-            if names.collides(&found.path) {
+            if names.meets(&found.path) > 0 {
                 sums.plan.collisions += 1;
                 each(&found.path, &Told::Collides).map_err(PlanError::Listener)?;
             }

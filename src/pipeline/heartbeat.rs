@@ -38,10 +38,8 @@ impl Heartbeat {
 
     /// Gives a sign for a look that none was given for. While the last one is under way it waits, and the newest look counts.
     pub(super) fn look(&mut self, last_look: Option<Millis>) {
-        let busy = self.under_way.as_ref().is_some_and(|thread| !thread.is_finished());
-        let Some(url) = self.url.clone().filter(|_| !busy && last_look.is_some() && last_look != self.told) else {
-            return;
-        };
+        let is_due = !self.is_busy() && last_look.is_some() && last_look != self.told;
+        let Some(url) = self.url.clone().filter(|_| is_due) else { return };
         self.told = last_look;
         let (limit, heard) = (self.limit, Arc::clone(&self.heard));
         heard.store(false, Ordering::Relaxed);
@@ -59,12 +57,18 @@ impl Heartbeat {
     }
 
     /// Gives the sign for the last look, should it be lacking, and waits for it. A short command that looked once has then been heard.
-    /// An address that did not take the sign before is not asked once more, so that nobody waits for it twice.
+    /// An address that is waited for here and does not take the sign is not asked once more, so that nobody waits for it twice; what
+    /// it did with signs before costs nobody a wait, and may be over.
     pub(super) fn end(mut self, last_look: Option<Millis>) {
-        if self.wait() {
-            self.look(last_look);
-            self.wait();
+        if self.is_busy() && !self.wait() {
+            return;
         }
+        self.look(last_look);
+        self.wait();
+    }
+
+    fn is_busy(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Waits for the sign that is under way; tells whether there was none, or it was heard.
@@ -115,6 +119,25 @@ mod tests {
         beat.end(Some(2));
         listener.set_nonblocking(true).expect("no waiting");
         assert!(listener.accept().is_err(), "nobody came a third time");
+    }
+
+    #[test]
+    fn a_sign_that_was_refused_long_ago_does_not_keep_the_last_one_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("address");
+        let mut beat = heartbeat(Some(format!("http://{}/ping", listener.local_addr().expect("address"))));
+        beat.look(Some(1));
+        // Refused at once: the connection ends without an answer.
+        drop(listener.accept().expect("a request"));
+        while beat.is_busy() {
+            std::thread::yield_now();
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| beat.end(Some(2)));
+            let (mut stream, _) = listener.accept().expect("the sign of the last look");
+            let mut head = [0; 4096];
+            assert!(stream.read(&mut head).expect("a head") > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").expect("answered");
+        });
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::kit::bodies::BodyError;
 use crate::kit::edge::take;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
-use crate::kit::news::News;
+use crate::kit::news::{News, Notice};
 use crate::kit::pool::Pool;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::keeper::Ledger;
@@ -149,6 +149,7 @@ impl Work {
         let SpoolSeams { ledger, spool, pool, news, .. } = &self.seams;
         let plan = ledger.plan(shard.id).await?;
         let path: PathBuf = spool::file_name(&spool.folder, &spool.base, shard.id.0);
+        let shown = path.display().to_string();
         let (corpus, spool, makings) = (Arc::clone(&self.seams.corpus), spool.clone(), self.seams.makings.clone());
         let made = pool.run(move || write_spool(&plan, &*corpus, &makings, &spool, path)).await?;
         match made {
@@ -158,6 +159,7 @@ impl Work {
                 }
                 ledger.spooled(shard.id, done.hash).await?;
                 news.sent(shard.bytes);
+                news.tell(Notice::Spooled { path: shown, lines: shard.lines, bytes: shard.bytes });
             }
             Err(BodyError::Spoiled(spoiler)) => {
                 let text = format!("{}: {}", spoiler.path, spoiler.what);

@@ -234,7 +234,7 @@ fn beside(serving: impl Future<Output = ()> + 'static) {
 fn sweep_working_folders(mission: &Mission) -> io::Result<()> {
     let layout = &mission.layout;
     staging::sweep(&layout.extraction)?;
-    pending::sweep(&layout.drafts())?;
+    pending::sweep(&layout.drafts(), &mission.clock);
     [&layout.batch, &layout.completed, &layout.output, &layout.spool()].into_iter().try_for_each(|folder| sweep(folder))
 }
 

@@ -186,7 +186,9 @@ fn text(get: &Getter<'_>) -> Text {
             Some(name) => TextFrom::Field(name.trim().to_owned()),
             None => TextFrom::Content,
         },
-        keep_existing: get.text("text.existing") == "keep",
+        // One that appears after a run has begun stays as well.
+        keep_existing: get.text("text.existing") != "ours",
+        stop_at_existing: get.text("text.existing") == "stop",
         out_dir: get.path("text.out_dir"),
         custom_id: if get.text("text.custom_id") == "opaque" { IdStyle::Opaque } else { IdStyle::Path },
     }

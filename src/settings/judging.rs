@@ -80,6 +80,8 @@ pub struct Text {
     pub from: TextFrom,
     /// Texts of ours that stand already stay, whatever a new reading says.
     pub keep_existing: bool,
+    /// A text that is there where one would be written ends a run before it begins.
+    pub stop_at_existing: bool,
     /// Mirror tree for texts; None means beside the image.
     pub out_dir: Option<PathBuf>,
     /// How custom ids are made.

@@ -87,20 +87,42 @@ impl Place {
 ///
 /// # Errors
 /// A place that was set up and fails is told rather than passed over: E303 for a command or file that cannot be read or
-/// holds no key, E304 for a key file that others can read.
+/// holds no key, and for a file that was named in this very call and is not there; E304 for a key file that others can read.
 pub fn find(settings: &Settings, environment: &Environment) -> Result<Option<Key>, Problem> {
     for place in places(settings, environment) {
-        if let Some(text) = read(&place, environment)? {
-            let source = place.shown();
-            return Ok(Some(Key { secret: SecretString::from(plain(text, &source)?), source }));
+        match (read(&place, environment)?, &place) {
+            (Some(text), _) => {
+                let source = place.shown();
+                return Ok(Some(Key { secret: SecretString::from(plain(text, &source)?), source }));
+            }
+            (None, Place::File(path)) if is_named_now(settings) => return Err(gone(settings, path)),
+            (None, _) => {}
         }
     }
     Ok(None)
 }
 
+/// Whether this very call names a key file.
+fn is_named_now(settings: &Settings) -> bool {
+    matches!(settings.origin("api_key_file"), Some(Origin::Flag(_) | Origin::Variable(_)))
+}
+
+/// A key file that somebody named is not there (E303).
+fn gone(settings: &Settings, path: &Path) -> Problem {
+    let problem = Problem::new("E303", format!("there is no key file {}", path.display()))
+        .hint("batchscribe keys set  writes one there; or name the right one: api_key_file");
+    match settings.origin("api_key_file") {
+        Some(origin) => problem.hint(format!("set in {origin}")),
+        None => problem,
+    }
+}
+
 /// The mistake of having no key (E303): says where it was looked for.
 #[must_use]
 pub fn missing(settings: &Settings, environment: &Environment) -> Problem {
+    if let Some(path) = settings.api_key_file.as_deref().filter(|_| settings.is_set("api_key_file")) {
+        return gone(settings, path);
+    }
     let mut looked: Vec<String> = Vec::new();
     if settings.api_key_command.is_none() {
         looked.push("api_key_command (not set)".to_owned());
@@ -132,7 +154,7 @@ fn places(settings: &Settings, environment: &Environment) -> Vec<Place> {
     let credential = credential(environment).map(Place::Credential);
     let file = settings.api_key_file.clone().map(Place::File);
     // A file that was named in this very call is meant, whatever else lies around.
-    let named = matches!(settings.origin("api_key_file"), Some(Origin::Flag(_) | Origin::Variable(_)));
+    let named = is_named_now(settings);
     let usual = [command, credential, Some(Place::Variable)].into_iter().flatten();
     if named { file.into_iter().chain(usual).collect() } else { usual.chain(file).collect() }
 }
@@ -328,6 +350,38 @@ mod tests {
             folder.path().join("api_key.txt").display()
         );
         assert_eq!(missing(&settings, &environment).to_string(), expected);
+    }
+
+    #[test]
+    fn a_key_file_that_is_named_and_missing_is_told_and_not_passed_over() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let file = folder.path().join("mine.txt");
+        let nothing = Environment::default();
+        let variable = Environment::from([(VARIABLE, "from-variable")]);
+        let told = |settings: &Settings, environment: &Environment| match find(settings, environment) {
+            Ok(None) => missing(settings, environment).to_string(),
+            Ok(Some(key)) => key.source,
+            Err(problem) => problem.to_string(),
+        };
+        let expected = |origin: &str| {
+            format!(
+                "error[E303]: there is no key file {}\nhint: batchscribe keys set  writes one there; or name the right \
+                 one: api_key_file\n      set in {origin}",
+                file.display()
+            )
+        };
+        // In this very call: whatever else lies around is not meant.
+        let named = settings(folder.path(), &variable, &[("api_key_file", "mine.txt")]);
+        assert_eq!(told(&named, &variable), expected("--set"));
+        // In a file: a place before it counts, and nothing else does.
+        write(&folder.path().join("batchscribe.toml"), "api_key_file = \"mine.txt\"\n");
+        let lasting = settings(folder.path(), &variable, &[]);
+        assert_eq!(told(&lasting, &variable), format!("the variable {VARIABLE}"));
+        let lasting = settings(folder.path(), &nothing, &[]);
+        assert_eq!(lasting.provider.name, super::super::ProviderKind::OpenAi, "the built-in engine is not meant");
+        assert_eq!(told(&lasting, &nothing), expected("batchscribe.toml:1"));
+        write(&file, "from-file");
+        assert_eq!(told(&lasting, &nothing), format!("the file {}", file.display()));
     }
 
     #[test]

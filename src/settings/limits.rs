@@ -149,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
     key("clean.deep_prompt_file", Kind::Path),
     key("clean.deep_changed_words", Kind::Number(0.0, 100.0)),
     key("text.from", Kind::Checked(is_text_from, "content, or field:NAME with the name of a member of the JSON")),
-    key("text.existing", Kind::Word(&["ours", "keep"])),
+    key("text.existing", Kind::Word(&["ours", "keep", "stop"])),
     key("text.out_dir", Kind::Path),
     key("text.custom_id", Kind::Word(&["path", "opaque"])),
     key("show.stats", Kind::Span(SECOND, DAY)),

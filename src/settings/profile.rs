@@ -32,10 +32,15 @@ pub(super) fn provider(book: &Book, sources: &Sources) -> &'static str {
     }
 }
 
+/// Whether a key lies somewhere, or was meant to: a place that was named and holds none is told, and never passed over for the
+/// built-in engine.
 fn has_key(book: &Book, sources: &Sources) -> bool {
     let file = Some(text(book, "api_key_file")).filter(|file| !file.is_empty());
     let command = !text(book, "api_key_command").is_empty();
-    command || keys::lies_somewhere(file.map(|file| sources.workspace.join(file)).as_deref(), &sources.environment)
+    let named = file.is_some() && !book.is_default("api_key_file");
+    command
+        || named
+        || keys::lies_somewhere(file.map(|file| sources.workspace.join(file)).as_deref(), &sources.environment)
 }
 
 fn text<'a>(book: &'a Book, path: &str) -> &'a str {

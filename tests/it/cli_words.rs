@@ -89,6 +89,8 @@ fn folders_and_prompts_that_are_not_there() {
                     hint: images are .jpg .jpeg .png .webp .gif .tif .tiff .bmp .jp2 .j2k .j2c .jpc .jpx .jpf .mpo .pbm .pgm .ppm .pnm\n      \
                     add endings to valid_image_types, or name another folder: batchscribe run DIR\n";
     room.echo("run none").is(2, &format!("{MADE_UP}{expected}"));
+    room.echo("upload none --spool-only files").is(2, expected);
+    assert!(!room.at("batch").exists() && !room.at("files").exists(), "nothing was begun");
     let hint = "hint: batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt\n";
     room.echo("run in --set prompt_file=p.txt").is(
         2,
@@ -129,6 +131,78 @@ fn settings_that_are_wrong_are_told_all_at_once_with_their_place() {
 }
 
 #[test]
+fn texts_that_are_there_stop_a_run_that_was_told_so() {
+    let room = Room::new(5);
+    (0..4).for_each(|n| room.put(&format!("in/page{n}.png.txt"), "by hand\n"));
+    let stop = "run in --existing stop";
+    let hint = "hint: move them away; or go on with --existing ours, which replaces texts of ours that nobody was at, or\n      \
+                --existing keep, which replaces none; images with a text that is not ours are left out; nothing was sent\n";
+    room.echo(stop).is(
+        2,
+        &format!(
+            "{MADE_UP}error[E103]: `text.existing` = \"stop\" contradicts 4 texts that are there\n  page0.png\n  \
+             page1.png\n  page2.png\n  …\n{hint}"
+        ),
+    );
+    assert!(!room.at("batch").exists(), "nothing was begun");
+    (0..4).for_each(|n| std::fs::remove_file(room.at(&format!("in/page{n}.png.txt"))).expect("a text"));
+    assert_eq!(room.echo(stop).exit, Some(0));
+    assert_eq!(room.echo(stop).exit, Some(0), "texts of finished images are in nobody's way");
+    // One is to be asked again.
+    assert_eq!(room.echo("retry --path page1.png").exit, Some(0));
+    let again = room.echo(stop);
+    assert!(
+        again.exit == Some(2) && again.err.contains("contradicts 1 text that is there\n  page1.png\n"),
+        "{again:?}"
+    );
+    let redo = room.echo(&format!("{stop} --redo all"));
+    assert!(redo.exit == Some(2) && redo.err.contains("`--redo` contradicts `text.existing` = \"stop\""), "{redo:?}");
+    std::fs::write(room.at("in/page1.png.txt"), "by hand\n").expect("a text");
+    let keep = room.echo("run in --existing keep");
+    assert_eq!(keep.exit, Some(0), "{keep:?}");
+    assert_eq!(std::fs::read_to_string(room.at("in/page1.png.txt")).expect("a text"), "by hand\n");
+}
+
+#[test]
+fn images_whose_texts_would_be_one_file_are_told_before_any_is_sent() {
+    let room = Room::new(1);
+    room.put("in/PAGE0.png", png(7));
+    let words = "run in --set text.out_dir=texts --set provider.engine=echo";
+    let mut command = room.command(words);
+    command.env("BATCHSCRIBE_ALIKE", "case");
+    room.told(command.output().expect("the program starts")).is(
+        2,
+        &format!(
+            "warning: the variable BATCHSCRIBE_ALIKE is no setting and is ignored\n\
+             {MADE_UP}error[E107]: 2 images would write to the same text file\n  \
+             PAGE0.png and page0.png  ->  PAGE0.png.txt\n  the drive of text.out_dir ignores upper and lower case\n\
+             hint: rename one of them, or name a folder on another drive: text.out_dir; nothing was sent\n      \
+             full list: batchscribe plan --list collisions        more: batchscribe help E107\n"
+        ),
+    );
+    assert!(!room.at("batch").exists() && !room.at("texts").exists(), "nothing was begun");
+    assert_eq!(room.call(words).exit, Some(0), "this drive tells them apart");
+    assert!(room.at("texts/PAGE0.png.txt").is_file() && room.at("texts/page0.png.txt").is_file());
+}
+
+#[test]
+fn files_for_others_to_send_are_named() {
+    let mut room = Room::new(3);
+    room.put("batchscribe.toml", "max_images_per_batch = 2\n");
+    let told = room.echo("upload in --spool-only files");
+    assert_eq!(told.exit, Some(0), "{told:?}");
+    for (file, images) in [("files/batchinput_1.jsonl", "2 images"), ("files/batchinput_2.jsonl", "1 image")] {
+        let bytes = std::fs::metadata(room.at(file)).expect("a file").len();
+        assert!(told.err.contains(&format!("wrote HERE/{file}, {images}, ")) && bytes > 0, "{told:?}");
+    }
+    room = Room::new(1);
+    let told = room.echo("upload in --spool-only files --json");
+    let spooled = told.out.lines().find(|line| line.contains(r#""type":"spooled""#)).expect("an event");
+    let spooled: serde_json::Value = serde_json::from_str(spooled).expect("JSON");
+    assert_eq!((&spooled["path"], &spooled["lines"]), (&"HERE/files/batchinput_1.jsonl".into(), &1.into()));
+}
+
+#[test]
 fn keys_are_looked_for_and_guarded() {
     let room = Room::new(1);
     let call = |more: &str| room.call(&format!("run in --set provider.name=openai {more}"));
@@ -138,6 +212,10 @@ fn keys_are_looked_for_and_guarded() {
          $CREDENTIALS_DIRECTORY (not set), the variable OPENAI_API_KEY, the file HERE/api_key.txt\n      \
          or let the built-in engine read: --set provider.name=local\n",
     );
+    let gone = "error[E303]: there is no key file HERE/gone.txt\nhint: batchscribe keys set  writes one there; or name \
+                the right one: api_key_file\n      set in --set\n";
+    call("--set api_key_file=gone.txt").is(6, gone);
+    room.call("run in --set api_key_file=gone.txt").is(6, gone);
     std::fs::create_dir(room.at("folder")).expect("folder");
     call("--set api_key_file=folder").is(
         6,

@@ -406,7 +406,7 @@ fn a_manifest_without_a_canvas_is_none() {
     assert!(sandbox.tree().iter().all(|file| !file.contains("empty.json") && !file.ends_with(".tmp")));
     std::fs::remove_file(sandbox.corpus().join("tray_1/page0005.png.txt")).expect("a text");
     let (exit, _, err) = call(&sandbox, &format!("{iiif} --where flag=fenced"));
-    assert!(exit == Some(2) && err.contains("no text can be read: tray_1/page0005.png: "), "{err}");
+    assert!(exit == Some(2) && err.contains("1 text cannot be read: tray_1/page0005.png: "), "{err}");
 }
 
 #[test]
@@ -491,12 +491,20 @@ fn a_text_that_is_gone_is_told_and_the_others_go_on() {
     std::fs::remove_file(sandbox.corpus().join("tray_0/page0000.png.txt")).expect("a text");
     std::fs::write(sandbox.corpus().join("deed.tif.txt"), "one text\u{c}for three pages\n").expect("a person's text");
     let (exit, _, err) = call(&sandbox, "export alto --out alto");
-    assert_eq!(exit, Some(0), "{err}");
+    assert_eq!(exit, Some(3), "{err}");
     assert!(err.contains("warning: 1 text cannot be read: tray_0/page0000.png: "), "{err}");
     assert!(err.contains("\n3 images have no text"), "page breaks do not fit: all of it is the first page's: {err}");
     let first = read(&sandbox.workspace().join("alto/deed.tif.xml"));
     assert_eq!(first.matches("CONTENT=").count(), 5, "{first}");
     assert!(!sandbox.workspace().join("alto/deed.tif#2.xml").exists());
+    // The table holds no texts, and lacks none.
+    assert_eq!(call(&sandbox, "export csv").0, Some(0));
+    let others = ["jsonl", "tropy", "iiif --base https://example.org/l", "txt-zip --out t.zip", "hocr --out hocr"];
+    for form in others {
+        let (exit, _, err) = call(&sandbox, &format!("export {form}"));
+        assert_eq!(exit, Some(3), "{form}: {err}");
+        assert!(err.contains("cannot be read: tray_0/page0000.png: "), "{form}: {err}");
+    }
 }
 
 #[test]

@@ -167,6 +167,8 @@ fn a_quiet_server_tells_its_link_to_whoever_asks() {
     assert!(!std::fs::read_to_string(sandbox.words()).expect("words").contains("Pages: "), "not before");
     server.signal("USR1");
     let cookie = entered(&server, &link(&sandbox, &server, 0));
+    let words = std::fs::read_to_string(sandbox.words()).expect("words");
+    assert!(words.contains(" found ") && words.contains(" in flight "), "and how it stands: {words}");
     assert_eq!(page(&server, "/failures", &cookie).0, 200);
     assert_eq!(server.stop().0, Some(0));
 }

@@ -37,7 +37,7 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
     let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
     let source = Source::new(&reader, &layout).map_err(failed)?.of_those(conditions);
     let out = flags.out.as_ref().map(|out| context.current_dir.join(out));
-    match (flags.format, &out) {
+    let whole = match (flags.format, &out) {
         (ExportFormat::Provenance, _) if !flags.conditions.is_empty() => return Err(all_requests()),
         (ExportFormat::Provenance, _) => return provenance(context, &reader, &layout, out.as_deref()),
         (ExportFormat::Jsonl, _) => lines(context, out.as_deref(), "lines", |to| source.jsonl(to))?,
@@ -45,7 +45,7 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
         (ExportFormat::Tropy, _) => lines(context, out.as_deref(), "photos", |to| source.tropy(to))?,
         (ExportFormat::Iiif, _) => {
             let base = flags.base.as_deref().ok_or_else(lacks_base)?;
-            lines(context, out.as_deref(), "canvases", |to| source.iiif(to, base))?;
+            lines(context, out.as_deref(), "canvases", |to| source.iiif(to, base))?
         }
         #[cfg(feature = "parquet")]
         (ExportFormat::Parquet, Some(out)) => parquet(context, &source, out)?,
@@ -62,8 +62,8 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
         (ExportFormat::Alto | ExportFormat::Page | ExportFormat::Tei | ExportFormat::Hocr, None) => {
             return Err(lacks_out("a folder", "--out FOLDER"));
         }
-    }
-    Ok(Exit::Done)
+    };
+    Ok(whole)
 }
 
 fn lacks_base() -> Fail {
@@ -96,7 +96,7 @@ fn lines(
     out: Option<&Path>,
     what: &str,
     write: impl FnOnce(&mut dyn Write) -> Result<Told, Error>,
-) -> Result<(), Fail> {
+) -> Result<Exit, Fail> {
     let told = match out {
         Some(out) => to_file(context, out, |file| {
             let mut file = BufWriter::new(file);
@@ -114,16 +114,14 @@ fn lines(
     if let Some(out) = out {
         context.out.say(&format!("Wrote {} {what} to {}", told.written, out.display()));
     }
-    say(context, &told);
-    Ok(())
+    Ok(say(context, &told))
 }
 
 #[cfg(feature = "parquet")]
-fn parquet(context: &Context, source: &Source<'_>, out: &Path) -> Result<(), Fail> {
+fn parquet(context: &Context, source: &Source<'_>, out: &Path) -> Result<Exit, Fail> {
     let told = to_file(context, out, |file| source.parquet(file).map_err(failed))?;
     context.out.say(&format!("Wrote {} rows to {}", told.written, out.display()));
-    say(context, &told);
-    Ok(())
+    Ok(say(context, &told))
 }
 
 #[cfg(not(feature = "parquet"))]
@@ -133,34 +131,29 @@ fn not_built() -> Fail {
         .into()
 }
 
-fn archive(context: &Context, source: &Source<'_>, out: &Path) -> Result<(), Fail> {
+fn archive(context: &Context, source: &Source<'_>, out: &Path) -> Result<Exit, Fail> {
     let told = to_file(context, out, |file| {
         // Never published: it goes with the draft.
         let mut scratch = Draft::create(atomic_file::folder_of(out), Access::Private)?;
         source.archive(file, &mut &*scratch.file()?).map_err(failed)
     })?;
     context.out.say(&format!("Wrote {} texts and {LIST_NAME} to {}", told.written, out.display()));
-    say(context, &told);
-    Ok(())
+    Ok(say(context, &told))
 }
 
-fn tree(context: &Context, out: &Path, told: Result<Told, Error>) -> Result<(), Fail> {
+fn tree(context: &Context, out: &Path, told: Result<Told, Error>) -> Result<Exit, Fail> {
     let told = told.map_err(failed)?;
     context.out.say(&format!("Wrote {} pages and {LIST_NAME} below {}", told.written, out.display()));
-    say(context, &told);
-    Ok(())
+    Ok(say(context, &told))
 }
 
-/// What is not in the export, and why.
-fn say(context: &Context, told: &Told) {
+/// Tells what is not in the export, and why; and how the program ends for it. A text that is there and could not be handed over is a
+/// failure; one that was never written is none, and neither is a file that a person's hand keeps.
+fn say(context: &Context, told: &Told) -> Exit {
     if told.without > 0 {
         let images = words::count(told.without, "image has", "images have");
         context.out.say(&format!("{images} no text, or only a rough one; see: batchscribe status"));
     }
-    let list = |named: &Named| {
-        let more = if named.count > named.first.len() as u64 { ", …" } else { "" };
-        format!("{}{more}", named.first.join(", "))
-    };
     if told.unread.count > 0 {
         let texts = words::count(told.unread.count, "text", "texts");
         context.out.warn(&format!("{texts} cannot be read: {}", list(&told.unread)));
@@ -175,6 +168,27 @@ fn say(context: &Context, told: &Told) {
         let why = "no export wrote them, or somebody changed them";
         context.out.warn(&format!("{files} left as they are ({why}): {}", list(&told.kept)));
     }
+    if told.unread.count + told.unfit.count > 0 { Exit::SomeFailed } else { Exit::Done }
+}
+
+/// The first of some, and a sign that there are more.
+fn list(named: &Named) -> String {
+    let more = if named.count > named.first.len() as u64 { ", …" } else { "" };
+    format!("{}{more}", named.first.join(", "))
+}
+
+/// Why no page is left that a manifest could have: of each kind how many there are, and the first of them.
+fn why_none(told: &Told) -> String {
+    let mut why = Vec::new();
+    if told.unfit.count > 0 {
+        let images = words::count(told.unfit.count, "image", "images");
+        why.push(format!("no size is known of {images}: {}", list(&told.unfit)));
+    }
+    if told.unread.count > 0 {
+        let texts = words::count(told.unread.count, "text", "texts");
+        why.push(format!("{texts} cannot be read: {}", list(&told.unread)));
+    }
+    if why.is_empty() { "no image that was chosen has a text".to_owned() } else { why.join("; ") }
 }
 
 /// Every request, as lines of JSON.
@@ -230,17 +244,10 @@ fn failed(error: Error) -> Fail {
         Error::Ledger(error) => finish::ledger(&error).into(),
         Error::Disk(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
         Error::Disk(cause) => cannot_write(&cause).into(),
-        Error::NothingToTell(told) => {
-            let why = match (told.unfit.count, told.unread.count) {
-                (0, 0) => "no image that was chosen has a text".to_owned(),
-                (0, _) => format!("no text can be read: {}", told.unread.first.join(", ")),
-                (..) => format!("no size is known of {}", told.unfit.first.join(", ")),
-            };
-            Fail::usage(
-                Problem::new("", format!("there is no page for a manifest, which has one at least: {why}"))
-                    .hint("batchscribe status  tells how far the images are; nothing was written"),
-            )
-        }
+        Error::NothingToTell(told) => Fail::usage(
+            Problem::new("", format!("there is no page for a manifest, which has one at least: {}", why_none(&told)))
+                .hint("batchscribe status  tells how far the images are; nothing was written"),
+        ),
         Error::NotOurs(path) => {
             Problem::new("E405", format!("{} is not the list of an earlier export", path.display()))
                 .hint("name another folder, or move that file away; nothing was written")
@@ -271,4 +278,23 @@ fn told_requests(
         Stopped::Known(error) => shown::failed(error),
         Stopped::Told(fail) => fail,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_without_a_page_says_of_how_many_images_why() {
+        let named = |count: u64| Named { count, first: (1..=count.min(3)).map(|n| format!("{n}.tif")).collect() };
+        let told = |unfit: u64, unread: u64| Told { unfit: named(unfit), unread: named(unread), ..Told::default() };
+        for (told, why) in [
+            (told(0, 0), "no image that was chosen has a text"),
+            (told(1, 0), "no size is known of 1 image: 1.tif"),
+            (told(1_200, 0), "no size is known of 1200 images: 1.tif, 2.tif, 3.tif, …"),
+            (told(2, 5), "no size is known of 2 images: 1.tif, 2.tif; 5 texts cannot be read: 1.tif, 2.tif, 3.tif, …"),
+        ] {
+            assert_eq!(why_none(&told), why);
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(super) fn review(context: &Context, flags: &Review) -> Result<Exit, Fail> {
     let only = if flags.pilot { Some(pilot(&reader)?) } else { None };
     drop(reader);
     if !flags.read_only {
-        review::sweep(&settings.layout()).map_err(|cause| cannot_write(&cause))?;
+        review::sweep(&settings.layout(), &context.clock);
     }
     let notebook = Box::new(EachByItself::new(settings.clone(), context.clock.clone()));
     let pages = Pages::new(InForce::new(settings), context.clock.clone(), notebook);

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read as _};
 use crate::corpus::beneath::Root;
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::Mark;
+use crate::kit::clock::Clock;
 use crate::kit::crash;
 use crate::kit::folder::Folder;
 use crate::kit::hash::{self, Short};
@@ -133,11 +134,8 @@ pub fn remove_rough(layout: &Layout, image: &ImageResult) -> io::Result<()> {
 }
 
 /// Removes what an earlier life of the pages has left beside images when it was killed, and nothing of one that lives.
-///
-/// # Errors
-/// The operating system's, with the path.
-pub fn sweep(layout: &Layout) -> io::Result<()> {
-    pending::sweep(&layout.drafts())
+pub fn sweep(layout: &Layout, clock: &Clock) {
+    pending::sweep(&layout.drafts(), clock);
 }
 
 /// A mark of its own: a run beside this sweeps what earlier lives of it have left, and would take a draft of its mark for such.

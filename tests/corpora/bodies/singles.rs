@@ -1,6 +1,8 @@
 //! Hostile answers about the one batch that is waited for, through the whole pipeline: at first hostile and then honest, or
 //! ended with odd members. Three images are in it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::account::{Account, FirstCreate, OneScript, Part};
@@ -20,6 +22,18 @@ struct Case {
     name: &'static str,
     one: OneScript,
     ended: Ended,
+}
+
+impl Case {
+    /// The same from a server that lets one wait for each answer: whatever the machine's clock shows meanwhile, nothing follows.
+    fn late(self, wait: Duration) -> Self {
+        let told = self.one;
+        let one = Box::new(move |nth, batch: &Value| {
+            std::thread::sleep(wait);
+            told(nth, batch)
+        });
+        Self { one, ..self }
+    }
 }
 
 fn at_first(name: &'static str, status: &'static str, body: impl Into<String>) -> Case {
@@ -51,6 +65,7 @@ fn unreadable() -> Vec<Case> {
     vec![
         at_first("500", "500 Oops", ""),
         at_first("404", "404 Not Found", ""),
+        at_first("404, and late", "404 Not Found", "").late(Duration::from_millis(300)),
         at_first("404 in HTML", "404 Not Found", "<html>"),
         at_first("429", "429 Slow", ""),
         at_first("HTML", "200 OK", "<html>"),
@@ -146,5 +161,5 @@ fn hostile_answers_about_one_batch() {
             report.case(name, &thread.join().expect("it comes back"), &Ok(ended));
         }
     });
-    report.close(35);
+    report.close(36);
 }

@@ -1,0 +1,106 @@
+//! What lies in the way of a whole run is told before anything is sent: images whose texts would be one file, and texts that are
+//! there where none was expected.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use crate::domain::layout;
+use crate::domain::recipe::Recipe;
+use crate::kit::alike::Alike;
+use crate::kit::hash;
+use crate::ops::plan::{self, Ask, Shared, There};
+use crate::settings::{Problem, Settings};
+
+use super::args::Old;
+use super::exit::Fail;
+use super::{consent, finish, pages, words};
+
+/// Looks for what lies in the way of a run that asks about the images below `root`.
+pub(super) fn look(settings: &Settings, root: &Path, recipe: &Recipe, old: &Old) -> Result<(), Fail> {
+    // Nothing is priced here.
+    let ask = Ask { settings, root, recipe, today: "" };
+    // Beside the images lie the texts of no two that their own drive does not tell apart.
+    if let Some(folder) = &settings.text.out_dir {
+        // Where it cannot be written today, that is told by whoever writes there.
+        let alike = Alike::of_drive(folder).unwrap_or_default();
+        if alike != Alike::default() {
+            one_text(&ask, alike)?;
+        }
+    }
+    if settings.text.stop_at_existing {
+        if old.redo.is_some() {
+            return Err(Problem::new("E103", "`--redo` contradicts `text.existing` = \"stop\"")
+                .hint("what is asked again has a text: --existing ours  replaces those of ours, --existing keep  none")
+                .into());
+        }
+        let reader = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))?;
+        let there = plan::there::<Infallible>(&ask, reader.as_ref());
+        return are_there(&there.map_err(|error| consent::plan_failed(error, root))?);
+    }
+    Ok(())
+}
+
+fn one_text(ask: &Ask<'_>, alike: Alike) -> Result<(), Fail> {
+    let shared = plan::shared(ask, alike).map_err(|cause| consent::unlisted(cause, ask.root))?;
+    if shared.images == 0 { Ok(()) } else { Err(one_file(&shared, alike).into()) }
+}
+
+/// Images would write to one file (E107).
+fn one_file(shared: &Shared, alike: Alike) -> Problem {
+    let images = words::count(shared.images, "image", "images");
+    let sees = match (alike.case, alike.form) {
+        (true, true) => "upper and lower case, and Unicode forms",
+        (true, false) => "upper and lower case",
+        _ => "Unicode forms",
+    };
+    let mut problem = Problem::new("E107", format!("{images} would write to the same text file"));
+    for [one, other] in &shared.first {
+        let mut text = one.clone();
+        text.name = layout::text_name(&one.name, |bytes| hash::hex_digits(bytes, 64));
+        problem = problem.detail(format!("{} and {}  ->  {}", one.shown(), other.shown(), text.shown()));
+    }
+    problem
+        .detail(format!("the drive of text.out_dir ignores {sees}"))
+        .hint("rename one of them, or name a folder on another drive: text.out_dir; nothing was sent")
+        .hint("full list: batchscribe plan --list collisions        more: batchscribe help E107")
+}
+
+/// Texts are there, and the settings say that this is to be told first (E103).
+fn are_there(there: &There) -> Result<(), Fail> {
+    if there.texts == 0 {
+        return Ok(());
+    }
+    let texts = words::count(there.texts, "text that is there", "texts that are there");
+    let mut problem = Problem::new("E103", format!("`text.existing` = \"stop\" contradicts {texts}"));
+    for path in &there.first {
+        problem = problem.detail(path.shown());
+    }
+    if there.texts > there.first.len() as u64 {
+        problem = problem.detail("…");
+    }
+    Err(problem
+        .hint("move them away; or go on with --existing ours, which replaces texts of ours that nobody was at, or")
+        .hint(
+            "--existing keep, which replaces none; images with a text that is not ours are left out; nothing was sent",
+        )
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::image::RelPath;
+
+    #[test]
+    fn names_that_are_one_are_told_in_pairs_with_their_text() {
+        let path = |name: &str| RelPath { folder: b"box-07".to_vec(), name: name.into(), page: 1 };
+        let shared = Shared { images: 3, first: vec![[path("Scan.TIF"), path("Scan.tif")]] };
+        let told = one_file(&shared, Alike { case: true, form: false }).to_string();
+        let expected = "error[E107]: 3 images would write to the same text file\n  \
+                        box-07/Scan.TIF and box-07/Scan.tif  ->  box-07/Scan.TIF.txt\n  \
+                        the drive of text.out_dir ignores upper and lower case\n\
+                        hint: rename one of them, or name a folder on another drive: text.out_dir; nothing was sent\n      \
+                        full list: batchscribe plan --list collisions        more: batchscribe help E107";
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,174 @@
+//! What has to be known of all images before any is sent: names that would share a text, and texts that are there.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::names::{Names, first_alike};
+use super::sums::is_real;
+use super::{Ask, PlanError, corpus, pages_of};
+use crate::corpus::{Corpus as _, Walked};
+use crate::domain::image::{Found, Reason, RelPath, Stamp};
+use crate::kit::alike::Alike;
+use crate::kit::exit_guard::ExitGuard;
+use crate::kit::path_bytes::from_name;
+use crate::ledger::moves::ImageState;
+use crate::ledger::reader::{KnownImage, Reader};
+
+/// Images that are named.
+const NAMED: usize = 3;
+
+/// Images whose texts would be one file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// How many.
+    pub images: u64,
+    /// The first pairs.
+    pub first: Vec<[RelPath; 2]>,
+}
+
+/// Looks for images whose texts would be one file on a drive that takes names for one like this. Files are listed, and not opened.
+///
+/// # Errors
+/// The folder's.
+pub fn shared(ask: &Ask<'_>, alike: Alike) -> io::Result<Shared> {
+    let seen = Arc::new(Mutex::new((Names::below(ask.root, alike), Shared::default())));
+    let (taken, root) = (Arc::clone(&seen), ask.root.to_owned());
+    // Whoever is asked which files are known hears of every name, and a known one is not looked into.
+    let known = move |met: Vec<(RelPath, Stamp)>| {
+        let (names, shared) = &mut *taken.lock().unwrap_or_else(PoisonError::into_inner);
+        met.iter().for_each(|(path, _)| shared.take(names.meets(path), || first_alike(&root, path, alike), path));
+        vec![true; met.len()]
+    };
+    let mut lane = corpus(ask)?.walk(Some(Box::new(known)), ExitGuard::unheard("walk"))?;
+    while let Some(walked) = lane.blocking_recv() {
+        match walked {
+            Walked::Page(..) => {}
+            Walked::Broken(cause) => return Err(cause),
+            Walked::Over => break,
+        }
+    }
+    Ok(std::mem::take(&mut seen.lock().unwrap_or_else(PoisonError::into_inner).1))
+}
+
+impl Shared {
+    fn take(&mut self, images: u64, other: impl FnOnce() -> Option<RelPath>, path: &RelPath) {
+        self.images += images;
+        if images > 0 && self.first.len() < NAMED {
+            self.first.extend(other().map(|other| [other, path.clone()]));
+        }
+    }
+}
+
+/// Texts that stand where a run would write or had to leave an image out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct There {
+    /// How many.
+    pub texts: u64,
+    /// The first images that have one.
+    pub first: Vec<RelPath>,
+}
+
+/// Looks for texts that are there although their images are still to be asked, or were never ours to ask.
+///
+/// # Errors
+/// The ledger's and the folder's.
+pub fn there<E>(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<There, PlanError<E>> {
+    let root = from_name(ask.root.as_os_str());
+    let mut there = There::default();
+    let mut lane =
+        corpus(ask).and_then(|corpus| corpus.walk(None, ExitGuard::unheard("walk"))).map_err(PlanError::Folder)?;
+    while let Some(walked) = lane.blocking_recv() {
+        let page = match walked {
+            Walked::Page(page, _) => page,
+            Walked::Over => break,
+            Walked::Broken(cause) => return Err(PlanError::Folder(cause)),
+        };
+        for found in page.iter().filter(|found| found.text_present) {
+            if is_in_the_way(ask, reader, &root, found)? {
+                there.texts += 1;
+                if there.first.len() < NAMED {
+                    there.first.push(found.path.clone());
+                }
+            }
+        }
+    }
+    Ok(there)
+}
+
+fn is_in_the_way<E>(ask: &Ask<'_>, reader: Option<&Reader>, root: &[u8], found: &Found) -> Result<bool, PlanError<E>> {
+    let Some(reader) = reader else { return Ok(true) };
+    for page in pages_of(found) {
+        let known = reader.known(root, &found.path.with_page(page))?;
+        if known.is_none_or(|known| is_to_be_asked(&known, is_real(ask.settings))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether an image with a text will be asked, or was left out because of it. A real provider takes the place of the built-in engine.
+fn is_to_be_asked(known: &KnownImage, real: bool) -> bool {
+    match known.state {
+        ImageState::Owed => true,
+        ImageState::Skipped => known.reason.as_deref() == Some(Reason::TextPresent.word()),
+        ImageState::Done => real && known.built_in,
+        ImageState::Packed | ImageState::Rough | ImageState::Failed => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::atomic_file::{Access, Durability, write};
+    use crate::settings::{Environment, Sources, resolve, texts};
+
+    #[test]
+    fn images_that_would_share_a_text_are_named_in_pairs() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let (root, workspace) = (place.path().join("in"), place.path().join("work"));
+        for one in ["a/1.png", "a/1.PNG", "a/1.Png", "b/Scan.tif", "b/scan.tif", "b/scan.TIF.txt", "other.png"] {
+            let file = root.join(one);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            write(&file, b"none is opened", Access::Umask, Durability::Derived).expect("a file");
+        }
+        let sources = Sources {
+            workspace: workspace.clone(),
+            current_dir: workspace,
+            config: None,
+            no_config: true,
+            flags: Vec::new(),
+            environment: Environment::default(),
+        };
+        let settings = resolve(&sources).expect("the defaults").settings;
+        let recipe = texts::recipe(&settings, "a prompt").expect("a recipe");
+        let ask = Ask { settings: &settings, root: &root, recipe: &recipe, today: "" };
+        let path = |folder: &str, name: &str| RelPath { folder: folder.into(), name: name.into(), page: 1 };
+        let found = shared(&ask, Alike::ANY).expect("listed");
+        assert_eq!(found.images, 5);
+        let named = [
+            [path("a", "1.PNG"), path("a", "1.Png")],
+            [path("a", "1.PNG"), path("a", "1.png")],
+            [path("b", "Scan.tif"), path("b", "scan.tif")],
+        ];
+        assert_eq!(found.first, named);
+        assert_eq!(shared(&ask, Alike::default()).expect("listed"), Shared::default());
+    }
+
+    #[test]
+    fn texts_of_images_that_are_finished_are_in_nobodys_way() {
+        let known = |state, reason: Option<&str>, built_in| KnownImage {
+            state,
+            reason: reason.map(str::to_owned),
+            made_by: None,
+            built_in,
+            copy: false,
+        };
+        let asked = |known: &KnownImage| [false, true].map(|real| is_to_be_asked(known, real));
+        assert_eq!(asked(&known(ImageState::Owed, None, false)), [true; 2]);
+        assert_eq!(asked(&known(ImageState::Skipped, Some("text_present"), false)), [true; 2]);
+        assert_eq!(asked(&known(ImageState::Skipped, Some("excluded"), false)), [false; 2]);
+        assert_eq!(asked(&known(ImageState::Done, None, true)), [false, true]);
+        assert_eq!(asked(&known(ImageState::Done, None, false)), [false; 2]);
+        assert_eq!(asked(&known(ImageState::Packed, None, false)), [false; 2]);
+    }
+}

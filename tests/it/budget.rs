@@ -146,7 +146,7 @@ fn killed_lives_in_between_change_nothing() {
 #[test]
 fn where_no_answers_are_waited_for_as_much_is_sent_as_the_worst_case_allows() {
     for mode in [Mode::Upload, Mode::Run { once: true }] {
-        let pace = Duration::from_millis(20);
+        let pace = Duration::from_millis(120);
         let mut sandbox = priced(60, Weather { line_delay: pace, ..Weather::default() });
         let limit = of_one_page() * 40.0;
         sandbox.set("run.max_cost", &usd(limit));

@@ -1,7 +1,7 @@
 //! batchscribe: a tree of page images in, a text beside each image out, through a batch API.
 //!
 //! ```text
-//!  walk ─pages of 256─► Scanner ─ImageFound─► Encoder ─ShardSealed─► Uploader ─BatchOpened+slot─► Poller
+//!  walk ─pages────────► Scanner ─ImageFound─► Encoder ─ShardSealed─► Uploader ─BatchOpened+slot─► Poller
 //!                       ▲ feed                   ▲                   │  ▲                            │ BatchEnded+slot
 //!                       │                        │              open │  │ lane of 4 chunks           ▼
 //!                     ledger ◄── every fact, before its message ──   ▼  │                        Extractor ─► raw on disk

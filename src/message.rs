@@ -60,7 +60,10 @@ pub struct BatchEnded {
 #[rtype(result = "()")]
 pub struct NoMoreEnds;
 
-/// 9, Extractor → Cleaner: answers of one batch, at most 256 and 4 MiB. They are read again from the raw file if lost.
+/// Most answers in one [`AnswersRead`]; a batch of usual size is one of them.
+pub const MOST_ANSWERS: usize = 512;
+
+/// 9, Extractor → Cleaner: answers of one batch, at most [`MOST_ANSWERS`] and 4 MiB. They are read again from the raw file if lost.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct AnswersRead {

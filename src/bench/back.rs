@@ -31,10 +31,9 @@ use crate::kit::folder::Folder;
 use crate::kit::pool::Pool;
 use crate::kit::runtime::Runtime;
 use crate::kit::stop::stop_switch;
+use crate::message::MOST_ANSWERS;
 use crate::settings::texts::BUILT_IN_PROMPT;
 
-/// Answers that are judged and written at once, as in a run.
-const CHUNK: usize = 512;
 /// Answers of one batch.
 const A_BATCH: usize = 400;
 /// Batches that are read at once, as in a run.
@@ -61,7 +60,7 @@ pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
     let mut reader = BufReader::with_capacity(256 * 1024, fs_err::File::open(&target)?);
     meter.window(|| -> io::Result<()> {
         loop {
-            let chunk = raw_lines(&mut reader, CHUNK)?;
+            let chunk = raw_lines(&mut reader, MOST_ANSWERS)?;
             if chunk.is_empty() {
                 return Ok(());
             }
@@ -134,7 +133,8 @@ impl Hands {
         let name = format!("batch_{number:05}");
         let folder = self.results.folder(&self.json, name.as_bytes(), number as i64)?;
         let (mut lines, mut waited) = (lines.into_iter(), 0);
-        for chunk in (0..).map(|_| lines.by_ref().take(CHUNK).collect::<Vec<_>>()).take_while(|chunk| !chunk.is_empty())
+        for chunk in
+            (0..).map(|_| lines.by_ref().take(MOST_ANSWERS).collect::<Vec<_>>()).take_while(|chunk| !chunk.is_empty())
         {
             waited += self.write(&folder, chunk)?;
         }

@@ -16,11 +16,10 @@ use crate::ledger::LedgerError;
 use crate::ledger::records::{Allowed, Cursor, Ending, ImageVerdict, NewRun, OwedPage, RawFile, TextOwner};
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::store::{Frame as _, Store};
+use crate::message::MOST_ANSWERS;
 
 /// Images of a shard.
 const SHARD: u32 = 400;
-/// Verdicts of a commit, as in a run.
-const CHUNK: usize = 256;
 
 /// Enrols the corpus, then takes each shard through its life: fed, sealed, uploaded, intended, opened, ended, fetched, judged,
 /// settled.
@@ -114,7 +113,7 @@ impl Books {
         self.commit(|store| store.ended(batch, &ending))?;
         self.commit(|store| store.fetched(batch, Some(RawFile { bytes: 1, sha256: [7; 32] }), None))?;
         let verdicts: Vec<ImageVerdict> = page.images.iter().map(|image| accepted(image.id)).collect();
-        for chunk in verdicts.chunks(CHUNK) {
+        for chunk in verdicts.chunks(MOST_ANSWERS) {
             self.commit(|store| store.verdicts(batch, chunk))?;
         }
         self.commit(|store| store.settle(batch)).map(drop)

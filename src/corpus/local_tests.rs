@@ -187,7 +187,7 @@ fn what_cannot_be_read_is_said_and_the_rest_goes_on() {
 }
 
 #[test]
-fn pages_are_full_and_a_deaf_listener_ends_the_walk() {
+fn no_page_is_too_long_and_a_deaf_listener_ends_the_walk() {
     let tree = Tree::new();
     for n in 0..(PAGE * 4 + 1) {
         tree.put(format!("f{}/p{n:05}.jpg", n % 7).as_bytes(), JPEG);
@@ -197,7 +197,7 @@ fn pages_are_full_and_a_deaf_listener_ends_the_walk() {
     assert!(found.windows(2).all(|pair| pair[0].path.joined() < pair[1].path.joined()));
     let (sender, mut notices) = mpsc::channel(4);
     let mut lane = tree.corpus().walk(None, ExitGuard::new("walk", sender)).expect("thread");
-    assert!(matches!(lane.blocking_recv(), Some(Walked::Page(page, _)) if page.len() == PAGE));
+    assert!(matches!(lane.blocking_recv(), Some(Walked::Page(page, _)) if (1..=PAGE).contains(&page.len())));
     drop(lane);
     assert_eq!(notices.blocking_recv().map(|notice| notice.exit), Some(Exit::Drained));
 }

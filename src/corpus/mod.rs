@@ -31,7 +31,7 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::folder::Folder;
 use tokio::sync::mpsc;
 
-/// Most files in one page of the walk.
+/// Most images in one page of the walk, but for further ones of its last file.
 pub const PAGE: usize = 1_024;
 
 /// What the walk tells.

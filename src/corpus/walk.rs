@@ -37,8 +37,9 @@ pub(super) struct Walk<'a> {
     excluded: Vec<PathBuf>,
     root: PathBuf,
     page: Vec<Found>,
-    /// How long the page under way has been gathered.
-    gathered: Stopwatch,
+    /// Images of the page under way, and since when it has one.
+    images: usize,
+    begun: Stopwatch,
     passed_over: PassedOver,
     names_held: usize,
     known: Option<Known>,
@@ -67,7 +68,7 @@ struct Level {
 /// How long a listing without texts is believed: a text that is put there later must be seen, or its image is paid for.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// How long a page is gathered, where each file takes its time: what is found goes on its way meanwhile.
+/// How long a page is gathered.
 const GATHERED: Duration = Duration::from_secs(1);
 
 impl<'a> Walk<'a> {
@@ -80,7 +81,8 @@ impl<'a> Walk<'a> {
             excluded: corpus.options().excluded_folders.iter().map(|folder| real(folder)).collect(),
             root: real(corpus.root()),
             page: Vec::with_capacity(PAGE),
-            gathered: Stopwatch::start(),
+            images: 0,
+            begun: Stopwatch::start(),
             passed_over: PassedOver::default(),
             names_held: 0,
             known,
@@ -258,15 +260,17 @@ impl<'a> Walk<'a> {
     }
 
     fn push(&mut self, found: Found) -> Result<(), Gone> {
+        if self.page.is_empty() {
+            (self.images, self.begun) = (0, Stopwatch::start());
+        }
+        self.images += found.images();
         self.page.push(found);
-        let is_full = self.page.len() == PAGE || self.gathered.elapsed() >= GATHERED;
-        if is_full { self.turn_page() } else { Ok(()) }
+        if is_full(self.images, self.begun.elapsed()) { self.turn_page() } else { Ok(()) }
     }
 
     fn turn_page(&mut self) -> Result<(), Gone> {
         let page = std::mem::replace(&mut self.page, Vec::with_capacity(PAGE));
         let passed_over = std::mem::take(&mut self.passed_over);
-        self.gathered = Stopwatch::start();
         if page.is_empty() && passed_over == PassedOver::default() {
             return Ok(());
         }
@@ -276,6 +280,11 @@ impl<'a> Walk<'a> {
     fn send(&self, walked: Walked) -> Result<(), Gone> {
         self.lane.blocking_send(walked).map_err(|_| Gone)
     }
+}
+
+/// Whether a page goes on its way: a file may have many images, and where each takes its time, those found wait for no others.
+fn is_full(images: usize, age: Duration) -> bool {
+    images >= PAGE || age >= GATHERED
 }
 
 /// What came of looking at one file.
@@ -408,6 +417,15 @@ mod tests {
         std::fs::write(place.path().join("a.jpg.txt"), "a person's").expect("a text");
         assert!(looked(BELIEVED), "it would have been paid for");
         assert!(BELIEVED <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_page_is_full_by_its_images_or_its_age() {
+        let late = GATHERED - Duration::from_millis(1);
+        assert_eq!(
+            [(1, late), (PAGE - 1, late), (PAGE, Duration::ZERO), (1, GATHERED)].map(|(n, age)| is_full(n, age)),
+            [false, false, true, true]
+        );
     }
 
     #[test]

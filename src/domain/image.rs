@@ -368,6 +368,17 @@ pub struct Found {
     pub text_present: bool,
 }
 
+impl Found {
+    /// Images of the file: its pages, where it has several; never none.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        match &self.fate {
+            Fate::Owed(looks) => looks.pages.len().max(1),
+            Fate::Failed(_) | Fate::Skipped(_) => 1,
+        }
+    }
+}
+
 /// One image that is owed, with what is needed to ask for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwedImage {

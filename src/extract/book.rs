@@ -13,9 +13,8 @@ use crate::domain::layout::{self, Layout};
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::hash;
 use crate::kit::path_bytes;
+use crate::message::MOST_ANSWERS;
 
-/// Answers in one message.
-const CHUNK: usize = 512;
 /// Bytes of result lines in one message.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
@@ -63,9 +62,9 @@ impl Book {
     /// is this look-up and nothing else; an unknown id names no path.
     pub(super) fn read_chunk(&self, reader: &mut BufReader<File>) -> io::Result<Chunk> {
         let mut chunk = Chunk::default();
-        let mut files = self.folder.as_ref().map(|folder| folder.chunk(CHUNK));
+        let mut files = self.folder.as_ref().map(|folder| folder.chunk(MOST_ANSWERS));
         let (mut line, mut bytes) = (Vec::new(), 0);
-        while chunk.answers.len() < CHUNK && bytes < CHUNK_BYTES {
+        while chunk.answers.len() < MOST_ANSWERS && bytes < CHUNK_BYTES {
             let Some(cut) = lines::next(reader, &mut line)? else {
                 chunk.last = true;
                 break;

@@ -66,8 +66,13 @@ pub fn sweep(notes: &Path, clock: &Clock) {
         Ok(entries) => entries,
     };
     for entry in entries {
-        let swept = entry.and_then(|entry| sweep_one(&entry.path(), clock.now()));
-        if let Err(cause) = swept {
+        // A share that went away says so again and again.
+        let Ok(entry) =
+            entry.inspect_err(|cause| tracing::warn!(%cause, "not all of what dead processes were writing is seen"))
+        else {
+            break;
+        };
+        if let Err(cause) = sweep_one(&entry.path(), clock.now()) {
             tracing::warn!(%cause, notes = %notes.display(), "what a dead process was writing could not be removed");
         }
     }

@@ -320,10 +320,16 @@ fn builder(base: &Url) -> ClientBuilder {
 }
 
 fn build(base: &Url, host: &str, special: impl Fn(ClientBuilder) -> ClientBuilder) -> Result<Client> {
-    let builder = special(builder(base));
-    // Without TLS no authority is needed: a small container may have no list of them, and to read one takes some milliseconds.
-    let builder = if base.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(|cause| Failure::new(Kind::Refused, host, reach::missing(&cause)))
+    let with_system = || special(builder(base)).build();
+    let with_none = || special(builder(base)).tls_certs_only([]).build();
+    let built = match base.scheme() {
+        // Nothing on the way speaks TLS, and to read the system's list of authorities takes some milliseconds.
+        "http" if is_loopback(base) => with_none(),
+        // A proxy may; but a small container has no such list, and most need none.
+        "http" => with_system().or_else(|_| with_none()),
+        _ => with_system(),
+    };
+    built.map_err(|cause| Failure::new(Kind::Refused, host, reach::missing(&cause)))
 }
 
 fn base_url(text: &str) -> Result<Url> {

@@ -200,6 +200,10 @@ impl Handle {
 }
 
 fn resolve(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    // The kernel's word for a way that climbs.
+    if parts.iter().any(|part| *part == b".." || part.contains(&b'/')) {
+        return Err(Errno::XDEV);
+    }
     match at_once(root, parts, flags) {
         // An old kernel, a sandbox that forbids what it does not know, or a way that is longer than one path may be.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::AGAIN | Errno::NAMETOOLONG) => {
@@ -215,15 +219,9 @@ fn at_once(root: &OwnedFd, parts: &[&[u8]], flags: OFlags) -> rustix::io::Result
     const WAY: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
     match parts {
         // One step that is no link leads nowhere else, and nothing has to be looked at but that.
-        [name] if is_one_step(name) => openat(root, *name, flags, Mode::empty()),
+        [name] => openat(root, *name, flags, Mode::empty()),
         _ => openat2(root, parts.join(&b'/'), flags, Mode::empty(), WAY),
     }
-}
-
-/// Whether a name can only stand for something in the folder itself.
-#[cfg(target_os = "linux")]
-fn is_one_step(name: &[u8]) -> bool {
-    name != b".." && !name.contains(&b'/')
 }
 
 #[cfg(not(target_os = "linux"))]

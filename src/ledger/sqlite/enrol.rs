@@ -70,10 +70,7 @@ fn one_by_one(store: &mut SqliteStore, files: &mut Vec<Plain<'_>>, enrolled: &mu
 }
 
 fn file(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut Enrolled) -> Outcome<()> {
-    let pages = match &found.fate {
-        Fate::Owed(looks) => length(looks.pages.len()).max(1),
-        Fate::Failed(_) | Fate::Skipped(_) => 1,
-    };
+    let pages = length(found.images());
     // A text that lies there is somebody's whom nobody knew before; where the first page was asked for, it is the file's own.
     let mut passed_over = found.text_present;
     for page in (1..=pages).map(|page| u32::try_from(page).unwrap_or(u32::MAX)) {

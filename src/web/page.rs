@@ -1,8 +1,11 @@
 //! Overview and review, how a page is made, and the files that they load.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::{Data, Query};
+use futures_util::future::join;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,40 +34,38 @@ pub(super) struct Wanted {
 
 /// How far the work is.
 pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
-    let view = pages
-        .into_inner()
-        .apart(move |pages| {
-            let standing = pages.standing()?;
-            let counted = pages.counted(standing.found)?;
-            let mut view = counted.view();
-            view["balance"] = report::balance(&standing);
-            view["counted"] = view["written"].take();
-            view["written"] = report::utc(pages.clock.now()).into();
-            view["is_kept"] = (standing.found > kept::FEW).into();
-            view["to_review"] = view::counts(&pages.order(standing.found, false)?);
-            view["here"] = "overview".into();
-            Ok(view)
-        })
-        .await?;
+    let pages = pages.into_inner();
+    let standing = Arc::clone(&pages).apart(Pages::standing).await?;
+    let (counted, order) = join(pages.counted(standing.found), pages.order(standing.found)).await;
+    let (counted, order) = (counted?, order?);
+    let mut view = counted.what.view();
+    view["balance"] = report::balance(&standing);
+    view["counted"] = report::utc(counted.at.min(order.at)).into();
+    view["is_renewed"] = (counted.is_renewed || order.is_renewed).into();
+    view["written"] = report::utc(pages.clock.now()).into();
+    view["is_kept"] = (standing.found > kept::FEW).into();
+    view["to_review"] = view::counts(&order.what);
+    view["here"] = "overview".into();
     page(OVERVIEW, view)
 }
 
 /// One image beside its text; the script goes on from there.
 pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, No> {
-    let view = pages
-        .into_inner()
-        .apart(move |pages| {
-            let reader = pages.reader()?;
-            let chosen = match wanted.image {
-                Some(image) => Some(ImageId(image)),
-                None => first(&pages.order(pages.standing()?.found, false)?, wanted.why.as_deref()),
-            };
-            let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
-            let image = image.map(|image| view::image(&pages.layout, &image));
-            Ok(json!({"name": pages.name(), "here": "review", "image": image, "read_only": pages.read_only}))
-        })
-        .await?;
-    page(REVIEW, view)
+    let pages = pages.into_inner();
+    let chosen = match wanted.image {
+        Some(image) => Some(ImageId(image)),
+        None => {
+            let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
+            first(&pages.order(found).await?.what, wanted.why.as_deref())
+        }
+    };
+    let view = pages.apart(move |pages| {
+        let reader = pages.reader()?;
+        let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
+        let image = image.map(|image| view::image(&pages.layout, &image));
+        Ok(json!({"name": pages.name(), "here": "review", "image": image, "read_only": pages.read_only}))
+    });
+    page(REVIEW, view.await?)
 }
 
 /// The first image that is shown for the reason of that word and that nobody has looked at, or else the first of all.

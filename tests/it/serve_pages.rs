@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::dashboard::grow;
 use crate::kill::command_of;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
@@ -271,5 +272,25 @@ fn who_only_watches_changes_nothing() {
     assert_eq!(page(&server, "/failures", &cookie).0, 200);
     server.signal("USR1");
     entered(&server, &link(&sandbox, &server, 1));
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_monitor_that_asks_often_has_the_flags_of_many_images_counted_seldom() {
+    let sandbox = served(1, Weather::default());
+    assert!(sandbox.run().fault.is_none());
+    grow(&sandbox, 10_000);
+    let mut command = command_of(&sandbox, "serve");
+    command.arg("--read-only");
+    let server = Served::of(command);
+    let status = || serde_json::from_str::<Value>(&server.get("/api/v1/status").1).expect("JSON");
+    let first = status();
+    assert!(first["images"]["flagged"] == 0 && first["flags_counted_at"].is_string(), "{first}");
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    assert_eq!(ledger.execute("UPDATE line SET flags = '[\"loop\"]'", []).expect("a row"), 1);
+    grow(&sandbox, 1);
+    let second = status();
+    assert_eq!([&second["images"]["flagged"], &second["images"]["found"]], [0, 10_002], "{second}");
+    assert_eq!(first["flags_counted_at"], second["flags_counted_at"]);
     assert_eq!(server.stop().0, Some(0));
 }

@@ -18,7 +18,7 @@ use super::gate::{self, Gate};
 use super::page::page;
 use super::routes::{self, No};
 use crate::kit::clock::Millis;
-use crate::kit::throttle::retry_after;
+use crate::kit::throttle::{Secret, retry_after};
 
 const LOGIN: &str = include_str!("assets/login.html");
 
@@ -34,7 +34,7 @@ impl Dashboard {
     ///
     /// # Errors
     /// The operating system's, if it has no randomness to give.
-    pub fn new(pages: Pages, token: Option<String>) -> io::Result<Self> {
+    pub fn new(pages: Pages, token: Option<Arc<Secret>>) -> io::Result<Self> {
         let gate = Gate::behind_a_door(token, pages.read_only, pages.clock.clone())?;
         Ok(Self { pages: Data::new(pages), gate: Data::new(gate) })
     }

@@ -25,7 +25,7 @@ use crate::cli::{attend, consent, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
 use crate::kit::random;
 use crate::kit::runtime::Runtime;
-use crate::kit::throttle::Throttle;
+use crate::kit::throttle::Secret;
 use crate::ledger::place::Place;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
@@ -120,19 +120,17 @@ fn open(
     let settings = in_force.now();
     let listen = settings.serve.listen;
     let of_status = in_force.clone();
-    let token = token(&settings)?;
+    let token = token(&settings)?.map(Secret::new).map(Arc::new);
+    if token.as_ref().is_some_and(|token| !token.is_long()) {
+        context.out.warn("the token has fewer than 32 signs: wrong ones from an address keep the right one out, too");
+    }
     let read_only = board.phase() == Phase::Watching;
     let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook).read_only(read_only);
     let dashboard = Dashboard::new(pages, token.clone())?;
     let (mounted, counting) = (dashboard.clone(), dashboard.clone());
     let server = serve::start(ServerOptions {
         listen,
-        door: Door {
-            names: settings.serve.host_names.clone(),
-            token,
-            clock: context.clock.clone(),
-            throttle: Throttle::default(),
-        },
+        door: Door { names: settings.serve.host_names.clone(), token, clock: context.clock.clone() },
         board: board.clone(),
         status: Arc::new(move |flagged| document(&of_status.now(), flagged)),
         flagged: Arc::new(move || {

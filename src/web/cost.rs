@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::json;
 
-use super::page::page;
+use super::page::{NoPage, page};
 use super::routes::No;
 use super::{Pages, kept};
 use crate::ops::report;
@@ -14,7 +14,7 @@ use crate::ops::report;
 const COST: &str = include_str!("assets/cost.html");
 
 /// The page.
-pub(super) async fn cost(pages: Data<Pages>) -> Result<HttpResponse, No> {
+pub(super) async fn cost(pages: Data<Pages>) -> Result<HttpResponse, NoPage> {
     let pages = pages.into_inner();
     let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
     let bill = pages
@@ -27,5 +27,5 @@ pub(super) async fn cost(pages: Data<Pages>) -> Result<HttpResponse, No> {
         "name": pages.name(), "here": "cost", "bill": *bill.what, "funds": funds, "is_kept": found > kept::FEW,
         "counted": report::utc(bill.at), "is_renewed": bill.is_renewed,
     });
-    page(COST, view)
+    Ok(page(COST, view)?)
 }

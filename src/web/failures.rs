@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::kept::Told;
-use super::page::page;
+use super::page::{NoPage, page};
 use super::routes::No;
 use super::{Pages, kept};
 use crate::domain::ids::ImageId;
@@ -79,7 +79,7 @@ pub(super) struct PutBack {
 }
 
 /// All reasons, or the images of one.
-pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, No> {
+pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, NoPage> {
     let pages = pages.into_inner();
     let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
     let reasons = reasons(&pages, found).await?;
@@ -101,7 +101,7 @@ pub(super) async fn failures(pages: Data<Pages>, wanted: Query<Wanted>) -> Resul
         view["did"] = did(&wanted);
         Ok(view)
     });
-    page(FAILURES, view.await?)
+    Ok(page(FAILURES, view.await?)?)
 }
 
 /// What the button did, for the page that comes after it.
@@ -116,7 +116,7 @@ fn did(wanted: &Wanted) -> Value {
 }
 
 /// The button: what `retry --where` does for one reason. Then the page is shown anew, so that loading it again does nothing.
-pub(super) async fn again(pages: Data<Pages>, group: Form<Group>) -> Result<HttpResponse, No> {
+pub(super) async fn again(pages: Data<Pages>, group: Form<Group>) -> Result<HttpResponse, NoPage> {
     let told = pages.into_inner().apart(move |pages| put_back(pages, &group)).await?;
     Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, address(&told))).finish())
 }

@@ -120,6 +120,21 @@ fn who_only_looks_has_no_buttons_and_other_sites_have_none_either() {
 }
 
 #[test]
+fn what_is_not_there_is_told_to_people_as_a_page_and_to_programs_as_a_document() {
+    let sandbox = with_failures();
+    let visitor = Visitor::entered(&sandbox, &[]);
+    for (page, status) in [("/nowhere", 404), ("/failures?state=done", 400)] {
+        let told = visitor.get(page);
+        let text = told.text();
+        assert_eq!((told.status, told.header("content-type")), (status, Some("text/html; charset=utf-8")), "{text}");
+        assert!(text.contains("role=\"alert\"") && text.contains("<a href=\"/\">"), "{text}");
+    }
+    let told = visitor.get("/api/v1/nowhere");
+    assert_eq!((told.status, &told.json()["schema"]), (404, &json!(1)), "{}", told.text());
+    assert!(visitor.get("/").text().contains("images, completed, less than 0.1 h"));
+}
+
+#[test]
 fn batches_are_told_newest_first() {
     let sandbox = with_failures();
     let visitor = Visitor::entered(&sandbox, &[]);

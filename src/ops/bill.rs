@@ -87,7 +87,7 @@ impl Sum {
 pub struct Bill {
     /// Its rows, in the order of their names; batches in the order of their creation.
     pub rows: Vec<(String, Sum)>,
-    /// The sum of all rows.
+    /// The sum of all rows, and of those that were given up.
     pub total: Sum,
     /// Tokens that batches tell beyond their answers: of answers that never came, or were not read yet.
     pub unanswered: Usage,
@@ -101,6 +101,17 @@ pub struct Bill {
     pub priced_today: u64,
     /// Days of the prices used.
     pub price_days: BTreeSet<String>,
+    /// What was given up one by one, because there was no room for so many rows; `None`: all of them are there.
+    pub given_up: Option<GivenUp>,
+}
+
+/// Rows that were added up before the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Their sum.
+    pub sum: Sum,
+    /// What a row that is there may lack at most, because it was given up before it came again.
+    pub most_missing: Money,
 }
 
 /// Adds everything up.
@@ -108,7 +119,17 @@ pub struct Bill {
 /// # Errors
 /// The ledger's.
 pub fn bill(reader: &Reader, models: &Models, by: By) -> Result<Bill, LedgerError> {
-    let mut books = Books::new(models, by);
+    bill_of(reader, models, by, usize::MAX)
+}
+
+/// The same with at most `room` rows in memory: where there are more, the cheapest half of them becomes one sum. Images of one folder
+/// are asked one after the other, so that what is dear has mostly come whole before there are so many; [`GivenUp`] says how far that
+/// can be wrong. The sum of all is right in any case.
+///
+/// # Errors
+/// The ledger's.
+pub fn bill_of(reader: &Reader, models: &Models, by: By, room: usize) -> Result<Bill, LedgerError> {
+    let mut books = Books::new(models, by, room);
     let last = reader.last_shard()?;
     let mut after = None;
     // Shards without an answer have no row, so the pages go by shard and not by what the last one held.
@@ -130,10 +151,11 @@ pub fn bill(reader: &Reader, models: &Models, by: By) -> Result<Bill, LedgerErro
     }
 }
 
-/// What is kept until the end, which is little: a sum for each group and each shard.
+/// What is kept until the end, which is little: a sum for each group, of which there are `room` at most, and for each shard.
 struct Books<'a> {
     models: &'a Models,
     by: By,
+    room: usize,
     bill: Bill,
     groups: BTreeMap<Key, Sum>,
     /// Sums of the answers of each shard.
@@ -146,10 +168,11 @@ struct Books<'a> {
 struct Key(i64, String);
 
 impl<'a> Books<'a> {
-    fn new(models: &'a Models, by: By) -> Self {
+    fn new(models: &'a Models, by: By, room: usize) -> Self {
         Self {
             models,
             by,
+            room,
             bill: Bill::default(),
             groups: BTreeMap::new(),
             shards: BTreeMap::new(),
@@ -175,8 +198,23 @@ impl<'a> Books<'a> {
         if self.by != By::Batch {
             let key = self.key(asked, Some(&row.folder));
             self.groups.entry(key).or_default().add(&sum);
+            if self.groups.len() > self.room {
+                self.make_room();
+            }
         }
         self.shards.entry(asked.shard).or_default().add(&sum);
+    }
+
+    /// Makes one sum of the cheapest half of the rows.
+    fn make_room(&mut self) {
+        let mut rows: Vec<(Money, Key)> = self.groups.iter().map(|(key, sum)| (sum.cost, key.clone())).collect();
+        rows.sort_unstable();
+        rows.truncate(rows.len().div_ceil(2));
+        let given_up = self.bill.given_up.get_or_insert_default();
+        given_up.most_missing += rows.last().map_or(Money::ZERO, |(cost, _)| *cost);
+        for (_, key) in rows {
+            given_up.sum.add(&self.groups.remove(&key).unwrap_or_default());
+        }
     }
 
     fn batch(&mut self, batch: ToldRow) {
@@ -204,6 +242,9 @@ impl<'a> Books<'a> {
         self.groups.retain(|_, sum| *sum != Sum::default());
         for sum in self.groups.values() {
             self.bill.total.add(sum);
+        }
+        if let Some(given_up) = &self.bill.given_up {
+            self.bill.total.add(&given_up.sum);
         }
         self.bill.rows = self.groups.into_iter().map(|(key, sum)| (key.1, sum)).collect();
         self.bill

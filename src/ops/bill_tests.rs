@@ -38,8 +38,12 @@ fn batch(no: i64, asked: Asked, usage: Option<Usage>) -> ToldRow {
 }
 
 fn booked(by: By, rows: &[AnswersRow], batches: &[ToldRow]) -> Bill {
+    booked_in(usize::MAX, by, rows, batches)
+}
+
+fn booked_in(room: usize, by: By, rows: &[AnswersRow], batches: &[ToldRow]) -> Bill {
     let models = Models::built_in();
-    let mut books = Books::new(&models, by);
+    let mut books = Books::new(&models, by, room);
     for row in rows {
         books.answers(row);
     }
@@ -130,4 +134,34 @@ fn batches_that_have_not_ended_are_still_open() {
     let open = ToldRow { state: BatchState::Open, end: None, ..batch(1, asked(1, 1, true), None) };
     let bill = booked(By::Batch, &[], &[open]);
     assert_eq!((bill.open, bill.silent_batches, bill.rows.len()), (1, 0, 0));
+}
+
+#[test]
+fn of_many_folders_the_dear_ones_are_told_and_what_they_may_lack() {
+    // A thousand folders, each in one shard, with two that are dear and one that comes again at the end.
+    let cost_of = |folder: u64| if folder % 500 == 7 { 90_000 } else { 10 + folder % 5 };
+    let of = |shard: u64, folder: u64| {
+        let asked = asked(i64::try_from(shard).expect("small"), 1, true);
+        answers(asked, &format!("f{folder}"), true, 1, usage(cost_of(folder), 0))
+    };
+    let mut rows: Vec<AnswersRow> = (1..=1_000).map(|folder| of(folder, folder)).collect();
+    rows.push(of(1_001, 3));
+    let exact = booked(By::Folder, &rows, &[]);
+    let bounded = booked_in(20, By::Folder, &rows, &[]);
+    assert!(exact.given_up.is_none() && bounded.rows.len() <= 20, "{}", bounded.rows.len());
+    assert_eq!(bounded.total, exact.total);
+    let given_up = bounded.given_up.as_ref().expect("some were given up");
+    let told = bounded.rows.iter().fold(given_up.sum.clone(), |mut all, (_, sum)| {
+        all.add(sum);
+        all
+    });
+    assert_eq!(told, exact.total, "nothing is lost on the way");
+    for name in ["f7", "f507"] {
+        let of = |bill: &Bill| bill.rows.iter().find(|(told, _)| told == name).map(|(_, sum)| sum.clone());
+        assert_eq!(of(&bounded), of(&exact), "{name} is dear, and never given up");
+    }
+    for (name, sum) in &bounded.rows {
+        let whole = exact.rows.iter().find(|(told, _)| told == name).map_or(Money::ZERO, |(_, sum)| sum.cost);
+        assert!(whole <= sum.cost + given_up.most_missing, "{name}: {whole} of {}", sum.cost);
+    }
 }

@@ -156,21 +156,28 @@ impl Found {
 
 /// Looks for the images that stand in `state` for `reason` and would be put back by a selection of that reason, and hands them to
 /// `put_back` page by page; they are found by the index, whatever else the ledger holds. Images that are put back meanwhile are not
-/// seen again, whatever comes of them: each page begins behind the last one.
+/// seen again, whatever comes of them: each page begins behind the last one. After `most` images, where somebody has seen no more,
+/// it ends, and tells whether there are others. `found` is whole even where it breaks off.
 ///
 /// # Errors
 /// The ledger's, and those of `put_back`; what was put back by then stays so.
 pub fn ended<E: From<LedgerError>>(
     reader: &Reader,
     layout: &Layout,
-    state: ImageState,
-    reason: &str,
+    (state, reason): (ImageState, &str),
+    most: Option<u64>,
+    found: &mut Found,
     mut put_back: impl FnMut(&[ImageId]) -> Result<(), E>,
-) -> Result<Found, E> {
-    let (mut found, mut after) = (Found::default(), None);
+) -> Result<bool, E> {
+    let (mut left, mut after) = (most.unwrap_or(u64::MAX), None);
     loop {
-        let page = reader.ended(state, reason, after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(found) };
+        let limit = u32::try_from(left).unwrap_or(u32::MAX).min(PAGE);
+        // The one behind the last of them tells whether there are others.
+        let page = reader.ended(state, reason, after, limit.max(1))?;
+        let Some(last) = page.last() else { return Ok(false) };
+        if limit == 0 {
+            return Ok(true);
+        }
         after = Some(last.image);
         let mut chosen = Vec::new();
         for failure in &page {
@@ -178,7 +185,10 @@ pub fn ended<E: From<LedgerError>>(
             let image = reader.images(Some(before), 1)?.pop().filter(|image| image.id == failure.image);
             // What has moved on since the page was read is nobody's failure any more.
             let still = image.filter(|image| image.state == state && image.reason.as_deref().unwrap_or("") == reason);
-            chosen.extend(still.and_then(|image| found.sort(&image, layout, false)));
+            if let Some(image) = still {
+                left -= 1;
+                chosen.extend(found.sort(&image, layout, false));
+            }
         }
         if !chosen.is_empty() {
             put_back(&chosen)?;

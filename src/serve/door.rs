@@ -2,11 +2,11 @@
 //! others reach asks for a token.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::kit::clock::Clock;
-use crate::kit::hash::are_same_secrets;
-use crate::kit::throttle::{Throttle, bearer};
+use crate::kit::throttle::{Secret, bearer};
 
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,9 @@ pub struct Door {
     /// Names by which the server may be asked beside its addresses and `localhost`, in lower case.
     pub names: Vec<String>,
     /// What requests have to carry, if anything.
-    pub token: Option<String>,
+    pub token: Option<Arc<Secret>>,
     /// The time.
     pub clock: Clock,
-    /// Of wrong tokens.
-    pub throttle: Throttle,
 }
 
 /// What of a request decides.
@@ -73,8 +71,7 @@ impl Door {
         let Some(token) = &self.token else { return Ok(()) };
         let told = bearer(asked.authorization).ok_or(No::Token)?;
         let place = asked.place.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let guess = self.throttle.guess(place, self.clock.now(), || are_same_secrets(told, token));
-        if guess.map_err(No::Wait)? { Ok(()) } else { Err(No::Token) }
+        if token.is(told, place, self.clock.now()).map_err(No::Wait)? { Ok(()) } else { Err(No::Token) }
     }
 
     /// An address in digits is no name that somebody else could point at us; a name has to be known.
@@ -110,7 +107,8 @@ mod tests {
 
     fn door(names: &[&str], token: Option<&str>) -> Door {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Door { names, token: token.map(str::to_owned), clock: Clock::manual(0), throttle: Throttle::default() }
+        let token = token.map(|token| Arc::new(Secret::new(token.to_owned())));
+        Door { names, token, clock: Clock::manual(0) }
     }
 
     #[test]

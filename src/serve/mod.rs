@@ -16,4 +16,4 @@ pub mod supervisor;
 pub mod units;
 
 pub use board::Board;
-pub use server::{Mount, Server, ServerOptions, start};
+pub use server::{Flagged, Mount, Server, ServerOptions, start};

@@ -17,7 +17,7 @@ use super::board::Board;
 use super::door::{Asked, Door, No};
 use super::events::{Listener, form};
 use super::metrics::MEDIA_TYPE;
-use super::server::Status;
+use super::server::{Counting, Status};
 use crate::kit::clock::io_pause;
 use crate::kit::throttle::retry_after;
 
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub(super) board: Board,
     pub(super) door: Door,
     pub(super) status: Status,
+    pub(super) flagged: Counting,
 }
 
 /// Hangs the routes of this room into the server.
@@ -120,7 +121,11 @@ async fn metrics(shared: Data<Shared>) -> HttpResponse {
 }
 
 async fn status(shared: Data<Shared>) -> HttpResponse {
-    match web::block(move || (shared.status)()).await {
+    let flagged = match (shared.flagged)().await {
+        Ok(flagged) => flagged,
+        Err(why) => return said(Err(why)),
+    };
+    match web::block(move || (shared.status)(flagged)).await {
         Ok(Ok(document)) => HttpResponse::Ok().content_type(ContentType::json()).body(document),
         Ok(Err(why)) => said(Err(why)),
         Err(_) => HttpResponse::ServiceUnavailable().finish(),

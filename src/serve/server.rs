@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use actix_web::{App, HttpServer};
 use super::board::Board;
 use super::door::Door;
 use super::routes::{self, Shared};
+use crate::kit::clock::Millis;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::http_thread::{End, HttpThread};
 
@@ -22,8 +24,20 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections at once; a monitor needs one.
 const MOST_CONNECTIONS: usize = 256;
 
-/// Gives the status as one JSON document, or says why there is none.
-pub type Status = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// Gives the status as one JSON document in which so many images are flagged, or says why there is none.
+pub type Status = Arc<dyn Fn(Flagged) -> Result<String, String> + Send + Sync>;
+
+/// How many images are flagged, which takes a look at each of them, and when they were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flagged {
+    /// How many.
+    pub images: u64,
+    /// When (unix milliseconds).
+    pub at: Millis,
+}
+
+/// Tells how many images are flagged, as they were counted last, or says why nobody knows. Whoever waits holds no thread.
+pub type Counting = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Flagged, String>>>> + Send + Sync>;
 
 /// Hangs the routes of another room into the server, behind our own ones. The door looks at `Host` and `Origin` for them, too; who
 /// is let in is their own affair.
@@ -39,6 +53,8 @@ pub struct ServerOptions {
     pub board: Board,
     /// Gives the document of `/api/v1/status`.
     pub status: Status,
+    /// Gives what that begins with.
+    pub flagged: Counting,
     /// Other rooms' routes.
     pub mounts: Vec<Mount>,
 }
@@ -64,8 +80,8 @@ pub fn start(options: ServerOptions) -> io::Result<Server> {
 }
 
 fn build(listener: TcpListener, options: ServerOptions) -> io::Result<actix_web::dev::Server> {
-    let ServerOptions { door, board, status, mounts, .. } = options;
-    let shared = Data::new(Shared { board, door, status });
+    let ServerOptions { door, board, status, flagged, mounts, .. } = options;
+    let shared = Data::new(Shared { board, door, status, flagged });
     Ok(HttpServer::new(move || {
         let mounts = mounts.clone();
         App::new()

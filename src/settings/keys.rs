@@ -248,7 +248,7 @@ pub fn token(path: &Path) -> Result<String, Problem> {
     let source = format!("the file {}", path.display());
     let missing = || {
         Problem::new("E303", format!("there is no token: {source} is missing"))
-            .hint("write one there: a long random word")
+            .hint("write one there: 32 signs or more, drawn by lot, as from  openssl rand -hex 32")
     };
     plain(read_file(path)?.ok_or_else(missing)?, &source)
 }

@@ -1,11 +1,15 @@
 //! The API behind the pages: JSON in, JSON out.
 
-use actix_web::HttpResponse;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Query};
+use actix_web::{HttpResponse, ResponseError as _};
+use futures_util::future::join;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::failures::{self, Group};
+use super::failures::{self, Group, PutBack};
 use super::routes::No;
 use super::{Pages, view};
 use crate::domain::review::{Deed, Review};
@@ -58,30 +62,28 @@ pub(super) struct AgainImage {
 
 /// How far the work is.
 pub(super) async fn status(pages: Data<Pages>) -> Result<HttpResponse, No> {
-    let document = pages
-        .into_inner()
-        .apart(move |pages| {
-            let found = pages.standing()?.found;
-            let mut document = pages.counted(found)?.document();
-            document["type"] = "status".into();
-            let order = pages.order(found, false)?;
-            document["to_review"] = view::counts(&order);
-            document["read_only"] = pages.read_only.into();
-            Ok(document)
-        })
-        .await?;
+    let pages = pages.into_inner();
+    let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
+    let (counted, order) = join(pages.counted(found), pages.order(found)).await;
+    let mut document = counted?.what.document();
+    document["type"] = "status".into();
+    document["to_review"] = view::counts(&order?.what);
+    document["read_only"] = pages.read_only.into();
     Ok(HttpResponse::Ok().json(document))
 }
 
 /// The images to be looked at, in their order.
 pub(super) async fn images(pages: Data<Pages>, stretch: Query<Stretch>) -> Result<HttpResponse, No> {
-    let list = pages
-        .into_inner()
-        .apart(move |pages| {
-            let order = pages.order(pages.standing()?.found, stretch.after.is_some())?;
-            Ok(view::list(&order, stretch.after, stretch.limit.unwrap_or(LIST).clamp(1, LIST)))
-        })
-        .await?;
+    let pages = pages.into_inner();
+    // A list that is read in stretches is one list.
+    let order = match pages.order.as_told().filter(|_| stretch.after.is_some()) {
+        Some(told) => told,
+        None => {
+            let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
+            pages.order(found).await?
+        }
+    };
+    let list = view::list(&order.what, stretch.after, stretch.limit.unwrap_or(LIST).clamp(1, LIST));
     Ok(HttpResponse::Ok().json(list))
 }
 
@@ -146,14 +148,23 @@ pub(super) async fn retry(pages: Data<Pages>, again: Json<Again>) -> Result<Http
         Again::Image(AgainImage { image }) => {
             let id = pages.image(&pages.reader()?, image)?.id;
             pages.note(Entry::AskAgain(vec![id]))?;
-            Ok(json!({"schema": 1, "image": image, "state": "owed"}))
+            Ok((StatusCode::OK, json!({"schema": 1, "image": image, "state": "owed"})))
         }
-        Again::Group(group) => {
-            let put_back = failures::put_back(pages, &group)?;
-            Ok(json!({"schema": 1, "images": put_back.images, "edited": put_back.edited, "unmeasured": put_back.unmeasured}))
-        }
+        Again::Group(group) => Ok(told(failures::put_back(pages, &group)?)),
     });
-    Ok(HttpResponse::Ok().json(told.await?))
+    let (status, document) = told.await?;
+    Ok(HttpResponse::build(status).json(document))
+}
+
+/// What was put back; where it broke off it is told beside the error.
+fn told(put_back: PutBack) -> (StatusCode, Value) {
+    let PutBack { images, edited, unmeasured, moved_on, more, stopped } = put_back;
+    let mut document = json!({
+        "schema": 1, "images": images, "edited": edited, "unmeasured": unmeasured, "moved_on": moved_on, "more": more,
+    });
+    let Some(why) = stopped.map(No::from) else { return (StatusCode::OK, document) };
+    document["error"] = why.to_string().into();
+    (why.status_code(), document)
 }
 
 impl From<NotNoted> for No {
@@ -172,5 +183,20 @@ impl From<Unsaved> for No {
             Unsaved::Changed | Unsaved::Fixed(_) => Self::Conflict(error.to_string()),
             Unsaved::Disk(_) => Self::Broken(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_broke_off_tells_what_it_did_before() {
+        let some = PutBack { images: 512, edited: 1, ..PutBack::default() };
+        let (status, document) = told(some);
+        assert_eq!((status.as_u16(), &document["images"], &document["error"]), (200, &json!(512), &Value::Null));
+        let held = NotNoted::Locked("another batchscribe works here".to_owned());
+        let (status, document) = told(PutBack { images: 512, stopped: Some(held), ..PutBack::default() });
+        assert_eq!((status.as_u16(), &document["images"], document["error"].is_string()), (423, &json!(512), true));
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Pages;
-use super::page::page;
+use super::page::{NoPage, page};
 use super::routes::No;
 use crate::domain::ids::BatchNo;
 use crate::kit::clock::millis;
@@ -25,7 +25,7 @@ pub(super) struct Stretch {
 }
 
 /// The page.
-pub(super) async fn batches(pages: Data<Pages>, stretch: Query<Stretch>) -> Result<HttpResponse, No> {
+pub(super) async fn batches(pages: Data<Pages>, stretch: Query<Stretch>) -> Result<HttpResponse, NoPage> {
     let view = pages.into_inner().apart(move |pages| {
         let reader = pages.reader()?;
         let (rows, next) = rows(pages, stretch.before)?;
@@ -39,7 +39,7 @@ pub(super) async fn batches(pages: Data<Pages>, stretch: Query<Stretch>) -> Resu
             "unnamed": unnamed, "before": stretch.before, "next": next, "window": hours(pages),
         }))
     });
-    page(BATCHES, view.await?)
+    Ok(page(BATCHES, view.await?)?)
 }
 
 /// The same for programs.

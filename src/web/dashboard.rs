@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -16,7 +17,8 @@ use super::Pages;
 use super::gate::{self, Gate};
 use super::page::page;
 use super::routes::{self, No};
-use crate::kit::throttle::retry_after;
+use crate::kit::clock::Millis;
+use crate::kit::throttle::{Secret, retry_after};
 
 const LOGIN: &str = include_str!("assets/login.html");
 
@@ -32,7 +34,7 @@ impl Dashboard {
     ///
     /// # Errors
     /// The operating system's, if it has no randomness to give.
-    pub fn new(pages: Pages, token: Option<String>) -> io::Result<Self> {
+    pub fn new(pages: Pages, token: Option<Arc<Secret>>) -> io::Result<Self> {
         let gate = Gate::behind_a_door(token, pages.read_only, pages.clock.clone())?;
         Ok(Self { pages: Data::new(pages), gate: Data::new(gate) })
     }
@@ -44,6 +46,19 @@ impl Dashboard {
     /// The operating system's, if it has no randomness to give.
     pub fn invitation(&self) -> io::Result<Option<String>> {
         Ok(self.gate.invitation()?.map(|query| format!("/{query}")))
+    }
+
+    /// How many images are flagged, and when they were counted (unix milliseconds): of many images, as they were counted last.
+    ///
+    /// # Errors
+    /// Why nobody knows, in words.
+    pub async fn flagged(&self) -> Result<(u64, Millis), String> {
+        let pages = Data::clone(&self.pages).into_inner();
+        let told = async {
+            let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
+            pages.flagged(found).await
+        };
+        told.await.map(|told| (*told.what, told.at)).map_err(|error: No| error.to_string())
     }
 
     /// Hangs the pages into a server, behind everything that it answers itself.

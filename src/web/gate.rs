@@ -5,8 +5,8 @@
 //! changes something has to name our `Origin`.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -20,7 +20,7 @@ use actix_web::{Error, HttpResponse, HttpResponseBuilder};
 use crate::kit::clock::Clock;
 use crate::kit::hash::are_same_secrets;
 use crate::kit::random;
-use crate::kit::throttle::{Throttle, bearer, retry_after};
+use crate::kit::throttle::{Secret, bearer, retry_after};
 
 /// Loads nothing but what the pages bring along, is framed by nobody, and sends its forms nowhere else.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -40,8 +40,6 @@ pub(super) struct Gate {
     rules: Rules,
     link: Mutex<Link>,
     clock: Clock,
-    /// Of wrong tokens, typed or borne.
-    throttle: Throttle,
 }
 
 /// The token of the link that was printed last.
@@ -61,7 +59,7 @@ struct Rules {
     cookie: String,
     session: String,
     /// The secret that lets in again and again, by the form or as a bearer's; without it a link does, once.
-    token: Option<String>,
+    token: Option<Arc<Secret>>,
     /// What helps whoever comes with a link that was used, and with none.
     advice: &'static str,
     way_in: &'static str,
@@ -123,7 +121,7 @@ impl Gate {
     ///
     /// # Errors
     /// The operating system's, if it has no randomness to give.
-    pub(super) fn behind_a_door(token: Option<String>, read_only: bool, clock: Clock) -> io::Result<Self> {
+    pub(super) fn behind_a_door(token: Option<Arc<Secret>>, read_only: bool, clock: Clock) -> io::Result<Self> {
         let rules = Rules {
             hosts: None,
             cookie: format!("batchscribe_{}", random::letters(8)?),
@@ -138,7 +136,7 @@ impl Gate {
 
     fn with(rules: Rules, clock: Clock) -> io::Result<Self> {
         let link = Mutex::new(Link { token: random::secret()?, used: false });
-        Ok(Self { rules, link, clock, throttle: Throttle::default() })
+        Ok(Self { rules, link, clock })
     }
 
     /// What is appended to the address of a page so that its first visitor is let in; it works once. A new one where the last one was
@@ -162,21 +160,17 @@ impl Gate {
     /// # Errors
     /// How long nothing from there is listened to.
     pub(super) fn enter(&self, place: IpAddr, told: &str) -> Result<Option<String>, Duration> {
-        let Some(token) = self.rules.token.as_deref() else { return Ok(None) };
-        let is_right = self.throttle.guess(place, self.clock.now(), || are_same_secrets(told, token))?;
+        let Some(token) = &self.rules.token else { return Ok(None) };
+        let is_right = token.is(told, place, self.clock.now())?;
         Ok(is_right.then(|| self.rules.set_cookie()))
     }
 
     fn passage(&self, asked: &Asked<'_>) -> Passage {
-        // A token that is borne could be guessed as well as one that is typed. Who has a session has no need to: a proxy may put a
-        // token of its own before each request.
-        let guesses = self.rules.token.is_some() && bearer(asked.authorization).is_some() && !self.rules.knows(asked);
-        if let (true, Some(place)) = (guesses, asked.place)
-            && let Err(pause) = self.throttle.guess(place, self.clock.now(), || self.rules.bears(asked))
-        {
-            return Passage::Wait(pause);
-        }
-        let passage = passage(&self.rules, asked);
+        let bears = match self.bears(asked) {
+            Ok(bears) => bears,
+            Err(pause) => return Passage::Wait(pause),
+        };
+        let passage = passage(&self.rules, asked, bears);
         if !matches!(passage, Passage::Link(_)) {
             return passage;
         }
@@ -190,6 +184,15 @@ impl Gate {
                 passage
             }
         }
+    }
+
+    /// Whether a request bears the token itself, as programs do; no page of another site can make a browser do so. A token that is
+    /// borne could be guessed as well as one that is typed. Who has a session has no need to: a proxy may put a token of its own
+    /// before each request.
+    fn bears(&self, asked: &Asked<'_>) -> Result<bool, Duration> {
+        let told = bearer(asked.authorization).filter(|_| !self.rules.knows(asked));
+        let Some((told, token)) = told.zip(self.rules.token.as_ref()) else { return Ok(false) };
+        token.is(told, asked.place.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), self.clock.now())
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
@@ -209,13 +212,6 @@ impl Rules {
         told.is_some_and(|it| are_same_secrets(it, &self.session))
     }
 
-    /// Whether a request bears the token itself, as programs do; no page of another site can make a browser do so.
-    fn bears(&self, asked: &Asked<'_>) -> bool {
-        bearer(asked.authorization)
-            .zip(self.token.as_deref())
-            .is_some_and(|(told, token)| are_same_secrets(told, token))
-    }
-
     /// Whether an origin is the page that the request goes to. Where a door stands before us, a proxy with TLS may stand before it.
     fn is_ours(&self, origin: &str, host: Option<&str>) -> bool {
         let secure = origin.strip_prefix("https://").filter(|_| self.hosts.is_none());
@@ -224,14 +220,13 @@ impl Rules {
     }
 }
 
-/// What becomes of a request by the rules; whether a link is the right one and was not used is another question.
-fn passage(rules: &Rules, asked: &Asked<'_>) -> Passage {
+/// What becomes of a request by the rules, of one that bears the token or does not; whether a link is the right one and was not used is another question.
+fn passage(rules: &Rules, asked: &Asked<'_>, bears: bool) -> Passage {
     let knows = |ours: &Vec<String>, host: &str| ours.iter().any(|ours| ours.eq_ignore_ascii_case(host));
     if !rules.hosts.as_ref().is_none_or(|hosts| asked.host.is_some_and(|host| knows(hosts, host))) {
         return Passage::Closed(StatusCode::MISDIRECTED_REQUEST, "This server does not go by that name.");
     }
     let is_known = rules.knows(asked);
-    let bears = rules.bears(asked);
     if !is_known && !bears {
         return stranger(rules, asked);
     }
@@ -383,9 +378,13 @@ mod tests {
         peeks: false,
     };
 
+    fn secret(word: &str) -> Option<Arc<Secret>> {
+        Some(Arc::new(Secret::new(word.to_owned())))
+    }
+
     fn gate(rules: Rules) -> Gate {
         let link = Mutex::new(Link { token: "t0k3n".to_owned(), used: false });
-        Gate { rules, link, clock: Clock::manual(0), throttle: Throttle::default() }
+        Gate { rules, link, clock: Clock::manual(0) }
     }
 
     fn told(rules: Rules, asked: Asked<'_>) -> u16 {
@@ -418,8 +417,8 @@ mod tests {
     #[test]
     fn a_token_opens_an_entrance_and_nothing_else() {
         let stranger = Asked { cookies: None, path: "/review", query: "token=t0k3n", ..KNOWN };
-        assert_eq!(passage(&rules(), &stranger), Passage::Link("/review"));
-        assert_eq!(passage(&rules(), &Asked { path: "/", ..stranger }), Passage::Link("/"));
+        assert_eq!(passage(&rules(), &stranger, false), Passage::Link("/review"));
+        assert_eq!(passage(&rules(), &Asked { path: "/", ..stranger }, false), Passage::Link("/"));
         assert_eq!(status(Asked { query: "token=guess", ..stranger }), 403);
         assert_eq!(status(Asked { query: "token=", ..stranger }), 403);
         assert_eq!(status(Asked { path: "//evil.example", ..stranger }), 401);
@@ -448,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_token_lets_people_in_by_a_form_and_programs_by_a_header() {
-        let server = || Rules { hosts: None, token: Some("w0rd".to_owned()), ..rules() };
+        let server = || Rules { hosts: None, token: secret("w0rd"), ..rules() };
         let stranger = Asked { cookies: None, host: Some("scans.example.org"), ..KNOWN };
         let page = Asked { path: "/failures", ..stranger };
         assert_eq!(gate(server()).passage(&page), Passage::Login);
@@ -490,7 +489,7 @@ mod tests {
 
     #[test]
     fn who_guesses_the_token_has_to_wait_however_it_is_told() {
-        let gate = gate(Rules { hosts: None, token: Some("w0rd".to_owned()), ..rules() });
+        let gate = gate(Rules { hosts: None, token: secret("w0rd"), ..rules() });
         let bears = |told| Asked { cookies: None, authorization: Some(told), ..KNOWN };
         for _ in 0..3 {
             assert_eq!(gate.enter(HERE, "guess"), Ok(None));
@@ -512,6 +511,21 @@ mod tests {
     }
 
     #[test]
+    fn who_knows_a_long_token_is_let_in_whatever_a_stranger_behind_the_same_proxy_says() {
+        let word = "b4tch".repeat(7);
+        let gate = gate(Rules { hosts: None, token: secret(&word), ..rules() });
+        let borne = format!("Bearer {word}");
+        let bears = |told| Asked { cookies: None, authorization: Some(told), ..KNOWN };
+        for _ in 0..5 {
+            assert_eq!(gate.enter(HERE, "guess"), Ok(None));
+        }
+        assert!(gate.enter(HERE, "guess").is_err());
+        assert!(matches!(gate.passage(&bears("Bearer guess")), Passage::Wait(_)));
+        assert_eq!(gate.passage(&bears(&borne)), Passage::Open);
+        assert!(gate.enter(HERE, &word).is_ok_and(|cookie| cookie.is_some()));
+    }
+
+    #[test]
     fn what_changes_something_has_to_come_from_our_own_page() {
         let change = Asked { looks: false, origin: Some("http://127.0.0.1:7041"), ..KNOWN };
         assert_eq!(status(change), 200);
@@ -526,7 +540,7 @@ mod tests {
         }
         assert_eq!(status(Asked { cookies: None, ..change }), 401);
         let looked_at = Rules { read_only: true, ..rules() };
-        assert!(matches!(passage(&looked_at, &change), Passage::Closed(StatusCode::FORBIDDEN, _)));
-        assert_eq!(passage(&looked_at, &KNOWN), Passage::Open);
+        assert!(matches!(passage(&looked_at, &change, false), Passage::Closed(StatusCode::FORBIDDEN, _)));
+        assert_eq!(passage(&looked_at, &KNOWN, false), Passage::Open);
     }
 }

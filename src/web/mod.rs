@@ -2,7 +2,7 @@
 //!
 //! *Job*: HTTP in, what `ops` knows and does out. *In*: requests of one person's browser. *Out*: pages, pictures, JSON; texts and
 //! notes of the ledger by way of `ops`. *Owns*: one listening address unless it is a guest of another server, one session. *Bound*: one picture is made
-//! at a time; lists by page; what takes a walk over all images is made by one at a time, and of many images once a minute. *If it crashes here*: an edited text is absent or whole, a note was made or not.
+//! at a time; lists by page; each thing that takes a walk over all images is made by one thread, and of many images once a minute. *If it crashes here*: an edited text is absent or whole, a note was made or not.
 //!
 //! A server that has other addresses, too, takes a [`Dashboard`].
 
@@ -19,17 +19,19 @@ mod routes;
 mod server;
 mod view;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use actix_web::web;
+use futures_util::lock::Mutex;
 use serde_json::Value;
 
 pub use self::dashboard::Dashboard;
-use self::kept::Kept;
+use self::kept::{Kept, Told};
 use self::routes::No;
 pub use self::server::{Server, Visit, start};
 use crate::domain::ids::ImageId;
 use crate::domain::layout::Layout;
+use crate::domain::review::Deed;
 use crate::kit::clock::Clock;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::{ImageResult, Reader, ReasonCount};
@@ -55,12 +57,14 @@ pub struct Pages {
     order: Kept<Vec<Listed>>,
     /// The facts of a report.
     counted: Kept<Counted>,
-    /// The bill by folder and by attempt.
+    /// The bill by folder and by attempt. Nothing that a person does here changes what was paid.
     bill: Kept<Value>,
+    /// How many images are flagged.
+    flagged: Kept<u64>,
     /// How many images ended for which reason, and whether any of them was ever measured.
     reasons: Kept<Vec<(ReasonCount, bool)>>,
-    /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels.
-    easel: Mutex<()>,
+    /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels. Whoever waits for it holds no thread.
+    easel: Arc<Mutex<()>>,
 }
 
 impl std::fmt::Debug for Pages {
@@ -86,8 +90,9 @@ impl Pages {
             order: Kept::default(),
             counted: Kept::default(),
             bill: Kept::default(),
+            flagged: Kept::default(),
             reasons: Kept::default(),
-            easel: Mutex::new(()),
+            easel: Arc::default(),
         }
     }
 
@@ -136,29 +141,54 @@ impl Pages {
         self.settings.now()
     }
 
-    /// The images to be looked at, as they were told last if that is wanted; `found` images are in the ledger.
-    fn order(&self, found: u64, as_told: bool) -> Result<Arc<Vec<Listed>>, No> {
-        if let Some(told) = self.order.as_told().filter(|_| as_told) {
-            return Ok(told);
-        }
-        self.order.told(&self.clock, found, || {
-            let reader = self.reader()?;
-            let order = match &self.only {
+    /// What `make` makes of all images, or has made before; `found` images are in the ledger.
+    async fn kept<T: Send + Sync + 'static>(
+        self: &Arc<Self>,
+        kept: &Kept<T>,
+        found: u64,
+        make: impl FnOnce(&Self) -> Result<T, No> + Send + 'static,
+    ) -> Result<Told<T>, No> {
+        let pages = Arc::clone(self);
+        kept.told(&self.clock, found, move || make(&pages).map_err(|error| error.to_string())).await.map_err(No::Broken)
+    }
+
+    /// The images to be looked at; `found` images are in the ledger.
+    async fn order(self: &Arc<Self>, found: u64) -> Result<Told<Vec<Listed>>, No> {
+        self.kept(&self.order, found, |pages| {
+            let reader = pages.reader()?;
+            let order = match &pages.only {
                 Some(images) => review::order_of(&reader, images),
-                None => review::order(&reader, self.sample),
+                None => review::order(&reader, pages.sample),
             };
             order.map_err(No::ledger)
         })
+        .await
+    }
+
+    /// How many images are flagged; `found` images are in the ledger.
+    async fn flagged(self: &Arc<Self>, found: u64) -> Result<Told<u64>, No> {
+        self.kept(&self.flagged, found, |pages| pages.reader()?.flagged().map_err(No::ledger)).await
     }
 
     /// Writes what a person did, after which lists and counts are others.
     fn note(&self, entry: Entry) -> Result<u64, NotNoted> {
+        let did = entry.clone();
         let noted = self.notebook.write(entry);
         // Whoever could not write has changed nothing, and is no reason to walk over all images again.
-        if !matches!(noted, Err(NotNoted::Locked(_) | NotNoted::Between)) {
-            self.order.forget();
-            self.counted.forget();
-            self.reasons.forget();
+        if matches!(noted, Err(NotNoted::Locked(_) | NotNoted::Between)) {
+            return noted;
+        }
+        match did {
+            // The list tells it at once; how many verdicts there are is told of the moment of the last walk.
+            Entry::Did(image, Deed::Reviewed(verdict)) => {
+                self.order.mend(move |order| order.iter_mut().for_each(|listed| listed.judge(image, verdict)));
+            }
+            Entry::Did(_, Deed::Edited(_)) | Entry::AskAgain(_) => {
+                self.order.outdate();
+                self.counted.outdate();
+                self.reasons.outdate();
+                self.flagged.outdate();
+            }
         }
         noted
     }
@@ -174,19 +204,20 @@ impl Pages {
     }
 
     /// The facts of a report; `found` images are in the ledger.
-    fn counted(&self, found: u64) -> Result<Arc<Counted>, No> {
-        self.counted.told(&self.clock, found, || {
-            let (reader, settings) = (self.reader()?, self.settings());
+    async fn counted(self: &Arc<Self>, found: u64) -> Result<Told<Counted>, No> {
+        self.kept(&self.counted, found, |pages| {
+            let (reader, settings) = (pages.reader()?, pages.settings());
             let report = Report {
                 reader: &reader,
-                layout: &self.layout,
+                layout: &pages.layout,
                 models: &settings.models,
-                name: self.name(),
+                name: pages.name(),
                 max_pixels: settings.encode.max_pixels,
-                now: self.clock.now(),
+                now: pages.clock.now(),
             };
             report.counted().map_err(|error| No::Broken(error.to_string()))
         })
+        .await
     }
 
     /// What the workspace is called.

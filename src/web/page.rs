@@ -1,8 +1,12 @@
 //! Overview and review, how a page is made, and the files that they load.
 
-use actix_web::HttpResponse;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::{Data, Query};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+use futures_util::future::join;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +21,7 @@ const FRAME: &str = include_str!("assets/frame.html");
 const NAV: &str = include_str!("assets/nav.html");
 const OVERVIEW: &str = include_str!("assets/overview.html");
 const REVIEW: &str = include_str!("assets/review.html");
+const ERROR: &str = include_str!("assets/error.html");
 const STYLE: &str = include_str!("assets/style.css");
 const SCRIPT: &str = include_str!("assets/review.js");
 
@@ -30,41 +35,39 @@ pub(super) struct Wanted {
 }
 
 /// How far the work is.
-pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, No> {
-    let view = pages
-        .into_inner()
-        .apart(move |pages| {
-            let standing = pages.standing()?;
-            let counted = pages.counted(standing.found)?;
-            let mut view = counted.view();
-            view["balance"] = report::balance(&standing);
-            view["counted"] = view["written"].take();
-            view["written"] = report::utc(pages.clock.now()).into();
-            view["is_kept"] = (standing.found > kept::FEW).into();
-            view["to_review"] = view::counts(&pages.order(standing.found, false)?);
-            view["here"] = "overview".into();
-            Ok(view)
-        })
-        .await?;
-    page(OVERVIEW, view)
+pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, NoPage> {
+    let pages = pages.into_inner();
+    let standing = Arc::clone(&pages).apart(Pages::standing).await?;
+    let (counted, order) = join(pages.counted(standing.found), pages.order(standing.found)).await;
+    let (counted, order) = (counted?, order?);
+    let mut view = counted.what.view();
+    view["balance"] = report::balance(&standing);
+    view["counted"] = report::utc(counted.at.min(order.at)).into();
+    view["is_renewed"] = (counted.is_renewed || order.is_renewed).into();
+    view["written"] = report::utc(pages.clock.now()).into();
+    view["is_kept"] = (standing.found > kept::FEW).into();
+    view["to_review"] = view::counts(&order.what);
+    view["here"] = "overview".into();
+    Ok(page(OVERVIEW, view)?)
 }
 
 /// One image beside its text; the script goes on from there.
-pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, No> {
-    let view = pages
-        .into_inner()
-        .apart(move |pages| {
-            let reader = pages.reader()?;
-            let chosen = match wanted.image {
-                Some(image) => Some(ImageId(image)),
-                None => first(&pages.order(pages.standing()?.found, false)?, wanted.why.as_deref()),
-            };
-            let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
-            let image = image.map(|image| view::image(&pages.layout, &image));
-            Ok(json!({"name": pages.name(), "here": "review", "image": image, "read_only": pages.read_only}))
-        })
-        .await?;
-    page(REVIEW, view)
+pub(super) async fn review(pages: Data<Pages>, wanted: Query<Wanted>) -> Result<HttpResponse, NoPage> {
+    let pages = pages.into_inner();
+    let chosen = match wanted.image {
+        Some(image) => Some(ImageId(image)),
+        None => {
+            let found = Arc::clone(&pages).apart(Pages::standing).await?.found;
+            first(&pages.order(found).await?.what, wanted.why.as_deref())
+        }
+    };
+    let view = pages.apart(move |pages| {
+        let reader = pages.reader()?;
+        let image = chosen.map(|id| review::image(&reader, id)).transpose().map_err(No::ledger)?.flatten();
+        let image = image.map(|image| view::image(&pages.layout, &image));
+        Ok(json!({"name": pages.name(), "here": "review", "image": image, "read_only": pages.read_only}))
+    });
+    Ok(page(REVIEW, view.await?)?)
 }
 
 /// The first image that is shown for the reason of that word and that nobody has looked at, or else the first of all.
@@ -84,6 +87,31 @@ pub(super) fn page(template: &str, view: Value) -> Result<HttpResponse, No> {
     let template = environment.template_from_str(template).map_err(broken)?;
     let html = template.render(minijinja::value::Serde(view)).map_err(broken)?;
     Ok(HttpResponse::Ok().insert_header(ContentType::html()).body(html))
+}
+
+/// Why there is no page, told as a page: whoever asks for one has a browser.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct NoPage(#[from] No);
+
+impl ResponseError for NoPage {
+    fn status_code(&self) -> StatusCode {
+        self.0.status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let Ok(mut answer) = page(ERROR, json!({"name": "batchscribe", "here": null, "why": self.to_string()})) else {
+            return self.0.error_response();
+        };
+        *answer.status_mut() = self.status_code();
+        answer
+    }
+}
+
+/// Where there is nothing: told to people as a page, to programs as a document.
+pub(super) async fn nowhere(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let nothing = No::Nothing("There is nothing at this address.".to_owned());
+    Err(if request.path().starts_with("/api/") { nothing.into() } else { NoPage(nothing).into() })
 }
 
 pub(super) async fn style() -> HttpResponse {

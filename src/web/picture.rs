@@ -1,7 +1,7 @@
 //! Pictures of pages.
 
 use std::io::{BufReader, Read as _, Seek as _};
-use std::sync::PoisonError;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
@@ -28,13 +28,13 @@ const KEPT: &str = "private, max-age=300";
 
 /// A page as a picture that any browser shows at once.
 pub(super) async fn picture(pages: Data<Pages>, id: Path<i64>) -> Result<HttpResponse, No> {
+    let pages = pages.into_inner();
+    let easel = Arc::clone(&pages.easel).lock_owned().await;
     let picture = pages
-        .into_inner()
         .apart(move |pages| {
+            let _easel = easel;
             let image = pages.image(&pages.reader()?, *id)?;
             let how = Preparation { longest_side: LONGEST_SIDE, jpeg_quality: QUALITY, ..Preparation::default() };
-            // What panicked while it held the easel has left nothing on it.
-            let _easel = pages.easel.lock().unwrap_or_else(PoisonError::into_inner);
             made(&image, how, pages.settings().encode.max_pixels, MOST_BYTES).map_err(No::Conflict)
         })
         .await?;

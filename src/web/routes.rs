@@ -31,7 +31,8 @@ pub(super) fn mount(config: &mut web::ServiceConfig, pages: &Data<Pages>) {
         .route("/api/v1/batches", web::get().to(batches::document))
         .route("/api/v1/review", web::post().to(api::review))
         .route("/api/v1/text", web::post().to(api::text))
-        .route("/api/v1/retry", web::post().to(api::retry));
+        .route("/api/v1/retry", web::post().to(api::retry))
+        .default_service(web::to(page::nowhere));
 }
 
 /// Adds the status as these pages tell it.

@@ -1,6 +1,7 @@
 //! The pages that look at the work from outside: what came to nothing and why, the batches, the money.
 
 use batchscribe::emulator::scenario::Scenario;
+use batchscribe::ledger::lock::WorkspaceLock;
 use serde_json::{Value, json};
 
 use crate::cancel::call;
@@ -56,12 +57,12 @@ fn failures_tell_what_to_do_and_one_button_asks_again() {
     let told = visitor.post("/api/v1/text", &json!({"image": first["id"], "text": "typed", "hash": null}));
     assert_eq!(told.status, 200, "{}", told.text());
     let told = form(&visitor, "/failures/again", "state=failed&reason=content_filter");
-    assert_eq!((told.status, told.header("location")), (303, Some("/failures?asked=2&left=0")), "{}", told.text());
-    let shown = visitor.get("/failures?asked=2&left=0").text();
+    assert_eq!((told.status, told.header("location")), (303, Some("/failures?asked=2")), "{}", told.text());
+    let shown = visitor.get("/failures?asked=2").text();
     assert!(shown.contains("2 images are") && shown.contains("Nothing has failed."), "{shown}");
     assert_eq!(oracle::states(&sandbox.workspace())["owed"], 2);
     let again = form(&visitor, "/failures/again", "state=failed&reason=content_filter");
-    assert_eq!(again.header("location"), Some("/failures?asked=0&left=0"), "twice does no harm");
+    assert_eq!(again.header("location"), Some("/failures?asked=0"), "twice does no harm");
     assert!(sandbox.run().fault.is_none());
     assert_eq!(oracle::states(&sandbox.workspace()), [("done".to_owned(), 8)].into());
 }
@@ -85,7 +86,8 @@ fn programs_ask_again_by_reason_too() {
     let sandbox = with_failures();
     let visitor = Visitor::entered(&sandbox, &[]);
     let told = visitor.post("/api/v1/retry", &json!({"state": "failed", "reason": "content_filter"}));
-    assert_eq!(told.json(), json!({"schema": 1, "images": 3, "edited": 0, "unmeasured": 0}));
+    let expected = json!({"schema": 1, "images": 3, "edited": 0, "unmeasured": 0, "moved_on": 0, "more": false});
+    assert_eq!(told.json(), expected);
     for (body, status) in [
         (json!({"state": "done", "reason": ""}), 400),
         (json!({"state": "skipped", "reason": "excluded"}), 400),
@@ -115,6 +117,21 @@ fn who_only_looks_has_no_buttons_and_other_sites_have_none_either() {
     let foreign = visitor.ask("POST", "/failures/again", &headers, "state=failed&reason=content_filter");
     assert_eq!(foreign.status, 403, "{}", foreign.text());
     assert_eq!(oracle::states(&sandbox.workspace())["failed"], 3);
+}
+
+#[test]
+fn what_is_not_there_is_told_to_people_as_a_page_and_to_programs_as_a_document() {
+    let sandbox = with_failures();
+    let visitor = Visitor::entered(&sandbox, &[]);
+    for (page, status) in [("/nowhere", 404), ("/failures?state=done", 400)] {
+        let told = visitor.get(page);
+        let text = told.text();
+        assert_eq!((told.status, told.header("content-type")), (status, Some("text/html; charset=utf-8")), "{text}");
+        assert!(text.contains("role=\"alert\"") && text.contains("<a href=\"/\">"), "{text}");
+    }
+    let told = visitor.get("/api/v1/nowhere");
+    assert_eq!((told.status, &told.json()["schema"]), (404, &json!(1)), "{}", told.text());
+    assert!(visitor.get("/").text().contains("images, completed, less than 0.1 h"));
 }
 
 #[test]
@@ -195,7 +212,7 @@ fn names_of_others_are_shown_and_not_obeyed() {
 }
 
 /// So many more images that were never to be asked, written past the program: enough for a ledger that is not walked each time.
-fn grow(sandbox: &Sandbox, images: u32) {
+pub(crate) fn grow(sandbox: &Sandbox, images: u32) {
     let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
     let sql = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
         INSERT INTO image (directory_id, name, bytes, mtime_ms, state, reason)
@@ -204,8 +221,21 @@ fn grow(sandbox: &Sandbox, images: u32) {
     assert_eq!(ledger.execute(sql, [images]).expect("rows"), images as usize);
 }
 
+/// Asks for a page until it tells something: it is being counted meanwhile.
+fn until(visitor: &Visitor, page: &str, part: &str) {
+    let begun = std::time::Instant::now();
+    loop {
+        let text = visitor.get(page).text();
+        if text.contains(part) {
+            return;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{part} not in {text}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 #[test]
-fn of_many_images_the_counts_are_new_and_what_is_walked_for_is_kept_until_a_person_does_something() {
+fn of_many_images_the_counts_are_new_and_what_is_walked_for_is_kept() {
     let sandbox = with_failures();
     grow(&sandbox, 10_000);
     let visitor = Visitor::entered(&sandbox, &[]);
@@ -218,16 +248,54 @@ fn of_many_images_the_counts_are_new_and_what_is_walked_for_is_kept_until_a_pers
     let first = visitor.get("/").text();
     assert!(first.contains("<b>10\u{202f}008</b>found"), "{first}");
     grow(&sandbox, 1);
-    for page in pages.map(|page| visitor.get(page).text()) {
-        assert!(page.contains("10\u{202f}000 images"), "what takes a walk is told again: {page}");
-    }
-    assert!(visitor.get("/").text().contains("<b>10\u{202f}009</b>found"), "what takes none is of now");
     let image = visitor.image("tray_0/page0000.png");
     assert_eq!(visitor.post("/api/v1/review", &json!({"image": image["id"], "review": "good"})).status, 200);
     for page in pages.map(|page| visitor.get(page).text()) {
-        assert!(page.contains("10\u{202f}001 images"), "a person sees what he did: {page}");
+        assert!(page.contains("10\u{202f}000 images"), "no walk because of a verdict: {page}");
     }
+    let now = visitor.get("/").text();
+    assert!(now.contains("<b>10\u{202f}009</b>found"), "what takes no walk is of now: {now}");
+    assert!(now.contains("; 1 of them seen"), "and so is what a person did: {now}");
     assert_eq!(visitor.image("tray_0/page0000.png")["review"], "good");
+    let list = visitor.get("/api/v1/images").json();
+    assert!(list["images"].as_array().is_some_and(|list| list.iter().any(|image| image["review"] == "good")), "{list}");
+}
+
+#[test]
+fn of_many_images_what_a_person_puts_back_is_told_at_once_and_counted_soon() {
+    let sandbox = with_failures();
+    grow(&sandbox, 10_000);
+    let visitor = Visitor::entered(&sandbox, &[]);
+    assert!(visitor.get("/failures").text().contains("10\u{202f}000 images"));
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    let sql = "UPDATE image SET reason = 'loop' WHERE id = (SELECT max(id) FROM image WHERE state = 'failed')";
+    assert_eq!(ledger.execute(sql, []).expect("a row"), 1);
+    drop(ledger);
+    let page = visitor.get("/failures").text();
+    assert!(page.contains("1 image since the count") && page.contains("2 images"), "{page}");
+    let told = form(&visitor, "/failures/again", "state=failed&reason=content_filter&at_most=1");
+    assert_eq!(told.header("location"), Some("/failures?asked=1&more=true"), "no more than were seen");
+    let page = visitor.get("/failures?asked=1&more=true").text();
+    assert!(page.contains("1 image is owed again") && page.contains("they were left"), "{page}");
+    grow(&sandbox, 1);
+    let told = form(&visitor, "/failures/again", "state=failed&reason=content_filter&at_most=2");
+    assert_eq!(told.header("location"), Some("/failures?asked=1"));
+    let page = visitor.get("/failures").text();
+    assert!(!page.contains("content filter"), "none is left: {page}");
+    until(&visitor, "/failures", "10\u{202f}001 images");
+}
+
+#[test]
+fn while_a_run_holds_the_ledger_the_page_says_that_nothing_was_put_back() {
+    let sandbox = with_failures();
+    let visitor = Visitor::entered(&sandbox, &[]);
+    let _held = WorkspaceLock::take(&sandbox.workspace().join("batch/ledger.lock"), "run").expect("free");
+    let told = form(&visitor, "/failures/again", "state=failed&reason=content_filter&at_most=3");
+    assert_eq!(told.header("location"), Some("/failures?asked=0&stopped=held"));
+    let page = visitor.get("/failures?asked=0&stopped=held").text();
+    assert!(page.contains("Nothing was put back.") && page.contains("A run is at work here"), "{page}");
+    let told = visitor.post("/api/v1/retry", &json!({"state": "failed", "reason": "content_filter"}));
+    assert_eq!((told.status, &told.json()["images"]), (423, &json!(0)), "{}", told.text());
 }
 
 #[test]

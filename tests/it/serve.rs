@@ -147,8 +147,12 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Whoever asks the server of this workspace has to know `long-random-word`.
 pub(crate) fn with_a_token(sandbox: &mut Sandbox) {
+    with_the_token(sandbox, "long-random-word");
+}
+
+pub(crate) fn with_the_token(sandbox: &mut Sandbox, token: &str) {
     let file = sandbox.workspace().join("token.txt");
-    std::fs::write(&file, "long-random-word\n").expect("token");
+    std::fs::write(&file, format!("{token}\n")).expect("token");
     #[cfg(unix)]
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     sandbox.set("serve.token_file", "token.txt");

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::dashboard::grow;
 use crate::kill::command_of;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
-use crate::serve::{Served, served, until, weather, with_a_token, with_its_file};
+use crate::serve::{Served, served, until, weather, with_a_token, with_its_file, with_the_token};
 
 /// The link that was printed for people, the `nth` of them from 0.
 fn link(sandbox: &Sandbox, server: &Served, nth: usize) -> String {
@@ -128,31 +129,37 @@ fn where_there_is_a_token_it_is_typed_or_borne() {
 }
 
 #[test]
-fn wrong_tokens_have_to_wait() {
-    let mut sandbox = served(1, Weather::default());
-    with_a_token(&mut sandbox);
-    let server = Served::start(&sandbox);
-    let kind = "content-type: application/x-www-form-urlencoded";
-    let ours = format!("origin: http://{}", server.address);
-    let types = |token: &str| server.head("POST /login", &[kind, &ours], &format!("token={token}"));
-    let cookie = cookie(&types("long-random-word"));
-    for _ in 0..5 {
-        assert_eq!(status(&types("another-word")), 403);
+fn wrong_tokens_have_to_wait_and_a_right_one_has_to_if_it_could_be_guessed() {
+    for (token, is_heard) in [("long-random-word", false), ("a-token-that-is-too-long-to-be-guessed", true)] {
+        let mut sandbox = served(1, Weather::default());
+        with_the_token(&mut sandbox, token);
+        let server = Served::start(&sandbox);
+        let kind = "content-type: application/x-www-form-urlencoded";
+        let ours = format!("origin: http://{}", server.address);
+        let types = |token: &str| server.head("POST /login", &[kind, &ours], &format!("token={token}"));
+        let bears = |path: &str, token: &str| server.head(path, &[&format!("authorization: Bearer {token}")], "");
+        let cookie = cookie(&types(token));
+        for _ in 0..3 {
+            assert_eq!(status(&types("another-word")), 403);
+        }
+        for _ in 0..2 {
+            assert_eq!(status(&bears("GET /metrics", "another-word")), 401);
+        }
+        let sixth = types("another-word");
+        assert!(status(&sixth) == 429 && sixth.contains("retry-after: ") && !sixth.contains("set-cookie"), "{sixth}");
+        assert!(sixth.contains("Too many wrong tokens"), "{sixth}");
+        for path in ["GET /failures", "GET /metrics"] {
+            let wrong = bears(path, "another-word");
+            assert!(status(&wrong) == 429 && wrong.contains("retry-after: "), "however it is told: {wrong}");
+            assert_eq!(status(&bears(path, token)) != 429, is_heard, "{path} {token}");
+        }
+        assert_eq!(types(token).contains("set-cookie"), is_heard);
+        assert_ne!(page(&server, "/api/v1/batches", &cookie).0, 429, "who is in stays in");
+        assert_eq!(server.get("/health/livez").0, 200);
+        assert_eq!(server.stop().0, Some(0));
+        let words = std::fs::read_to_string(sandbox.words()).expect("words");
+        assert_eq!(words.contains("the token has fewer than 32 signs"), !is_heard, "{words}");
     }
-    let sixth = types("long-random-word");
-    assert!(status(&sixth) == 429 && sixth.contains("retry-after: ") && !sixth.contains("set-cookie"), "{sixth}");
-    assert!(sixth.contains("Too many wrong tokens"), "{sixth}");
-    let borne = server.head("GET /failures", &["authorization: Bearer long-random-word"], "");
-    assert!(status(&borne) == 429 && borne.contains("retry-after: "), "{borne}");
-    assert_ne!(page(&server, "/api/v1/batches", &cookie).0, 429, "who is in stays in");
-    let bears = |token: &str| server.head("GET /metrics", &[&format!("authorization: Bearer {token}")], "");
-    for _ in 0..5 {
-        assert_eq!(status(&bears("another-word")), 401);
-    }
-    let sixth = bears("long-random-word");
-    assert!(status(&sixth) == 429 && sixth.contains("retry-after: "), "{sixth}");
-    assert_eq!(server.get("/health/livez").0, 200);
-    assert_eq!(server.stop().0, Some(0));
 }
 
 #[test]
@@ -273,5 +280,25 @@ fn who_only_watches_changes_nothing() {
     assert_eq!(page(&server, "/failures", &cookie).0, 200);
     server.signal("USR1");
     entered(&server, &link(&sandbox, &server, 1));
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_monitor_that_asks_often_has_the_flags_of_many_images_counted_seldom() {
+    let sandbox = served(1, Weather::default());
+    assert!(sandbox.run().fault.is_none());
+    grow(&sandbox, 10_000);
+    let mut command = command_of(&sandbox, "serve");
+    command.arg("--read-only");
+    let server = Served::of(command);
+    let status = || serde_json::from_str::<Value>(&server.get("/api/v1/status").1).expect("JSON");
+    let first = status();
+    assert!(first["images"]["flagged"] == 0 && first["flags_counted_at"].is_string(), "{first}");
+    let ledger = rusqlite::Connection::open(sandbox.workspace().join("batch/ledger.sqlite")).expect("ledger");
+    assert_eq!(ledger.execute("UPDATE line SET flags = '[\"loop\"]'", []).expect("a row"), 1);
+    grow(&sandbox, 1);
+    let second = status();
+    assert_eq!([&second["images"]["flagged"], &second["images"]["found"]], [0, 10_002], "{second}");
+    assert_eq!(first["flags_counted_at"], second["flags_counted_at"]);
     assert_eq!(server.stop().0, Some(0));
 }

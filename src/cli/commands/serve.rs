@@ -25,7 +25,7 @@ use crate::cli::{attend, consent, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
 use crate::kit::random;
 use crate::kit::runtime::Runtime;
-use crate::kit::throttle::Throttle;
+use crate::kit::throttle::Secret;
 use crate::ledger::place::Place;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
@@ -35,7 +35,7 @@ use crate::serve::board::Terms;
 use crate::serve::door::Door;
 use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
-use crate::serve::{self, Board, Server, ServerOptions};
+use crate::serve::{self, Board, Flagged, Server, ServerOptions};
 use crate::settings::keys;
 use crate::settings::{InForce, Problem, Settings, texts};
 use crate::web::{Dashboard, Pages};
@@ -120,21 +120,23 @@ fn open(
     let settings = in_force.now();
     let listen = settings.serve.listen;
     let of_status = in_force.clone();
-    let token = token(&settings)?;
+    let token = token(&settings)?.map(Secret::new).map(Arc::new);
+    if token.as_ref().is_some_and(|token| !token.is_long()) {
+        context.out.warn("the token has fewer than 32 signs: wrong ones from an address keep the right one out, too");
+    }
     let read_only = board.phase() == Phase::Watching;
     let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook).read_only(read_only);
     let dashboard = Dashboard::new(pages, token.clone())?;
-    let mounted = dashboard.clone();
+    let (mounted, counting) = (dashboard.clone(), dashboard.clone());
     let server = serve::start(ServerOptions {
         listen,
-        door: Door {
-            names: settings.serve.host_names.clone(),
-            token,
-            clock: context.clock.clone(),
-            throttle: Throttle::default(),
-        },
+        door: Door { names: settings.serve.host_names.clone(), token, clock: context.clock.clone() },
         board: board.clone(),
-        status: Arc::new(move || document(&of_status.now())),
+        status: Arc::new(move |flagged| document(&of_status.now(), flagged)),
+        flagged: Arc::new(move || {
+            let dashboard = counting.clone();
+            Box::pin(async move { dashboard.flagged().await.map(|(images, at)| Flagged { images, at }) })
+        }),
         mounts: vec![Arc::new(move |config| mounted.mount(config))],
     });
     let server = server.map_err(|cause| match cause.kind() {
@@ -182,10 +184,10 @@ fn token(settings: &Settings) -> Result<Option<String>, Problem> {
 }
 
 /// What `/api/v1/status` says.
-fn document(settings: &Settings) -> Result<String, String> {
+fn document(settings: &Settings, flagged: Flagged) -> Result<String, String> {
     let reader = pages::ledger(&settings.layout()).map_err(|error| error.to_string())?;
     let reader = reader.ok_or_else(|| "nothing was begun yet".to_owned())?;
-    status::whole(settings, &reader).map_err(|error| error.to_string())
+    status::whole_but_flags(settings, &reader, flagged).map_err(|error| error.to_string())
 }
 
 /// One mission after another.

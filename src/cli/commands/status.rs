@@ -23,6 +23,7 @@ use crate::ledger::reader::{
 use crate::ledger::records::Standing;
 use crate::ops::known;
 use crate::ops::plan::Correction;
+use crate::serve::Flagged;
 use crate::settings::{Problem, ProviderKind, Settings};
 
 /// Open batches that one screen has room for.
@@ -78,7 +79,8 @@ pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail>
 /// The document of `--json`, also where nothing was begun.
 pub(super) fn document_of(settings: &Settings) -> Result<String, Fail> {
     let reader = pages::ledger(&settings.layout()).map_err(told)?;
-    reader.map_or_else(|| Ok(document(settings, &Facts::default())), |reader| whole(settings, &reader).map_err(told))
+    let facts = reader.map_or_else(|| Ok(Facts::default()), |reader| Facts::read(&reader, settings));
+    facts.map(|facts| document(settings, &facts)).map_err(told)
 }
 
 /// What both forms are made from.
@@ -94,7 +96,10 @@ struct Facts {
 
 impl Facts {
     fn read(reader: &Reader, settings: &Settings) -> Result<Self, LedgerError> {
-        let mut books = reader.books()?;
+        Self::around(reader, settings, reader.books()?)
+    }
+
+    fn around(reader: &Reader, settings: &Settings, mut books: Books) -> Result<Self, LedgerError> {
         books.funds.limit = settings.run.max_cost;
         Ok(Self {
             standing: reader.standing()?,
@@ -155,9 +160,12 @@ fn next(standing: &Standing) -> Option<String> {
     Some(next.to_owned())
 }
 
-/// The whole workspace as one JSON document.
-pub(super) fn whole(settings: &Settings, reader: &Reader) -> Result<String, LedgerError> {
-    Ok(document(settings, &Facts::read(reader, settings)?))
+/// The whole workspace as one JSON document, for a server that is asked again and again: the flags were counted before.
+pub(super) fn whole_but_flags(settings: &Settings, reader: &Reader, flagged: Flagged) -> Result<String, LedgerError> {
+    let facts = Facts::around(reader, settings, reader.books_but_flags(flagged.images)?)?;
+    let mut document = of(settings, &facts);
+    document["flags_counted_at"] = words::utc(flagged.at).into();
+    Ok(document.to_string())
 }
 
 /// The limit of the settings, else the one that the provider named.
@@ -186,13 +194,17 @@ fn far_off(estimates: &[EstimateRow]) -> Vec<String> {
 }
 
 fn document(settings: &Settings, facts: &Facts) -> String {
+    of(settings, facts).to_string()
+}
+
+fn of(settings: &Settings, facts: &Facts) -> Value {
     let Facts { standing, usage, reasons, estimates, books, copies } = facts;
     let estimate = |row: &EstimateRow| {
         let correction = Correction::of(&row.model, estimates);
         json!({"model": row.model, "batches": row.batches, "estimated": row.estimated, "told": row.told,
             "thousandths": correction.map(|correction| correction.thousandths)})
     };
-    let document = json!({
+    json!({
         "schema": 1,
         "workspace": settings.workspace.display().to_string(),
         "images": events::images_and_flagged(standing, books.flagged),
@@ -206,8 +218,7 @@ fn document(settings: &Settings, facts: &Facts) -> String {
         "oldest_opened_at": books.oldest.map(words::utc),
         "cost": events::cost(&books.funds, books),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
-    });
-    document.to_string()
+    })
 }
 
 fn tokens(usage: Usage) -> Value {

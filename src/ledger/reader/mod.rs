@@ -35,6 +35,8 @@ pub use self::books::Books;
 pub use self::compare::{After, Answered, Pair, Side};
 pub use self::copies::{CopyCount, CopyRow};
 pub use self::details::{ImageDetails, LineDetails};
+#[cfg(test)]
+pub(crate) use self::ended::tests::with_failed;
 pub use self::forecast::{Delivery, EstimateRow};
 pub use self::images::{AskedAs, ImageRow};
 pub use self::money::Planned;

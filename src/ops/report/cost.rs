@@ -6,11 +6,13 @@ use super::page::sum_of;
 use crate::domain::money::Money;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
-use crate::ops::bill::{self, By, Sum};
+use crate::ops::bill::{self, By, GivenUp, Sum};
 use crate::settings::models::Models;
 
 /// Folders that are told one by one: the dearest. The others are told as one sum.
 const MOST: usize = 200;
+/// Folders whose sums are in memory at once, so that it does not grow with the corpus: a hundred times those that are told.
+const ROOM: usize = 20_000;
 
 /// Sums with their names.
 type Rows = Vec<(String, Sum)>;
@@ -20,15 +22,18 @@ type Rows = Vec<(String, Sum)>;
 /// # Errors
 /// The ledger's.
 pub fn bill(reader: &Reader, models: &Models) -> Result<Value, LedgerError> {
-    let by_folder = bill::bill(reader, models, By::Folder)?;
+    let by_folder = bill::bill_of(reader, models, By::Folder, ROOM)?;
     let by_attempt = bill::bill(reader, models, By::Attempt)?;
     let total = &by_folder.total;
     let (folders, others) = dearest(by_folder.rows, MOST);
+    let others = others_of(others, by_folder.given_up.as_ref());
     let rows = |rows: &[(String, Sum)]| rows.iter().map(|(name, sum)| row(name, sum, total.cost)).collect::<Vec<_>>();
     Ok(json!({
         "total": sum_of("together", total),
         "folders": rows(&folders),
-        "others": others.map(|(many, sum)| row(&format!("{many} others"), &sum, total.cost)),
+        "others": others.map(|(name, sum)| row(&name, &sum, total.cost)),
+        "room": by_folder.given_up.as_ref().map(|_| ROOM),
+        "most_missing": by_folder.given_up.map(|given_up| given_up.most_missing.to_string()),
         "attempts": rows(&by_attempt.rows),
         "open": by_folder.open,
         "price_days": by_folder.price_days,
@@ -71,6 +76,14 @@ fn dearest(mut rows: Rows, most: usize) -> (Rows, Option<(usize, Sum)>) {
     (rows, (many > 0).then_some((many, sum)))
 }
 
+/// The row of all that are not told one by one. How many they are nobody knows where some were given up on the way.
+fn others_of(others: Option<(usize, Sum)>, given_up: Option<&GivenUp>) -> Option<(String, Sum)> {
+    let Some(given_up) = given_up else { return others.map(|(many, sum)| (format!("{many} others"), sum)) };
+    let mut sum = others.map(|(_, sum)| sum).unwrap_or_default();
+    sum.add(&given_up.sum);
+    Some(("all others".to_owned(), sum))
+}
+
 /// `part` of `whole` in percent, to one digit, at most 100.
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
 fn percent(part: Money, whole: Money) -> f64 {
@@ -93,6 +106,12 @@ mod tests {
         let others = others.expect("two others");
         assert_eq!((others.0, others.1.answers, others.1.cost), (2, 2, Money::from_micros(6)));
         assert_eq!(dearest(rows, 9).1, None);
+        let given_up = GivenUp { sum: others.1.clone(), most_missing: Money::from_micros(1) };
+        assert_eq!(others_of(Some(others.clone()), None).map(|row| row.0).as_deref(), Some("2 others"));
+        let (name, sum) = others_of(Some(others), Some(&given_up)).expect("others");
+        assert_eq!((name.as_str(), sum.answers, sum.cost), ("all others", 4, Money::from_micros(12)));
+        assert_eq!(others_of(None, Some(&given_up)).map(|row| row.1.answers), Some(2));
+        assert_eq!(others_of(None, None), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! In which order a person looks: what is doubtful, what came to nothing, then some drawn by lot from all the rest.
 
 use crate::domain::ids::ImageId;
+use crate::domain::review::Review;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{ImageResult, Reader};
@@ -46,6 +47,15 @@ pub struct Listed {
     pub why: Why,
     /// What a person thought of its text.
     pub review: Option<String>,
+}
+
+impl Listed {
+    /// Takes a verdict on `image`, if it is that one.
+    pub fn judge(&mut self, image: ImageId, verdict: Option<Review>) {
+        if self.id == image {
+            self.review = verdict.map(|verdict| verdict.word().to_owned());
+        }
+    }
 }
 
 /// The images to be looked at, in their order: doubtful and failed ones, at most [`MOST`] of each; `sample` of all texts are drawn,

@@ -202,8 +202,12 @@ pub(super) fn farewell(mode: &Mode, settings: &Settings, standing: &Standing, in
                     "{head}{batches} ({}) {go} on at the provider without this computer, and {cost}.",
                     words::count(standing.packed, "page", "pages")
                 ),
-                "  fetch what is ready: batchscribe download · go on with everything: batchscribe run".to_owned(),
-                "  stop paying: batchscribe cancel --all".to_owned(),
+                format!(
+                    "  fetch what is ready: {} · go on with everything: {}",
+                    words::command(settings, "download"),
+                    words::command(settings, "run")
+                ),
+                format!("  stop paying: {}", words::command(settings, "cancel --all")),
             ]
         }
         Mode::Pilot(_) => Vec::new(),

@@ -2,9 +2,11 @@
 
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
+use crate::kit::path_bytes::of_shell;
 use crate::ledger::reader::CopyCount;
 use crate::ledger::records::Standing;
 use crate::ops::plan::Correction;
+use crate::settings::Settings;
 
 /// The line that every exit prints.
 pub(super) fn balance(standing: &Standing) -> String {
@@ -88,6 +90,13 @@ pub(super) fn money(funds: &Funds, is_unpriced: bool) -> Option<String> {
 /// What is said of a workspace without a ledger.
 pub(super) fn nothing_begun(workspace: &std::path::Path) -> String {
     format!("Nothing was begun in {} yet: batchscribe run --limit 20", workspace.display())
+}
+
+/// A command of this program, for whoever is to call it: with the workspace, where that is not the folder that he is in.
+pub(super) fn command(settings: &Settings, words: &str) -> String {
+    let named = settings.workspace_named.as_ref();
+    let workspace = named.map(|folder| format!(" --workspace {}", safe(&of_shell(&folder.display().to_string()))));
+    format!("batchscribe {words}{}", workspace.unwrap_or_default())
 }
 
 /// What a piece of work took: a tenth of a second is told as long as it matters.

@@ -114,12 +114,11 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let mut settings = context.settings()?;
     let layout = settings.layout();
     logs::start(&context.global, &settings)?;
-    if !job.asks() {
-        let told = |error| finish::ledger(&error);
-        match pages::ledger(&layout).map_err(told)? {
-            Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
-            None => return nothing_begun(context, &settings, &job, watch),
-        }
+    let told = |error| finish::ledger(&error);
+    match pages::ledger(&layout).map_err(told)? {
+        Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
+        None if !job.asks() => return nothing_begun(context, &settings, &job, watch),
+        None => {}
     }
     let begun = begin(context, settings, &job)?;
     let events = Events::new(context.clock.clone(), None);
@@ -195,7 +194,7 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
     Ok(Exit::Done)
 }
 
-/// Answers belong to the folder that was sent, so nobody has to name it again.
+/// A workspace belongs to the folder that was sent, so nobody has to name it again.
 pub(super) fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
     if settings.is_set("image_dir") {
         return Ok(());

@@ -60,6 +60,17 @@ fn climbs(part: &[u8]) -> bool {
     matches!(part, b"" | b"." | b"..") || part.contains(&0) || part.contains(&b'/')
 }
 
+/// A word as a shell reads it.
+#[must_use]
+pub fn of_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/.-_+@:,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

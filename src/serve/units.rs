@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::kit::path_bytes::of_shell;
+
 /// What a unit is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -149,16 +151,6 @@ pub fn slurm(facts: &Facts) -> String {
     let words: Vec<String> = facts.words().iter().map(|word| of_shell(word)).collect();
     let log = facts.workspace.join("slurm-%j.log").display().to_string();
     filled(include_str!("units/slurm.sh"), &[("command", words.join(" ")), ("log", of_slurm(&log))])
-}
-
-/// A word as a shell reads it.
-fn of_shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/.-_+@:,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// An option in a comment of a job: words in quotes, as a shell has them.

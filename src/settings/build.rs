@@ -18,6 +18,13 @@ use super::{
     limits,
 };
 
+/// The workspace as it is seen from the folder that the call came from.
+fn named(sources: &Sources) -> Option<PathBuf> {
+    let Sources { workspace, current_dir, .. } = sources;
+    let below = workspace.strip_prefix(current_dir).unwrap_or(workspace);
+    (!below.as_os_str().is_empty()).then(|| below.to_owned())
+}
+
 /// The struct of the values in force. The book holds every key with a value of its kind: `default.toml` names them all,
 /// and a test proves it.
 pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind, models: Models) -> Settings {
@@ -27,6 +34,7 @@ pub(super) fn settings(book: &Book, sources: &Sources, kind: ProviderKind, model
     let request = request(&get, kind, &api_url, &models);
     Settings {
         workspace: sources.workspace.clone(),
+        workspace_named: named(sources),
         api_key_file: get.path("api_key_file"),
         api_key_command: get.optional("api_key_command"),
         image_dir: image_dir(&get, sources),

@@ -51,6 +51,8 @@ use crate::domain::money::Money;
 pub struct Settings {
     /// Folder that holds the working folders; absolute.
     pub workspace: PathBuf,
+    /// How whoever called names it, for commands that are told; `None` where it is the folder that the call came from.
+    pub workspace_named: Option<PathBuf>,
     /// File with the key.
     pub api_key_file: Option<PathBuf>,
     /// Command whose first line of output is the key.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::status;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
-use crate::cli::words;
+use crate::cli::{pages, words, work};
 use crate::ops::bundle::{self, Part};
 use crate::ops::doctor::{Look, State, examine};
 use crate::settings::{Problem, Settings};
@@ -16,7 +16,11 @@ use crate::settings::{Problem, Settings};
 ///
 /// A bundle is written to the first of the two, with the log where the second says so.
 pub(super) fn doctor(context: &Context, online: bool, to: Option<(&Path, bool)>) -> Result<Exit, Fail> {
-    let settings = context.settings()?;
+    let mut settings = context.settings()?;
+    // A ledger that cannot be read is one of the things that are looked at.
+    if let Ok(Some(reader)) = pages::ledger(&settings.layout()) {
+        drop(work::take_folder(&mut settings, &reader));
+    }
     let looks = examine(&settings, &context.environment, online);
     if context.out.json {
         context.out.data(&document(&looks))?;

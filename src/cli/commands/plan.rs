@@ -13,11 +13,15 @@ use crate::settings::{Problem, texts};
 
 /// Prints the sums, or a list.
 pub(super) fn plan(context: &Context, list: Option<Planned>) -> Result<Exit, Fail> {
-    let settings = context.settings()?;
+    let mut settings = context.settings()?;
+    let told = |error| finish::ledger(&error);
+    let reader = pages::ledger(&settings.layout()).map_err(told)?;
+    if let Some(reader) = &reader {
+        work::take_folder(&mut settings, reader).map_err(told)?;
+    }
     let root = work::image_root(&settings)?;
     let prompt = texts::prompt(&settings)?;
     let recipe = texts::recipe(&settings, &prompt.text)?;
-    let reader = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))?;
     let today = words::day(context.clock.now());
     let ask = Ask { settings: &settings, root: &root, recipe: &recipe, today: &today };
     let sums = plan::plan(&ask, reader.as_ref(), |path, told| {

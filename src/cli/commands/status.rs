@@ -124,7 +124,7 @@ fn page(reader: &Reader, settings: &Settings, facts: &Facts, now: Millis) -> Res
         lines.extend(queue_line(&queue, limit_of(settings, &queue), standing));
     }
     lines.extend(left(settings, facts, now).map(|eta| format!(" Left      {}", eta::told(&eta))));
-    lines.extend(far_off(estimates).into_iter().chain(next(standing)));
+    lines.extend(far_off(estimates).into_iter().chain(next(settings, standing)));
     Ok(lines)
 }
 
@@ -148,16 +148,16 @@ fn left(settings: &Settings, facts: &Facts, now: Millis) -> Option<Eta> {
 }
 
 /// The command that goes on from here.
-fn next(standing: &Standing) -> Option<String> {
+fn next(settings: &Settings, standing: &Standing) -> Option<String> {
+    let command = |words| words::command(settings, words);
     if standing.found == 0 && !standing.walking {
-        return Some(" no images were found: put some into the folder, then batchscribe run --limit 20".to_owned());
+        return Some(format!(" no images were found: put some into the folder, then {}", command("run --limit 20")));
     }
-    let next = match (standing.batches_open + standing.batches_ended, standing.owed + standing.packed) {
-        (0, 0) => return None,
-        (0, _) => " go on: batchscribe run",
-        _ => " fetch what is ready: batchscribe download · go on with everything: batchscribe run",
-    };
-    Some(next.to_owned())
+    match (standing.batches_open + standing.batches_ended, standing.owed + standing.packed) {
+        (0, 0) => None,
+        (0, _) => Some(format!(" go on: {}", command("run"))),
+        _ => Some(format!(" fetch what is ready: {} · go on with everything: {}", command("download"), command("run"))),
+    }
 }
 
 /// The whole workspace as one JSON document, for a server that is asked again and again: the flags were counted before.

@@ -56,18 +56,18 @@ pub(super) fn lines(plan: &Plan, settings: &Settings, prompt: &str, today: &str)
 
 /// The command that comes next, for somebody who has only just read the plan.
 pub(super) fn next(plan: &Plan, settings: &Settings) -> String {
-    let next = match (plan.owed, settings.provider.name, plan.cost) {
-        (0, ..) if plan.in_flight > 0 => "Nothing to ask; what is ready is fetched by:  batchscribe download",
-        (0, ..) => "Nothing to ask:  batchscribe status",
-        (_, ProviderKind::Local, _) if plan.measured => "Go:  batchscribe run",
-        (_, ProviderKind::Local, _) => "Try it:  batchscribe run --limit 20",
-        (owed, ..) if !plan.measured && owed > PILOT_PAYS => return better_guess(plan, settings),
+    let then = |head: &str, words: &str| format!("{head}:  {}", words::command(settings, words));
+    match (plan.owed, settings.provider.name, plan.cost) {
+        (0, ..) if plan.in_flight > 0 => then("Nothing to ask; what is ready is fetched by", "download"),
+        (0, ..) => then("Nothing to ask", "status"),
+        (_, ProviderKind::Local, _) if plan.measured => then("Go", "run"),
+        (_, ProviderKind::Local, _) => then("Try it", "run --limit 20"),
+        (owed, ..) if !plan.measured && owed > PILOT_PAYS => better_guess(plan, settings),
         (_, _, Some([_, _, most])) => {
-            return format!("Go, and never beyond the worst case:  batchscribe run --budget {}", cents_up(most));
+            then("Go, and never beyond the worst case", &format!("run --budget {}", cents_up(most)))
         }
-        _ => "Go:  batchscribe run",
-    };
-    next.to_owned()
+        _ => then("Go", "run"),
+    }
 }
 
 /// A sum as `--budget` takes it, rounded up to the cent: it has to pay for all of it.
@@ -84,7 +84,7 @@ fn better_guess(plan: &Plan, settings: &Settings) -> String {
         Money::from_picos(u64::try_from(part).unwrap_or(u64::MAX))
     });
     let about = about.map_or(String::new(), |cost| format!("    (about {cost})"));
-    format!("Better guess:  batchscribe run --pilot {pages}{about}")
+    format!("Better guess:  {}{about}", words::command(settings, &format!("run --pilot {pages}")))
 }
 
 fn images(plan: &Plan) -> Vec<String> {

@@ -1,10 +1,12 @@
 //! The recount: every promise that can be checked from the tables alone, each as one query that must find nothing.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
 use crate::ledger::records::Standing;
 use crate::ledger::sqlite::fault::Outcome;
-use crate::ledger::sqlite::{column, count, standing};
+use crate::ledger::sqlite::{column, standing};
 
 /// What an audit of the ledger's own rows came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,10 +128,13 @@ pub(super) fn run(connection: &Connection) -> Outcome<AuditFindings> {
     Ok(AuditFindings { counted, findings })
 }
 
+/// The state of every image.
+pub(super) const STATES_OF_IMAGES: &str = "SELECT +state AS state FROM image NOT INDEXED";
+
 /// Reads every row: `+state` keeps SQLite from answering out of a partial index.
 fn recount(connection: &Connection) -> Outcome<Standing> {
     let mut counted = Standing::default();
-    each(connection, "SELECT +state AS state, count(*) AS many FROM image NOT INDEXED GROUP BY 1", |state, many| {
+    each(connection, STATES_OF_IMAGES, |state, many| {
         counted.found += many;
         match state {
             "owed" => counted.owed = many,
@@ -142,7 +147,7 @@ fn recount(connection: &Connection) -> Outcome<Standing> {
             _ => {}
         }
     })?;
-    each(connection, "SELECT +state AS state, count(*) AS many FROM shard NOT INDEXED GROUP BY 1", |state, many| {
+    each(connection, "SELECT +state AS state FROM shard NOT INDEXED", |state, many| {
         if matches!(state, "sealed" | "uploaded" | "opening") {
             counted.shards_waiting += many;
         }
@@ -150,14 +155,12 @@ fn recount(connection: &Connection) -> Outcome<Standing> {
             counted.sealed = many;
         }
     })?;
-    each(connection, "SELECT +state AS state, count(*) AS many FROM batch NOT INDEXED GROUP BY 1", |state, many| {
-        match state {
-            "open" => counted.batches_open = many,
-            "ended" | "fetched" => counted.batches_ended += many,
-            _ => {}
-        }
+    each(connection, "SELECT +state AS state FROM batch NOT INDEXED", |state, many| match state {
+        "open" => counted.batches_open = many,
+        "ended" | "fetched" => counted.batches_ended += many,
+        _ => {}
     })?;
-    each(connection, "SELECT +stands AS state, count(*) AS many FROM copy NOT INDEXED GROUP BY 1", |stands, many| {
+    each(connection, "SELECT +stands AS state FROM copy NOT INDEXED", |stands, many| {
         counted.copies += if matches!(stands, "waiting" | "ended" | "ready") { many } else { 0 };
         match stands {
             "ended" => counted.copies_ended = many,
@@ -168,11 +171,14 @@ fn recount(connection: &Connection) -> Outcome<Standing> {
     Ok(counted)
 }
 
+/// Tells of each state how many rows have it. They are counted here: SQLite would sort all of them in memory for it.
 fn each(connection: &Connection, sql: &str, mut take: impl FnMut(&str, u64)) -> Outcome<()> {
+    let mut counted: BTreeMap<String, u64> = BTreeMap::new();
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        take(&column::<String>(row, "state")?, count(column(row, "many")?));
+        *counted.entry(column(row, "state")?).or_default() += 1;
     }
+    counted.iter().for_each(|(state, many)| take(state, *many));
     Ok(())
 }

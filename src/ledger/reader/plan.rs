@@ -1,5 +1,7 @@
 //! What a plan asks of the ledger: where one image stands, and which recipes made the texts that there are.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 
 use super::{Reader, Result};
@@ -23,6 +25,10 @@ pub struct KnownImage {
     /// Whether it waits for the answer of another image with the same bytes.
     pub copy: bool,
 }
+
+/// Shards of the done images whose texts are ours, one for each image.
+pub(super) const SHARDS_OF_DONE: &str =
+    "SELECT shard_id FROM image WHERE state = 'done' AND text <> 'kept' AND shard_id IS NOT NULL ORDER BY id";
 
 /// Done images that one recipe made.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,18 +77,38 @@ impl Reader {
     /// # Errors
     /// The ledger's.
     pub fn made(&self) -> Result<Vec<Made>> {
-        const SQL: &str = "SELECT s.recipe_id, a.base_url = 'local' AS built_in, count(*) AS images
-            FROM image i JOIN shard s ON s.id = i.shard_id JOIN run n ON n.id = s.run_id JOIN account a ON a.id = n.account_id
-            WHERE i.state = 'done' AND i.text <> 'kept' AND s.recipe_id > ?1 GROUP BY 1, 2 ORDER BY 1 LIMIT ?2";
-        self.paged(SQL, 0, u32::MAX, |row| {
-            let id = column(row, "recipe_id")?;
-            Ok(Made {
-                row: id,
-                recipe: recipe_row(&self.connection, id)?,
-                built_in: column(row, "built_in")?,
-                images: count(column(row, "images")?),
-            })
-        })
+        self.told(self.counted_by_recipe())
+    }
+
+    /// Counted here and not by SQLite, which would sort all images in memory for it. Those of a shard nearly always come one after
+    /// another, so that a shard is looked up once.
+    fn counted_by_recipe(&self) -> Outcome<Vec<Made>> {
+        const SHARD: &str = "SELECT s.recipe_id, a.base_url = 'local' AS built_in FROM shard s
+            JOIN run n ON n.id = s.run_id JOIN account a ON a.id = n.account_id WHERE s.id = ?1";
+        let mut made: BTreeMap<(i64, bool), u64> = BTreeMap::new();
+        let mut look_up = self.connection.prepare_cached(SHARD)?;
+        let mut of_shard = |shard: i64, images: u64| -> Outcome<()> {
+            let key = look_up.query_row([shard], |row| Ok((row.get("recipe_id")?, row.get("built_in")?)))?;
+            *made.entry(key).or_default() += images;
+            Ok(())
+        };
+        let mut images = self.connection.prepare_cached(SHARDS_OF_DONE)?;
+        let mut rows = images.query([])?;
+        let (mut last, mut many) = (None, 0);
+        while let Some(row) = rows.next()? {
+            let shard: i64 = column(row, "shard_id")?;
+            match last {
+                Some(same) if same == shard => {}
+                Some(other) => of_shard(other, std::mem::take(&mut many))?,
+                None => {}
+            }
+            (last, many) = (Some(shard), many + 1);
+        }
+        last.map_or(Ok(()), |last| of_shard(last, many))?;
+        let told = |((row, built_in), images)| -> Outcome<Made> {
+            Ok(Made { row, recipe: recipe_row(&self.connection, row)?, built_in, images })
+        };
+        made.into_iter().map(told).collect()
     }
 
     /// Sum of the output tokens of the accepted answers of a model, and how many they are, if a provider told any; the built-in one

@@ -107,6 +107,18 @@ fn only_flagged_answers_are_looked_at_to_count_them() {
 }
 
 #[test]
+fn a_look_at_all_images_sorts_none_of_them() {
+    let (_folder, path, _desk) = workspace();
+    let reader = Reader::open(&path).expect("reader");
+    for sql in [super::plan::SHARDS_OF_DONE, super::audit::STATES_OF_IMAGES] {
+        let mut explain = reader.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+        let lines = explain.query_map([], |row| row.get(3)).expect("lines");
+        let plan: Vec<String> = lines.collect::<rusqlite::Result<_>>().expect("lines");
+        assert_eq!(plan, ["SCAN image"], "{sql}");
+    }
+}
+
+#[test]
 fn one_image_tells_its_whole_story() {
     let (_folder, path, _desk) = workspace();
     let reader = Reader::open(&path).expect("reader");

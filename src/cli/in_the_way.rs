@@ -11,7 +11,7 @@ use crate::kit::hash;
 use crate::ops::plan::{self, Ask, Shared, There};
 use crate::settings::{Problem, Settings};
 
-use super::args::Old;
+use super::args::{Old, Redo};
 use super::exit::Fail;
 use super::{consent, finish, pages, words};
 
@@ -28,16 +28,25 @@ pub(super) fn look(settings: &Settings, root: &Path, recipe: &Recipe, old: &Old)
         }
     }
     if settings.text.stop_at_existing {
-        if old.redo.is_some() {
-            return Err(Problem::new("E103", "`--redo` contradicts `text.existing` = \"stop\"")
+        if let Some(word) = with_texts(old.redo) {
+            return Err(Problem::new("E103", format!("`--redo {word}` contradicts `text.existing` = \"stop\""))
                 .hint("what is asked again has a text: --existing ours  replaces those of ours, --existing keep  none")
                 .into());
         }
         let reader = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))?;
-        let there = plan::there::<Infallible>(&ask, reader.as_ref());
+        let there = plan::there::<Infallible>(&ask, reader.as_ref(), old.redo == Some(Redo::Failed));
         return are_there(&there.map_err(|error| consent::plan_failed(error, root))?);
     }
     Ok(())
+}
+
+/// The word of a `--redo` that asks images again which have a text; one that failed has none, unless somebody has put it there.
+fn with_texts(redo: Option<Redo>) -> Option<&'static str> {
+    match redo {
+        Some(Redo::Stale) => Some("stale"),
+        Some(Redo::All) => Some("all"),
+        Some(Redo::Failed) | None => None,
+    }
 }
 
 fn one_text(ask: &Ask<'_>, alike: Alike) -> Result<(), Fail> {

@@ -31,8 +31,8 @@ impl Alike {
     /// The operating system's, with the path.
     pub fn of_drive(folder: &Path) -> io::Result<Self> {
         let made = missing(folder)?;
-        fs::create_dir_all(folder)?;
-        let told = ask(folder);
+        let told = fs::create_dir_all(folder).and_then(|()| ask(folder));
+        // Also where only some of them came about.
         for folder in made {
             // Somebody may have put something there meanwhile.
             drop(std::fs::remove_dir(folder));
@@ -103,5 +103,9 @@ mod tests {
         std::fs::create_dir_all(place.path().join("texts/mine")).expect("a folder");
         assert_eq!(Alike::of_drive(&place.path().join("texts/ours")).expect("told"), told);
         assert_eq!(names(&place.path().join("texts")), 1, "what was there before stays");
+        // The first of the folders can be made, and the second one cannot.
+        let too_long = "x".repeat(300);
+        Alike::of_drive(&place.path().join("half").join(too_long)).expect_err("no drive takes such a name");
+        assert_eq!(names(place.path()), 1, "the first one is gone again");
     }
 }

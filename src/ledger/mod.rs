@@ -18,6 +18,7 @@ pub mod ours;
 pub mod place;
 pub mod reader;
 pub mod records;
+pub mod second_look;
 pub mod sqlite;
 pub mod store;
 

@@ -28,8 +28,9 @@ const PAGES: &[Page] = &[
         "E103",
         "",
         "Two settings contradict each other, or what is asked for contradicts this build, or a provider needs a setting that is \
-        missing.",
-        "The message names them and their places; change or set one, or build the program with the feature that it names.",
+        missing, or `text.existing` = \"stop\" contradicts texts that are there.",
+        "The message names them and their places; change or set one, or build the program with the feature that it names. Texts that \
+        are there are moved away, or --existing ours or keep says what becomes of them.",
     ),
     page_of("E104", "", "The image folder cannot be read.", "Check image_dir, and whether the drive is there."),
     page_of(

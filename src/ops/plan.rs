@@ -25,6 +25,7 @@ use crate::kit::path_bytes::from_name;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{EstimateRow, KnownImage, Made, Reader};
+use crate::ledger::second_look::{Act, judge};
 use crate::settings::{self, Duplicates, Settings};
 
 use self::copies::Copies;
@@ -197,15 +198,18 @@ pub fn plan<E>(
         };
         sums.plan.passed_over.add(passed);
         for found in &page {
+            let mut passed_over = found.text_present;
             for page in pages_of(found) {
                 let path = found.path.with_page(page);
                 let known = reader.map(|reader| reader.known(&root, &path)).transpose()?.flatten();
-                let is_copy = known.as_ref().is_some_and(|known| known.copy)
+                let is_copy = known.as_ref().is_some_and(|known| known.copy && known.last.stamp == found.stamp)
                     || is_asked(found, known.as_ref())
                         && copies.as_mut().is_some_and(|copies| copies.is_copy(&corpus, found));
-                if let Some(told) = sums.take(found, page, known.as_ref(), &lessons.made, is_copy) {
+                if let Some(told) = sums.take(found, (page, passed_over), known.as_ref(), &lessons.made, is_copy) {
                     each(&path, &told).map_err(PlanError::Listener)?;
                 }
+                // A text beside a file whose first page was asked for is the file's own, and leaves no new page out.
+                passed_over &= known.is_none_or(|known| known.last.state == ImageState::Skipped);
             }
             if names.meets(&found.path) > 0 {
                 sums.plan.collisions += 1;
@@ -242,7 +246,10 @@ pub fn stale(made: &[Made], today: &Recipe, real_provider: bool) -> (BTreeSet<&'
 /// Whether a file of one page would be asked.
 fn is_asked(found: &Found, known: Option<&KnownImage>) -> bool {
     let one_page = matches!(&found.fate, Fate::Owed(looks) if looks.pages.len() == 1);
-    one_page && known.map_or(!found.text_present, |known| known.state == ImageState::Owed)
+    one_page
+        && known.map_or(!found.text_present, |known| {
+            known.last.state == ImageState::Owed || matches!(judge(&known.last, found), Act::Ask { .. })
+        })
 }
 
 /// Pages that are asked for one by one; a file that cannot be asked for is told once.

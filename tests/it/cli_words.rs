@@ -155,8 +155,11 @@ fn texts_that_are_there_stop_a_run_that_was_told_so() {
         again.exit == Some(2) && again.err.contains("contradicts 1 text that is there\n  page1.png\n"),
         "{again:?}"
     );
-    let redo = room.echo(&format!("{stop} --redo all"));
-    assert!(redo.exit == Some(2) && redo.err.contains("`--redo` contradicts `text.existing` = \"stop\""), "{redo:?}");
+    for which in ["all", "stale"] {
+        let redo = room.echo(&format!("{stop} --redo {which}"));
+        let words = format!("`--redo {which}` contradicts `text.existing` = \"stop\"");
+        assert!(redo.exit == Some(2) && redo.err.contains(&words), "{redo:?}");
+    }
     std::fs::write(room.at("in/page1.png.txt"), "by hand\n").expect("a text");
     let keep = room.echo("run in --existing keep");
     assert_eq!(keep.exit, Some(0), "{keep:?}");

@@ -8,6 +8,7 @@ use batchscribe::emulator::scenario::Scenario;
 
 use crate::cancel::call;
 use crate::oracle;
+use crate::prepared::tiff;
 use crate::sandbox::{Sandbox, Weather, png};
 
 struct Desk(tempfile::TempDir);
@@ -296,4 +297,65 @@ fn what_earlier_batches_were_off_by_is_put_right_and_said() {
     let (_, out, _) = crate::cancel::call_with(&sandbox, "plan --json", true);
     let own: serde_json::Value = serde_json::from_str(&out).expect("one document");
     assert!(own["correction"].is_null() && own["cost"].is_null(), "{own}");
+}
+
+/// Writes another picture in the place of one, of another length, so that it is seen to differ even within a millisecond.
+fn replace(sandbox: &Sandbox, image: &str, seed: u32) {
+    let mut bytes = png(seed);
+    bytes.extend_from_slice(&[0; 5]);
+    std::fs::write(sandbox.corpus().join(image), bytes).expect("image");
+}
+
+fn planned(sandbox: &Sandbox) -> serde_json::Value {
+    let (exit, out, err) = call(sandbox, "plan --json");
+    assert_eq!(exit, Some(0), "{err}");
+    serde_json::from_str(&out).expect("one document")
+}
+
+#[test]
+fn a_page_that_was_changed_is_counted_and_asked_about_before_it_is_paid_again() {
+    let sandbox = Sandbox::new(3);
+    assert!(sandbox.run().fault.is_none());
+    let paid = oracle::count(&sandbox.bill(), "line");
+    replace(&sandbox, "tray_0/page0000.png", 77);
+    let plan = planned(&sandbox);
+    assert_eq!((&plan["images"]["to_ask"], &plan["images"]["done"]), (&1.into(), &2.into()), "{plan}");
+    assert!(plan["cost"]["expected"].as_f64() > Some(0.0), "{plan}");
+    let (exit, _, err) = call(&sandbox, "run");
+    assert!(exit == Some(2) && err.contains("E109") && err.contains("1 image, about $"), "{exit:?} {err}");
+    // Its text stands where the new one belonged.
+    let (exit, _, err) = call(&sandbox, "run --yes --existing stop");
+    assert!(exit == Some(2) && err.contains("contradicts 1 text that is there\n  tray_0/page0000.png"), "{err}");
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), paid, "nothing was sent");
+    let (exit, _, err) = call(&sandbox, "run --yes");
+    assert_eq!(exit, Some(0), "{err}");
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), paid + 1);
+}
+
+#[test]
+fn a_failed_page_that_can_be_read_now_is_stopped_by_a_text_that_was_put_beside_it() {
+    let sandbox = Sandbox::new(1);
+    std::fs::write(sandbox.corpus().join("late.png"), b"").expect("image");
+    assert_eq!(sandbox.run().standing.failed, 1);
+    let paid = oracle::count(&sandbox.bill(), "line");
+    replace(&sandbox, "late.png", 78);
+    assert_eq!(planned(&sandbox)["images"]["to_ask"], 1);
+    std::fs::write(sandbox.corpus().join("late.png.txt"), "typed by hand\n").expect("text");
+    let (exit, _, err) = call(&sandbox, "run --yes --existing stop");
+    assert!(exit == Some(2) && err.contains("contradicts 1 text that is there\n  late.png"), "{exit:?} {err}");
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), paid, "nothing was sent");
+}
+
+#[test]
+fn pages_that_a_file_has_gained_are_counted_although_its_text_lies_beside_it() {
+    let sandbox = Sandbox::new(1);
+    let deed = sandbox.corpus().join("deed.tif");
+    std::fs::write(&deed, tiff(&[10])).expect("image");
+    assert_eq!(sandbox.run().standing.done, 2);
+    std::fs::write(&deed, tiff(&[10, 200, 90])).expect("image");
+    let plan = planned(&sandbox);
+    assert_eq!((&plan["images"]["to_ask"], &plan["images"]["skipped"]), (&3.into(), &serde_json::json!({})), "{plan}");
+    let paid = oracle::count(&sandbox.bill(), "line");
+    assert_eq!(sandbox.run().standing.done, 4);
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), paid + 3);
 }

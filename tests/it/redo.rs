@@ -2,8 +2,10 @@
 
 use std::process::{Command, Output};
 
+use batchscribe::emulator::scenario::Scenario;
+
 use crate::oracle;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Weather};
 
 fn call(sandbox: &Sandbox, words: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
@@ -56,4 +58,22 @@ fn old_texts_may_be_kept() {
     assert_eq!(asked(&sandbox), first + 1, "the new page alone");
     // Whoever has gone on once is not asked again.
     assert_eq!(call(&sandbox, "run").0, Some(0));
+}
+
+#[test]
+fn what_failed_is_asked_again_where_a_text_would_stop_it_unless_one_lies_there() {
+    let scenario = "[[line]]\ncustom_id_contains = \"page0001\"\noutcome = \"refusal\"\nwhen = { times = 6 }\n";
+    let scenario = Scenario::read(scenario).expect("a scenario");
+    let sandbox = Sandbox::with(3, Weather { scenario, ..Weather::default() });
+    assert_eq!(sandbox.run().standing.failed, 1);
+    let first = asked(&sandbox);
+    let theirs = sandbox.corpus().join("tray_1/page0001.png.txt");
+    std::fs::write(&theirs, "typed by hand\n").expect("text");
+    let (exit, said) = call(&sandbox, "run --existing stop --redo failed");
+    assert!(exit == Some(2) && said.contains("contradicts 1 text that is there\n  tray_1/page0001.png"), "{said}");
+    assert_eq!(asked(&sandbox), first, "nothing was sent");
+    std::fs::remove_file(&theirs).expect("text");
+    let (exit, said) = call(&sandbox, "run --existing stop --redo failed");
+    assert!(said.contains("1 image is asked again"), "{exit:?} {said}");
+    assert!(asked(&sandbox) > first, "{said}");
 }

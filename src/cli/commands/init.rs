@@ -20,7 +20,7 @@ const TEMPLATE: &str = r#"# Settings of this workspace. Every line is commented 
 # description = ""               # to find ours among other batches of the account
 
 [provider]
-# name = "auto"                  # openai if a key is found, else local: the built-in engine, on this computer
+# name = "auto"                  # openai if a key is found or a key file named, else local: the built-in engine, on this computer
 # engine = "ocr"                 # of provider local: ocr, or "http://127.0.0.1:11434/v1" for a server of yours
 
 [request]

@@ -7,16 +7,16 @@ use rusqlite::params;
 use super::{Reader, Result};
 use crate::domain::image::RelPath;
 use crate::domain::recipe::Recipe;
-use crate::ledger::moves::ImageState;
+use crate::ledger::second_look::LastLook;
 use crate::ledger::sqlite::fault::Outcome;
-use crate::ledger::sqlite::{column, count, recipe_row, word};
+use crate::ledger::sqlite::{column, count, last_look, last_look_columns, recipe_row};
 
 /// Where one image stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownImage {
-    /// Its state.
-    pub state: ImageState,
-    /// Why it ended, if it ended without a text.
+    /// How the last look left it.
+    pub last: LastLook,
+    /// Why it ended, if it ended without a text: the word as it stands there, also that of a later version.
     pub reason: Option<String>,
     /// The row of the recipe that made its text; `None` where no request of ours did.
     pub made_by: Option<i64>,
@@ -53,18 +53,17 @@ impl Reader {
     }
 
     fn look_up(&self, root: &[u8], path: &RelPath) -> Outcome<Option<KnownImage>> {
-        const SQL: &str = "SELECT i.state, i.reason, CASE WHEN i.text <> 'kept' THEN s.recipe_id END AS recipe_id,
+        const SQL: &str = concat!("SELECT ", last_look_columns!(), ", CASE WHEN i.text <> 'kept' THEN s.recipe_id END AS recipe_id,
             coalesce(a.base_url = 'local', 0) AS built_in, EXISTS (SELECT 1 FROM copy c WHERE c.image_id = i.id
             AND c.stands IN ('waiting', 'ended', 'ready')) AS copy
             FROM corpus c JOIN directory d ON d.corpus_id = c.id JOIN image i ON i.directory_id = d.id
             LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN run n ON n.id = s.run_id LEFT JOIN account a ON a.id = n.account_id
-            WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3 AND i.page = ?4";
+            WHERE c.root = ?1 AND d.path = ?2 AND i.name = ?3 AND i.page = ?4");
         let mut statement = self.connection.prepare_cached(SQL)?;
         let mut rows = statement.query(params![root, path.folder, path.name, path.page])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let state: String = column(row, "state")?;
         Ok(Some(KnownImage {
-            state: word(&state, ImageState::from_word)?,
+            last: last_look(row)?,
             reason: column(row, "reason")?,
             made_by: column(row, "recipe_id")?,
             built_in: column(row, "built_in")?,

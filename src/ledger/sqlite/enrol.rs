@@ -6,35 +6,17 @@ use super::SqliteStore;
 use super::events;
 use super::fault::{Fault, Outcome};
 use super::newcomers::{Plain, TOGETHER, insert, insert_all};
-use super::rows::{column, int, length, word};
+use super::rows::{column, int, last_look, last_look_columns, length};
 use crate::domain::ids::{CorpusId, ImageId};
 use crate::domain::image::{Fate, Format, Found, Looks, Reason, RelPath, Stamp};
 use crate::ledger::moves::ImageState;
 use crate::ledger::records::Enrolled;
+use crate::ledger::second_look::{Act, LastLook, judge};
 
 /// What the ledger knows of a file.
 struct Known {
     id: ImageId,
-    stamp: Stamp,
-    state: ImageState,
-    reason: Option<Reason>,
-    /// Failed after its answer came: that was paid for and lies raw, so that only a person asks again.
-    answered: bool,
-    /// Its header was read and told what it is.
-    measured: bool,
-}
-
-/// What has to be done about a known file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Act {
-    /// Nothing.
-    Leave,
-    /// It is owed with what was measured now; its tries begin anew.
-    Ask { changed: bool },
-    /// It ends, or goes on having ended, for this reason.
-    End(ImageState, Reason),
-    /// Its text stands although the file is no longer what it was: only a person can tell what that means.
-    Tell(Reason),
+    last: LastLook,
 }
 
 /// Records a page of the walk.
@@ -79,7 +61,7 @@ fn file(store: &mut SqliteStore, directory: i64, found: &Found, enrolled: &mut E
             continue;
         }
         let Some(known) = known(store, directory, &found.path.name, page)? else { continue };
-        passed_over &= known.state == ImageState::Skipped;
+        passed_over &= known.last.state == ImageState::Skipped;
         apply(store, &known, found, page, enrolled)?;
     }
     no_more_pages(store, directory, found, pages, enrolled)
@@ -116,12 +98,12 @@ fn no_more_pages(
     drop(statement);
     for page in gone {
         let Some(known) = known(store, directory, &found.path.name, page)? else { continue };
-        if known.state != ImageState::Owed {
+        if known.last.state != ImageState::Owed {
             // The only way from a text to an end leads over asking again.
             ask(store, &known, found.stamp, None)?;
         }
         enrolled.failed += 1;
-        let owed = Known { state: ImageState::Owed, ..known };
+        let owed = Known { last: LastLook { state: ImageState::Owed, ..known.last }, ..known };
         end(store, &owed, found.stamp, ImageState::Failed, Reason::Missing)?;
     }
     Ok(())
@@ -162,73 +144,22 @@ fn directory(store: &SqliteStore, corpus: CorpusId, path: &[u8]) -> Outcome<i64>
 }
 
 fn known(store: &SqliteStore, directory: i64, name: &[u8], page: u32) -> Outcome<Option<Known>> {
-    const SQL: &str = "SELECT id, bytes, mtime_ms, state, reason, state = 'failed' AND reason = ?3 AND EXISTS (
-        SELECT 1 FROM line l WHERE l.shard_id = image.shard_id AND l.image_id = image.id AND l.verdict IS NOT NULL) AS answered,
-        format IS NOT NULL AS measured
-        FROM image WHERE directory_id = ?1 AND name = ?2 AND page = ?4";
+    const SQL: &str = concat!(
+        "SELECT i.id, ",
+        last_look_columns!(),
+        " FROM image i WHERE directory_id = ?1 AND name = ?2 AND page = ?3"
+    );
     let mut statement = store.connection.prepare_cached(SQL)?;
-    let mut rows = statement.query(params![directory, name, Reason::Missing.word(), page])?;
+    let mut rows = statement.query(params![directory, name, page])?;
     rows.next()?.map(read_known).transpose()
 }
 
 fn read_known(row: &Row<'_>) -> Outcome<Known> {
-    let bytes = super::rows::count(column(row, "bytes")?);
-    let state: String = column(row, "state")?;
-    let reason: Option<String> = column(row, "reason")?;
-    Ok(Known {
-        id: ImageId(column(row, "id")?),
-        stamp: Stamp { bytes, mtime_ms: column(row, "mtime_ms")? },
-        state: word(&state, ImageState::from_word)?,
-        // A reason of a later version is none of those that are measured anew, which is all that is asked here.
-        reason: reason.as_deref().and_then(Reason::from_word),
-        answered: column::<Option<bool>>(row, "answered")?.unwrap_or_default(),
-        measured: column(row, "measured")?,
-    })
-}
-
-/// Decides, and touches nothing.
-fn judge(known: &Known, found: &Found) -> Act {
-    use ImageState::{Done, Failed, Packed, Rough, Skipped};
-    let same = known.stamp == found.stamp;
-    match (known.state, &found.fate) {
-        // Its stamp is frozen: the plan that holds it was made with it, and the body compares.
-        (Packed, _) => Act::Leave,
-        // The text that it was skipped for still stands.
-        (Skipped, Fate::Owed(_)) if found.text_present => Act::Leave,
-        (_, Fate::Owed(_)) if !same || may_be_measured_anew(known) => Act::Ask { changed: !same },
-        (_, _) if same => Act::Leave,
-        (Failed, Fate::Failed(reason)) => Act::End(Failed, *reason),
-        (Skipped, Fate::Skipped(reason)) => Act::End(Skipped, *reason),
-        (Done | Rough, Fate::Failed(reason) | Fate::Skipped(reason)) => Act::Tell(*reason),
-        // No move leads there. What is owed may lie in an open plan already; the body that reads it ends it by name.
-        (_, _) => Act::Leave,
-    }
-}
-
-/// Whether an end may have been the file's, a setting's or the folder's doing, so that it may be over although the file is
-/// the same.
-fn may_be_measured_anew(known: &Known) -> bool {
-    use Reason::{
-        Damaged, EmptyFile, Excluded, KeepsChanging, Missing, NotAnImage, TextPresent, TooLarge, Unreadable,
-        UnsupportedFormat,
-    };
-    match known.state {
-        ImageState::Failed if known.answered => false,
-        // What its header tells was known: it failed when it was decoded, and the same bytes would fail again.
-        ImageState::Failed if known.measured && matches!(known.reason, Some(Damaged | UnsupportedFormat)) => false,
-        ImageState::Failed => matches!(
-            known.reason,
-            Some(
-                Unreadable | EmptyFile | NotAnImage | Damaged | TooLarge | UnsupportedFormat | KeepsChanging | Missing
-            )
-        ),
-        ImageState::Skipped => matches!(known.reason, Some(TextPresent | Excluded)),
-        _ => false,
-    }
+    Ok(Known { id: ImageId(column(row, "id")?), last: last_look(row)? })
 }
 
 fn apply(store: &mut SqliteStore, known: &Known, found: &Found, page: u32, enrolled: &mut Enrolled) -> Outcome<()> {
-    match judge(known, found) {
+    match judge(&known.last, found) {
         Act::Leave => enrolled.unchanged += 1,
         Act::Ask { changed } => {
             let new = if changed { &mut enrolled.changed } else { &mut enrolled.owed };
@@ -257,10 +188,10 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, looks: Option<(&Loo
         sample = CASE WHEN sample = -1 OR (bytes, mtime_ms) = (?3, ?4) THEN sample END,
         owed_seq = coalesce(owed_seq, ?8), needs = ?9 WHERE id = ?1 AND state = ?2";
     let pixels = looks.and_then(|(looks, page)| looks.of_page(page));
-    let new_seq = if known.state == ImageState::Owed { None } else { Some(store.books.next_seq()) };
+    let new_seq = if known.last.state == ImageState::Owed { None } else { Some(store.books.next_seq()) };
     let values = params![
         known.id.0,
-        known.state.word(),
+        known.last.state.word(),
         int(stamp.bytes),
         stamp.mtime_ms,
         looks.map(|(looks, _)| looks.format.word()),
@@ -272,14 +203,14 @@ fn ask(store: &mut SqliteStore, known: &Known, stamp: Stamp, looks: Option<(&Loo
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
     // What was wrong with an answer to another picture changes nothing.
     store.connection.prepare_cached("DELETE FROM wish WHERE image_id = ?1")?.execute([known.id.0])?;
-    if known.reason == Some(Reason::KeepsChanging) {
+    if known.last.reason == Some(Reason::KeepsChanging) {
         let sql = "UPDATE note SET changes = 0 WHERE image_id = ?1";
         store.connection.prepare_cached(sql)?.execute([known.id.0])?;
     }
-    if known.state == ImageState::Owed {
+    if known.last.state == ImageState::Owed {
         return Ok(());
     }
-    store.books.images(Some(known.state), ImageState::Owed, 1)
+    store.books.images(Some(known.last.state), ImageState::Owed, 1)
 }
 
 /// What was measured of the file before no longer holds of it.
@@ -287,59 +218,18 @@ fn end(store: &mut SqliteStore, known: &Known, stamp: Stamp, state: ImageState, 
     const SQL: &str =
         "UPDATE image SET state = ?3, reason = ?4, bytes = ?5, mtime_ms = ?6, content = NULL, sample = NULL, format = NULL,
         width = NULL, height = NULL, needs = NULL, asked = 0, gaps = 0, owed_seq = NULL WHERE id = ?1 AND state = ?2";
-    let values = params![known.id.0, known.state.word(), state.word(), reason.word(), int(stamp.bytes), stamp.mtime_ms];
+    let values =
+        params![known.id.0, known.last.state.word(), state.word(), reason.word(), int(stamp.bytes), stamp.mtime_ms];
     one(store.connection.prepare_cached(SQL)?.execute(values)?, known)?;
-    if known.state == state {
+    if known.last.state == state {
         return Ok(());
     }
-    store.books.images(Some(known.state), state, 1)
+    store.books.images(Some(known.last.state), state, 1)
 }
 
 fn one(changed: usize, known: &Known) -> Outcome<()> {
     if changed == 1 {
         return Ok(());
     }
-    Err(Fault::stale(format!("image {} is no longer {}", known.id, known.state.word())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::image::Pixels;
-
-    const OLD: Stamp = Stamp { bytes: 10, mtime_ms: 1 };
-    const NEW: Stamp = Stamp { bytes: 10, mtime_ms: 2 };
-
-    fn judged(state: ImageState, reason: Option<Reason>, stamp: Stamp, fate: Fate) -> Act {
-        let path = RelPath { folder: Vec::new(), name: b"a".to_vec(), page: 1 };
-        judge(
-            &Known { id: ImageId(1), stamp: OLD, state, reason, answered: false, measured: false },
-            &Found { path, stamp, fate, text_present: false },
-        )
-    }
-
-    #[test]
-    fn what_a_second_look_comes_to() {
-        use ImageState::{Done, Failed, Owed, Packed, Skipped};
-        let owed = || Fate::Owed(Looks::plain(Format::Png, Pixels { width: 3, height: 4 }));
-        let ask = |changed| Act::Ask { changed };
-        let damaged = || Fate::Failed(Reason::Damaged);
-        let cases = [
-            (judged(Packed, None, NEW, owed()), Act::Leave, "packed is frozen"),
-            (judged(Done, None, OLD, owed()), Act::Leave, "same file"),
-            (judged(Done, None, NEW, owed()), ask(true), "another picture"),
-            (judged(Owed, None, NEW, owed()), ask(true), "measured anew"),
-            (judged(Owed, None, OLD, damaged()), Act::Leave, "a hiccup of the disk"),
-            (judged(Owed, None, NEW, damaged()), Act::Leave, "broken now: the body tells"),
-            (judged(Done, None, NEW, damaged()), Act::Tell(Reason::Damaged), "its text stands"),
-            (judged(Failed, Some(Reason::Unreadable), OLD, owed()), ask(false), "readable now"),
-            (judged(Failed, Some(Reason::Refused), OLD, owed()), Act::Leave, "the model's doing"),
-            (judged(Failed, Some(Reason::Refused), NEW, owed()), ask(true), "another picture"),
-            (judged(Skipped, Some(Reason::TextPresent), OLD, owed()), ask(false), "the text is gone"),
-            (judged(Skipped, Some(Reason::Excluded), NEW, damaged()), Act::Leave, "no such move"),
-        ];
-        for (judged, wanted, why) in cases {
-            assert_eq!(judged, wanted, "{why}");
-        }
-    }
+    Err(Fault::stale(format!("image {} is no longer {}", known.id, known.last.state.word())))
 }

@@ -37,7 +37,7 @@ use self::fault::{Fault, Outcome};
 #[cfg(test)]
 pub(super) use self::open::SCHEMA;
 pub(super) use self::open::{inspected, standing};
-pub(super) use self::rows::{column, count, word};
+pub(super) use self::rows::{column, count, last_look, last_look_columns, word};
 pub(in crate::ledger) use self::runs::recipe_row;
 use super::LedgerError;
 use super::journal::{Account, Entry, Journal};

@@ -6,7 +6,9 @@ use rusqlite::types::FromSql;
 use super::fault::{Fault, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal, Usage};
 use crate::domain::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId};
-use crate::domain::image::{Format, Needs};
+use crate::domain::image::{Format, Needs, Reason, Stamp};
+use crate::ledger::moves::ImageState;
+use crate::ledger::second_look::LastLook;
 
 /// A count as SQLite keeps it. Nothing here comes near the limit; a value that did would be cut to it.
 pub(super) fn int(value: u64) -> i64 {
@@ -43,6 +45,29 @@ pub(super) fn needs(text: Option<String>) -> Outcome<Needs> {
 /// A column, under the ledger's error.
 pub(in crate::ledger) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcome<T> {
     Ok(row.get(name)?)
+}
+
+/// Columns of [`last_look`], of an image `i`.
+macro_rules! last_look_columns {
+    () => {
+        "i.bytes, i.mtime_ms, i.state, i.reason, i.format IS NOT NULL AS measured,
+        i.state = 'failed' AND i.reason = 'missing' AND EXISTS (SELECT 1 FROM line l
+            WHERE l.shard_id = i.shard_id AND l.image_id = i.id AND l.verdict IS NOT NULL) AS answered"
+    };
+}
+pub(in crate::ledger) use last_look_columns;
+
+/// Reads [`last_look_columns`].
+pub(in crate::ledger) fn last_look(row: &Row<'_>) -> Outcome<LastLook> {
+    let state: String = column(row, "state")?;
+    let reason: Option<String> = column(row, "reason")?;
+    Ok(LastLook {
+        stamp: Stamp { bytes: count(column(row, "bytes")?), mtime_ms: column(row, "mtime_ms")? },
+        state: word(&state, ImageState::from_word)?,
+        reason: reason.as_deref().and_then(Reason::from_word),
+        answered: column::<Option<bool>>(row, "answered")?.unwrap_or_default(),
+        measured: column(row, "measured")?,
+    })
 }
 
 /// Columns of [`open_batch`].

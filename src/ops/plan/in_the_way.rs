@@ -13,6 +13,7 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes::from_name;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{KnownImage, Reader};
+use crate::ledger::second_look::{Act, judge};
 
 /// Images that are named.
 const NAMED: usize = 3;
@@ -68,11 +69,13 @@ pub struct There {
     pub first: Vec<RelPath>,
 }
 
-/// Looks for texts that are there although their images are still to be asked, or were never ours to ask.
+/// Looks for texts that are there although their images are still to be asked, or were never ours to ask; `failed_again`: images
+/// that failed are put back first.
 ///
 /// # Errors
 /// The ledger's and the folder's.
-pub fn there<E>(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<There, PlanError<E>> {
+pub fn there<E>(ask: &Ask<'_>, reader: Option<&Reader>, failed_again: bool) -> Result<There, PlanError<E>> {
+    let by = By { real: is_real(ask.settings), failed_again };
     let root = from_name(ask.root.as_os_str());
     let mut there = There::default();
     let mut lane =
@@ -84,7 +87,7 @@ pub fn there<E>(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<There, PlanErr
             Walked::Broken(cause) => return Err(PlanError::Folder(cause)),
         };
         for found in page.iter().filter(|found| found.text_present) {
-            if is_in_the_way(ask, reader, &root, found)? {
+            if is_in_the_way(by, reader, &root, found)? {
                 there.texts += 1;
                 if there.first.len() < NAMED {
                     there.first.push(found.path.clone());
@@ -95,11 +98,20 @@ pub fn there<E>(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<There, PlanErr
     Ok(there)
 }
 
-fn is_in_the_way<E>(ask: &Ask<'_>, reader: Option<&Reader>, root: &[u8], found: &Found) -> Result<bool, PlanError<E>> {
+/// What a run would ask by.
+#[derive(Clone, Copy)]
+struct By {
+    /// A real provider, no built-in engine.
+    real: bool,
+    /// What failed is asked again.
+    failed_again: bool,
+}
+
+fn is_in_the_way<E>(by: By, reader: Option<&Reader>, root: &[u8], found: &Found) -> Result<bool, PlanError<E>> {
     let Some(reader) = reader else { return Ok(true) };
     for page in pages_of(found) {
         let known = reader.known(root, &found.path.with_page(page))?;
-        if known.is_none_or(|known| is_to_be_asked(&known, is_real(ask.settings))) {
+        if known.is_none_or(|known| is_to_be_asked(&known, found, by)) {
             return Ok(true);
         }
     }
@@ -107,19 +119,25 @@ fn is_in_the_way<E>(ask: &Ask<'_>, reader: Option<&Reader>, root: &[u8], found: 
 }
 
 /// Whether an image with a text will be asked, or was left out because of it. A real provider takes the place of the built-in engine.
-fn is_to_be_asked(known: &KnownImage, real: bool) -> bool {
-    match known.state {
+fn is_to_be_asked(known: &KnownImage, found: &Found, by: By) -> bool {
+    if matches!(judge(&known.last, found), Act::Ask { .. }) {
+        return true;
+    }
+    match known.last.state {
         ImageState::Owed => true,
         ImageState::Skipped => known.reason.as_deref() == Some(Reason::TextPresent.word()),
-        ImageState::Done => real && known.built_in,
-        ImageState::Packed | ImageState::Rough | ImageState::Failed => false,
+        ImageState::Done => by.real && known.built_in,
+        ImageState::Failed => by.failed_again,
+        ImageState::Packed | ImageState::Rough => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::image::{Fate, Format, Looks, Pixels};
     use crate::kit::atomic_file::{Access, Durability, write};
+    use crate::ledger::second_look::LastLook;
     use crate::settings::{Environment, Sources, resolve, texts};
 
     #[test]
@@ -156,19 +174,37 @@ mod tests {
 
     #[test]
     fn texts_of_images_that_are_finished_are_in_nobodys_way() {
-        let known = |state, reason: Option<&str>, built_in| KnownImage {
-            state,
-            reason: reason.map(str::to_owned),
+        let stamp = Stamp { bytes: 10, mtime_ms: 1 };
+        let known = |state, reason: Option<Reason>, built_in| KnownImage {
+            last: LastLook { stamp, state, reason, answered: false, measured: false },
+            reason: reason.map(|reason| reason.word().to_owned()),
             made_by: None,
             built_in,
             copy: false,
         };
-        let asked = |known: &KnownImage| [false, true].map(|real| is_to_be_asked(known, real));
+        let found = |stamp| Found {
+            path: RelPath { folder: Vec::new(), name: b"a.png".to_vec(), page: 1 },
+            stamp,
+            fate: Fate::Owed(Looks::plain(Format::Png, Pixels { width: 3, height: 4 })),
+            text_present: true,
+        };
+        let asked = |known: &KnownImage| {
+            [false, true].map(|real| is_to_be_asked(known, &found(stamp), By { real, failed_again: false }))
+        };
         assert_eq!(asked(&known(ImageState::Owed, None, false)), [true; 2]);
-        assert_eq!(asked(&known(ImageState::Skipped, Some("text_present"), false)), [true; 2]);
-        assert_eq!(asked(&known(ImageState::Skipped, Some("excluded"), false)), [false; 2]);
+        assert_eq!(asked(&known(ImageState::Skipped, Some(Reason::TextPresent), false)), [true; 2]);
         assert_eq!(asked(&known(ImageState::Done, None, true)), [false, true]);
         assert_eq!(asked(&known(ImageState::Done, None, false)), [false; 2]);
         assert_eq!(asked(&known(ImageState::Packed, None, false)), [false; 2]);
+        assert_eq!(asked(&known(ImageState::Failed, Some(Reason::Refused), false)), [false; 2]);
+        let again = By { real: true, failed_again: true };
+        assert!(is_to_be_asked(&known(ImageState::Failed, Some(Reason::Refused), false), &found(stamp), again));
+        // What the walk of a run looks at anew has a text in its way.
+        assert_eq!(asked(&known(ImageState::Failed, Some(Reason::Unreadable), false)), [true; 2]);
+        let by = By { real: false, failed_again: false };
+        let changed = Stamp { mtime_ms: 2, ..stamp };
+        for (state, is_asked) in [(ImageState::Done, true), (ImageState::Rough, true), (ImageState::Packed, false)] {
+            assert_eq!(is_to_be_asked(&known(state, None, false), &found(changed), by), is_asked, "{state:?}");
+        }
     }
 }

@@ -10,19 +10,26 @@ use crate::kit::alike::Alike;
 use crate::kit::folder::{Entry, Folder, Sort};
 use crate::kit::hash;
 
-/// Names of the folders that the walk has not left yet, as hashes: a few bytes for each file of the largest folder.
+/// Names of the folders that the walk has not left yet, as hashes: a few bytes for each file of the largest folder. Where folders
+/// are one for the drive, those of the earlier ones are read once more when the later one is entered.
 pub(super) struct Names {
     root: PathBuf,
     alike: Alike,
     open: Vec<Open>,
 }
 
+/// Names under the hash of what such a drive takes them for.
+type ByKey = BTreeMap<u64, Vec<Vec<u8>>>;
+
+#[derive(Default)]
 struct Open {
     folder: Vec<u8>,
-    /// Names in it, and whether a second one was met.
+    /// Names in it and in its twins, and whether a second one was met; of folders in it, the names as they are as well.
     seen: BTreeMap<u64, bool>,
-    /// Whether it, or one above it, is one with another folder.
-    is_merged: bool,
+    /// Paths of the folders in its twins.
+    beside: ByKey,
+    /// Folders in it that are not told apart; nobody has looked while no second one was met.
+    doubles: Option<ByKey>,
 }
 
 impl Names {
@@ -40,9 +47,7 @@ impl Names {
             Some(met) => 2 - u64::from(std::mem::replace(met, true)),
             None => {
                 open.seen.insert(key, false);
-                // The other folder was left and forgotten; such folders are rare, and lie on the disk.
-                let is_pair = open.is_merged && first_alike(&self.root, path, self.alike).is_some();
-                2 * u64::from(is_pair)
+                0
             }
         }
     }
@@ -52,21 +57,76 @@ impl Names {
             drop(self.open.pop());
         }
         if self.open.is_empty() {
-            self.open.push(Open { folder: Vec::new(), seen: BTreeMap::new(), is_merged: false });
+            self.open.push(Open::default());
         }
         while let Some(upper) = self.open.last_mut().filter(|upper| upper.folder != folder) {
             let from = upper.folder.len() + usize::from(!upper.folder.is_empty());
             let end = memchr::memchr(b'/', &folder[from..]).map_or(folder.len(), |at| from + at);
-            // A folder is no file: it never shares a name with one.
-            let is_other = upper.seen.insert(key(b"/", &folder[from..end], self.alike), true).is_some();
-            let is_merged = upper.is_merged || is_other;
-            self.open.push(Open { folder: folder[..end].to_vec(), seen: BTreeMap::new(), is_merged });
+            let twins = upper.twins(&self.root, &folder[from..end], self.alike);
+            let mut open = Open { folder: folder[..end].to_vec(), ..Open::default() };
+            twins.iter().for_each(|twin| open.take(&self.root, twin, self.alike));
+            self.open.push(open);
         }
     }
 }
 
+impl Open {
+    /// Paths of the folders that were walked before and are one with the folder `name` in this one. Such folders are rare, and
+    /// what was in them was forgotten, but lies on the disk.
+    fn twins(&mut self, root: &Path, name: &[u8], alike: Alike) -> Vec<Vec<u8>> {
+        // A folder is no file: it never shares a name with one.
+        let key = key(b"/", name, alike);
+        let mut twins = self.beside.get(&key).cloned().unwrap_or_default();
+        self.seen.insert(exact(name), true);
+        if self.seen.insert(key, true).is_some() {
+            let doubles = self.doubles.get_or_insert_with(|| doubles(root, &self.folder, alike));
+            let others = doubles.get(&key).into_iter().flatten();
+            // Another one that the walk comes to later will look for this one then.
+            let walked = others.filter(|other| *other != name && self.seen.contains_key(&exact(other)));
+            twins.extend(walked.map(|other| joined(&self.folder, other)));
+        }
+        twins
+    }
+
+    /// Takes in the names of a twin. Of two files that are one among the twins, both were counted when the second was met.
+    fn take(&mut self, root: &Path, twin: &[u8], alike: Alike) {
+        for entry in listed(root, twin) {
+            match entry.sort {
+                Sort::File => {
+                    let key = key(b"", &entry.name, alike);
+                    self.seen.entry(key).and_modify(|met| *met = true).or_insert(false);
+                }
+                Sort::Folder => {
+                    let key = key(b"/", &entry.name, alike);
+                    self.beside.entry(key).or_default().push(joined(twin, &entry.name));
+                }
+                Sort::Link | Sort::Odd => {}
+            }
+        }
+    }
+}
+
+/// Names of the folders in `folder` that share theirs with another one.
+fn doubles(root: &Path, folder: &[u8], alike: Alike) -> ByKey {
+    let mut names = ByKey::new();
+    for entry in listed(root, folder).filter(|entry| entry.sort == Sort::Folder) {
+        names.entry(key(b"/", &entry.name, alike)).or_default().push(entry.name);
+    }
+    names.retain(|_, alike| alike.len() > 1);
+    names
+}
+
 fn key(kind: &[u8], name: &[u8], alike: Alike) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = hash::short(&[kind, folded(name, alike).as_bytes()].concat());
+    hashed(kind, folded(name, alike).as_bytes())
+}
+
+/// Of the name of a folder as it is.
+fn exact(name: &[u8]) -> u64 {
+    hashed(b"//", name)
+}
+
+fn hashed(kind: &[u8], name: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = hash::short(&[kind, name].concat());
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
@@ -98,13 +158,18 @@ pub(super) fn first_alike(root: &Path, path: &RelPath, alike: Alike) -> Option<R
     files.filter(|other| *other != path.with_page(1)).min_by_key(RelPath::joined)
 }
 
-/// Names in a folder that are one with `name` for the drive; none where the folder cannot be listed.
+/// Names in a folder that are one with `name` for the drive.
 fn names_like(root: &Path, folder: &[u8], name: &[u8], sort: Sort, alike: Alike) -> Vec<Vec<u8>> {
-    let parts: Vec<&[u8]> = folder.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
-    let listed = Folder::open(root).and_then(|root| root.below(&parts)?.entries());
     let wanted = folded(name, alike);
     let is_like = |entry: &Entry| entry.sort == sort && folded(&entry.name, alike) == wanted;
-    listed.into_iter().flatten().flatten().filter(is_like).map(|entry| entry.name).collect()
+    listed(root, folder).filter(is_like).map(|entry| entry.name).collect()
+}
+
+/// What lies in a folder; nothing where it cannot be listed.
+fn listed(root: &Path, folder: &[u8]) -> impl Iterator<Item = Entry> + use<> {
+    let parts: Vec<&[u8]> = folder.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
+    let listed = Folder::open(root).and_then(|root| root.below(&parts)?.entries());
+    listed.into_iter().flatten().flatten()
 }
 
 fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
@@ -151,8 +216,41 @@ mod tests {
 
     #[test]
     fn folders_that_are_one_share_the_names_in_them() {
-        let place = tempfile::tempdir().expect("temp dir");
         let paths = ["Box/a/1.png", "Box/a/2.png", "Box/b.png", "box/A/1.PNG", "box/A/3.png", "box/c.png"];
+        let (place, counts) = walked(paths);
+        assert_eq!(counts, [0, 0, 0, 2, 0, 0]);
+        assert_eq!(first_alike(place.path(), &path("box/A/1.PNG"), Alike::ANY), Some(path("Box/a/1.png")));
+        assert_eq!(first_alike(place.path(), &path("Box/b.png"), Alike::ANY), None);
+    }
+
+    #[test]
+    fn each_file_of_folders_that_are_one_counts_once() {
+        assert_eq!(walked(["Box/1.png", "box/1.PNG", "box/1.png"]).1, [0, 2, 1]);
+        assert_eq!(walked(["Box/1.PNG", "Box/1.png", "box/1.png"]).1, [0, 2, 1]);
+        assert_eq!(walked(["BOX/1.png", "Box/1.png", "Box/2.png", "box/1.png", "box/2.png"]).1, [0, 2, 0, 1, 2]);
+        // The one that comes last is no twin of those before, for it has not been walked yet.
+        assert_eq!(walked(["BOX/2.png", "Box/1.png", "box/1.png", "box/3.png"]).1, [0, 0, 2, 0]);
+        // Folders in folders, of which one has a second one beside itself.
+        let deep = ["BOX/x/1.png", "box/X/1.png", "box/X/2.png", "box/x/1.png", "box/x/2.png", "box/y/1.png"];
+        assert_eq!(walked(deep).1, [0, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_twin_is_listed_once_and_not_for_each_file() {
+        let (place, counts) = walked(["Box/1.png", "Box/2.png", "box/3.png", "box/1.png", "box/2.png"]);
+        assert_eq!(counts, [0, 0, 0, 2, 2]);
+        let mut names = Names::below(place.path(), Alike::ANY);
+        for one in ["Box/1.png", "Box/2.png", "box/3.png"] {
+            names.meets(&path(one));
+        }
+        // Whatever is wanted of the first folder is known by now.
+        std::fs::remove_dir_all(place.path().join("Box")).expect("a folder");
+        assert_eq!(["box/1.png", "box/2.png"].map(|one| names.meets(&path(one))), [2, 2]);
+    }
+
+    /// Files, and how many share a text with each when they are met in this order.
+    fn walked<const N: usize>(paths: [&str; N]) -> (tempfile::TempDir, [u64; N]) {
+        let place = tempfile::tempdir().expect("temp dir");
         for one in paths {
             let file = place.path().join(one);
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
@@ -160,8 +258,7 @@ mod tests {
             std::fs::write(file, "").expect("a file");
         }
         let mut names = Names::below(place.path(), Alike::ANY);
-        assert_eq!(paths.map(|one| names.meets(&path(one))), [0, 0, 0, 2, 0, 0]);
-        assert_eq!(first_alike(place.path(), &path("box/A/1.PNG"), Alike::ANY), Some(path("Box/a/1.png")));
-        assert_eq!(first_alike(place.path(), &path("Box/b.png"), Alike::ANY), None);
+        let counts = paths.map(|one| names.meets(&path(one)));
+        (place, counts)
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::stale;
 use crate::domain::tokens::Counting;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{KnownImage, Made};
+use crate::ledger::second_look::{Act, judge};
 use crate::settings::{ProviderKind, Settings};
 
 /// Bytes of a JPEG for a thousand pixels of a page at quality 85. Counted: ten scanned pages in colour, 178.
@@ -41,11 +42,12 @@ impl<'a> Sums<'a> {
         Self { ask, lessons, counting, packing, others, largest_line: 0, plan }
     }
 
-    /// Counts one page of a file, or a copy of one; what a list says of it.
+    /// Counts one page of a file, or a copy of one; what a list says of it. A page that is new is passed over for a text that is
+    /// there.
     pub(super) fn take(
         &mut self,
         found: &Found,
-        page: u32,
+        (page, passed_over): (u32, bool),
         known: Option<&KnownImage>,
         made: &[Made],
         is_copy: bool,
@@ -55,9 +57,13 @@ impl<'a> Sums<'a> {
             self.plan.copies += 1;
             return None;
         }
-        let Some(known) = known else { return Some(self.new_one(found, page)) };
+        let Some(known) = known else { return Some(self.new_one(found, page, passed_over)) };
+        // The walk of a run looks at it anew, and ends or asks about what has changed since.
+        if matches!(judge(&known.last, found), Act::Ask { .. } | Act::End(..)) {
+            return Some(self.by_fate(found, page));
+        }
         let reason = || known.reason.clone().unwrap_or_default();
-        match known.state {
+        match known.last.state {
             ImageState::Owed => Some(self.by_fate(found, page)),
             ImageState::Packed => {
                 self.plan.in_flight += 1;
@@ -73,8 +79,8 @@ impl<'a> Sums<'a> {
         }
     }
 
-    fn new_one(&mut self, found: &Found, page: u32) -> Told {
-        if found.text_present && matches!(found.fate, Fate::Owed(_)) {
+    fn new_one(&mut self, found: &Found, page: u32, passed_over: bool) -> Told {
+        if passed_over && matches!(found.fate, Fate::Owed(_)) {
             return ended(&mut self.plan.skipped, Reason::TextPresent.word().to_owned());
         }
         self.by_fate(found, page)

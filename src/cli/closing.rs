@@ -212,8 +212,7 @@ pub(super) fn farewell(mode: &Mode, settings: &Settings, standing: &Standing, in
         }
         Mode::Pilot(_) => Vec::new(),
         _ if left > 0 => {
-            let images = words::count(left, "image is", "images are");
-            let mut lines = vec![format!("{images} still to be asked; the same command goes on")];
+            let mut lines = vec![format!("{}; the same command goes on", words::left(standing))];
             if is_local && !settings.provider.named {
                 lines.push("For a real model: batchscribe init, batchscribe keys set, batchscribe plan".to_owned());
             }

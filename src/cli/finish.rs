@@ -219,7 +219,7 @@ fn no_money(shortage: &Shortage) -> Problem {
     let sentence = format!("money limit reached: {spent} spent + {reserved} reserved of {limit}");
     Problem::new("E306", sentence)
         .detail(format!("the next page may cost up to {need}"))
-        .hint("the rest is owed: the same command with a higher --budget goes on; or lower request.max_output_tokens")
+        .hint("the same command goes on with a higher --budget, or with a lower request.max_output_tokens")
 }
 
 /// A limit cannot be kept where nobody knows what is charged.

@@ -15,6 +15,17 @@ pub(super) fn balance(standing: &Standing) -> String {
     format!("found {found} = {ended} + {owed} owed + {packed} in flight")
 }
 
+/// What is not answered yet, by the names that the balance has for it.
+pub(super) fn left(standing: &Standing) -> String {
+    let Standing { owed, packed, .. } = standing;
+    let images = count(owed + packed, "image is", "images are");
+    if *packed == 0 {
+        format!("{images} still to be asked")
+    } else {
+        format!("{images} left, {owed} owed and {packed} in flight")
+    }
+}
+
 /// How many files are copies of others; nothing where none is.
 pub(super) fn copies(copies: CopyCount) -> Option<String> {
     let are = count(copies.all(), "image is a copy of another", "images are copies of others");
@@ -124,6 +135,8 @@ mod tests {
         let standing = Standing { found: 9, done: 3, failed: 1, owed: 2, packed: 3, ..Standing::default() };
         let expected = "found 9 = 3 done + 0 rough + 1 failed + 0 skipped + 2 owed + 3 in flight";
         assert_eq!(balance(&standing), expected);
+        assert_eq!(left(&standing), "5 images are left, 2 owed and 3 in flight", "as the balance calls them");
+        assert_eq!(left(&Standing { owed: 1, ..Standing::default() }), "1 image is still to be asked");
         assert_eq!(count(1, "image", "images"), "1 image");
         let spent =
             Funds { spent: Money::from_micros(10_000), reserved: Money::from_micros(1_080_000), ..Funds::default() };

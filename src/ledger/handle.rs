@@ -228,6 +228,12 @@ impl Ledger {
         self.gathered(move |store| store.dissolve(shard, culprit.as_ref())).await
     }
 
+    /// sealed → dissolved, for plans of other accounts than that of `run` of which nothing was ever sent or written out. At most
+    /// `limit`; tells how many.
+    pub async fn dissolve_unsent(&self, run: RunId, limit: u32) -> Result<u64> {
+        self.gathered(move |store| store.dissolve_unsent(run, limit)).await
+    }
+
     // ---- paying
     /// sealed → dissolved, because the provider takes no file as large; which is remembered.
     pub async fn too_large(&self, shard: ShardId) -> Result<()> {

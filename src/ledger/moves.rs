@@ -14,6 +14,7 @@
 //!         Done | Rough | Failed ──a person wrote the text──► Done
 //! shard   open plan ──seal──► Sealed ──body sent whole──► Uploaded ──intent──► Opening ──batch known──► Spent ──settled──► Gone
 //!         Sealed ──a file changed or cannot be read──► Dissolved          Sealed | Uploaded ──above the queue's limit──► Dissolved
+//!         Sealed ──never sent, and account or settings are others by now──► Dissolved
 //!         Opening ──surely not created──► Uploaded           Spent ──batch turned away──► Uploaded
 //!         Opening ──batch void──► Sealed (no input file)
 //! batch   Opening ──answered or adopted──► Open ──terminal status──► Ended ──raw on disk──► Fetched ──every line──► Settled

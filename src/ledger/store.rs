@@ -123,6 +123,9 @@ pub trait Store: Frame + Send {
     /// sealed or uploaded → dissolved: its images are owed again, uncounted; the culprit is measured anew or failed, and fails for
     /// good when it has changed three times.
     fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
+    /// sealed → dissolved, for plans of other accounts than that of `run` of which nothing was ever sent or written out: they are
+    /// nobody's money. At most `limit`; tells how many.
+    fn dissolve_unsent(&mut self, run: RunId, limit: u32) -> Result<u64>;
     /// sealed → dissolved, because the provider takes no file as large; which is remembered.
     fn too_large(&mut self, shard: ShardId) -> Result<()>;
     /// Bytes of the smallest shard that was too large for the account of `run`, within the last week.

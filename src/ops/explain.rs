@@ -145,7 +145,7 @@ const PAGES: &[Page] = &[
         "",
         "The money limit is reached. What a batch may cost at most is set aside before it is opened, and what it did not use comes \
         back with its answers: what is left does not pay for the worst case of the next page.",
-        "The rest is owed: the same command with a higher --budget goes on. A lower request.max_output_tokens lowers the worst case.",
+        "The same command goes on with a higher --budget, or with a lower request.max_output_tokens: that lowers the worst case, also of pages that were planned and never sent.",
     ),
     page_of(
         "E307",

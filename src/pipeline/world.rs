@@ -22,6 +22,7 @@ use crate::kit::atomic_file::{Mark, private_folder, sweep};
 use crate::kit::bodies::ShardBodies;
 use crate::kit::budget::Budget;
 use crate::kit::ceiling::Ceiling;
+use crate::kit::crash;
 use crate::kit::exit_guard::{ExitGuard, ExitNotice};
 use crate::kit::faults::Faults;
 use crate::kit::news::News;
@@ -39,6 +40,9 @@ use crate::ledger::sqlite::SqliteStore;
 use crate::provider::SharedProvider;
 use crate::scan::scanner::SharedPassedOver;
 use crate::settings::ProviderKind;
+
+/// Plans of another account that are given up in one commit.
+const UNSENT_AT_ONCE: u32 = 16;
 
 /// Everything that outlives a single actor.
 pub(super) struct World {
@@ -261,6 +265,12 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
         return Err(Fault::OtherCorpus(image::shown(&other)));
     }
     tracing::info!(run = run.name, resumed = run.resumed, "the run begins");
+    if mission.mode.feeds() {
+        // What another account was never sent is owed to this one.
+        while ledger.dissolve_unsent(run.id, UNSENT_AT_ONCE).await.map_err(Fault::Ledger)? > 0 {
+            crash::point("unsent.dissolved");
+        }
+    }
     let settings = &mission.settings;
     let is_openai = settings.provider.name == ProviderKind::OpenAi && settings.api_url.is_openai();
     let escalate = settings.request.escalate_model.clone();

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::afford::Promise;
 use super::send::{SendError, Sender, Sent, believed};
 use crate::domain::batch::Admission;
-use crate::domain::shard::ShardFacts;
+use crate::domain::shard::{ShardFacts, ShardState};
 use crate::kit::crash;
 use crate::kit::stop::StopLevel;
 use crate::kit::watch;
@@ -27,6 +27,13 @@ impl Sender {
         }
         self.pause_until(believed(shard.not_before, self.clock.now())).await?;
         Ok(true)
+    }
+
+    /// Whether `shard` is a plan of an earlier life of which no whole body was ever recorded or written out, and asks with settings that
+    /// are others by now: who has mended them, or has lowered what a page may cost, means these pages as well.
+    pub(super) async fn is_outdated(&self, shard: &ShardFacts) -> Result<bool, SendError> {
+        let unsent = shard.state == ShardState::Sealed && shard.body_hash.is_none() && shard.next_attempt == 1;
+        Ok(unsent && !self.stop.is_stopping() && !self.options.recipes.contains(shard.recipe).await?)
     }
 
     /// uploaded → opening → open, if the queue has room and the limit allows it: pays once.

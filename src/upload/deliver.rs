@@ -167,6 +167,16 @@ impl Sender {
         }
     }
 
+    /// A plan that is not sent any more, of which an earlier process may have sent a file: that is deleted first, as nobody would ask
+    /// for it again.
+    pub(super) async fn withdraw(&self, shard: &ShardFacts) -> Result<(), SendError> {
+        tracing::info!(shard = shard.id.0, "the settings are others by now; planned anew");
+        if let Some(file) = self.left_behind(shard, &self.upload_name(shard)).await? {
+            self.forget_file(&file).await;
+        }
+        self.plan_anew(shard).await
+    }
+
     /// Runs the body into nothing; the inner error means that the shard was dissolved.
     async fn hash_only(&self, shard: &ShardFacts) -> Result<Result<BodyDone, ()>, SendError> {
         let opened = self.bodies.open(shard.id).await;

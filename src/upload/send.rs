@@ -162,6 +162,10 @@ impl Sender {
     pub async fn drive(&self, mut shard: ShardFacts, resumed: bool) -> Result<Sent, SendError> {
         let mut look_first = resumed;
         let mut outfit = Outfit::default();
+        if resumed && self.is_outdated(&shard).await? {
+            self.withdraw(&shard).await?;
+            return Ok(Sent::Nothing);
+        }
         loop {
             let unpaid = matches!(shard.state, ShardState::Sealed | ShardState::Uploaded);
             if unpaid && !outfit.is_complete() && !self.stop.is_stopping() {

@@ -31,7 +31,7 @@ struct Story {
 
 const RUN: &[&str] = &["run"];
 
-const STORIES: [Story; 17] = [
+const STORIES: [Story; 19] = [
     Story { name: "straight", line: RUN, prepare: || Sandbox::new(6), haste: 1, ends: six },
     Story { name: "asked again", line: RUN, prepare: asked_again, haste: 1, ends: six_and_one_more },
     Story { name: "adopted", line: RUN, prepare: || stormy(CREATED_AND_LOST), haste: 1, ends: six },
@@ -49,6 +49,8 @@ const STORIES: [Story; 17] = [
     Story { name: "copies", line: RUN, prepare: crate::copies::archive, haste: 1, ends: crate::copies::five_of_three },
     Story { name: "spooled", line: RUN, prepare: spooled, haste: 1, ends: six },
     Story { name: "changed", line: RUN, prepare: changed, haste: 1, ends: six },
+    Story { name: "another account", line: RUN, prepare: crate::unsent::for_another_account, haste: 1, ends: six },
+    Story { name: "other settings", line: RUN, prepare: crate::unsent::with_other_settings, haste: 1, ends: six },
     Story {
         name: "stray",
         line: RUN,

@@ -69,5 +69,6 @@ mod transcripts;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod trust;
+mod unsent;
 mod validate;
 mod visitor;

@@ -104,6 +104,7 @@ as_they_are! {
     fn content_seen(&mut self, images: &[(ImageId, Short)]) -> Result<()>;
     fn dissolve(&mut self, shard: ShardId, culprit: Option<&Culprit>) -> Result<()>;
     fn too_large(&mut self, shard: ShardId) -> Result<()>;
+    fn dissolve_unsent(&mut self, run: RunId, limit: u32) -> Result<u64>;
     fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>>;
     fn intend(&mut self, shard: ShardId) -> Result<Admission>;
     fn funds(&mut self) -> Result<Funds>;

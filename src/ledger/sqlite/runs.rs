@@ -6,24 +6,26 @@ use super::SqliteStore;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::column;
+use super::shards::UNSENT;
 use crate::domain::ids::{CorpusId, RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::recipe::{IdStyle, Kind, Parameters, Recipe};
 use crate::kit::{hash, random};
 use crate::ledger::LedgerError;
 use crate::ledger::records::{CorpusRow, NewRun, Run};
 
-/// The run of this account that is to go on, or a new one. What another account has still to tell stands in its way; answers
-/// that are on disk already are read without any account.
+/// The run of this account that is to go on, or a new one. What another account has still to tell stands in its way, but
+/// not a plan of which nothing was ever sent; answers that are on disk already are read without any account.
 pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
     let file = &store.connection;
     let account = account(store, new)?;
     let foreign = file
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT a.base_url FROM shard s JOIN run r ON r.id = s.run_id JOIN account a ON a.id = r.account_id
             WHERE s.state IN ('sealed', 'uploaded', 'opening', 'spent') AND a.id <> ?1
+            AND NOT {UNSENT}
             AND NOT (s.state = 'spent' AND NOT EXISTS (SELECT 1 FROM batch b INDEXED BY batch_todo
                 WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.state <> 'fetched' AND b.shard_id = s.id)) LIMIT 1",
-        )?
+        ))?
         .query_row([account], |row| row.get(0))
         .optional()?;
     let latest = file

@@ -218,6 +218,29 @@ pub(super) fn dissolve(store: &mut SqliteStore, shard: ShardId, culprit: Option<
     culprit.map_or(Ok(()), |culprit| blame(store, culprit))
 }
 
+/// Of a shard `s`: that nothing of it was ever sent or written out, so that it is nobody's money. A shard has a body hash from its
+/// first whole body on, whether that went to a provider or to a folder, and keeps it behind a fence. Any row of a batch, even a
+/// void one, means that it may have been opened.
+pub(super) const UNSENT: &str = "(s.state = 'sealed' AND s.input_file_id IS NULL AND s.body_hash IS NULL
+    AND s.id NOT IN (SELECT shard_id FROM batch))";
+
+/// sealed → dissolved, for plans of other accounts of which nothing was ever sent.
+pub(super) fn dissolve_unsent(store: &mut SqliteStore, run: RunId, limit: u32) -> Outcome<u64> {
+    let sql = format!(
+        "SELECT s.id FROM shard s INDEXED BY shard_todo JOIN run n ON n.id = s.run_id
+         WHERE s.state IN ('sealed', 'uploaded', 'opening') AND n.account_id <> (SELECT account_id FROM run WHERE id = ?1)
+         AND {UNSENT} ORDER BY s.id LIMIT ?2"
+    );
+    let mut statement = store.connection.prepare(&sql)?;
+    let rows = statement.query_map(params![run.0, limit], |row| row.get(0).map(ShardId))?;
+    let unsent = rows.collect::<rusqlite::Result<Vec<ShardId>>>()?;
+    drop(statement);
+    for shard in &unsent {
+        dissolve(store, *shard, None)?;
+    }
+    Ok(length(unsent.len()).unsigned_abs())
+}
+
 /// sealed → dissolved, because the provider takes no file as large; which is remembered.
 pub(super) fn too_large(store: &mut SqliteStore, shard: ShardId) -> Outcome<()> {
     dissolve(store, shard, None)?;

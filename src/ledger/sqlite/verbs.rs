@@ -177,6 +177,10 @@ impl Store for SqliteStore {
         self.named(|store| shards::too_large(store, shard))
     }
 
+    fn dissolve_unsent(&mut self, run: RunId, limit: u32) -> Result<u64> {
+        self.named(|store| shards::dissolve_unsent(store, run, limit))
+    }
+
     fn smallest_too_large(&mut self, run: RunId) -> Result<Option<u64>> {
         self.named(|store| shards::smallest_too_large(store, run))
     }

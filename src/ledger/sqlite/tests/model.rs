@@ -174,6 +174,19 @@ impl Model {
         true
     }
 
+    /// Another account takes over what was never sent.
+    pub(super) fn dissolve_unsent(&mut self) -> Made {
+        for at in 0..self.shards.len() {
+            let Shard { state, hash, .. } = &self.shards[at];
+            let was_tried = self.batches.iter().any(|batch| batch.shard == at);
+            if *state == ShardState::Sealed && hash.is_none() && !was_tried {
+                self.shards[at].state = ShardState::Dissolved;
+                self.release(at, 0);
+            }
+        }
+        true
+    }
+
     /// Millionths of a USD that are spent, and that are reserved: 100 for each line and 10 for its prompt at most; ten prompt tokens
     /// and one of output where it is told.
     pub(super) fn funds(&self) -> [u64; 2] {

@@ -11,7 +11,9 @@ use crate::domain::money::Money;
 use crate::domain::verdict::Verdict;
 use crate::ledger::moves::{BatchState, ImageState, ShardState};
 use crate::ledger::reader::Reader;
-use crate::ledger::records::{Culprit, Ending, Enrolled, Hold, ImageVerdict, RawFile, Remeasured, Standing, TextOwner};
+use crate::ledger::records::{
+    Culprit, Ending, Enrolled, Hold, ImageVerdict, NewRun, RawFile, Remeasured, Standing, TextOwner,
+};
 use crate::ledger::sqlite::{money as sums, open};
 
 #[derive(Clone, Debug)]
@@ -22,6 +24,7 @@ enum Command {
     Seal(Vec<usize>),
     Uploaded(usize, u8),
     Dissolve(usize, Option<usize>, bool),
+    DissolveUnsent,
     Intend(usize),
     Opened(usize),
     NotCreated(usize),
@@ -58,6 +61,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => (shard.clone(), prop_oneof![9 => Just(0_u8), 1 => Just(1_u8)]).prop_map(|(shard, hash)| Command::Uploaded(shard, hash)),
         2 => (shard.clone(), proptest::option::of(0..4_usize), any::<bool>())
             .prop_map(|(shard, culprit, gone)| Command::Dissolve(shard, culprit, gone)),
+        1 => Just(Command::DissolveUnsent),
         4 => shard.clone().prop_map(Command::Intend),
         4 => batch.clone().prop_map(Command::Opened),
         1 => batch.clone().prop_map(Command::NotCreated),
@@ -97,7 +101,7 @@ fn aimed(model: &Model, command: &Command) -> Command {
     let (sealed, uploaded) = (|| shard(ShardState::Sealed), || shard(ShardState::Uploaded));
     let over = |at| C::Ended(at, BatchEnd::Completed, true, None);
     match command.clone() {
-        C::Enrol(..) | C::AskAgain(_) => command.clone(),
+        C::Enrol(..) | C::AskAgain(_) | C::DissolveUnsent => command.clone(),
         C::TakenBack(inner) => C::TakenBack(Box::new(aimed(model, &inner))),
         C::CannotAsk(at) => C::CannotAsk(pick(at, &owed())),
         C::Seal(draws) if owed().is_empty() => C::Enrol(u8::try_from(draws.len()).unwrap_or(0), 7, Look::Fine),
@@ -143,6 +147,7 @@ fn imagined(model: &mut Model, command: &Command) -> bool {
         Command::Seal(images) => model.seal(images),
         Command::Uploaded(shard, hash) => model.uploaded(*shard, *hash),
         Command::Dissolve(shard, culprit, gone) => model.dissolve(*shard, *culprit, *gone),
+        Command::DissolveUnsent => model.dissolve_unsent(),
         Command::Intend(shard) => model.intend(*shard),
         Command::Opened(batch) => model.opened(*batch),
         Command::NotCreated(batch) => model.not_created(*batch),
@@ -198,6 +203,10 @@ fn done(desk: &mut Desk, model: &Model, step: usize, command: &Command) -> Resul
                 Culprit { image: ImageId(id(image)), now }
             });
             desk.store.dissolve(ShardId(id(*shard)), culprit.as_ref())
+        }
+        Command::DissolveUnsent => {
+            let other = desk.store.begin_run(&NewRun { identity: "other".into(), ..new_run() })?;
+            desk.store.dissolve_unsent(other.id, 99).map(drop)
         }
         Command::Intend(shard) => match desk.store.intend(ShardId(id(*shard)))? {
             Admission::Granted(_) => Ok(()),

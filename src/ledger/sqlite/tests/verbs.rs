@@ -151,6 +151,47 @@ fn a_file_that_keeps_changing_is_given_up() {
 }
 
 #[test]
+fn another_account_gives_up_what_was_never_sent_and_nothing_else() {
+    let mut desk = Desk::in_memory();
+    desk.enrol(0, 5);
+    let seal = |desk: &mut Desk, image: i64| {
+        let plan = desk.plan_of(usize::try_from(image).expect("small"), &[image]);
+        desk.done(|store| store.seal(&plan)).id
+    };
+    let [unsent, second, spooled, uploaded, void] = [1, 2, 3, 4, 5].map(|image| seal(&mut desk, image));
+    desk.done(|store| store.spooled(spooled, BODY));
+    for shard in [uploaded, void] {
+        desk.done(|store| store.uploaded(shard, &FileId(format!("file-{shard}")), 5, BODY));
+    }
+    let intent = desk.intend(void);
+    desk.done(|store| store.fenced(intent.no));
+    desk.done(|store| store.voided(intent.no));
+    let run = desk.run;
+    assert_eq!(desk.done(|store| store.dissolve_unsent(run, 9)), 0, "they are this account's own");
+    let other = NewRun { identity: "other".into(), ..new_run() };
+    let begun = desk.done(|store| store.begin_run(&other));
+    assert!(begun.foreign.is_some(), "what was written out, uploaded or tried");
+    let many = [1, 1, 0].map(|expected| (desk.done(|store| store.dissolve_unsent(begun.id, 1)), expected));
+    assert!(many.iter().all(|(told, expected)| told == expected), "{many:?}");
+    let states = [unsent, second, spooled, uploaded, void].map(|shard| desk.done(|store| store.shard(shard)).state);
+    let words = states.map(ShardState::word);
+    assert_eq!(words, ["dissolved", "dissolved", "sealed", "uploaded", "sealed"]);
+    assert_eq!([1, 2, 3, 4, 5].map(|image| desk.state(image)), ["owed", "owed", "packed", "packed", "packed"]);
+}
+
+#[test]
+fn a_plan_that_was_never_sent_stands_in_nobodys_way() {
+    let mut desk = Desk::in_memory();
+    desk.enrol(0, 1);
+    let plan = desk.plan_of(1, &[1]);
+    let shard = desk.done(|store| store.seal(&plan)).id;
+    let other = NewRun { identity: "other".into(), ..new_run() };
+    assert_eq!(desk.done(|store| store.begin_run(&other)).foreign, None);
+    desk.done(|store| store.uploaded(shard, &FileId("f".into()), 5, BODY));
+    assert!(desk.done(|store| store.begin_run(&other)).foreign.is_some());
+}
+
+#[test]
 fn a_batch_that_was_surely_not_created_is_tried_again() {
     let mut desk = Desk::in_memory();
     desk.enrol(0, 1);

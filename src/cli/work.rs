@@ -165,6 +165,7 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
         in_the_way::look(&settings, &image_root, &recipe, &job.old)?;
     }
     if job.sends() {
+        in_the_way::texts_have_a_place(&settings, &image_root, &recipe)?;
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
         let now = context.clock.now();

@@ -48,6 +48,7 @@ fn look(name: &'static str, state: State, words: impl Into<String>) -> Look {
 #[must_use]
 pub fn examine(settings: &Settings, environment: &Environment, online: bool) -> Vec<Look> {
     let mut looks = vec![workspace(settings), disk(&settings.workspace), images(settings), prompt(settings)];
+    looks.extend(no_place_for_texts(settings));
     looks.extend(file_system(&settings.workspace));
     looks.push(provider(settings));
     looks.push(key(settings, environment));
@@ -91,6 +92,17 @@ fn has_images(settings: &Settings) -> Option<bool> {
     // Nothing is priced here.
     let ask = Ask { settings, root: &settings.image_dir, recipe: &recipe, today: "" };
     plan::without_images(&ask).ok().map(|others| others.is_none())
+}
+
+/// Whether texts cannot be written where they belong; where they can, there is nothing to tell.
+fn no_place_for_texts(settings: &Settings) -> Option<Look> {
+    let prompt = texts::prompt(settings).ok()?;
+    let recipe = texts::recipe(settings, &prompt.text).ok()?;
+    // Nothing is priced here.
+    let ask = Ask { settings, root: &settings.image_dir, recipe: &recipe, today: "" };
+    let no_place = plan::no_place(&ask, None).ok()??;
+    let words = format!("cannot be written to {} ({})", no_place.folder.display(), no_place.why());
+    Some(look("texts", State::Bad, format!("{words}; text.out_dir names another folder for them (E405)")))
 }
 
 fn prompt(settings: &Settings) -> Look {

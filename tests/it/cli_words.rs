@@ -106,6 +106,24 @@ fn folders_and_prompts_that_are_not_there() {
 }
 
 #[test]
+fn a_place_where_no_text_can_be_written_is_told_before_anything_is_sent() {
+    let room = Room::new(1);
+    room.put("taken", "a file where a folder should be");
+    room.echo("run in --set text.out_dir=taken").is(
+        1,
+        &format!(
+            "{MADE_UP}error[E405]: cannot write texts to HERE/taken: Not a directory (os error 20)\n\
+             hint: text.out_dir names another folder for them; nothing was sent\n"
+        ),
+    );
+    assert!(!room.at("batch").exists(), "nothing was begun");
+    let told = room.echo("doctor --set text.out_dir=taken").out;
+    let line =
+        "✗ texts        cannot be written to HERE/taken (Not a directory (os error 20)); text.out_dir names another";
+    assert!(told.contains(line), "{told}");
+}
+
+#[test]
 fn settings_that_are_wrong_are_told_all_at_once_with_their_place() {
     let room = Room::new(1);
     room.put("batchscribe.toml", "image_dir = \"in\"\n[request]\nmodel = gpt\n");

@@ -128,7 +128,7 @@ const PAGES: &[Page] = &[
         "E301",
         "",
         "The key was rejected.",
-        "The message says where it came from; `batchscribe doctor` lists the places.",
+        "The message says where it came from; `batchscribe keys path` lists the places.",
     ),
     page_of("E302", "", "The key may not do this.", "Ask the project's owner to allow Files, Batches and the model."),
     page_of(

@@ -82,6 +82,18 @@ fn a_key_that_is_refused_is_not_kept() {
 }
 
 #[test]
+fn doctor_tells_a_key_that_is_refused() {
+    let sandbox = Sandbox::with(0, weather(NOT_TAKEN));
+    let (exit, told) = call(&sandbox, "doctor --online", "", Some(KEY));
+    let line = told.lines().find(|line| line.contains(" connection ")).unwrap_or_default();
+    assert!(line.starts_with('✗') && line.contains("(E301)") && line.contains("batchscribe keys path"), "{told}");
+    assert_eq!(exit, Some(2), "{told}");
+    let sandbox = Sandbox::new(0);
+    let (_, told) = call(&sandbox, "doctor --online", "", Some(KEY));
+    assert!(told.contains("takes the key, and lists batches"), "{told}");
+}
+
+#[test]
 fn a_key_that_would_not_be_used_is_said_to_be_so() {
     let sandbox = Sandbox::new(0);
     let (exit, told) = call(&sandbox, "keys set", KEY, Some("sk-another-key-of-the-environment"));

@@ -35,8 +35,8 @@ const PAGES: &[Page] = &[
     page_of(
         "E105",
         "",
-        "The prompt file is missing or empty.",
-        "`batchscribe init` writes one; prompt_file = \"\" takes the built-in prompt.",
+        "The prompt file is missing, empty, or no UTF-8 text.",
+        "Where none is, `batchscribe init` writes one; save one that is there as UTF-8. prompt_file = \"\" takes the built-in prompt.",
     ),
     page_of(
         "E106",

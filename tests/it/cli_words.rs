@@ -91,17 +91,21 @@ fn folders_and_prompts_that_are_not_there() {
     room.echo("run none").is(2, &format!("{MADE_UP}{expected}"));
     room.echo("upload none --spool-only files").is(2, expected);
     assert!(!room.at("batch").exists() && !room.at("files").exists(), "nothing was begun");
-    let hint = "hint: batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt\n";
+    let without = "prompt_file = \"\" takes the built-in prompt\n";
     room.echo("run in --set prompt_file=p.txt").is(
         2,
         &format!(
-            "error[E105]: prompt file HERE/p.txt is missing or empty\n  No such file or directory (os error 2)\n{hint}"
+            "error[E105]: prompt file HERE/p.txt is missing\n  No such file or directory (os error 2)\n\
+             hint: batchscribe init  writes a prompt.txt to begin with; {without}"
         ),
     );
     room.put("prompt.txt", " \n");
     room.echo("run in").is(
         2,
-        &format!("error[E105]: prompt file HERE/prompt.txt is missing or empty\n  there is no text in it\n{hint}"),
+        &format!(
+            "error[E105]: prompt file HERE/prompt.txt is empty\n  there is no text in it\n\
+             hint: write into it what is to be asked\n      {without}"
+        ),
     );
 }
 

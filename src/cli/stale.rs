@@ -25,9 +25,12 @@ pub(super) fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Pr
         return Ok(());
     }
     let (parts, found) = (parts.into_iter().collect::<Vec<_>>().join(", "), reader.standing().map_err(told)?.found);
-    Err(Problem::new("E108", format!("the recipe changed ({parts}) after {images} of {found} images"))
-        .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
-        .hint("batchscribe plan --list stale  lists them; nothing was sent"))
+    Err(Problem::new(
+        "E108",
+        format!("the recipe changed ({parts}) after {images} of {}", words::count(found, "image", "images")),
+    )
+    .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
+    .hint("batchscribe plan --list stale  lists them; nothing was sent"))
 }
 
 /// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.

@@ -128,6 +128,24 @@ fn a_place_where_no_text_can_be_written_is_told_before_anything_is_sent() {
 }
 
 #[test]
+fn what_was_to_be_written_elsewhere_is_told_without_the_place_of_texts() {
+    let room = Room::new(1);
+    room.put("taken", "a file where a folder should be");
+    assert_eq!(room.echo("run in").exit, Some(0));
+    for words in [
+        "export jsonl --out nowhere/all.jsonl",
+        "export txt-zip --out nowhere/all.zip",
+        "report --out taken/below",
+        "doctor --bundle nowhere/bug.zip",
+        "init taken/below",
+    ] {
+        let told = room.echo(words);
+        assert!(told.exit == Some(1) && told.err.contains("error[E405]: cannot write "), "{words}: {told:?}");
+        assert!(told.err.contains("or name another place") && !told.err.contains("out_dir"), "{words}: {told:?}");
+    }
+}
+
+#[test]
 fn settings_that_are_wrong_are_told_all_at_once_with_their_place() {
     let room = Room::new(1);
     room.put("batchscribe.toml", "image_dir = \"in\"\n[request]\nmodel = gpt\n");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::args::{Export, ExportFormat};
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::exit::{Exit, Fail, cannot_write_there};
 use crate::cli::out::Out;
 use crate::cli::{finish, words};
 use crate::domain::layout::Layout;
@@ -216,14 +216,14 @@ fn provenance(context: &Context, reader: &Reader, layout: &Layout, out: Option<&
 fn to_file<T>(context: &Context, target: &Path, fill: impl FnOnce(&mut &File) -> Result<T, Fail>) -> Result<T, Fail> {
     may_replace(context, target)?;
     let mut draft =
-        Draft::create(atomic_file::folder_of(target), Access::Umask).map_err(|cause| cannot_write(&cause))?;
-    let told = fill(&mut &*draft.file().map_err(|cause| cannot_write(&cause))?)?;
-    draft.publish(target, Durability::Synced).map_err(|cause| cannot_write(&cause))?;
+        Draft::create(atomic_file::folder_of(target), Access::Umask).map_err(|cause| cannot_write_there(&cause))?;
+    let told = fill(&mut &*draft.file().map_err(|cause| cannot_write_there(&cause))?)?;
+    draft.publish(target, Durability::Synced).map_err(|cause| cannot_write_there(&cause))?;
     Ok(told)
 }
 
 fn may_replace(context: &Context, target: &Path) -> Result<(), Fail> {
-    let is_there = target.try_exists().map_err(|cause| cannot_write(&cause))?;
+    let is_there = target.try_exists().map_err(|cause| cannot_write_there(&cause))?;
     if !is_there || context.global.yes {
         return Ok(());
     }
@@ -245,7 +245,7 @@ fn failed(error: Error) -> Fail {
     match error {
         Error::Ledger(error) => finish::ledger(&error).into(),
         Error::Disk(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
-        Error::Disk(cause) => cannot_write(&cause).into(),
+        Error::Disk(cause) => cannot_write_there(&cause).into(),
         Error::NothingToTell(told) => Fail::usage(
             Problem::new("", format!("there is no page for a manifest, which has one at least: {}", why_none(&told)))
                 .hint("batchscribe status  tells how far the images are; nothing was written"),

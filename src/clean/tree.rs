@@ -76,6 +76,8 @@ pub struct Report {
     pub left: BTreeMap<&'static str, u64>,
     /// How many texts each rule has changed.
     pub rules: BTreeMap<&'static str, u64>,
+    /// Texts whose names are not those of images and `.txt`: they may be anybody's.
+    pub passed_over: u64,
     /// Folders that could not be read.
     pub unreadable_folders: u64,
 }
@@ -112,7 +114,10 @@ pub fn clean<E: From<io::Error>>(
                     root.folder(&path)?.remove(&below.name)?;
                 }
                 Sort::File => {
-                    let Some(image) = image_of(&below, order.endings) else { continue };
+                    let Some(image) = image_of(&below, order.endings) else {
+                        report.passed_over += u64::from(below.name.ends_with(b".txt"));
+                        continue;
+                    };
                     report.texts += 1;
                     if knows(&image)? {
                         report.known += 1;

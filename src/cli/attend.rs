@@ -32,8 +32,25 @@ struct Happened {
 pub(super) struct Attendant {
     happened: Arc<Happened>,
     over: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    closed: oneshot::Receiver<()>,
+    leaving: Leaving,
     tally: watch::Receiver<Tally>,
+}
+
+/// The way out of the process, on which a second signal still ends at once: whatever is waited for after the pipeline, such
+/// as a page that the built-in engine has begun, the promise was given to a person.
+pub(super) struct Leaving {
+    /// Dropped to let the thread go.
+    gone: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        drop(self.gone.take());
+        // One that panicked has told its guard.
+        drop(self.thread.take().map(JoinHandle::join));
+    }
 }
 
 /// What the attendant is given.
@@ -57,28 +74,37 @@ impl Attendant {
         let seen = Arc::clone(&happened);
         // Listened for before the work begins, so that no signal meets a process that is not ready for it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = {
+        let mut signals = {
             let _inside = runtime.enter();
             Signals::listen()
         };
         // Nobody listens to this guard: an attendant that dies takes only the picture away.
         let (notices, _) = mpsc::channel(NOTICES);
+        let (told_closed, closed) = oneshot::channel();
+        let (gone, left) = oneshot::channel();
         let thread = thread::spawn("attend", ExitGuard::new("attend", notices), move |guard| {
-            runtime.block_on(attend(charge, signals, watched, run_over, &seen));
+            runtime.block_on(async {
+                attend(charge, &mut signals, watched, run_over, &seen).await;
+                // Fails only if nobody waits for it.
+                let _unheard = told_closed.send(());
+                see_out(&mut signals, left, &seen).await;
+            });
             guard.drained();
         })?;
-        Ok((Self { happened, over, thread, tally }, progress))
+        let leaving = Leaving { gone: Some(gone), thread: Some(thread) };
+        Ok((Self { happened, over, closed, leaving, tally }, progress))
     }
 
-    /// The run is over: the last picture is drawn, the terminal is free again. Tells what happened, and the last tally.
-    pub(super) fn end(self) -> (Ended, Tally) {
+    /// The run is over: the last picture is drawn, the terminal is free again. Tells what happened, and the last tally. Until
+    /// the third is dropped, a second signal ends the process at once.
+    pub(super) fn end(self) -> (Ended, Tally, Leaving) {
         // Both fail only if the attendant is gone already.
         let _unheard = self.over.send(());
-        drop(self.thread.join());
+        let _gone = self.closed.blocking_recv();
         let signals = self.happened.signals.load(Ordering::Relaxed);
         let timed_out = self.happened.timed_out.load(Ordering::Relaxed);
         let last = self.tally.borrow().clone();
-        (Ended { signals, timed_out }, last)
+        (Ended { signals, timed_out }, last, self.leaving)
     }
 }
 
@@ -93,7 +119,7 @@ pub(super) struct Ended {
 
 async fn attend(
     mut charge: Charge,
-    mut signals: Signals,
+    signals: &mut Signals,
     mut tally: watch::Receiver<Tally>,
     mut over: oneshot::Receiver<()>,
     happened: &Happened,
@@ -131,6 +157,21 @@ async fn attend(
     }
     let last = tally.borrow_and_update().clone();
     charge.screen.close(&last);
+}
+
+/// Listens on after the run, until everything is put away. The first signal changes nothing, as the end is under way.
+async fn see_out(signals: &mut Signals, mut left: oneshot::Receiver<()>, happened: &Happened) {
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut left => return,
+            heard = signals.next() => {
+                if heard == Heard::Stop && happened.signals.fetch_add(1, Ordering::Relaxed) > 0 {
+                    take_down(Exit::Interrupted);
+                }
+            }
+        }
+    }
 }
 
 fn signalled(charge: &mut Charge, open: u64, happened: &Happened) {

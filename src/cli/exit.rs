@@ -124,14 +124,27 @@ impl From<std::io::Error> for Fail {
     fn from(cause: std::io::Error) -> Self {
         match cause.kind() {
             std::io::ErrorKind::BrokenPipe => Self::ClosedPipe,
-            _ => cannot_write(&cause).into(),
+            _ => cannot_write_there(&cause).into(),
         }
     }
 }
 
-/// The mistake of a file that cannot be written; a full disk has a code of its own.
+/// The mistake of a file that a run cannot write; a full disk has a code of its own.
 #[must_use]
 pub fn cannot_write(cause: &std::io::Error) -> Problem {
+    unwritten(
+        cause,
+        "its folder has to be there and writable; for read-only images, text.out_dir places texts elsewhere",
+    )
+}
+
+/// The same of a file whose place was named in this very call: no setting moves it.
+#[must_use]
+pub fn cannot_write_there(cause: &std::io::Error) -> Problem {
+    unwritten(cause, "its folder has to be there and writable; or name another place")
+}
+
+fn unwritten(cause: &std::io::Error, hint: &str) -> Problem {
     let words = path_first(&cause.to_string());
     let full = matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
     if full {
@@ -142,8 +155,7 @@ pub fn cannot_write(cause: &std::io::Error) -> Problem {
         let hint = "raise the limit of this shell (ulimit -f) or of the quota, then the same command again";
         return Problem::new("E405", format!("cannot write {words}")).hint(hint);
     }
-    Problem::new("E405", format!("cannot write {words}"))
-        .hint("its folder has to be there and writable; for read-only images, text.out_dir places texts elsewhere")
+    Problem::new("E405", format!("cannot write {words}")).hint(hint)
 }
 
 /// `path: cause` of words such as "failed to open file `path`: cause".

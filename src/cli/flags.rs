@@ -191,7 +191,7 @@ pub struct Clean {
     /// Write the JSON file of every result line again, too
     #[arg(long, conflicts_with = "dir")]
     pub rebuild: bool,
-    /// Only list what would be changed
+    /// Only list what would be changed in DIR
     #[arg(long, short = 'n', requires = "dir")]
     pub dry_run: bool,
 }

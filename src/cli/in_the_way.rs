@@ -2,17 +2,18 @@
 //! there where none was expected.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::domain::layout;
 use crate::domain::recipe::Recipe;
 use crate::kit::alike::Alike;
 use crate::kit::hash;
-use crate::ops::plan::{self, Ask, Shared, There};
+use crate::ops::plan::{self, Ask, NoPlace, Shared, There};
 use crate::settings::{Problem, Settings};
 
 use super::args::{Old, Redo};
-use super::exit::Fail;
+use super::exit::{Fail, cannot_write};
 use super::{consent, finish, pages, words};
 
 /// Looks for what lies in the way of a run that asks about the images below `root`.
@@ -47,6 +48,26 @@ fn with_texts(redo: Option<Redo>) -> Option<&'static str> {
         Some(Redo::All) => Some("all"),
         Some(Redo::Failed) | None => None,
     }
+}
+
+/// Tries to write where the first text would come to lie (E405): found out after the first batch, it would have been paid for.
+pub(super) fn texts_have_a_place(settings: &Settings, root: &Path, recipe: &Recipe) -> Result<(), Fail> {
+    let reader = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))?;
+    // Nothing is priced here.
+    let ask = Ask { settings, root, recipe, today: "" };
+    match plan::no_place(&ask, reader.as_ref()).map_err(|error| consent::plan_failed(error, root))? {
+        Some(no_place) => Err(has_no_place(&no_place).into()),
+        None => Ok(()),
+    }
+}
+
+fn has_no_place(no_place: &NoPlace) -> Problem {
+    let NoPlace { folder, cause } = no_place;
+    if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) {
+        return cannot_write(cause);
+    }
+    Problem::new("E405", format!("cannot write texts to {}: {}", folder.display(), no_place.why()))
+        .hint("text.out_dir names another folder for them; nothing was sent")
 }
 
 fn one_text(ask: &Ask<'_>, alike: Alike) -> Result<(), Fail> {

@@ -5,7 +5,7 @@ use crate::ops::desk::Desk;
 use crate::ops::plan::stale;
 use crate::ops::redo;
 use crate::settings::texts::{self, Prompt};
-use crate::settings::{Problem, ProviderKind, Settings};
+use crate::settings::{Origin, Problem, ProviderKind, Settings};
 
 use super::args::Redo;
 use super::context::Context;
@@ -25,9 +25,18 @@ pub(super) fn same_recipe(settings: &Settings, prompt: &Prompt) -> Result<(), Pr
         return Ok(());
     }
     let (parts, found) = (parts.into_iter().collect::<Vec<_>>().join(", "), reader.standing().map_err(told)?.found);
-    Err(Problem::new("E108", format!("the recipe changed ({parts}) after {images} of {found} images"))
-        .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
-        .hint("batchscribe plan --list stale  lists them; nothing was sent"))
+    Err(Problem::new(
+        "E108",
+        format!("the recipe changed ({parts}) after {images} of {}", words::count(found, "image", "images")),
+    )
+    .hint("go on and keep their texts: --keep-old; ask for them again: --redo stale")
+    .hint(format!("batchscribe plan{} --list stale  lists them; nothing was sent", folder(settings))))
+}
+
+/// The image folder as it was typed in this call: a command that is told without it would look elsewhere.
+fn folder(settings: &Settings) -> String {
+    let typed = matches!(settings.origin("image_dir"), Some(Origin::Flag(_)));
+    if typed { format!(" {}", words::argument(&settings.image_dir_given)) } else { String::new() }
 }
 
 /// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.

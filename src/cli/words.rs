@@ -120,6 +120,16 @@ pub(super) fn safe(text: &str) -> String {
     crate::domain::image::shown(text.replace(['\n', '\t'], " ").as_bytes())
 }
 
+/// A word of a command that a person may copy: quoted where a shell would take it apart.
+pub(super) fn argument(word: &str) -> String {
+    let is_plain = |sign: char| sign.is_alphanumeric() || "/.-_+@:,=~".contains(sign);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        safe(word)
+    } else {
+        safe(&format!("'{}'", word.replace('\'', "'\\''")))
+    }
+}
+
 /// The same of a text that may have several lines.
 pub(super) fn harmless(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(|line| crate::domain::image::shown(line.as_bytes())).collect();
@@ -154,6 +164,10 @@ mod tests {
         let told = |thousandths| counted(Correction { thousandths, batches: 12 });
         assert_eq!(told(1_040), "images counted 4 % more than estimated, from 12 batches");
         assert_eq!(told(880), "images counted 12 % less than estimated, from 12 batches");
+        assert_eq!(
+            [argument("../box-1"), argument("my box"), argument("it's")],
+            ["../box-1", "'my box'", r"'it'\''s'"]
+        );
         assert_eq!(safe("a\nb\u{1b}[2J"), "a b\u{fffd}[2J");
     }
 }

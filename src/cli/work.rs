@@ -23,7 +23,7 @@ use crate::settings::texts::{self, Prompt};
 use crate::settings::{Address, Engine, Problem, ProviderKind, Settings};
 
 use super::args::Old;
-use super::attend::{Attendant, Charge, Ended};
+use super::attend::{Attendant, Charge, Ended, Leaving};
 use super::consent::{self, Doing};
 use super::context::Context;
 use super::events::{Events, Summary};
@@ -125,9 +125,14 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     if context.out.json {
         context.out.data(&events.start(job.verb, &begun.settings))?;
     }
-    let (outcome, tally, ended) = carry_out(context, &begun, &job, events)?;
+    let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job, events)?;
     let Begun { settings, key, server, lock, .. } = begun;
-    drop(server);
+    if ended.signals > 1 {
+        // It would finish the pages that it has begun; its next start asks them again.
+        let _lives_on = std::mem::ManuallyDrop::new(server);
+    } else {
+        drop(server);
+    }
     drop(lock);
     let key_source = key.map(|key| key.source).unwrap_or_default();
     let told = Telling { settings: &settings, key_source: &key_source, watch };
@@ -159,6 +164,7 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
         in_the_way::look(&settings, &image_root, &recipe, &job.old)?;
     }
     if job.sends() {
+        in_the_way::texts_have_a_place(&settings, &image_root, &recipe)?;
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
         let now = context.clock.now();
@@ -343,8 +349,11 @@ fn picked_up(context: &Context, settings: &Settings) {
     }
 }
 
+/// What the attendant tells at the end of a run.
+type Attended = (Ended, Tally, Leaving);
+
 /// Runs the pipeline on this thread while another one attends it.
-fn carry_out(context: &Context, begun: &Begun, job: &Job, events: Events) -> Result<(Outcome, Tally, Ended), Fail> {
+fn carry_out(context: &Context, begun: &Begun, job: &Job, events: Events) -> Result<(Outcome, Attended), Fail> {
     let settings = &begun.settings;
     let (stop, _) = stop_switch();
     let (attendant, progress) = Attendant::begin(Charge {
@@ -354,6 +363,5 @@ fn carry_out(context: &Context, begun: &Begun, job: &Job, events: Events) -> Res
         screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, Terms::of(settings)),
     })?;
     let outcome = pipeline::run(begun.mission(context, job.mode.clone(), stop, progress)?);
-    let (ended, last) = attendant.end();
-    Ok((outcome, last, ended))
+    Ok((outcome, attendant.end()))
 }

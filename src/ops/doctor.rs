@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kit::atomic_file::{Access, Draft};
+use crate::ops::keys::{Said, check};
 use crate::ops::plan::{self, Ask};
-use crate::settings::keys;
+use crate::settings::keys::{self, Key};
 use crate::settings::units::show_bytes;
-use crate::settings::{Engine, Environment, ProviderKind, Settings, texts};
+use crate::settings::{Engine, Environment, Problem, ProviderKind, Settings, texts};
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,15 +45,18 @@ fn look(name: &'static str, state: State, words: impl Into<String>) -> Look {
     Look { name, state, words: words.into() }
 }
 
-/// Looks at everything; `online` opens one connection to the provider and sends nothing over it.
+/// Looks at everything; `online` lets the provider list its batches with the key, which costs nothing, or opens one connection
+/// and sends nothing over it where there is no key.
 #[must_use]
 pub fn examine(settings: &Settings, environment: &Environment, online: bool) -> Vec<Look> {
     let mut looks = vec![workspace(settings), disk(&settings.workspace), images(settings), prompt(settings)];
+    looks.extend(no_place_for_texts(settings));
     looks.extend(file_system(&settings.workspace));
     looks.push(provider(settings));
-    looks.push(key(settings, environment));
+    let found = keys::find(settings, environment);
+    looks.push(key(settings, environment, &found));
     if online {
-        looks.push(connection(settings, environment));
+        looks.push(connection(settings, environment, found.ok().flatten().as_ref()));
     }
     looks
 }
@@ -93,6 +97,17 @@ fn has_images(settings: &Settings) -> Option<bool> {
     plan::without_images(&ask).ok().map(|others| others.is_none())
 }
 
+/// Whether texts cannot be written where they belong; where they can, there is nothing to tell.
+fn no_place_for_texts(settings: &Settings) -> Option<Look> {
+    let prompt = texts::prompt(settings).ok()?;
+    let recipe = texts::recipe(settings, &prompt.text).ok()?;
+    // Nothing is priced here.
+    let ask = Ask { settings, root: &settings.image_dir, recipe: &recipe, today: "" };
+    let no_place = plan::no_place(&ask, None).ok()??;
+    let words = format!("cannot be written to {} ({})", no_place.folder.display(), no_place.why());
+    Some(look("texts", State::Bad, format!("{words}; text.out_dir names another folder for them (E405)")))
+}
+
 fn prompt(settings: &Settings) -> Look {
     const NAME: &str = "prompt";
     match (texts::prompt(settings), &settings.prompt_file) {
@@ -125,10 +140,10 @@ fn provider(settings: &Settings) -> Look {
     }
 }
 
-fn key(settings: &Settings, environment: &Environment) -> Look {
+fn key(settings: &Settings, environment: &Environment, found: &Result<Option<Key>, Problem>) -> Look {
     const NAME: &str = "key";
     let local = settings.provider.name == ProviderKind::Local;
-    match keys::find(settings, environment) {
+    match found {
         Ok(Some(key)) => look(NAME, State::Good, format!("set ({}{})", key.source, key.ending())),
         Ok(None) if local => look(NAME, State::Good, "none, and none is needed for the built-in engine"),
         Ok(None) if settings.api_url.is_loopback() => {
@@ -145,12 +160,20 @@ fn key(settings: &Settings, environment: &Environment) -> Look {
     }
 }
 
-fn connection(settings: &Settings, environment: &Environment) -> Look {
-    const NAME: &str = "connection";
+const CONNECTION: &str = "connection";
+
+fn connection(settings: &Settings, environment: &Environment, key: Option<&Key>) -> Look {
+    const NAME: &str = CONNECTION;
     if settings.provider.name == ProviderKind::Local {
         return look(NAME, State::Good, "none is needed");
     }
     let host = settings.api_url.host();
+    match key.map(|key| check(settings, key)) {
+        Some(Ok(Said::Taken)) => return look(NAME, State::Good, format!("{host} takes the key, and lists batches")),
+        Some(Ok(Said::Refused(problem)) | Err(problem)) => return refused(&problem),
+        // Whether it is there at all is to be seen without a key, too.
+        Some(Ok(Said::Nothing(_))) | None => {}
+    }
     let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"].into_iter().find_map(|name| environment.get(name));
     if proxy.is_some() && !settings.api_url.is_loopback() {
         return look(
@@ -160,9 +183,16 @@ fn connection(settings: &Settings, environment: &Environment) -> Look {
         );
     }
     match connect(settings) {
+        Ok(()) if key.is_some() => look(NAME, State::Odd, format!("{host} answers, but says nothing of the key yet")),
         Ok(()) => look(NAME, State::Good, format!("{host} answers")),
         Err(cause) => look(NAME, State::Bad, format!("{host} cannot be reached ({cause})")),
     }
+}
+
+/// A key that lies there and is not taken leaves a run with nothing to do.
+fn refused(problem: &Problem) -> Look {
+    let Problem { code, sentence, hints, .. } = problem;
+    look(CONNECTION, State::Bad, format!("{sentence} ({code}); {}", hints.join("; ")))
 }
 
 fn connect(settings: &Settings) -> std::io::Result<()> {

@@ -36,8 +36,8 @@ const PAGES: &[Page] = &[
     page_of(
         "E105",
         "",
-        "The prompt file is missing or empty.",
-        "`batchscribe init` writes one; prompt_file = \"\" takes the built-in prompt.",
+        "The prompt file is missing, empty, or no UTF-8 text.",
+        "Where none is, `batchscribe init` writes one; save one that is there as UTF-8. prompt_file = \"\" takes the built-in prompt.",
     ),
     page_of(
         "E106",
@@ -129,7 +129,7 @@ const PAGES: &[Page] = &[
         "E301",
         "",
         "The key was rejected.",
-        "The message says where it came from; `batchscribe doctor` lists the places.",
+        "The message says where it came from; `batchscribe keys path` lists the places.",
     ),
     page_of("E302", "", "The key may not do this.", "Ask the project's owner to allow Files, Batches and the model."),
     page_of(

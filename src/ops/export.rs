@@ -260,21 +260,24 @@ fn listed(path: &[u8]) -> String {
 }
 
 /// The columns of a list of files. `page` is empty where the file is a text of all pages.
-const LIST: [&str; 6] = ["file", "image", "page", "bytes", "blake3", "sha256"];
+const LIST: [&str; 7] = ["file", "image", "page", "bytes", "blake3", "sha256", "state"];
+/// Of them, those that every list of ours has begun with.
+const OLDEST: usize = 6;
 /// Name of that list.
 pub const LIST_NAME: &str = "manifest.csv";
 
 /// A row of a list of files.
-fn list_row(file: &[u8], image: &RelPath, page: Option<u32>, body: &[u8]) -> [String; LIST.len()] {
+fn list_row(file: &[u8], image: &PlacedImage, page: Option<u32>, body: &[u8]) -> [String; LIST.len()] {
     let mut sha256 = hash::Sha256::default();
     sha256.update(body);
     [
         listed(file),
-        listed(&image.joined()),
+        listed(&image.path.joined()),
         page.map(|page| page.to_string()).unwrap_or_default(),
         body.len().to_string(),
         hash::hex_digits(body, 64),
         hash::hex(&sha256.finish()),
+        image.state.word().to_owned(),
     ]
 }
 
@@ -297,10 +300,25 @@ mod tests {
     fn no_path_of_a_list_is_a_formula() {
         let told = ["=1+1/a.png", "@a", "-a", "a=b"].map(|path| listed(path.as_bytes()));
         assert_eq!(told, ["./=1+1/a.png", "./@a", "./-a", "a=b"]);
-        let path = RelPath { folder: b"box".to_vec(), name: b"a.png".to_vec(), page: 1 };
-        let row = list_row(b"box/a.png.txt", &path, None, b"");
+        let image = PlacedImage {
+            id: crate::domain::ids::ImageId(1),
+            directory: 1,
+            root: b"/letters".to_vec(),
+            path: RelPath { folder: b"box".to_vec(), name: b"a.png".to_vec(), page: 1 },
+            pixels: None,
+            state: crate::ledger::moves::ImageState::Failed,
+            asked: 1,
+            flags: Vec::new(),
+            reason: Some("missing_file".to_owned()),
+            text: Some("txt".to_owned()),
+            text_hash: None,
+            model: None,
+            recipe: None,
+        };
+        let row = list_row(b"box/a.png.txt", &image, None, b"");
         assert_eq!((&row[1][..], &row[2][..], &row[3][..]), ("box/a.png", "", "0"));
         // The known answers of the two functions for no bytes.
+        assert_eq!(row[6], "failed", "a text that outlived its image says so");
         assert!(row[4].starts_with("af1349b9f5f9a1a6") && row[5].starts_with("e3b0c44298fc1c14") && row[4].len() == 64);
     }
 }

@@ -7,6 +7,7 @@ mod in_the_way;
 mod names;
 mod others;
 mod packing;
+mod place;
 mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ pub use self::in_the_way::{Shared, There, shared, there};
 use self::names::Names;
 pub use self::others::{Change, Other, SIDE};
 pub use self::packing::Bound;
+pub use self::place::{NoPlace, no_place};
 use self::sums::Sums;
 
 /// Bytes of a line around prompt and image.

@@ -13,7 +13,9 @@ pub fn told(failure: &Failure, key_source: &str) -> Problem {
         Kind::Key => Problem::new("E301", format!("the key was rejected by {host} (401)"))
             .detail(words)
             .hint(format!("it came from {key_source}"))
-            .hint("a project's key works only there: see provider.project; batchscribe doctor  lists where keys lie"),
+            .hint(
+                "a project's key works only there: see provider.project; batchscribe keys path  lists where keys lie",
+            ),
         Kind::Forbidden => Problem::new("E302", format!("the key may not use this at {host} (403)"))
             .detail(words)
             .hint("ask the project's owner to allow Files, Batches and the model"),
@@ -83,7 +85,7 @@ mod tests {
         };
         let expected = "error[E301]: the key was rejected by api.openai.com (401)\n  Incorrect API key provided.\nhint: it \
                         came from the variable OPENAI_API_KEY\n      a project's key works only there: see provider.project; \
-                        batchscribe doctor  lists where keys lie";
+                        batchscribe keys path  lists where keys lie";
         assert_eq!(told(&failure, "the variable OPENAI_API_KEY").to_string(), expected);
     }
 

@@ -52,16 +52,31 @@ pub fn keep(file: &Path, key: &Key) -> io::Result<()> {
     atomic_file::write(file, line.as_bytes(), Access::Private, Durability::Synced)
 }
 
-/// Every place in the order in which it is looked at, and whether something lies there. What a command would say is not known:
-/// nothing is run.
+/// What lies at a place.
+#[derive(Debug)]
+pub enum Lies {
+    /// A key.
+    Key,
+    /// Nothing.
+    Nothing,
+    /// Something that is no key, or that others can read: a run stops there.
+    Wrong(Problem),
+    /// What a command would say is not known: nothing is run.
+    Unknown,
+}
+
+/// Every place in the order in which it is looked at, and what lies there.
 #[must_use]
-pub fn looked_at(settings: &Settings, environment: &Environment) -> Vec<(String, Option<bool>)> {
-    let is_there = |place: &Place| match place {
-        Place::Command(_) => None,
-        Place::Variable => Some(environment.get(VARIABLE).is_some()),
-        Place::Credential(path) | Place::File(path) => Some(path.is_file()),
+pub fn looked_at(settings: &Settings, environment: &Environment) -> Vec<(String, Lies)> {
+    let lies = |place: &Place| match place {
+        Place::Command(_) => Lies::Unknown,
+        _ => match read(place, environment).and_then(|text| text.map(|text| plain(text, &place.shown())).transpose()) {
+            Ok(Some(_)) => Lies::Key,
+            Ok(None) => Lies::Nothing,
+            Err(problem) => Lies::Wrong(problem),
+        },
     };
-    places(settings, environment).iter().map(|place| (place.shown(), is_there(place))).collect()
+    places(settings, environment).iter().map(|place| (place.shown(), lies(place))).collect()
 }
 
 /// A place where a key may lie.

@@ -36,19 +36,63 @@ pub struct Prompt {
 /// Reads the prompt. A `prompt_file` that nobody named and that is absent means the built-in one.
 ///
 /// # Errors
-/// E105 if the file is empty, cannot be read, or was named and is missing.
+/// E105 if the file is empty, no UTF-8 text, cannot be read, or was named and is missing.
 pub fn prompt(settings: &Settings) -> Result<Prompt, Problem> {
     let built_in = || Prompt { text: BUILT_IN_PROMPT.to_owned(), built_in: true };
     let Some(path) = &settings.prompt_file else { return Ok(built_in()) };
-    let wrong = || Problem::new("E105", format!("prompt file {} is missing or empty", path.display()));
-    let hint = "batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt";
-    match fs_err::read_to_string(path) {
-        Ok(text) if text.trim().is_empty() => Err(wrong().detail("there is no text in it").hint(hint)),
+    let without = "prompt_file = \"\" takes the built-in prompt";
+    match written(path) {
         Ok(text) => {
             Ok(Prompt { text: text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned), built_in: false })
         }
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound && !settings.is_set("prompt_file") => Ok(built_in()),
-        Err(cause) => Err(wrong().detail(cause_alone(&cause)).hint(hint)),
+        Err(Unfit::Missing(_)) if !settings.is_set("prompt_file") => Ok(built_in()),
+        Err(unfit @ Unfit::Missing(_)) => {
+            let hint = format!("batchscribe init  writes a prompt.txt to begin with; {without}");
+            Err(unfit.told("prompt file", path).hint(hint))
+        }
+        Err(unfit) => Err(unfit.told("prompt file", path).hint(without)),
+    }
+}
+
+/// Why a file holds no prompt.
+#[derive(Debug)]
+enum Unfit {
+    Missing(io::Error),
+    Unreadable(io::Error),
+    Empty,
+    NoText(&'static str),
+}
+
+impl Unfit {
+    /// In words (E105), and what helps in each case.
+    fn told(&self, what: &str, path: &Path) -> Problem {
+        let told = |how: &str| Problem::new("E105", format!("{what} {} {how}", path.display()));
+        match self {
+            Self::Missing(cause) => told("is missing").detail(cause_alone(cause)),
+            Self::Unreadable(cause) => {
+                told("cannot be read").detail(cause_alone(cause)).hint("it has to be a file that you may read")
+            }
+            Self::Empty => told("is empty").detail("there is no text in it").hint("write into it what is to be asked"),
+            Self::NoText(why) => told("is no UTF-8 text").detail(*why).hint("save it as UTF-8 in your editor"),
+        }
+    }
+}
+
+/// The words of a file, which are sent as they stand.
+fn written(path: &Path) -> Result<String, Unfit> {
+    let bytes = fs_err::read(path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => Unfit::Missing(cause),
+        _ => Unfit::Unreadable(cause),
+    })?;
+    // Editors on Windows begin such a file with a mark; without one, every second byte of plain words is zero, which is
+    // UTF-8 by its bytes and no text by any means.
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
+        return Err(Unfit::NoText("it seems to be UTF-16, as some editors on Windows write"));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if text.trim_start_matches('\u{feff}').trim().is_empty() => Err(Unfit::Empty),
+        Ok(text) => Ok(text),
+        Err(_) => Err(Unfit::NoText("some of its bytes are no letters of UTF-8: another encoding, or damage")),
     }
 }
 
@@ -96,7 +140,7 @@ Answer with the transcription alone.
 /// The recipe of deep cleaning beside the recipe of pages.
 ///
 /// # Errors
-/// E105 for a prompt file that is missing or empty.
+/// E105 for a prompt file that is missing, empty or no UTF-8 text.
 pub fn deep_recipe(settings: &Settings, read: &Recipe) -> Result<Recipe, Problem> {
     let prompt = match &settings.clean.deep_prompt_file {
         None => BUILT_IN_DEEP_PROMPT.to_owned(),
@@ -128,12 +172,7 @@ fn system(path: &Path) -> Result<String, Problem> {
 }
 
 fn named_prompt(path: &Path, what: &str, hint: &str) -> Result<String, Problem> {
-    let wrong = || Problem::new("E105", format!("{what} {} is missing or empty", path.display()));
-    match fs_err::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => Ok(text),
-        Ok(_) => Err(wrong().detail("there is no text in it").hint(hint)),
-        Err(cause) => Err(wrong().detail(cause_alone(&cause)).hint(hint)),
-    }
+    written(path).map_err(|unfit| unfit.told(what, path).hint(hint))
 }
 
 fn answer_format(settings: &Settings, prompt: &str) -> Result<AnswerFormat, Problem> {
@@ -197,7 +236,7 @@ mod tests {
         let path = folder.path();
         assert!(prompt(&settings(path, &[])).expect("built in").built_in);
         let problem = prompt(&settings(path, &[("prompt_file", "mine.txt")])).expect_err("missing");
-        let expected = format!("prompt file {} is missing or empty", path.join("mine.txt").display());
+        let expected = format!("prompt file {} is missing", path.join("mine.txt").display());
         assert_eq!((problem.code, problem.sentence), ("E105", expected));
         write(&path.join("prompt.txt"), "\u{feff}Read {this}.\n");
         let own = prompt(&settings(path, &[])).expect("own");
@@ -205,6 +244,26 @@ mod tests {
         write(&path.join("prompt.txt"), " \n");
         assert_eq!(prompt(&settings(path, &[])).expect_err("empty").code, "E105");
         assert!(prompt(&settings(path, &[("prompt_file", "")])).expect("unset").built_in);
+    }
+
+    #[test]
+    fn a_prompt_that_cannot_be_sent_is_told_by_what_is_wrong_with_it() {
+        use crate::kit::atomic_file::{self, Access, Durability};
+        let folder = tempfile::tempdir().expect("temp dir");
+        let file = folder.path().join("prompt.txt");
+        let utf16: Vec<u8> = "\u{feff}Read.\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, how, hint) in [
+            (&b""[..], "is empty", "write into it"),
+            ("\u{feff}\n".as_bytes(), "is empty", "write into it"),
+            (&utf16[..], "is no UTF-8 text", "save it as UTF-8"),
+            (&utf16[2..], "is no UTF-8 text", "save it as UTF-8"),
+            (b"Lies das f\xfcr mich", "is no UTF-8 text", "save it as UTF-8"),
+        ] {
+            atomic_file::write(&file, bytes, Access::Umask, Durability::Derived).expect("file");
+            let problem = prompt(&settings(folder.path(), &[])).expect_err(how);
+            assert!(problem.sentence.ends_with(how) && problem.hints[0].starts_with(hint), "{problem}");
+            assert!(!problem.to_string().contains("batchscribe init"), "init writes none where one is: {problem}");
+        }
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn texts_are_cleaned_and_kept_as_they_were() {
     assert_eq!(at(&dir, "a/fenced.jpg.txt").as_deref(), Some("Dear Sir,\non 3.5.1848\n"));
     assert_eq!(at(&dir, "a/clean.JPG.txt").as_deref(), Some("Straſse, 1848\n"));
     assert!(at(&dir, "a/notes.txt").expect("notes").starts_with("```"));
+    assert!(err.contains("\n1 other text was passed over: only those named after an image are cleaned"), "{err}");
     assert_eq!(
         (at(&dir, "b/rough.png.txt"), at(&dir, "b/rough.png.txt.api").map(String::into_bytes)),
         (None, Some(ROUGH.to_vec()))

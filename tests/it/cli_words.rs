@@ -91,18 +91,58 @@ fn folders_and_prompts_that_are_not_there() {
     room.echo("run none").is(2, &format!("{MADE_UP}{expected}"));
     room.echo("upload none --spool-only files").is(2, expected);
     assert!(!room.at("batch").exists() && !room.at("files").exists(), "nothing was begun");
-    let hint = "hint: batchscribe init  writes one; prompt_file = \"\" takes the built-in prompt\n";
+    let without = "prompt_file = \"\" takes the built-in prompt\n";
     room.echo("run in --set prompt_file=p.txt").is(
         2,
         &format!(
-            "error[E105]: prompt file HERE/p.txt is missing or empty\n  No such file or directory (os error 2)\n{hint}"
+            "error[E105]: prompt file HERE/p.txt is missing\n  No such file or directory (os error 2)\n\
+             hint: batchscribe init  writes a prompt.txt to begin with; {without}"
         ),
     );
     room.put("prompt.txt", " \n");
     room.echo("run in").is(
         2,
-        &format!("error[E105]: prompt file HERE/prompt.txt is missing or empty\n  there is no text in it\n{hint}"),
+        &format!(
+            "error[E105]: prompt file HERE/prompt.txt is empty\n  there is no text in it\n\
+             hint: write into it what is to be asked\n      {without}"
+        ),
     );
+}
+
+#[test]
+fn a_place_where_no_text_can_be_written_is_told_before_anything_is_sent() {
+    let room = Room::new(1);
+    room.put("taken", "a file where a folder should be");
+    room.echo("run in --set text.out_dir=taken").is(
+        1,
+        &format!(
+            "{MADE_UP}error[E405]: cannot write texts to HERE/taken: Not a directory (os error 20)\n\
+             hint: text.out_dir names another folder for them; nothing was sent\n"
+        ),
+    );
+    assert!(!room.at("batch").exists(), "nothing was begun");
+    let told = room.echo("doctor --set text.out_dir=taken").out;
+    let line =
+        "✗ texts        cannot be written to HERE/taken (Not a directory (os error 20)); text.out_dir names another";
+    assert!(told.contains(line), "{told}");
+}
+
+#[test]
+fn what_was_to_be_written_elsewhere_is_told_without_the_place_of_texts() {
+    let room = Room::new(1);
+    room.put("taken", "a file where a folder should be");
+    assert_eq!(room.echo("run in").exit, Some(0));
+    for words in [
+        "export jsonl --out nowhere/all.jsonl",
+        "export txt-zip --out nowhere/all.zip",
+        "report --out taken/below",
+        "doctor --bundle nowhere/bug.zip",
+        "init taken/below",
+    ] {
+        let told = room.echo(words);
+        assert!(told.exit == Some(1) && told.err.contains("error[E405]: cannot write "), "{words}: {told:?}");
+        assert!(told.err.contains("or name another place") && !told.err.contains("out_dir"), "{words}: {told:?}");
+    }
 }
 
 #[test]

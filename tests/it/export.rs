@@ -140,11 +140,34 @@ fn an_archive_of_the_texts_as_they_are() {
     assert!(sandbox.tree().iter().all(|file| !file.ends_with(".tmp")), "the scratch file is gone");
 }
 
+#[test]
+fn a_text_that_outlived_its_image_is_handed_over_and_says_so() {
+    let sandbox = Sandbox::new(2);
+    assert!(sandbox.run().fault.is_none());
+    let (exit, _, err) = call(&sandbox, "retry --where state=done --path tray_0/page0000.png");
+    assert_eq!(exit, Some(0), "{err}");
+    std::fs::remove_file(sandbox.corpus().join("tray_0/page0000.png")).expect("it was there");
+    assert_eq!(sandbox.run().standing.failed, 1);
+    let (exit, _, err) = call(&sandbox, "export txt-zip --out texts.zip");
+    assert!(exit == Some(0) && err.starts_with("Wrote 2 texts and manifest.csv to "), "{err}");
+    let bytes = std::fs::read(sandbox.workspace().join("texts.zip")).expect("an archive");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(&bytes)).expect("an archive");
+    let mut list = String::new();
+    archive.by_name("manifest.csv").expect("a list").read_to_string(&mut list).expect("text");
+    let mut listed = csv::Reader::from_reader(list.as_bytes());
+    let states: Vec<[String; 2]> =
+        listed.records().map(|row| row.expect("a row")).map(|row| [row[1].to_owned(), row[6].to_owned()]).collect();
+    let of = |name: &str, state: &str| [name.to_owned(), state.to_owned()];
+    assert_eq!(states, [of("tray_0/page0000.png", "failed"), of("tray_1/page0001.png", "done")]);
+    let (_, _, err) = call(&sandbox, "export txt-zip --out done.zip --where state=done");
+    assert!(err.starts_with("Wrote 1 text and manifest.csv to "), "{err}");
+}
+
 /// Files of a tree as its list tells them; their checksums hold.
 fn listed(sandbox: &Sandbox, out: &str) -> Vec<PathBuf> {
     let folder = sandbox.workspace().join(out);
     let rows = rows(sandbox, &format!("{out}/manifest.csv"));
-    assert_eq!(rows[0], ["file", "image", "page", "bytes", "blake3", "sha256"]);
+    assert_eq!(rows[0], ["file", "image", "page", "bytes", "blake3", "sha256", "state"]);
     rows[1..]
         .iter()
         .map(|row| {

@@ -82,6 +82,41 @@ fn a_key_that_is_refused_is_not_kept() {
 }
 
 #[test]
+fn doctor_tells_a_key_that_is_refused() {
+    let sandbox = Sandbox::with(0, weather(NOT_TAKEN));
+    let (exit, told) = call(&sandbox, "doctor --online", "", Some(KEY));
+    let line = told.lines().find(|line| line.contains(" connection ")).unwrap_or_default();
+    assert!(line.starts_with('✗') && line.contains("(E301)") && line.contains("batchscribe keys path"), "{told}");
+    assert_eq!(exit, Some(2), "{told}");
+    let sandbox = Sandbox::new(0);
+    let (_, told) = call(&sandbox, "doctor --online", "", Some(KEY));
+    assert!(told.contains("takes the key, and lists batches"), "{told}");
+}
+
+#[test]
+fn a_key_file_that_no_run_would_take_has_no_tick() {
+    let sandbox = Sandbox::new(0);
+    for (text, why) in
+        [("", "is empty (E303)"), ("one\ntwo\n", "holds spaces, line breaks or signs that no key has (E303)")]
+    {
+        let (exit, told) = call(&sandbox, "keys set", KEY, None);
+        assert_eq!(exit, Some(0), "{told}");
+        std::fs::write(file(&sandbox), text).expect("a file");
+        let (exit, told) = call(&sandbox, "keys path", "", None);
+        assert_eq!(exit, Some(0), "{told}");
+        assert!(told.contains("✗ the file ") && told.contains(why) && !told.contains('✓'), "{told}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(file(&sandbox), KEY).expect("a file");
+        std::fs::set_permissions(file(&sandbox), std::fs::Permissions::from_mode(0o644)).expect("a mode");
+        let (_, told) = call(&sandbox, "keys path", "", None);
+        assert!(told.contains("✗ the file ") && told.contains("(mode 0644) (E304); chmod 600"), "{told}");
+    }
+}
+
+#[test]
 fn a_key_that_would_not_be_used_is_said_to_be_so() {
     let sandbox = Sandbox::new(0);
     let (exit, told) = call(&sandbox, "keys set", KEY, Some("sk-another-key-of-the-environment"));

@@ -54,6 +54,9 @@ mod responses;
 mod resume;
 mod retry;
 mod review;
+// It sends signals.
+#[cfg(unix)]
+mod second_signal;
 mod secure;
 // It sends signals.
 #[cfg(unix)]

@@ -108,6 +108,7 @@ fn a_changed_prompt_is_asked_about() {
         text(&refused.stderr).contains("error[E108]: the recipe changed (prompt) after 2 of 2 images"),
         "{refused:?}"
     );
+    assert!(text(&refused.stderr).contains("batchscribe plan in --list stale  lists them"), "{refused:?}");
     let plan = desk.json("plan");
     assert_eq!((&plan["images"]["stale"], &plan["images"]["to_ask"]), (&2.into(), &1.into()));
     assert_eq!(text(&desk.call("plan --list stale").stdout), "page0.png  prompt\npage1.png  prompt\n");

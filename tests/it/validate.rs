@@ -17,6 +17,17 @@ fn summary(out: &str) -> serde_json::Value {
 }
 
 #[test]
+fn where_nothing_was_begun_nothing_was_checked() {
+    let sandbox = Sandbox::new(1);
+    std::fs::create_dir_all(sandbox.workspace()).expect("workspace");
+    let (exit, out, err) = call(&sandbox, "validate");
+    assert_eq!((exit, out.as_str()), (Some(0), ""));
+    assert!(err.starts_with("Nothing was begun in ") && !err.contains("checked"), "{err}");
+    let (_, out, _) = call(&sandbox, "validate --json");
+    assert!(out.contains("\"checked\":0"), "{out}");
+}
+
+#[test]
 fn texts_that_are_good_are_counted_and_nothing_else() {
     let sandbox = done(4);
     let (exit, out, err) = call(&sandbox, "validate");

@@ -69,7 +69,8 @@ fn compare(
         }
     }
     if comparison.unsaved > 0 {
-        context.out.warn(&format!("{} pages have an answer that is no longer saved", comparison.unsaved));
+        let pages = words::count(comparison.unsaved, "page has", "pages have");
+        context.out.warn(&format!("{pages} an answer that is no longer saved"));
     }
     Ok(Exit::Done)
 }

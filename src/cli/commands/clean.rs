@@ -75,7 +75,7 @@ fn conclude(context: &Context, flags: &Clean, before: &Path, report: &Report) ->
     if context.out.json {
         let document = json!({
             "schema": 1, "type": "summary", "dry_run": flags.dry_run, "texts": texts, "clean": clean, "cleaned": cleaned,
-            "rough": rough, "known": known, "left": report.left, "rules": report.rules,
+            "rough": rough, "known": known, "left": report.left, "rules": report.rules, "passed_over": report.passed_over,
             "unreadable_folders": report.unreadable_folders, "exit": exit.number(),
         });
         context.out.data(&document.to_string())?;
@@ -86,6 +86,12 @@ fn conclude(context: &Context, flags: &Clean, before: &Path, report: &Report) ->
         .say(&format!("{all}: {clean} were clean, {cleaned} cleaned, {rough} rough, {known} known, {left} left"));
     for (rule, texts) in &report.rules {
         context.out.say(&format!("  {rule}: {}", words::count(*texts, "text", "texts")));
+    }
+    if report.passed_over > 0 {
+        let others = words::count(report.passed_over, "other text was", "other texts were");
+        context
+            .out
+            .say(&format!("{others} passed over: only those named after an image are cleaned, such as page.jpg.txt"));
     }
     if *known > 0 {
         context.out.say("Texts that this workspace has asked for are left to batchscribe clean without a folder.");

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::status;
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::exit::{Exit, Fail, cannot_write, cannot_write_there};
 use crate::cli::{pages, words, work};
 use crate::ops::bundle::{self, Part};
 use crate::ops::doctor::{Look, State, examine};
@@ -62,7 +62,7 @@ fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Pat
             .chain(home)
             .collect();
     let to = context.current_dir.join(to);
-    bundle::write(&to, &parts, &private).map_err(|cause| cannot_write(&cause))?;
+    bundle::write(&to, &parts, &private).map_err(|cause| cannot_write_there(&cause))?;
     context.out.say(&format!("Wrote {}:", to.display()));
     for part in &parts {
         context.out.say(&format!("  {:<13} {}", part.name, part.what));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::args::{Export, ExportFormat};
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::exit::{Exit, Fail, cannot_write_there};
 use crate::cli::out::Out;
 use crate::cli::{finish, words};
 use crate::domain::layout::Layout;
@@ -40,12 +40,12 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
     let whole = match (flags.format, &out) {
         (ExportFormat::Provenance, _) if !flags.conditions.is_empty() => return Err(all_requests()),
         (ExportFormat::Provenance, _) => return provenance(context, &reader, &layout, out.as_deref()),
-        (ExportFormat::Jsonl, _) => lines(context, out.as_deref(), "lines", |to| source.jsonl(to))?,
-        (ExportFormat::Csv, _) => lines(context, out.as_deref(), "rows", |to| source.csv(to))?,
-        (ExportFormat::Tropy, _) => lines(context, out.as_deref(), "photos", |to| source.tropy(to))?,
+        (ExportFormat::Jsonl, _) => lines(context, out.as_deref(), ["line", "lines"], |to| source.jsonl(to))?,
+        (ExportFormat::Csv, _) => lines(context, out.as_deref(), ["row", "rows"], |to| source.csv(to))?,
+        (ExportFormat::Tropy, _) => lines(context, out.as_deref(), ["photo", "photos"], |to| source.tropy(to))?,
         (ExportFormat::Iiif, _) => {
             let base = flags.base.as_deref().ok_or_else(lacks_base)?;
-            lines(context, out.as_deref(), "canvases", |to| source.iiif(to, base))?
+            lines(context, out.as_deref(), ["canvas", "canvases"], |to| source.iiif(to, base))?
         }
         #[cfg(feature = "parquet")]
         (ExportFormat::Parquet, Some(out)) => parquet(context, &source, out)?,
@@ -94,7 +94,7 @@ fn lacks_out(what: &str, example: &str) -> Fail {
 fn lines(
     context: &Context,
     out: Option<&Path>,
-    what: &str,
+    [one, many]: [&str; 2],
     write: impl FnOnce(&mut dyn Write) -> Result<Told, Error>,
 ) -> Result<Exit, Fail> {
     let told = match out {
@@ -112,7 +112,7 @@ fn lines(
         }
     };
     if let Some(out) = out {
-        context.out.say(&format!("Wrote {} {what} to {}", told.written, out.display()));
+        context.out.say(&format!("Wrote {} to {}", words::count(told.written, one, many), out.display()));
     }
     Ok(say(context, &told))
 }
@@ -120,7 +120,7 @@ fn lines(
 #[cfg(feature = "parquet")]
 fn parquet(context: &Context, source: &Source<'_>, out: &Path) -> Result<Exit, Fail> {
     let told = to_file(context, out, |file| source.parquet(file).map_err(failed))?;
-    context.out.say(&format!("Wrote {} rows to {}", told.written, out.display()));
+    context.out.say(&format!("Wrote {} to {}", words::count(told.written, "row", "rows"), out.display()));
     Ok(say(context, &told))
 }
 
@@ -137,13 +137,15 @@ fn archive(context: &Context, source: &Source<'_>, out: &Path) -> Result<Exit, F
         let mut scratch = Draft::create(atomic_file::folder_of(out), Access::Private)?;
         source.archive(file, &mut &*scratch.file()?).map_err(failed)
     })?;
-    context.out.say(&format!("Wrote {} texts and {LIST_NAME} to {}", told.written, out.display()));
+    let texts = words::count(told.written, "text", "texts");
+    context.out.say(&format!("Wrote {texts} and {LIST_NAME} to {}", out.display()));
     Ok(say(context, &told))
 }
 
 fn tree(context: &Context, out: &Path, told: Result<Told, Error>) -> Result<Exit, Fail> {
     let told = told.map_err(failed)?;
-    context.out.say(&format!("Wrote {} pages and {LIST_NAME} below {}", told.written, out.display()));
+    let pages = words::count(told.written, "page", "pages");
+    context.out.say(&format!("Wrote {pages} and {LIST_NAME} below {}", out.display()));
     Ok(say(context, &told))
 }
 
@@ -206,7 +208,7 @@ fn provenance(context: &Context, reader: &Reader, layout: &Layout, out: Option<&
         })?;
         Ok(file.flush()?)
     })?;
-    context.out.say(&format!("Wrote {lines} lines to {}", out.display()));
+    context.out.say(&format!("Wrote {} to {}", words::count(lines, "line", "lines"), out.display()));
     Ok(Exit::Done)
 }
 
@@ -214,14 +216,14 @@ fn provenance(context: &Context, reader: &Reader, layout: &Layout, out: Option<&
 fn to_file<T>(context: &Context, target: &Path, fill: impl FnOnce(&mut &File) -> Result<T, Fail>) -> Result<T, Fail> {
     may_replace(context, target)?;
     let mut draft =
-        Draft::create(atomic_file::folder_of(target), Access::Umask).map_err(|cause| cannot_write(&cause))?;
-    let told = fill(&mut &*draft.file().map_err(|cause| cannot_write(&cause))?)?;
-    draft.publish(target, Durability::Synced).map_err(|cause| cannot_write(&cause))?;
+        Draft::create(atomic_file::folder_of(target), Access::Umask).map_err(|cause| cannot_write_there(&cause))?;
+    let told = fill(&mut &*draft.file().map_err(|cause| cannot_write_there(&cause))?)?;
+    draft.publish(target, Durability::Synced).map_err(|cause| cannot_write_there(&cause))?;
     Ok(told)
 }
 
 fn may_replace(context: &Context, target: &Path) -> Result<(), Fail> {
-    let is_there = target.try_exists().map_err(|cause| cannot_write(&cause))?;
+    let is_there = target.try_exists().map_err(|cause| cannot_write_there(&cause))?;
     if !is_there || context.global.yes {
         return Ok(());
     }
@@ -243,7 +245,7 @@ fn failed(error: Error) -> Fail {
     match error {
         Error::Ledger(error) => finish::ledger(&error).into(),
         Error::Disk(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
-        Error::Disk(cause) => cannot_write(&cause).into(),
+        Error::Disk(cause) => cannot_write_there(&cause).into(),
         Error::NothingToTell(told) => Fail::usage(
             Problem::new("", format!("there is no page for a manifest, which has one at least: {}", why_none(&told)))
                 .hint("batchscribe status  tells how far the images are; nothing was written"),

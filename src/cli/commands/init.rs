@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::exit::{Exit, Fail, cannot_write_there};
 use crate::kit::atomic_file::{self, Access, Durability};
 use crate::settings::WORKSPACE_FILE;
 use crate::settings::texts::BUILT_IN_PROMPT;
@@ -38,7 +38,7 @@ const TEMPLATE: &str = r#"# Settings of this workspace. Every line is commented 
 /// Writes both files where they are missing.
 pub(super) fn init(context: &Context, dir: Option<&Path>) -> Result<Exit, Fail> {
     let folder = dir.map_or_else(|| context.workspace.clone(), |dir| context.current_dir.join(dir));
-    fs_err::create_dir_all(&folder).map_err(|cause| cannot_write(&cause))?;
+    fs_err::create_dir_all(&folder).map_err(|cause| cannot_write_there(&cause))?;
     let mut wrote = Vec::new();
     for (name, text) in [(WORKSPACE_FILE, TEMPLATE), (PROMPT_FILE, BUILT_IN_PROMPT)] {
         match atomic_file::write_new(&folder.join(name), text.as_bytes(), Access::Umask, Durability::Synced) {
@@ -46,7 +46,7 @@ pub(super) fn init(context: &Context, dir: Option<&Path>) -> Result<Exit, Fail> 
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 context.out.say(&format!("{name} is there already and stays as it is."));
             }
-            Err(cause) => return Err(cannot_write(&cause).into()),
+            Err(cause) => return Err(cannot_write_there(&cause).into()),
         }
     }
     if !wrote.is_empty() {

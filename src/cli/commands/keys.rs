@@ -9,7 +9,7 @@ use crate::cli::args::Keys;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::ops::keys::{Said, check};
-use crate::settings::keys::{self, Key};
+use crate::settings::keys::{self, Key, Lies};
 use crate::settings::{Problem, ProviderKind, Settings};
 
 /// Does what was asked.
@@ -88,22 +88,34 @@ fn checked(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     }
 }
 
-/// Every place in the order in which it is looked at. Nothing is run and no key is read.
+/// Every place in the order in which it is looked at, and whether a run would take what lies there. Nothing is run, and no key is
+/// shown.
 fn path(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     let places = keys::looked_at(settings, &context.environment);
     if context.out.json {
-        let places = places.iter().map(|(place, there)| json!({"place": place, "there": there}));
+        let places = places.iter().map(|(place, lies)| match lies {
+            Lies::Key => json!({"place": place, "there": true}),
+            Lies::Nothing => json!({"place": place, "there": false}),
+            Lies::Wrong(problem) => {
+                json!({"place": place, "there": true, "code": problem.code, "wrong": problem.sentence})
+            }
+            Lies::Unknown => json!({"place": place, "there": null}),
+        });
         context.out.data(&json!({"schema": 1, "places": places.collect::<Vec<_>>()}).to_string())?;
         return Ok(Exit::Done);
     }
-    let none = !places.iter().any(|(_, there)| there.unwrap_or(true));
-    for (place, there) in places {
-        let mark = match there {
-            Some(true) => "✓",
-            Some(false) => "-",
-            None => "?",
+    let none = places.iter().all(|(_, lies)| matches!(lies, Lies::Nothing));
+    for (place, lies) in places {
+        let mark = match &lies {
+            Lies::Key => "✓",
+            Lies::Nothing => "-",
+            Lies::Wrong(_) => "✗",
+            Lies::Unknown => "?",
         };
         context.out.data(&format!("{mark} {place}"))?;
+        if let Lies::Wrong(problem) = lies {
+            context.out.data(&format!("    {} ({}); {}", problem.sentence, problem.code, problem.hints.join("; ")))?;
+        }
     }
     if none {
         context.out.say("No key is there yet: batchscribe keys set  keeps one");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::status;
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Fail, cannot_write};
+use crate::cli::exit::{Exit, Fail, cannot_write_there};
 use crate::cli::finish;
 use crate::ops::report::{Error, Report};
 
@@ -25,7 +25,7 @@ pub(super) fn report(context: &Context, out: Option<&Path>) -> Result<Exit, Fail
     };
     let written = report.write(&folder).map_err(|error| match error {
         Error::Ledger(error) => Fail::from(finish::ledger(&error)),
-        Error::Disk(cause) => cannot_write(&cause).into(),
+        Error::Disk(cause) => cannot_write_there(&cause).into(),
     })?;
     for path in written {
         context.out.data(&path.display().to_string())?;

@@ -25,7 +25,13 @@ pub(super) fn validate(context: &Context, flags: &Validate) -> Result<Exit, Fail
     let settings = context.settings()?;
     let rules = rules(context, flags, &settings)?;
     let layout = settings.layout();
-    let Some(reader) = status::reader(context, &layout)? else { return conclude(context, flags, &Report::default()) };
+    let Some(reader) = status::reader(context, &layout)? else {
+        // That nothing was begun was said; programs get their document all the same.
+        if context.out.json {
+            context.out.data(&document(flags, &Report::default(), Exit::Done))?;
+        }
+        return Ok(Exit::Done);
+    };
     // Whoever reads may go away: what was begun is finished all the same.
     let mut heard: Result<(), Fail> = Ok(());
     let mut each = |finding: &Finding| {
@@ -104,18 +110,22 @@ fn became_words(became: Became, dry_run: bool) -> &'static str {
     }
 }
 
+fn document(flags: &Validate, report: &Report, exit: Exit) -> String {
+    let counted =
+        |((fault, became), texts): (&(&str, &str), &u64)| json!({"fault": fault, "became": became, "texts": texts});
+    let document = json!({
+        "schema": 1, "type": "summary", "dry_run": flags.dry_run, "checked": report.checked, "valid": report.valid,
+        "invalid": report.invalid.iter().map(counted).collect::<Vec<_>>(), "finished": report.finished,
+        "exit": exit.number(),
+    });
+    document.to_string()
+}
+
 fn conclude(context: &Context, flags: &Validate, report: &Report) -> Result<Exit, Fail> {
     let invalid: u64 = report.invalid.values().sum();
     let exit = if invalid > 0 { Exit::SomeFailed } else { Exit::Done };
     if context.out.json {
-        let counted =
-            |((fault, became), texts): (&(&str, &str), &u64)| json!({"fault": fault, "became": became, "texts": texts});
-        let document = json!({
-            "schema": 1, "type": "summary", "dry_run": flags.dry_run, "checked": report.checked, "valid": report.valid,
-            "invalid": report.invalid.iter().map(counted).collect::<Vec<_>>(), "finished": report.finished,
-            "exit": exit.number(),
-        });
-        context.out.data(&document.to_string())?;
+        context.out.data(&document(flags, report, exit))?;
     }
     context.out.say(&format!(
         "{} checked, {} good, {invalid} not",

@@ -49,7 +49,7 @@ pub(super) fn write(source: &Source<'_>, to: &mut dyn Target, scratch: &mut dyn 
                 archive.start_file(name.as_str(), options()).map_err(failed)?;
                 archive.write_all(&bytes)?;
                 told.written += 1;
-                list.write_record(list_row(name.as_bytes(), &image.path, None, &bytes)).map_err(io::Error::from)?;
+                list.write_record(list_row(name.as_bytes(), &image, None, &bytes)).map_err(io::Error::from)?;
             }
             Err(cause) => told.unread.add(because(&image.path, &cause)),
         }

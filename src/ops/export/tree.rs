@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::texts::{Of, PageText};
 use super::xml::is_sealed;
-use super::{Error, LIST, LIST_NAME, Source, Told, because, list_row};
+use super::{Error, LIST, LIST_NAME, OLDEST, Source, Told, because, list_row};
 use crate::domain::image::RelPath;
 use crate::domain::layout;
 use crate::kit::atomic_file::{self, Access, Draft, Durability};
@@ -68,7 +68,7 @@ pub(super) fn write(source: &Source<'_>, out: &Path, ending: &str, document: &Do
         };
         if tree.put(&place, &body)? {
             told.written += 1;
-            let row = list_row(&place.joined(), &image.path, Some(image.path.page), &body);
+            let row = list_row(&place.joined(), &image, Some(image.path.page), &body);
             list.write_record(row).map_err(io::Error::from)?;
         } else {
             told.kept.add(place.shown());
@@ -95,7 +95,7 @@ fn may_be_listed(path: &Path) -> io::Result<bool> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(true),
         opened => opened?.take(64).read_to_end(&mut head)?,
     };
-    Ok(head.starts_with(LIST.join(",").as_bytes()))
+    Ok(head.starts_with(LIST[..OLDEST].join(",").as_bytes()))
 }
 
 /// The tree while it is written.

@@ -60,10 +60,7 @@ pub struct BatchEnded {
 #[rtype(result = "()")]
 pub struct NoMoreEnds;
 
-/// Most answers in one [`AnswersRead`]; a batch of usual size is one of them.
-pub const MOST_ANSWERS: usize = 512;
-
-/// 9, Extractor → Cleaner: answers of one batch, at most [`MOST_ANSWERS`] and 4 MiB. They are read again from the raw file if lost.
+/// 9, Extractor → Cleaner: answers of one batch, at most [`MOST_TOGETHER`](crate::domain::answer::MOST_TOGETHER) and 4 MiB. They are read again from the raw file if lost.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct AnswersRead {

@@ -14,7 +14,7 @@ use crate::clean::content::{Reading, TextFrom};
 use crate::clean::judge::{Limits, Question, judge};
 use crate::clean::polish::PolishOptions;
 use crate::clean::text_file::{self, Begun, Existing, Written};
-use crate::domain::answer::Answer;
+use crate::domain::answer::{Answer, MOST_TOGETHER};
 use crate::domain::ids::{FileId, ImageId};
 use crate::domain::image::RelPath;
 use crate::domain::layout;
@@ -31,7 +31,6 @@ use crate::kit::folder::Folder;
 use crate::kit::pool::Pool;
 use crate::kit::runtime::Runtime;
 use crate::kit::stop::stop_switch;
-use crate::message::MOST_ANSWERS;
 use crate::settings::texts::BUILT_IN_PROMPT;
 
 /// Answers of one batch.
@@ -60,7 +59,7 @@ pub(super) fn download(ground: &Ground) -> io::Result<Sample> {
     let mut reader = BufReader::with_capacity(256 * 1024, fs_err::File::open(&target)?);
     meter.window(|| -> io::Result<()> {
         loop {
-            let chunk = raw_lines(&mut reader, MOST_ANSWERS)?;
+            let chunk = raw_lines(&mut reader, MOST_TOGETHER)?;
             if chunk.is_empty() {
                 return Ok(());
             }
@@ -134,7 +133,7 @@ impl Hands {
         let folder = self.results.folder(&self.json, name.as_bytes(), number as i64)?;
         let (mut lines, mut waited) = (lines.into_iter(), 0);
         for chunk in
-            (0..).map(|_| lines.by_ref().take(MOST_ANSWERS).collect::<Vec<_>>()).take_while(|chunk| !chunk.is_empty())
+            (0..).map(|_| lines.by_ref().take(MOST_TOGETHER).collect::<Vec<_>>()).take_while(|chunk| !chunk.is_empty())
         {
             waited += self.write(&folder, chunk)?;
         }

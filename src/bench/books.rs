@@ -6,6 +6,7 @@ use super::figures::Sample;
 use super::ground::{Ground, IMAGES, sample, walk};
 use super::meter::Meter;
 use super::stage::Stage;
+use crate::domain::answer::MOST_TOGETHER;
 use crate::domain::batch::{Admission, BatchEnd};
 use crate::domain::ids::{BatchId, CorpusId, FileId, RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::shard::{NewLine, NewShard, SealReason};
@@ -16,7 +17,6 @@ use crate::ledger::LedgerError;
 use crate::ledger::records::{Allowed, Cursor, Ending, ImageVerdict, NewRun, OwedPage, RawFile, TextOwner};
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::store::{Frame as _, Store};
-use crate::message::MOST_ANSWERS;
 
 /// Images of a shard.
 const SHARD: u32 = 400;
@@ -113,7 +113,7 @@ impl Books {
         self.commit(|store| store.ended(batch, &ending))?;
         self.commit(|store| store.fetched(batch, Some(RawFile { bytes: 1, sha256: [7; 32] }), None))?;
         let verdicts: Vec<ImageVerdict> = page.images.iter().map(|image| accepted(image.id)).collect();
-        for chunk in verdicts.chunks(MOST_ANSWERS) {
+        for chunk in verdicts.chunks(MOST_TOGETHER) {
             self.commit(|store| store.verdicts(batch, chunk))?;
         }
         self.commit(|store| store.settle(batch)).map(drop)

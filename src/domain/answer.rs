@@ -4,6 +4,9 @@ use super::batch::Usage;
 use super::ids::ImageId;
 use super::image::RelPath;
 
+/// Answers of a batch that are judged and written together, at most; a batch of usual size has fewer.
+pub const MOST_TOGETHER: usize = 512;
+
 /// How the model said it had finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finish {

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::ImageId;
 
+pub use super::found::{Fate, Found};
+
 /// What identifies a file's content without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -341,41 +343,6 @@ impl Reason {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.word() == word)
-    }
-}
-
-/// What the walk makes of one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// To be asked, each page by itself.
-    Owed(Looks),
-    /// Ends here, with a reason.
-    Failed(Reason),
-    /// Is not to be asked.
-    Skipped(Reason),
-}
-
-/// One file as the walk found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Where it lies.
-    pub path: RelPath,
-    /// Length and time.
-    pub stamp: Stamp,
-    /// What becomes of it.
-    pub fate: Fate,
-    /// Whether a text lies where this image's text would be written; decides only about images never seen before.
-    pub text_present: bool,
-}
-
-impl Found {
-    /// Images of the file: its pages, where it has several; never none.
-    #[must_use]
-    pub fn images(&self) -> usize {
-        match &self.fate {
-            Fate::Owed(looks) => looks.pages.len().max(1),
-            Fate::Failed(_) | Fate::Skipped(_) => 1,
-        }
     }
 }
 

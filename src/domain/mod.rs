@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod batch;
 pub mod forecast;
+pub mod found;
 pub mod ids;
 pub mod image;
 pub mod ladder;

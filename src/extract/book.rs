@@ -7,13 +7,12 @@ use std::io::{self, BufReader};
 use super::parse::Line;
 use super::write::{ResultFolder, ResultWriters};
 use super::{lines, parse, write};
-use crate::domain::answer::Answer;
+use crate::domain::answer::{Answer, MOST_TOGETHER};
 use crate::domain::batch::EndedBatch;
 use crate::domain::layout::{self, Layout};
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::hash;
 use crate::kit::path_bytes;
-use crate::message::MOST_ANSWERS;
 
 /// Bytes of result lines in one message.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
@@ -62,9 +61,9 @@ impl Book {
     /// is this look-up and nothing else; an unknown id names no path.
     pub(super) fn read_chunk(&self, reader: &mut BufReader<File>) -> io::Result<Chunk> {
         let mut chunk = Chunk::default();
-        let mut files = self.folder.as_ref().map(|folder| folder.chunk(MOST_ANSWERS));
+        let mut files = self.folder.as_ref().map(|folder| folder.chunk(MOST_TOGETHER));
         let (mut line, mut bytes) = (Vec::new(), 0);
-        while chunk.answers.len() < MOST_ANSWERS && bytes < CHUNK_BYTES {
+        while chunk.answers.len() < MOST_TOGETHER && bytes < CHUNK_BYTES {
             let Some(cut) = lines::next(reader, &mut line)? else {
                 chunk.last = true;
                 break;

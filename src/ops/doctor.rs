@@ -189,10 +189,11 @@ fn connection(settings: &Settings, environment: &Environment, key: Option<&Key>)
     }
 }
 
-/// A key that lies there and is not taken leaves a run with nothing to do.
+/// A key that lies there and is not taken leaves a run with nothing to do; a server that stumbles may be well in a minute.
 fn refused(problem: &Problem) -> Look {
     let Problem { code, sentence, hints, .. } = problem;
-    look(CONNECTION, State::Bad, format!("{sentence} ({code}); {}", hints.join("; ")))
+    let state = if matches!(*code, "E301" | "E302" | "E305") { State::Bad } else { State::Odd };
+    look(CONNECTION, state, format!("{sentence} ({code}); {}", hints.join("; ")))
 }
 
 fn connect(settings: &Settings) -> std::io::Result<()> {

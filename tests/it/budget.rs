@@ -10,6 +10,7 @@ use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
 use batchscribe::emulator::engine::echo::Echo;
 use batchscribe::emulator::engine::{Answered, ChatRequest, Engine};
+use batchscribe::ledger::records::Standing;
 use batchscribe::pipeline::mission::{Fault, Mode, Outcome};
 
 /// Millionths of a USD: gpt-4.1's price through Batch, a prompt token and one of output.
@@ -152,7 +153,9 @@ fn where_no_answers_are_waited_for_as_much_is_sent_as_the_worst_case_allows() {
         sandbox.set("run.max_cost", &usd(limit));
         let outcome = sandbox.work(mode.clone());
         assert!(matches!(outcome.fault, Some(Fault::NoMoney(_))), "{mode:?} {outcome:?}");
-        assert!(outcome.standing.batches_open > 0 && outcome.standing.owed > 0, "{mode:?} {:?}", outcome.standing);
+        // Whether the rest is planned already is a matter of pace.
+        let Standing { batches_open, owed, sealed, .. } = outcome.standing;
+        assert!(batches_open > 0 && owed + sealed > 0, "{mode:?} {:?}", outcome.standing);
         assert_eq!(oracle::count(&sandbox.bill(), "upload"), oracle::count(&sandbox.bill(), "create"), "{mode:?}");
         let outcome = sandbox.run();
         assert!(ran_out(&outcome) && billed(&sandbox.bill()) <= limit, "{mode:?} {outcome:?}");

@@ -51,7 +51,7 @@ pub(in crate::ledger) fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Outcom
 macro_rules! last_look_columns {
     () => {
         "i.bytes, i.mtime_ms, i.state, i.reason, i.format IS NOT NULL AS measured,
-        i.state = 'failed' AND i.reason = 'missing' AND EXISTS (SELECT 1 FROM line l
+        i.state = 'failed' AND i.reason = 'missing_file' AND EXISTS (SELECT 1 FROM line l
             WHERE l.shard_id = i.shard_id AND l.image_id = i.id AND l.verdict IS NOT NULL) AS answered"
     };
 }
@@ -152,4 +152,15 @@ pub(super) fn usage(usage: Option<Usage>) -> [Option<i64>; 4] {
         return [None; 4];
     }
     all.map(|tokens| Some(int(tokens)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_reason_that_is_spelled_in_sql_is_the_one_that_is_meant() {
+        let spelled = format!("i.reason = '{}' AND EXISTS", Reason::Missing.word());
+        assert!(last_look_columns!().contains(&spelled), "an answer that was paid for would be asked again");
+    }
 }

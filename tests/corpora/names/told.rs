@@ -95,7 +95,7 @@ pub(super) fn rights(tally: &mut Tally) {
     tally.case("rights", "the locked folder is told", if told { Ok(()) } else { Err(words) });
 }
 
-/// A folder that texts cannot be written into stops the run by name; its answer is kept, and written without being paid for
+/// A folder that texts cannot be written into is told before anything is sent; where it is locked later, it stops the run by name; its answer is kept, and written without being paid for
 /// again once the folder is open.
 pub(super) fn read_only(tally: &mut Tally) {
     if !rustix::process::geteuid().is_root() {
@@ -108,17 +108,26 @@ pub(super) fn read_only(tally: &mut Tally) {
     sandbox.set("max_images_per_batch", "2");
     give_away(&top(&sandbox));
     let folder = sandbox.corpus().join("\u{1b}[2Jmasters");
-    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o555)).expect("mode");
+    let lock = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).expect("mode");
+    let told = |ended: &Output| {
+        let said = words(ended);
+        let told = said.contains("E405") && said.contains("masters") && !said.chars().any(is_hostile);
+        if told { Ok(said) } else { Err(said) }
+    };
+    lock(0o555);
+    let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["upload"]);
+    let before = told(&ended).and_then(|said| if said.contains("nothing was sent") { Ok(()) } else { Err(said) });
+    tally.case("rights", "a read-only folder is told before anything is sent", before);
+    lock(0o755);
     let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["upload"]);
     assert!(ended.status.success(), "{}", words(&ended));
+    lock(0o555);
     let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["download", "--wait"]);
-    let said = words(&ended);
-    let told = said.contains("E405") && said.contains("masters") && !said.chars().any(is_hostile);
-    tally.case("rights", "a read-only folder is told", if told { Ok(()) } else { Err(said) });
+    tally.case("rights", "a read-only folder is told", told(&ended).map(drop));
     let ends = scene::ends(&sandbox.workspace());
     let done = ends.iter().filter(|(path, (state, _))| path.starts_with(b"open/") && state == "done").count();
     tally.case("rights", "its neighbours are done", if done == NEIGHBOURS as usize { Ok(()) } else { Err(ends) });
-    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("mode");
+    lock(0o755);
     let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["run"]);
     let done = ended.status.success() && sandbox.text("\u{1b}[2Jmasters/a.png").is_some();
     tally.case("rights", "the text comes later", if done { Ok(()) } else { Err(words(&ended)) });

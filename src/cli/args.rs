@@ -93,7 +93,7 @@ pub enum LogFormat {
 pub enum Verb {
     /// Do everything: scan, send, wait, collect, write texts, until nothing is left
     Run {
-        /// Folder of images, with all subfolders
+        /// Folder of images, with all subfolders [default: setting image_dir; where that was never walked, the one of the last run]
         image_dir: Option<PathBuf>,
         /// Ask at most this many images
         #[arg(long, value_name = "N")]
@@ -130,7 +130,7 @@ pub enum Verb {
     },
     /// What a run would ask and cost; opens no connection, writes nothing
     Plan {
-        /// Folder of images, with all subfolders
+        /// Folder of images, with all subfolders [default: setting image_dir; where that was never walked, the one of the last run]
         image_dir: Option<PathBuf>,
         /// List the images of one kind in the place of the sums
         #[arg(long, value_enum, value_name = "WHICH")]
@@ -138,7 +138,7 @@ pub enum Verb {
     },
     /// The first half: scan, send, create the batches
     Upload {
-        /// Folder of images, with all subfolders
+        /// Folder of images, with all subfolders [default: setting image_dir; where that was never walked, the one of the last run]
         image_dir: Option<PathBuf>,
         /// Ask at most this many images
         #[arg(long, value_name = "N")]

@@ -76,7 +76,7 @@ pub enum Service {
     Print {
         /// What starts it
         manager: Manager,
-        /// Folder of images [default: setting image_dir, else that of the last run]
+        /// Folder of images [default: setting image_dir]
         image_dir: Option<PathBuf>,
     },
 }

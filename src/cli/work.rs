@@ -10,11 +10,11 @@ use crate::domain::recipe::Recipe;
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
-use crate::kit::path_bytes::to_path;
+use crate::kit::path_bytes::{from_name, to_path};
 use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
-use crate::ledger::reader::{Books, Reader};
+use crate::ledger::reader::{Books, CorpusRoot, Reader};
 use crate::ledger::records::Standing;
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
@@ -116,6 +116,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     logs::start(&context.global, &settings)?;
     let told = |error| finish::ledger(&error);
     match pages::ledger(&layout).map_err(told)? {
+        Some(reader) if job.asks() => go_on_with_folder(&mut settings, &reader).map_err(told)?,
         Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
         None if !job.asks() => return nothing_begun(context, &settings, &job, watch),
         None => {}
@@ -164,7 +165,10 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
         in_the_way::look(&settings, &image_root, &recipe, &job.old)?;
     }
     if job.sends() {
-        in_the_way::texts_have_a_place(&settings, &image_root, &recipe)?;
+        // Who uploads alone may have the texts written elsewhere.
+        if job.mode != Mode::Upload {
+            in_the_way::texts_have_a_place(&settings, &image_root, &recipe)?;
+        }
         consent::has_prices(&settings, &recipe)?;
         let redo = job.old.redo.map(which);
         let now = context.clock.now();
@@ -200,7 +204,16 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
     Ok(Exit::Done)
 }
 
-/// A workspace belongs to the folder that was sent, so nobody has to name it again.
+/// Where nobody names a folder, and the one of the settings was never walked, a workspace goes on with the one that was sent. Not
+/// where that was named as the settings name theirs: then the workspace was copied or moved, and its images with it.
+pub(super) fn go_on_with_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
+    let default = dunce::canonicalize(&settings.image_dir).unwrap_or_else(|_| settings.image_dir.clone());
+    let default = from_name(default.as_os_str());
+    let is_known = |corpus: &CorpusRoot| corpus.root == default || corpus.given == settings.image_dir_given.as_bytes();
+    if reader.corpora()?.iter().any(is_known) { Ok(()) } else { take_folder(settings, reader) }
+}
+
+/// Answers belong to the folder that was sent, so nobody has to name it again.
 pub(super) fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
     if settings.is_set("image_dir") {
         return Ok(());

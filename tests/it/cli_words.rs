@@ -249,6 +249,18 @@ fn a_workspace_remembers_its_folder_and_commands_name_the_workspace() {
 }
 
 #[test]
+fn a_workspace_that_was_copied_with_its_images_goes_on_with_its_own() {
+    let room = Room::new(2);
+    assert_eq!(room.echo("run --workspace in").exit, Some(0));
+    assert!(Command::new("cp").args(["-r", "in", "copy"]).current_dir(room.at("")).status().expect("cp").success());
+    room.put("in/page7.png", png(7));
+    room.put("copy/page8.png", png(8));
+    let told = room.echo("run --workspace copy");
+    assert!(told.exit == Some(0) && room.at("copy/page8.png.txt").is_file(), "{told:?}");
+    assert!(!room.at("in/page7.png.txt").exists(), "the original is nobody's affair");
+}
+
+#[test]
 fn files_for_others_to_send_are_named() {
     let mut room = Room::new(3);
     room.put("batchscribe.toml", "max_images_per_batch = 2\n");

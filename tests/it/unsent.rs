@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use batchscribe::pipeline::mission::{Fault, Mode};
 
+use crate::cancel::call;
 use crate::kill::{command, live};
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
@@ -55,6 +56,15 @@ fn another_account_takes_over_what_was_never_sent() {
     oracle::finished(&sandbox.workspace(), &sandbox.bill(), 6);
     let states: Vec<_> = plans(&sandbox).into_iter().map(|(state, _)| state).collect();
     assert_eq!(states, ["dissolved", "gone"]);
+}
+
+/// A pilot draws from these pages, and asks before it pays for them like any other.
+#[test]
+fn a_pilot_of_another_account_asks_before_it_draws_from_them() {
+    let sandbox = for_another_account();
+    let (exit, _, err) = call(&sandbox, "run --pilot 2");
+    assert!(exit == Some(2) && err.contains("E109") && err.contains("2 images, about $"), "{exit:?} {err}");
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), 0, "nothing was sent");
 }
 
 #[test]

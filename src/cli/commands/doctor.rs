@@ -19,7 +19,7 @@ pub(super) fn doctor(context: &Context, online: bool, to: Option<(&Path, bool)>)
     let mut settings = context.settings()?;
     // A ledger that cannot be read is one of the things that are looked at.
     if let Ok(Some(reader)) = pages::ledger(&settings.layout()) {
-        drop(work::take_folder(&mut settings, &reader));
+        drop(work::go_on_with_folder(&mut settings, &reader));
     }
     let looks = examine(&settings, &context.environment, online);
     if context.out.json {

@@ -17,7 +17,7 @@ pub(super) fn plan(context: &Context, list: Option<Planned>) -> Result<Exit, Fai
     let told = |error| finish::ledger(&error);
     let reader = pages::ledger(&settings.layout()).map_err(told)?;
     if let Some(reader) = &reader {
-        work::take_folder(&mut settings, reader).map_err(told)?;
+        work::go_on_with_folder(&mut settings, reader).map_err(told)?;
     }
     let root = work::image_root(&settings)?;
     let prompt = texts::prompt(&settings)?;

@@ -12,6 +12,7 @@ use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes::{from_name, to_path};
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{KnownImage, Reader};
+use crate::ledger::second_look::{Act, judge};
 
 /// A folder that takes no text, and why.
 #[derive(Debug)]
@@ -64,7 +65,9 @@ pub fn no_place(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<Option<NoPlace
 }
 
 fn gets_a_text(found: &Found, known: Option<&KnownImage>) -> bool {
-    let is_owed = known.map_or(!found.text_present, |known| known.last.state == ImageState::Owed);
+    let is_owed = known.map_or(!found.text_present, |known| {
+        known.last.state == ImageState::Owed || matches!(judge(&known.last, found), Act::Ask { .. })
+    });
     matches!(found.fate, Fate::Owed(_)) && is_owed
 }
 

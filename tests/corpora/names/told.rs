@@ -115,13 +115,11 @@ pub(super) fn read_only(tally: &mut Tally) {
         if told { Ok(said) } else { Err(said) }
     };
     lock(0o555);
-    let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["upload"]);
+    let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["run"]);
     let before = told(&ended).and_then(|said| if said.contains("nothing was sent") { Ok(()) } else { Err(said) });
     tally.case("rights", "a read-only folder is told before anything is sent", before);
-    lock(0o755);
     let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["upload"]);
-    assert!(ended.status.success(), "{}", words(&ended));
-    lock(0o555);
+    assert!(ended.status.success(), "it may be written elsewhere: {}", words(&ended));
     let (ended, _) = scene::binary(&sandbox, "", Some(NOBODY), &["download", "--wait"]);
     tally.case("rights", "a read-only folder is told", told(&ended).map(drop));
     let ends = scene::ends(&sandbox.workspace());

@@ -197,7 +197,10 @@ fn no_page_is_too_long_and_a_deaf_listener_ends_the_walk() {
     assert!(found.windows(2).all(|pair| pair[0].path.joined() < pair[1].path.joined()));
     let (sender, mut notices) = mpsc::channel(4);
     let mut lane = tree.corpus().walk(None, ExitGuard::new("walk", sender)).expect("thread");
-    assert!(matches!(lane.blocking_recv(), Some(Walked::Page(page, _)) if (1..=PAGE).contains(&page.len())));
+    assert!(
+        matches!(lane.blocking_recv(), Some(Walked::Page(page, _)) if (1..PAGE).contains(&page.len())),
+        "the first is short"
+    );
     drop(lane);
     assert_eq!(notices.blocking_recv().map(|notice| notice.exit), Some(Exit::Drained));
 }

@@ -37,8 +37,9 @@ pub(super) struct Walk<'a> {
     excluded: Vec<PathBuf>,
     root: PathBuf,
     page: Vec<Found>,
-    /// Images of the page under way, and since when it has one.
+    /// Images of the page under way, how many it has room for, and since when it has one.
     images: usize,
+    room: usize,
     begun: Stopwatch,
     passed_over: PassedOver,
     names_held: usize,
@@ -68,6 +69,10 @@ struct Level {
 /// How long a listing without texts is believed: a text that is put there later must be seen, or its image is paid for.
 const BELIEVED: Duration = Duration::from_secs(1);
 
+/// Images of the first page; each further one has twice as many, up to [`PAGE`]. Whoever waits for the first image, to send it or
+/// only to know that there is one, waits for few others.
+const FIRST_PAGE: usize = 64;
+
 /// How long a page is gathered.
 const GATHERED: Duration = Duration::from_secs(1);
 
@@ -80,8 +85,9 @@ impl<'a> Walk<'a> {
             lane,
             excluded: corpus.options().excluded_folders.iter().map(|folder| real(folder)).collect(),
             root: real(corpus.root()),
-            page: Vec::with_capacity(PAGE),
+            page: Vec::with_capacity(FIRST_PAGE),
             images: 0,
+            room: FIRST_PAGE,
             begun: Stopwatch::start(),
             passed_over: PassedOver::default(),
             names_held: 0,
@@ -265,11 +271,12 @@ impl<'a> Walk<'a> {
         }
         self.images += found.images();
         self.page.push(found);
-        if is_full(self.images, self.begun.elapsed()) { self.turn_page() } else { Ok(()) }
+        if is_full(self.images, self.room, self.begun.elapsed()) { self.turn_page() } else { Ok(()) }
     }
 
     fn turn_page(&mut self) -> Result<(), Gone> {
-        let page = std::mem::replace(&mut self.page, Vec::with_capacity(PAGE));
+        self.room = PAGE.min(2 * self.room);
+        let page = std::mem::replace(&mut self.page, Vec::with_capacity(self.room));
         let passed_over = std::mem::take(&mut self.passed_over);
         if page.is_empty() && passed_over == PassedOver::default() {
             return Ok(());
@@ -283,8 +290,8 @@ impl<'a> Walk<'a> {
 }
 
 /// Whether a page goes on its way: a file may have many images, and where each takes its time, those found wait for no others.
-fn is_full(images: usize, age: Duration) -> bool {
-    images >= PAGE || age >= GATHERED
+fn is_full(images: usize, room: usize, age: Duration) -> bool {
+    images >= room || age >= GATHERED
 }
 
 /// What came of looking at one file.
@@ -422,10 +429,9 @@ mod tests {
     #[test]
     fn a_page_is_full_by_its_images_or_its_age() {
         let late = GATHERED - Duration::from_millis(1);
-        assert_eq!(
-            [(1, late), (PAGE - 1, late), (PAGE, Duration::ZERO), (1, GATHERED)].map(|(n, age)| is_full(n, age)),
-            [false, false, true, true]
-        );
+        let cases = [(1, late), (PAGE - 1, late), (PAGE, Duration::ZERO), (1, GATHERED)];
+        let full = cases.map(|(images, age)| is_full(images, PAGE, age));
+        assert_eq!(full, [false, false, true, true]);
     }
 
     #[test]

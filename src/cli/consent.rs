@@ -139,10 +139,12 @@ fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
         .map_err(|error| plan_failed(error, root))?;
     let mut planned = reader.as_ref().map(Reader::planned).transpose().map_err(told)?.unwrap_or_default();
     // A pilot sends none of the plans that wait, but where they were made for another account it may draw from their pages.
-    let drawn_from = if pilot.is_some() { std::mem::take(&mut planned.waiting) } else { 0 };
-    if pilot.is_some() {
+    let drawn_from = if pilot.is_some() {
         planned.waiting_tokens = 0;
-    }
+        std::mem::take(&mut planned.waiting)
+    } else {
+        0
+    };
     let limit = pilot.map(u64::from).or(settings.run.limit);
     let again = match (redo, &reader) {
         (Some(which), Some(reader)) => redo::redo(reader, &layout, which, recipe, |_| Ok(())).map_err(told)?,

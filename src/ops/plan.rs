@@ -192,12 +192,7 @@ pub fn plan<E>(
     let mut copies = (ask.settings.encode.duplicates == Duplicates::Once).then(Copies::default);
     let corpus = corpus(ask).map_err(PlanError::Folder)?;
     let mut lane = corpus.walk(None, ExitGuard::unheard("walk")).map_err(PlanError::Folder)?;
-    while let Some(walked) = lane.blocking_recv() {
-        let (page, passed) = match walked {
-            Walked::Page(page, passed) => (page, passed),
-            Walked::Over => break,
-            Walked::Broken(cause) => return Err(PlanError::Folder(cause)),
-        };
+    while let Some((page, passed)) = page_of(lane.blocking_recv())? {
         sums.plan.passed_over.add(passed);
         for found in &page {
             let mut passed_over = found.text_present;
@@ -247,17 +242,28 @@ pub fn stale(made: &[Made], today: &Recipe, real_provider: bool) -> (BTreeSet<&'
 
 /// Whether a file of one page would be asked.
 fn is_asked(found: &Found, known: Option<&KnownImage>) -> bool {
-    let one_page = matches!(&found.fate, Fate::Owed(looks) if looks.pages.len() == 1);
-    one_page
-        && known.map_or(!found.text_present, |known| {
-            known.last.state == ImageState::Owed || matches!(judge(&known.last, found), Act::Ask { .. })
-        })
+    matches!(&found.fate, Fate::Owed(looks) if looks.pages.len() == 1) && is_wanted(found, known)
+}
+
+/// Whether the walk leaves an image of the file owed, as far as its first page tells.
+fn is_wanted(found: &Found, known: Option<&KnownImage>) -> bool {
+    known.map_or(!found.text_present, |known| {
+        known.last.state == ImageState::Owed || matches!(judge(&known.last, found), Act::Ask { .. })
+    })
+}
+
+/// The page that a walk hands on; none when it is over.
+fn page_of<E>(walked: Option<Walked>) -> Result<Option<(Vec<Found>, PassedOver)>, PlanError<E>> {
+    match walked {
+        Some(Walked::Page(page, passed)) => Ok(Some((page, passed))),
+        Some(Walked::Broken(cause)) => Err(PlanError::Folder(cause)),
+        Some(Walked::Over) | None => Ok(None),
+    }
 }
 
 /// Pages that are asked for one by one; a file that cannot be asked for is told once.
 fn pages_of(found: &Found) -> std::ops::RangeInclusive<u32> {
-    let pages = if let Fate::Owed(looks) = &found.fate { looks.pages.len() } else { 1 };
-    1..=u32::try_from(pages).unwrap_or(u32::MAX)
+    1..=u32::try_from(found.images()).unwrap_or(u32::MAX)
 }
 
 fn corpus(ask: &Ask<'_>) -> std::io::Result<LocalCorpus> {

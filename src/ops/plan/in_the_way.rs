@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::names::{Names, first_alike};
 use super::sums::is_real;
-use super::{Ask, PlanError, corpus, pages_of};
+use super::{Ask, PlanError, corpus, page_of, pages_of};
 use crate::corpus::{Corpus as _, Walked};
 use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::kit::alike::Alike;
@@ -80,12 +80,7 @@ pub fn there<E>(ask: &Ask<'_>, reader: Option<&Reader>, failed_again: bool) -> R
     let mut there = There::default();
     let mut lane =
         corpus(ask).and_then(|corpus| corpus.walk(None, ExitGuard::unheard("walk"))).map_err(PlanError::Folder)?;
-    while let Some(walked) = lane.blocking_recv() {
-        let page = match walked {
-            Walked::Page(page, _) => page,
-            Walked::Over => break,
-            Walked::Broken(cause) => return Err(PlanError::Folder(cause)),
-        };
+    while let Some((page, _)) = page_of(lane.blocking_recv())? {
         for found in page.iter().filter(|found| found.text_present) {
             if is_in_the_way(by, reader, &root, found)? {
                 there.texts += 1;

@@ -4,15 +4,13 @@ use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Ask, PlanError, corpus};
-use crate::corpus::{Corpus as _, Walked};
-use crate::domain::image::{Fate, Found};
+use super::{Ask, PlanError, corpus, is_wanted, page_of};
+use crate::corpus::Corpus as _;
+use crate::domain::image::Fate;
 use crate::kit::atomic_file::{Access, Draft, TEMPORARY_SUFFIX};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::path_bytes::{from_name, to_path};
-use crate::ledger::moves::ImageState;
-use crate::ledger::reader::{KnownImage, Reader};
-use crate::ledger::second_look::{Act, judge};
+use crate::ledger::reader::Reader;
 
 /// A folder that takes no text, and why.
 #[derive(Debug)]
@@ -45,15 +43,10 @@ pub fn no_place(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<Option<NoPlace
     let root = from_name(ask.root.as_os_str());
     let mut lane =
         corpus(ask).and_then(|corpus| corpus.walk(None, ExitGuard::unheard("walk"))).map_err(PlanError::Folder)?;
-    while let Some(walked) = lane.blocking_recv() {
-        let page = match walked {
-            Walked::Page(page, _) => page,
-            Walked::Over => break,
-            Walked::Broken(cause) => return Err(PlanError::Folder(cause)),
-        };
+    while let Some((page, _)) = page_of(lane.blocking_recv())? {
         for found in &page {
             let known = reader.map(|reader| reader.known(&root, &found.path)).transpose()?.flatten();
-            if gets_a_text(found, known.as_ref()) {
+            if matches!(found.fate, Fate::Owed(_)) && is_wanted(found, known.as_ref()) {
                 return Ok(try_out(&ask.root.join(to_path(&found.path.folder))));
             }
         }
@@ -62,13 +55,6 @@ pub fn no_place(ask: &Ask<'_>, reader: Option<&Reader>) -> Result<Option<NoPlace
         }
     }
     Ok(None)
-}
-
-fn gets_a_text(found: &Found, known: Option<&KnownImage>) -> bool {
-    let is_owed = known.map_or(!found.text_present, |known| {
-        known.last.state == ImageState::Owed || matches!(judge(&known.last, found), Act::Ask { .. })
-    });
-    matches!(found.fate, Fate::Owed(_)) && is_owed
 }
 
 /// A folder that is not there yet is made below the nearest one that is.

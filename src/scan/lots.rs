@@ -6,19 +6,24 @@ use std::collections::BTreeMap;
 use crate::domain::image::OwedImage;
 use crate::kit::hash;
 
-/// Lots under way; holds no more than `most` images of a folder.
+/// Images held beyond twice what is drawn, so that few draws of very few are not sorted again and again.
+const SPARE: usize = 64;
+
+/// Lots under way; holds no more than a few times `most` images, whatever there are folders.
 #[derive(Debug)]
 pub struct Lots {
     seed: String,
     most: usize,
+    /// Of each folder, by lot.
     folders: BTreeMap<Vec<u8>, Vec<(u64, OwedImage)>>,
+    held: usize,
 }
 
 impl Lots {
     /// Of all that is taken, `most` images at most are drawn.
     #[must_use]
     pub fn new(seed: &str, most: usize) -> Self {
-        Self { seed: seed.to_owned(), most, folders: BTreeMap::new() }
+        Self { seed: seed.to_owned(), most, folders: BTreeMap::new(), held: 0 }
     }
 
     /// Takes an image in. One that was asked before, or is asked otherwise than the others, says nothing of them and is left out.
@@ -29,9 +34,15 @@ impl Lots {
         let lot = self.lot(&image);
         let folder = self.folders.entry(image.path.folder.clone()).or_default();
         let place = folder.partition_point(|(other, _)| *other < lot);
-        if place < self.most {
-            folder.insert(place, (lot, image));
-            folder.truncate(self.most);
+        folder.insert(place, (lot, image));
+        self.held += 1;
+        if self.held >= self.most.saturating_mul(2).saturating_add(SPARE) {
+            let best = std::mem::take(&mut self.folders);
+            // How many stand before an image in the draw never falls as others come: what is not drawn now never is.
+            for (_, lot, image) in self.best(best) {
+                self.folders.entry(image.path.folder.clone()).or_default().push((lot, image));
+            }
+            self.held = self.folders.values().map(Vec::len).sum();
         }
     }
 
@@ -43,13 +54,20 @@ impl Lots {
 
     /// The images drawn: one of every folder, then a second one of each that has one, and so on; within a round as the lots fall.
     #[must_use]
-    pub fn drawn(self) -> Vec<OwedImage> {
+    pub fn drawn(mut self) -> Vec<OwedImage> {
+        let folders = std::mem::take(&mut self.folders);
+        self.best(folders).into_iter().map(|(.., image)| image).collect()
+    }
+
+    /// The first `most` in the order of the draw, each with its round and its lot.
+    fn best(&self, folders: BTreeMap<Vec<u8>, Vec<(u64, OwedImage)>>) -> Vec<(usize, u64, OwedImage)> {
         let mut all: Vec<(usize, u64, OwedImage)> = Vec::new();
-        for folder in self.folders.into_values() {
+        for folder in folders.into_values() {
             all.extend(folder.into_iter().enumerate().map(|(round, (lot, image))| (round, lot, image)));
         }
         all.sort_by_key(|(round, lot, _)| (*round, *lot));
-        all.into_iter().take(self.most).map(|(_, _, image)| image).collect()
+        all.truncate(self.most);
+        all
     }
 }
 
@@ -96,6 +114,44 @@ mod tests {
         assert_eq!(folders(&draw("s", 99)), [2, 20, 5]);
         assert_eq!(draw("s", 9), draw("s", 9), "the same seed draws the same");
         assert_ne!(draw("s", 9), draw("t", 9));
+    }
+
+    /// As [`Lots`], with everything held until the end.
+    fn drawn_of_all(lots: &Lots, images: &[OwedImage]) -> Vec<ImageId> {
+        let mut folders: BTreeMap<Vec<u8>, Vec<(u64, OwedImage)>> = BTreeMap::new();
+        for image in images {
+            folders.entry(image.path.folder.clone()).or_default().push((lots.lot(image), image.clone()));
+        }
+        folders.values_mut().for_each(|folder| folder.sort_by_key(|(lot, _)| *lot));
+        lots.best(folders).into_iter().map(|(.., image)| image.id).collect()
+    }
+
+    #[test]
+    fn what_is_held_does_not_grow_and_the_draw_is_that_of_everything() {
+        for (folders, images, most) in [(251, 1, 7), (90, 40, 20), (3, 250, 20), (200, 3, 150), (1, 250, 1)] {
+            let all: Vec<OwedImage> = (0..images)
+                .flat_map(|number| (0..folders).map(move |folder| (folder, number)))
+                // Folders of different sizes: the later ones have fewer.
+                .filter(|(folder, number)| folder % 5 == 0 || number % 11 < folder % 11)
+                .map(|(folder, number)| {
+                    let mut image = image(0, number);
+                    image.id = ImageId(i64::from(folder) * 1000 + i64::from(number));
+                    image.path.folder = vec![folder];
+                    image
+                })
+                .collect();
+            let mut lots = Lots::new("seed", most);
+            for image in &all {
+                lots.take(image.clone());
+                assert!(lots.held < 2 * most + SPARE, "{} of {most}", lots.held);
+            }
+            let expected = drawn_of_all(&lots, &all);
+            assert_eq!(
+                lots.drawn().into_iter().map(|image| image.id).collect::<Vec<_>>(),
+                expected,
+                "{folders} {images}"
+            );
+        }
     }
 
     #[test]

@@ -49,11 +49,20 @@ pub struct Next {
 pub enum Source {
     /// They have ended: fetched if need be, read, and their books closed.
     Ended,
+    /// They have ended, and their answers are on disk: the same, and nobody is asked for the others.
+    OnDisk,
     /// They are settled: what is on disk is read once more, to be judged again.
     Settled {
         /// The JSON file of every line is written again, too.
         rebuild: bool,
     },
+}
+
+impl Source {
+    /// Whether their books are closed already.
+    fn is_settled(self) -> bool {
+        matches!(self, Self::Settled { .. })
+    }
 }
 
 /// Settled batches asked for at once.
@@ -154,7 +163,7 @@ impl Work {
             while readings.len() < PLACES {
                 let Some(batch) = backlog.pop() else { break };
                 let slot = self.seams.slots.overdraw(1);
-                if backlog.is_empty() && self.seams.source != Source::Ended {
+                if backlog.is_empty() && self.seams.source.is_settled() {
                     backlog = self.backlog(batch.no).await?;
                 }
                 readings.push(self.read(batch, slot));
@@ -179,6 +188,7 @@ impl Work {
         let ledger = &self.seams.ledger;
         let mut backlog = match self.seams.source {
             Source::Ended => ledger.ended_batches().await?,
+            Source::OnDisk => ledger.ended_batches().await?.into_iter().filter(|batch| batch.fetched).collect(),
             Source::Settled { .. } => ledger.settled_batches(after, STRETCH).await?,
         };
         backlog.reverse();
@@ -313,7 +323,7 @@ impl BatchReader {
         let name = raw.display().to_string();
         let file = match self.seams.pool.run(move || File::open(&raw)).await? {
             // Its texts stand; they cannot be made again.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound && self.seams.source != Source::Ended => {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && self.seams.source.is_settled() => {
                 let text = format!("the saved answers of {} are gone: {name}", batch.id);
                 self.seams.news.warn("E314", text, "its texts stay as they are; they cannot be judged again");
                 return Ok(());
@@ -335,7 +345,7 @@ impl BatchReader {
                 .await?;
             reader = back;
             let chunk = chunk?;
-            if chunk.unknown > 0 && self.seams.source == Source::Ended {
+            if chunk.unknown > 0 && !self.seams.source.is_settled() {
                 let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
                 self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;

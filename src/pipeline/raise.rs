@@ -76,7 +76,7 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
             front_half(mission, world, (recipient(&terminus), recipient(&terminus)), FeedEnd::Planned).await?;
             Ok(3)
         }
-        Mode::Collect => on_disk(mission, world, Source::Ended).await,
+        Mode::Collect => on_disk(mission, world, Source::OnDisk).await,
         Mode::Clean { rebuild, .. } => on_disk(mission, world, Source::Settled { rebuild: *rebuild }).await,
         Mode::Download { wait } => {
             let looks = if *wait { Looks::UntilNoneIsOpen } else { Looks::Once };

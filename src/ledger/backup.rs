@@ -100,7 +100,9 @@ impl Backups {
             drop(self.tidy());
         }
         made?;
-        let copies = self.list().map_err(told)?;
+        let mut copies = self.list().map_err(told)?;
+        // Names of the future are those of a clock that ran ahead: older than this one all the same.
+        copies.sort_by_key(|copy| time_of(copy).filter(|at| *at <= now));
         for old in &copies[..copies.len().saturating_sub(KEPT)] {
             fs_err::remove_file(old).map_err(told)?;
         }
@@ -141,6 +143,10 @@ mod tests {
         }
         let names: Vec<_> = backups.list().expect("list").iter().filter_map(|path| time_of(path)).collect();
         assert_eq!((names, backups.newest()), (vec![10, 11, 100], Some(100)), "by time, not by letters");
+        // A clock that ran ahead: what was named after it goes first, and the newest one stays.
+        backups.make(50).expect("a copy");
+        let names: Vec<_> = backups.list().expect("list").iter().filter_map(|path| time_of(path)).collect();
+        assert_eq!(names, [10, 11, 50]);
         // What a killed process left is gone with the next one.
         for name in [".bs-x.tmp", ".bs-x.tmp-journal"] {
             let left = crate::kit::atomic_file::append_private(&folder.path().join("backup").join(name));

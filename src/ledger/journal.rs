@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::lost::UNDATED;
 use super::moves::BatchState;
-use crate::domain::ids::{BatchId, FileId, Tag};
+use crate::domain::ids::{BatchId, FileId, TAG_LENGTH, Tag};
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{append_private, cut_torn_line, folder_of, sync_folder};
 use crate::kit::clock::Millis;
 use crate::kit::crash;
-use crate::kit::hash::{Short, hex, short, unhex};
+use crate::kit::hash::{self, Short, hex, short, unhex};
 
 /// What a line tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,6 +236,13 @@ pub struct Try {
     pub stand: Stand,
 }
 
+/// The shard of a batch of which nothing tells the shard: it was asked for by the scripts before this program, or all that is
+/// left of it are its answers.
+#[must_use]
+pub fn shard_of(batch: &str) -> Tag {
+    Tag(hash::hex_digits(batch.as_bytes(), TAG_LENGTH))
+}
+
 /// What is known of one shard without the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -242,7 +250,7 @@ pub struct Account {
     pub run: Tag,
     /// The shard.
     pub shard: Tag,
-    /// When it was first to be paid for (unix milliseconds).
+    /// When it was first to be paid for (unix milliseconds), or [`UNDATED`].
     pub at: Millis,
     /// Its lines; 0 = not told.
     pub lines: u32,
@@ -261,6 +269,12 @@ impl Account {
     #[must_use]
     pub fn is_living(&self) -> bool {
         !self.closed && self.tries.iter().any(|one| one.stand != Stand::Nothing)
+    }
+
+    /// Whether a run of this program asked for it, so that its batches bear that run's tag.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        !self.tries.iter().filter_map(|one| one.batch.as_ref()).any(|batch| shard_of(batch.as_str()) == self.shard)
     }
 
     /// Whether a ledger lacks something of it; `look` tells where a try stands there, if anywhere. One that is settled here and
@@ -282,7 +296,10 @@ impl Account {
 
     fn hear(&mut self, entry: Entry) {
         let Entry { at, ev, attempt, file, batch, lines, bytes, xxh3, .. } = entry;
-        self.at = self.at.min(at);
+        self.at = match (self.at, at) {
+            (UNDATED, told) | (told, UNDATED) => told,
+            (known, told) => known.min(told),
+        };
         self.lines = self.lines.max(lines);
         self.bytes = self.bytes.max(bytes);
         self.body_hash = self.body_hash.or_else(|| unhex(&xxh3));

@@ -7,6 +7,9 @@ use crate::domain::money::Charge;
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Millis;
 
+/// The age of a shard of which nothing tells it: it is older than all others.
+pub const UNDATED: Millis = 0;
+
 /// A shard that the ledger lacks, or lacks batches of.
 #[derive(Clone, Debug)]
 pub struct LostShard {
@@ -16,7 +19,8 @@ pub struct LostShard {
     pub run: RunId,
     /// How its lines were asked.
     pub recipe: RecipeId,
-    /// When it was first to be paid for (unix milliseconds): of several shards that asked for one image, the newest holds it.
+    /// When it was first to be paid for (unix milliseconds), or [`UNDATED`]: of several shards that asked for one image, the newest
+    /// holds it.
     pub at: Millis,
     /// The server's time of its input file's creation (unix seconds).
     pub input_created: i64,

@@ -64,6 +64,12 @@ impl Standing {
 /// The event of a pilot: a JSON object of the `seed` and the `images` drawn with it, by row.
 pub const PILOT: &str = "pilot";
 
+/// The event of a `--redo`; its word is the detail.
+pub const REDO: &str = "redo";
+
+/// The event of the end of a `--redo`: everything that was put back has ended again.
+pub const REDO_OVER: &str = "redo_over";
+
 /// Place in the feed of owed images: opaque to everybody but the store. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub(crate) i64);
@@ -116,6 +122,26 @@ pub struct Run {
     pub resumed: bool,
     /// Base URL of another account that still has shards of this ledger: its batches cannot be asked for here.
     pub foreign: Option<String>,
+}
+
+/// Who asked for the batches of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOrigin {
+    /// This program: its newest run of an account goes on, and its batches bear the run's tag.
+    Own,
+    /// Somebody else, such as the scripts before it: nothing is added to such a run.
+    Import,
+}
+
+impl RunOrigin {
+    /// Its word in the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Import => "import",
+        }
+    }
 }
 
 /// What is written when a run begins.

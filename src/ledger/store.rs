@@ -17,7 +17,7 @@ use super::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -213,7 +213,7 @@ pub trait Store: Frame + Send {
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
     // ---- bringing back what was lost
     /// The run of this tag; made again, in the account of `new`, if it is not there.
-    fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId>;
+    fn restore_run(&mut self, tag: &Tag, new: &NewRun, origin: RunOrigin) -> Result<RunId>;
     /// Brings back a shard with its lines, and those of its batches that are missing: open, fetched where their answers are
     /// on disk, in doubt where they have no name. An image belongs to the newest shard that asked for it.
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;

@@ -24,7 +24,8 @@ use crate::kit::atomic_file::{Access, Draft, Durability, private_folder, sync_fo
 use crate::kit::hash::{self, Short, short};
 use crate::kit::json::is_too_deep;
 use crate::kit::path_bytes::from_name;
-use crate::ledger::journal::{Entry, Event, Journal};
+use crate::ledger::journal::{Entry, Event, Journal, shard_of};
+use crate::ledger::lost::UNDATED;
 use crate::ledger::reader::Reader;
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::store::{Frame as _, Store as _};
@@ -191,10 +192,9 @@ fn take_in(wanted: &Wanted, batches: &BTreeMap<BatchId, Left>, report: &mut Repo
     sync_folder(&layout.output).map_err(disk)?;
     let mut known = std::collections::BTreeSet::new();
     journal.read(|entry| known.extend(entry.batch)).map_err(disk)?;
-    let now = wanted.recover.clock.now();
     let fresh = |(id, left): (&BatchId, &Left)| {
         let wanted = (left.answered() || !left.completed) && !known.contains(id);
-        wanted.then(|| entry(id, left, now))
+        wanted.then(|| entry(id, left))
     };
     let entries: Vec<Entry> = batches.iter().filter_map(fresh).collect();
     journal.mend().map_err(disk)?;
@@ -223,13 +223,14 @@ fn keep(left: &Left, target: &Path, folder: &Path) -> Result<(), recover::Error>
 }
 
 /// The journal's line of a batch: without answers it is open, and stops whoever would pay again.
-fn entry(id: &BatchId, left: &Left, at: i64) -> Entry {
+fn entry(id: &BatchId, left: &Left) -> Entry {
     let nameless = || FileId(format!("file-imported-{}", layout::safe_component(id.as_str())));
     Entry {
-        at,
+        // What the scripts asked for when, nothing tells: whatever this program asked for goes before.
+        at: UNDATED,
         ev: if left.answered() { Event::Settled } else { Event::Open },
         run: Tag(hash::hex_digits(b"imported", TAG_LENGTH)),
-        shard: Tag(hash::hex_digits(id.as_str().as_bytes(), TAG_LENGTH)),
+        shard: shard_of(id.as_str()),
         attempt: 1,
         file: left.input.clone().unwrap_or_else(nameless),
         batch: Some(id.clone()),

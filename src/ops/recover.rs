@@ -38,7 +38,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::journal::{Account, Entry, Event, Journal, Stand};
 use crate::ledger::lost::LostShard;
 use crate::ledger::reader::Reader;
-use crate::ledger::records::{Allowed, NewRun};
+use crate::ledger::records::{Allowed, NewRun, RunOrigin};
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::store::{Frame as _, Store as _};
 use crate::provider::failure::Failure;
@@ -271,15 +271,18 @@ struct Rowed {
     recipe: crate::domain::ids::RecipeId,
 }
 
-/// Makes runs and recipe again, oldest run first: the newest one is the one that goes on.
+/// Makes runs and recipe again, oldest run first: the newest one of our own is the one that goes on.
 fn rows(store: &mut SqliteStore, wanted: &Wanted, lacking: Vec<Lacking>) -> Result<Vec<Rowed>, LedgerError> {
     acted(store, |store| {
         let recipe = store.recipe(&wanted.recipe)?;
+        let own: BTreeSet<&Tag> =
+            lacking.iter().filter(|one| one.account.is_own()).map(|one| &one.account.run).collect();
         let mut runs = BTreeMap::new();
         for one in lacking.iter().rev() {
             let run = &one.account.run;
             if !runs.contains_key(run) {
-                runs.insert(run.clone(), store.restore_run(run, &wanted.run)?);
+                let origin = if own.contains(run) { RunOrigin::Own } else { RunOrigin::Import };
+                runs.insert(run.clone(), store.restore_run(run, &wanted.run, origin)?);
             }
         }
         Ok(lacking.into_iter().map(|lacking| Rowed { run: runs[&lacking.account.run], recipe, lacking }).collect())

@@ -262,3 +262,39 @@ fn open_batches_are_taken_over_and_collected_like_our_own() {
     assert!(exit == Some(0) && said.contains("found 4 = 4 done"), "{exit:?} {said}");
     assert_eq!(oracle::count(&sandbox.bill(), "line"), 4, "nothing is paid for again");
 }
+
+#[test]
+fn a_workspace_that_was_used_keeps_its_texts_and_its_open_batches() {
+    let sandbox = Sandbox::new(4);
+    let (done, open) = ("tray_0/page0000.png", "tray_1/page0003.png");
+    let text = |image: &str| std::fs::read_to_string(sandbox.corpus().join(format!("{image}.txt"))).ok();
+    std::fs::rename(sandbox.corpus().join(open), sandbox.workspace().join("aside.png")).expect("aside");
+    let call = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_batchscribe"));
+        command.args(words).arg("--workspace").arg(sandbox.workspace()).args(["--no-config", "--yes"]);
+        for (key, value) in sandbox.flags() {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        let output =
+            command.env_clear().current_dir(sandbox.workspace()).stdin(Stdio::null()).output().expect("the program");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(call(&["run"]).0, Some(0));
+    std::fs::rename(sandbox.workspace().join("aside.png"), sandbox.corpus().join(open)).expect("back");
+    assert_eq!(call(&["upload"]).0, Some(0));
+    let (ours, asked) = (text(done).expect("a text"), oracle::count(&sandbox.bill(), "line"));
+    // The scripts had asked for both: one answer is whole, the other one of no use.
+    let origin = sandbox.workspace().join("origin");
+    let lines = [(done, "The scripts had read this page, too."), (open, "")]
+        .map(|(image, content)| line(&format!("in|{}", image.replace('/', "|")), content));
+    put(&origin.join("batch_return/batch_batch_old.jsonl"), lines.join("\n") + "\n");
+    put(&origin.join("batch/completed/batch_old.txt"), "batch_old\n");
+    let (exit, said) = call(&["import", &origin.display().to_string(), "--corpus-root", "in", "--rebuild-texts"]);
+    assert!(said.contains("1 batch with answers"), "{exit:?} {said}");
+    let (exit, said) = call(&["download", "--wait"]);
+    assert!(exit == Some(0) && said.contains("found 4 = 4 done"), "{exit:?} {said}");
+    assert_eq!(text(done), Some(ours), "a newer text stays");
+    assert_eq!(oracle::count(&sandbox.bill(), "line"), asked, "nothing is paid for again");
+    let (exit, said) = call(&["audit"]);
+    assert_eq!(exit, Some(0), "{said}");
+}

@@ -14,7 +14,7 @@ use batchscribe::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
 };
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame, Store};
@@ -145,7 +145,7 @@ as_they_are! {
     fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool>;
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;
     fn swept(&mut self, batch: BatchNo) -> Result<()>;
-    fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId>;
+    fn restore_run(&mut self, tag: &Tag, new: &NewRun, origin: RunOrigin) -> Result<RunId>;
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored>;
     fn own_texts(&mut self, root: &[u8], texts: &[(RelPath, Short)]) -> Result<u64>;
     fn dissolve_robbed(&mut self) -> Result<u64>;

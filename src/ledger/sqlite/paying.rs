@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::rows::{OPEN_BATCH, column, open_batch, refusal_text};
-use super::shards::moved;
+use super::shards::{moved, release};
 use super::{SqliteStore, admission, journal};
 use crate::domain::batch::{Admission, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId, Tag};
@@ -123,19 +123,29 @@ pub(super) fn fenced(store: &SqliteStore, batch: BatchNo) -> Outcome<()> {
     events::append(store, "fenced", batch, "")
 }
 
-/// opening → void, shard sealed without an input file; the hash of its body stays, so that the next one must be the same.
+/// opening → void, shard sealed without an input file; the hash of its body stays, so that the next one must be the same. A
+/// shard that does not hold all its images any more (a ledger that was built again gave some to newer ones) is dissolved.
 pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
     const SHARD: &str = "UPDATE shard SET state = 'sealed', input_file_id = NULL, input_created = NULL, epoch = ?2
         WHERE id = ?1 AND state = 'opening'";
     let sql = "UPDATE batch SET state = 'void', epoch = ?2 WHERE id = ?1 AND state = 'opening'";
     let changed = store.connection.prepare_cached(sql)?.execute([batch.0, store.epoch])?;
     let shard = left_opening(store, batch, changed, BatchState::Void)?;
-    unanswered(store, shard)?;
+    let is_whole = holds_all(store, shard)?;
+    not_doubled(store, shard)?;
     let changed = store.connection.prepare_cached(SHARD)?.execute([shard.0, store.epoch])?;
     moved(changed, || format!("shard {shard} is not opening"))?;
     store.books.shard(Some(ShardState::Opening), ShardState::Sealed)?;
     journal::note(store, Event::Void, batch)?;
-    events::append(store, "voided", About { shard: Some(shard), batch: Some(batch), image: None }, "")
+    events::append(store, "voided", About { shard: Some(shard), batch: Some(batch), image: None }, "")?;
+    if is_whole { Ok(()) } else { dissolve_robbed(store, shard, ShardState::Sealed) }
+}
+
+/// A plan whose images are in newer shards by now: to pay for them would be to pay twice. What it holds still is owed.
+pub(super) fn dissolve_robbed(store: &mut SqliteStore, shard: ShardId, from: ShardState) -> Outcome<()> {
+    move_shard(store, shard, from, ShardState::Dissolved)?;
+    release(store, shard, 0)?;
+    events::append(store, "dissolved", shard, "newer shards have asked for its images")
 }
 
 /// A second batch of a shard. Its number is that of the try it doubles: strays are told apart by their names.
@@ -156,13 +166,26 @@ pub(super) fn stray(store: &mut SqliteStore, shard: ShardId, input: &FileId, id:
 /// A shard goes back to be opened again only if no stray has answered for it, or still may: that answer would be paid for
 /// a second time.
 pub(super) fn unanswered(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
-    const SQL: &str = "SELECT 1 FROM shard s WHERE s.id = ?1
-        AND s.lines = (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')
-        AND NOT EXISTS (SELECT 1 FROM line l WHERE l.shard_id = s.id AND l.verdict LIKE 'held %')
-        AND NOT EXISTS (SELECT 1 FROM batch b INDEXED BY batch_todo
-            WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.stray = 1 AND b.shard_id = s.id)";
-    let free = store.connection.prepare_cached(SQL)?.exists([shard.0])?;
-    moved(usize::from(free), || format!("shard {shard} has a second batch that answers for it"))
+    not_doubled(store, shard)?;
+    moved(usize::from(holds_all(store, shard)?), || {
+        format!("some images of shard {shard} are not packed in it any more")
+    })
+}
+
+/// Whether all images of a shard wait for its answer.
+fn holds_all(store: &SqliteStore, shard: ShardId) -> Outcome<bool> {
+    const SQL: &str = "SELECT 1 FROM shard s WHERE s.id = ?1 AND s.lines =
+        (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')";
+    Ok(store.connection.prepare_cached(SQL)?.exists([shard.0])?)
+}
+
+/// That no stray of a shard still may answer, or has left a verdict that is held.
+fn not_doubled(store: &SqliteStore, shard: ShardId) -> Outcome<()> {
+    const SQL: &str = "SELECT 1 FROM line l WHERE l.shard_id = ?1 AND l.verdict LIKE 'held %'
+        UNION ALL SELECT 1 FROM batch b INDEXED BY batch_todo
+            WHERE b.state IN ('opening', 'open', 'ended', 'fetched') AND b.stray = 1 AND b.shard_id = ?1";
+    let doubled = store.connection.prepare_cached(SQL)?.exists([shard.0])?;
+    moved(usize::from(!doubled), || format!("shard {shard} has a second batch that answers for it"))
 }
 
 /// Books a batch out of `opening`, if it was there, and tells its shard.

@@ -11,8 +11,8 @@ use super::fault::{Fault, Outcome};
 use super::open::create_private;
 use super::paying::{doubted, move_shard, opened, stray};
 use super::rows::{column, count, int, length, word};
-use super::shards::{moved, release};
-use super::{SqliteStore, collecting, journal, money, runs, shards};
+use super::shards::moved;
+use super::{SqliteStore, collecting, journal, money, paying, runs, shards};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RunId, ShardId, Tag};
 use crate::domain::image::{Pixels, RelPath};
@@ -21,9 +21,9 @@ use crate::domain::recipe::IdStyle;
 use crate::domain::shard::ShardState;
 use crate::kit::hash;
 use crate::ledger::LedgerError;
-use crate::ledger::lost::{LostShard, LostTry, Restored, Saved};
+use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, Saved, UNDATED};
 use crate::ledger::moves::{BatchFacts, BatchState, ImageState};
-use crate::ledger::records::{Ending, NewRun, RawFile};
+use crate::ledger::records::{Ending, NewRun, RawFile, RunOrigin};
 
 /// Images named in one go.
 const PAGE: usize = 4096;
@@ -32,7 +32,8 @@ const PAGE: usize = 4096;
 /// no memory.
 pub(super) fn name_images(store: &SqliteStore, corpus: CorpusId, style: IdStyle, scratch: &Path) -> Outcome<()> {
     const TABLE: &str = "PRAGMA ids.journal_mode = OFF; PRAGMA ids.synchronous = OFF; PRAGMA ids.cache_size = -16384;
-        CREATE TABLE ids.named (custom_id TEXT PRIMARY KEY, image_id INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+        CREATE TABLE ids.named (custom_id TEXT PRIMARY KEY, image_id INTEGER NOT NULL, came INTEGER NOT NULL DEFAULT 0)
+        STRICT, WITHOUT ROWID;";
     let told =
         |cause: std::io::Error| LedgerError::Io { path: scratch.display().to_string(), cause: cause.to_string() };
     create_private(scratch).map_err(told)?;
@@ -46,7 +47,8 @@ pub(super) fn name_images(store: &SqliteStore, corpus: CorpusId, style: IdStyle,
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
         let transaction = file.unchecked_transaction()?;
-        let mut name = file.prepare_cached("INSERT INTO ids.named VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+        let sql = "INSERT INTO ids.named (custom_id, image_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        let mut name = file.prepare_cached(sql)?;
         for (image, path) in &page {
             let id = layout::custom_id(style, &given, path, |bytes| hash::hex_digits(bytes, 64));
             name.execute(params![id, image])?;
@@ -68,24 +70,39 @@ fn page_of_images(store: &SqliteStore, corpus: CorpusId, after: i64) -> Outcome<
 }
 
 /// The run of this tag, made again in the account of `new` if it is not there.
-pub(super) fn run(store: &SqliteStore, tag: &Tag, new: &NewRun) -> Outcome<RunId> {
+pub(super) fn run(store: &SqliteStore, tag: &Tag, new: &NewRun, origin: RunOrigin) -> Outcome<RunId> {
     let known = "SELECT id FROM run WHERE tag = ?1";
     let found = store.connection.prepare_cached(known)?.query_row([tag.as_str()], |row| row.get(0)).optional()?;
     match found {
         Some(id) => Ok(RunId(id)),
-        None => runs::again(store, tag, new),
+        None => runs::again(store, tag, new, origin),
     }
 }
 
 /// An image of a lost line.
-struct Asked {
+struct Asked<'a> {
     id: ImageId,
     state: ImageState,
     pixels: Pixels,
     /// When the shard that holds it now, or held it last, was sealed.
     held_since: Option<i64>,
-    bytes: u64,
-    came: bool,
+    /// Whether a line of a lost shard that was brought back before this one has its answer.
+    holder_came: bool,
+    line: &'a LostLine,
+}
+
+impl Asked<'_> {
+    /// Whether it waits for the answer of the lost shard that was sealed `at`: of several that asked for it, the newest holds it.
+    /// Of a shard of unknown age an answer is taken where no other is; it replaces no text, and nobody is robbed of what he paid.
+    fn is_held_since(&self, at: i64) -> bool {
+        let Some(since) = self.held_since else { return true };
+        match self.state {
+            _ if since < at => true,
+            ImageState::Owed | ImageState::Failed => at == UNDATED && self.line.came,
+            ImageState::Packed => since == at && self.line.came && !self.holder_came,
+            ImageState::Done | ImageState::Rough | ImageState::Skipped => false,
+        }
+    }
 }
 
 /// Brings a shard back: planted anew if the ledger never had it, then each batch that it lacks.
@@ -119,7 +136,7 @@ fn plant(store: &mut SqliteStore, lost: &LostShard, restored: &mut Restored) -> 
     if images.is_empty() {
         return Ok(None);
     }
-    let bytes: u64 = images.iter().map(|image| image.bytes).sum();
+    let bytes: u64 = images.iter().map(|image| image.line.bytes).sum();
     let tokens: u64 = images.iter().map(|image| lost.counting.line(image.pixels, lost.prompt_bytes)).sum();
     let lines = length(images.len());
     let (price, worst) = money::charged(store, lost.recipe, lost.charge.as_ref(), tokens, count(lines))?;
@@ -140,7 +157,7 @@ fn plant(store: &mut SqliteStore, lost: &LostShard, restored: &mut Restored) -> 
     events::append(store, "restored", id, "")?;
     for (place, image) in images.iter().enumerate() {
         let line = "INSERT INTO line (shard_id, image_id, pos, bytes) VALUES (?1, ?2, ?3, ?4)";
-        let values = params![id.0, image.id.0, length(place + 1), int(image.bytes)];
+        let values = params![id.0, image.id.0, length(place + 1), int(image.line.bytes)];
         store.connection.prepare_cached(line)?.execute(values)?;
         restored.packed += u32::from(hold(store, id, image, lost.at)?);
     }
@@ -149,8 +166,8 @@ fn plant(store: &mut SqliteStore, lost: &LostShard, restored: &mut Restored) -> 
 }
 
 /// The images of its lines in order, each once.
-fn asked(store: &SqliteStore, lost: &LostShard) -> Outcome<Vec<Asked>> {
-    const SQL: &str = "SELECT i.id, i.state, i.width, i.height, s.sealed_at FROM ids.named n
+fn asked<'a>(store: &SqliteStore, lost: &'a LostShard) -> Outcome<Vec<Asked<'a>>> {
+    const SQL: &str = "SELECT i.id, i.state, i.width, i.height, s.sealed_at, n.came FROM ids.named n
         CROSS JOIN image i ON i.id = n.image_id LEFT JOIN shard s ON s.id = i.shard_id
         WHERE n.custom_id = ?1 AND i.format IS NOT NULL";
     let mut find = store.connection.prepare_cached(SQL)?;
@@ -169,8 +186,8 @@ fn asked(store: &SqliteStore, lost: &LostShard) -> Outcome<Vec<Asked>> {
             state: word(&state, ImageState::from_word)?,
             pixels: Pixels { width: column(row, "width")?, height: column(row, "height")? },
             held_since: column(row, "sealed_at")?,
-            bytes: line.bytes,
-            came: line.came,
+            holder_came: column(row, "came")?,
+            line,
         });
     }
     Ok(images)
@@ -178,15 +195,15 @@ fn asked(store: &SqliteStore, lost: &LostShard) -> Outcome<Vec<Asked>> {
 
 /// Packs an image, unless a newer shard asked for it as well: then that one holds it, and this one's answer is one of its
 /// earlier tries. Tells whether it is packed here.
-fn hold(store: &mut SqliteStore, shard: ShardId, image: &Asked, at: i64) -> Outcome<bool> {
+fn hold(store: &mut SqliteStore, shard: ShardId, image: &Asked<'_>, at: i64) -> Outcome<bool> {
     const EARLIER: &str =
         "UPDATE image SET asked = asked + ?2, gaps = gaps + ?3 WHERE id = ?1 AND state IN ('packed', 'owed')";
     const OWED: &str = "UPDATE image SET state = 'owed', reason = NULL, owed_seq = ?3, asked = asked + ?4
         WHERE id = ?1 AND state = ?2";
     const PACKED: &str =
         "UPDATE image SET state = 'packed', shard_id = ?2, owed_seq = NULL WHERE id = ?1 AND state = 'owed'";
-    if image.held_since.is_some_and(|since| since > at) {
-        let (asked, gaps) = if image.came { (1, 0) } else { (0, 1) };
+    if !image.is_held_since(at) {
+        let (asked, gaps) = if image.line.came { (1, 0) } else { (0, 1) };
         store.connection.prepare_cached(EARLIER)?.execute(params![image.id.0, asked, gaps])?;
         return Ok(false);
     }
@@ -201,11 +218,13 @@ fn hold(store: &mut SqliteStore, shard: ShardId, image: &Asked, at: i64) -> Outc
     let changed = store.connection.prepare_cached(PACKED)?.execute([image.id.0, shard.0])?;
     moved(changed, || format!("image {} is not owed", image.id))?;
     store.books.images(Some(ImageState::Owed), ImageState::Packed, 1)?;
+    let came = "UPDATE ids.named SET came = ?2 WHERE custom_id = ?1";
+    store.connection.prepare_cached(came)?.execute(params![image.line.custom_id, image.line.came])?;
     Ok(true)
 }
 
-/// Plans of an older ledger that were given up after it, and whose images are in newer shards by now: to pay for them would
-/// be to pay twice. What they hold still is owed.
+/// Plans of an older ledger that were given up after it, and whose images are in newer shards by now. Those whose creation is in
+/// doubt have their end when the doubt is settled.
 pub(super) fn dissolve_robbed(store: &mut SqliteStore) -> Outcome<u64> {
     const SQL: &str = "SELECT s.id, s.state FROM shard s WHERE s.state IN ('sealed', 'uploaded') AND s.lines >
         (SELECT count(*) FROM image i INDEXED BY image_packed WHERE i.shard_id = s.id AND i.state = 'packed')";
@@ -214,10 +233,7 @@ pub(super) fn dissolve_robbed(store: &mut SqliteStore) -> Outcome<u64> {
     let robbed: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>()?;
     drop(statement);
     for (id, state) in &robbed {
-        let shard = ShardId(*id);
-        move_shard(store, shard, word(state, ShardState::from_word)?, ShardState::Dissolved)?;
-        release(store, shard, 0)?;
-        events::append(store, "dissolved", shard, "newer shards have asked for its images")?;
+        paying::dissolve_robbed(store, ShardId(*id), word(state, ShardState::from_word)?)?;
     }
     Ok(robbed.len() as u64)
 }
@@ -245,7 +261,7 @@ fn batch(store: &mut SqliteStore, shard: ShardId, lost: &LostShard, one: &LostTr
             return doubted(store, no).map(|()| true);
         }
         (ShardState::Opening, Some(id)) => {
-            let no = super::paying::intent(store, shard)?.no;
+            let no = paying::intent(store, shard)?.no;
             opened(store, no, id, one.expires_at, true)?.no
         }
         (ShardState::Spent | ShardState::Gone | ShardState::Dissolved, Some(id)) => {

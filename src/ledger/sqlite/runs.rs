@@ -11,7 +11,7 @@ use crate::domain::ids::{CorpusId, RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::recipe::{IdStyle, Kind, Parameters, Recipe};
 use crate::kit::{hash, random};
 use crate::ledger::LedgerError;
-use crate::ledger::records::{CorpusRow, NewRun, Run};
+use crate::ledger::records::{CorpusRow, NewRun, Run, RunOrigin};
 
 /// The run of this account that is to go on, or a new one. What another account has still to tell stands in its way, but
 /// not a plan of which nothing was ever sent; answers that are on disk already are read without any account.
@@ -41,12 +41,12 @@ pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
     }
     let tag = random::letters(TAG_LENGTH)
         .map_err(|cause| Fault::Ledger(LedgerError::Io { path: "randomness".to_owned(), cause: cause.to_string() }))?;
-    Ok(Run { foreign, ..insert(store, account, new, &Tag(tag))? })
+    Ok(Run { foreign, ..insert(store, account, new, &Tag(tag), RunOrigin::Own)? })
 }
 
 /// A run that an earlier ledger had, under the tag that its batches bear.
-pub(super) fn again(store: &SqliteStore, tag: &Tag, new: &NewRun) -> Outcome<RunId> {
-    Ok(insert(store, account(store, new)?, new, tag)?.id)
+pub(super) fn again(store: &SqliteStore, tag: &Tag, new: &NewRun, origin: RunOrigin) -> Outcome<RunId> {
+    Ok(insert(store, account(store, new)?, new, tag, origin)?.id)
 }
 
 fn account(store: &SqliteStore, new: &NewRun) -> Outcome<i64> {
@@ -61,11 +61,12 @@ fn resumed(row: &Row<'_>) -> rusqlite::Result<Run> {
     Ok(Run { id: RunId(row.get(0)?), name: row.get(1)?, tag: Tag(row.get(2)?), resumed: true, foreign: None })
 }
 
-fn insert(store: &SqliteStore, account: i64, new: &NewRun, tag: &Tag) -> Outcome<Run> {
+fn insert(store: &SqliteStore, account: i64, new: &NewRun, tag: &Tag, origin: RunOrigin) -> Outcome<Run> {
     const SQL: &str = "INSERT INTO run (name, tag, origin, account_id, settings, version, started_at)
-        VALUES (?1, ?2, 'own', ?3, ?4, ?5, ?6)";
+        VALUES (?1, ?2, ?7, ?3, ?4, ?5, ?6)";
     let name = free_name(store, &new.day)?;
-    let values = params![name, tag.as_str(), account, new.settings, env!("CARGO_PKG_VERSION"), store.clock.now()];
+    let values =
+        params![name, tag.as_str(), account, new.settings, env!("CARGO_PKG_VERSION"), store.clock.now(), origin.word()];
     let id = store.connection.prepare_cached(SQL)?.insert(values)?;
     Ok(Run { id: RunId(id), name, tag: tag.clone(), resumed: false, foreign: None })
 }

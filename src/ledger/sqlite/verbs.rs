@@ -19,7 +19,7 @@ use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, TextOwner, Unswept, WholeFile,
 };
 use crate::ledger::store::Store;
 
@@ -62,7 +62,9 @@ impl Store for SqliteStore {
     }
 
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage> {
-        self.named(|store| images::take_owed(store, corpus, cursor, limit))
+        let page = self.named(|store| images::take_owed(store, corpus, cursor, limit))?;
+        self.fed = self.fed.max(page.next.0);
+        Ok(page)
     }
 
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()> {
@@ -317,8 +319,8 @@ impl Store for SqliteStore {
         self.named(|store| collecting::swept(store, batch))
     }
 
-    fn restore_run(&mut self, tag: &Tag, new: &NewRun) -> Result<RunId> {
-        self.named(|store| restore::run(store, tag, new))
+    fn restore_run(&mut self, tag: &Tag, new: &NewRun, origin: RunOrigin) -> Result<RunId> {
+        self.named(|store| restore::run(store, tag, new, origin))
     }
 
     fn restore_shard(&mut self, lost: &LostShard) -> Result<Restored> {

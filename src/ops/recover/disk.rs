@@ -11,8 +11,8 @@ use crate::domain::ids::{BatchId, FileId, TAG_LENGTH, Tag};
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{Access, Draft, Durability, private_folder, sync_folder};
 use crate::kit::hash::{self, Sha256};
-use crate::ledger::journal::{Accounts, Entry, Event, Journal};
-use crate::ledger::lost::Saved;
+use crate::ledger::journal::{Accounts, Entry, Event, Journal, shard_of};
+use crate::ledger::lost::{Saved, UNDATED};
 use crate::ledger::records::RawFile;
 use crate::provider::wire::Batch;
 
@@ -103,9 +103,9 @@ pub(super) fn orphans(layout: &Layout, known: &mut Known) -> io::Result<()> {
         if id.contains('=') {
             continue;
         }
-        let tag = Tag(hash::hex_digits(id.as_bytes(), TAG_LENGTH));
+        let tag = shard_of(&id);
         known.accounts.hear(Entry {
-            at: 0,
+            at: UNDATED,
             ev: Event::Settled,
             run: run.clone().unwrap_or_else(|| Tag(hash::hex_digits(b"recovered", TAG_LENGTH))),
             shard: tag,

@@ -5,7 +5,7 @@ use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchId, FileId, ImageId, ShardId};
 use crate::domain::image::{Fate, Format, Found, Looks, Needs, Pixels, Reason, RelPath};
 use crate::domain::verdict::Verdict;
-use crate::ledger::records::{Ending, ImageVerdict, RawFile, TextOwner};
+use crate::ledger::records::{Cursor, Ending, ImageVerdict, RawFile, TextOwner};
 use crate::ledger::store::Store as _;
 
 fn deed(pages: usize, mtime_ms: i64) -> Found {
@@ -61,6 +61,26 @@ fn pages_with_a_text_stay_done_where_only_the_first_is_asked_from_now_on() {
     assert_eq!((desk.state(1), desk.state(2)), ("done".into(), "done".into()), "the same file");
     enrol(&mut desk, deed(1, 2));
     assert_eq!((desk.state(1), desk.state(2)), ("owed".into(), "failed missing_file".into()), "another one");
+}
+
+#[test]
+fn a_page_that_was_fed_stays_owed_until_its_plan_is_sealed() {
+    let mut desk = Desk::in_memory();
+    enrol(&mut desk, deed(2, 1));
+    let corpus = desk.corpus;
+    assert_eq!(desk.done(|store| store.take_owed(corpus, Cursor::default(), 9)).images.len(), 2);
+    enrol(&mut desk, deed(1, 1));
+    assert_eq!(desk.state(2), "owed", "it may lie in an open plan");
+    let plan = desk.plan_of(1, &[1, 2]);
+    assert_eq!(desk.done(|store| store.seal(&plan)).lines, 2);
+}
+
+#[test]
+fn a_page_that_was_not_fed_is_not_asked_where_nobody_wants_it_any_more() {
+    let mut desk = Desk::in_memory();
+    enrol(&mut desk, deed(2, 1));
+    enrol(&mut desk, deed(1, 1));
+    assert_eq!(desk.state(2), "failed missing_file");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::*;
 use crate::domain::shard::ShardState;
 use crate::domain::tokens::Counting;
 use crate::ledger::journal::{Entry, Event, Journal};
-use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, Saved};
+use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, Saved, UNDATED};
 use crate::ledger::reader::Reader;
-use crate::ledger::records::RawFile;
+use crate::ledger::records::{RawFile, RunOrigin};
 
 /// A ledger in `folder` whose six images have names, and no shard.
 fn emptied(folder: &Path) -> Desk {
@@ -193,4 +193,72 @@ fn moves_that_are_taken_back_leave_no_line() {
     let mut events = Vec::new();
     journal.read(|line| events.push(line.ev)).expect("journal");
     assert_eq!(events, [Event::Intent, Event::Open]);
+}
+
+#[test]
+fn a_robbed_shard_in_doubt_ends_with_the_doubt() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let mut desk = emptied(folder.path());
+    let doubt = LostTry { batch: None, ..open("x") };
+    let (old, new) = (lost(&desk, 1, &[0, 1], false, vec![doubt]), lost(&desk, 2, &[0], false, vec![open("new")]));
+    restore(&mut desk, &old);
+    restore(&mut desk, &new);
+    assert_eq!(desk.done(|store| store.dissolve_robbed()), 0, "it may have been created");
+    let no = desk.done(|store| store.intent(ShardId(1))).no;
+    desk.done(|store| store.fenced(no));
+    desk.done(|store| store.voided(no));
+    assert_eq!(desk.done(|store| store.shard(ShardId(1))).state, ShardState::Dissolved);
+    assert_eq!([1, 2].map(|image| desk.state(image)), ["packed", "owed"], "the one that nobody else asks for is owed");
+    is_sound(folder.path());
+}
+
+#[test]
+fn what_nobody_knows_the_age_of_takes_no_image_from_anybody() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let mut desk = emptied(folder.path());
+    let own = lost(&desk, 5, &[0, 1, 2, 3], true, vec![open("own")]);
+    restore(&mut desk, &own);
+    let ends =
+        "UPDATE image SET state = CASE id WHEN 2 THEN 'done' ELSE 'failed' END, reason = iif(id = 2, NULL, 'refused'),
+        text = iif(id = 2, 'txt', NULL), text_hash = iif(id = 2, zeroblob(16), NULL) WHERE id IN (2, 3, 4)";
+    desk.store.connection.execute(ends, []).expect("ended");
+    let mut imported = lost(&desk, UNDATED, &[0, 1, 2, 4], true, vec![saved("old")]);
+    imported.lines.push(LostLine { came: false, ..lost(&desk, 0, &[3], false, Vec::new()).lines.remove(0) });
+    assert_eq!(restore(&mut desk, &imported).packed, 2);
+    let holder = |image: i64| -> String {
+        let sql = "SELECT s.tag FROM image i JOIN shard s ON s.id = i.shard_id WHERE i.id = ?1";
+        desk.store.connection.query_row(sql, [image], |row| row.get(0)).expect("image")
+    };
+    let (own, other) = (own.tag.to_string(), imported.tag.to_string());
+    assert_eq!([1, 2, 3, 4, 5].map(holder), [own.clone(), own.clone(), other.clone(), own, other]);
+    assert_eq!([2, 3, 4].map(|image| desk.state(image)), ["done", "packed", "failed refused"]);
+}
+
+#[test]
+fn of_two_of_one_age_the_one_that_was_answered_holds_the_image() {
+    for answered_first in [true, false] {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let mut desk = emptied(folder.path());
+        let one = |desk: &Desk, tag: &str, came| LostShard {
+            tag: Tag(format!("tag{tag:>9}")),
+            ..lost(desk, UNDATED, &[0], came, vec![saved(tag)])
+        };
+        for came in [answered_first, !answered_first] {
+            let shard = one(&desk, if came { "good" } else { "bad" }, came);
+            restore(&mut desk, &shard);
+        }
+        let sql = "SELECT s.tag FROM image i JOIN shard s ON s.id = i.shard_id WHERE i.id = 1";
+        let holder: String = desk.store.connection.query_row(sql, [], |row| row.get(0)).expect("image");
+        assert!(holder.ends_with("good"), "{answered_first}: {holder}");
+    }
+}
+
+#[test]
+fn no_run_of_somebody_else_goes_on() {
+    let mut desk = Desk::in_memory();
+    let (new, begun) = (new_run(), desk.run);
+    let theirs = desk.done(|store| store.restore_run(&Tag("theirs000000".into()), &new, RunOrigin::Import));
+    assert!(theirs != begun && desk.done(|store| store.begin_run(&new)).id == begun);
+    let ours = desk.done(|store| store.restore_run(&Tag("ours00000000".into()), &new, RunOrigin::Own));
+    assert_eq!(desk.done(|store| store.begin_run(&new)).id, ours, "the newest of our own");
 }

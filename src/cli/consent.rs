@@ -147,7 +147,10 @@ fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
     };
     let limit = pilot.map(u64::from).or(settings.run.limit);
     let again = match (redo, &reader) {
-        (Some(which), Some(reader)) => redo::redo(reader, &layout, which, recipe, |_| Ok(())).map_err(told)?,
+        (Some(which), Some(reader)) => {
+            let since = redo::under_way(reader, which).map_err(told)?;
+            redo::redo(reader, &layout, (which, since), recipe, |_| Ok(())).map_err(told)?
+        }
         _ => 0,
     };
     Ok(added(&plan, planned, again + drawn_from, recipe.parameters.max_output_tokens, limit))

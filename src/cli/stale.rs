@@ -1,6 +1,7 @@
 //! Texts that another recipe made: none is mixed with new ones unasked.
 
 use crate::ledger::LedgerError;
+use crate::ledger::records::{REDO, REDO_OVER};
 use crate::ops::desk::Desk;
 use crate::ops::plan::stale;
 use crate::ops::redo;
@@ -39,21 +40,47 @@ fn folder(settings: &Settings) -> String {
     if typed { format!(" {}", words::argument(&settings.image_dir_given)) } else { String::new() }
 }
 
-/// Puts back what is to be asked again. The same command once more finds nothing stale: its recipe is the one of today by then.
+/// Puts back what is to be asked again. The same command once more goes on with the order, and puts back nothing that was asked on
+/// it: what is stale is not stale any more by then, and of the others the ledger knows the time of the order.
 pub(super) fn put_back(context: &Context, settings: &Settings, redo: Redo, prompt: &Prompt) -> Result<(), Fail> {
     let told = |error: LedgerError| Fail::from(finish::ledger(&error));
     let layout = settings.layout();
     let Some(reader) = pages::ledger(&layout).map_err(told)? else { return Ok(()) };
     let today = texts::recipe(settings, &prompt.text)?;
+    let which = which(redo);
+    let since = redo::under_way(&reader, which).map_err(told)?;
     let mut desk = Desk::open(&layout, context.clock.clone(), settings).map_err(told)?;
-    let images = redo::redo(&reader, &layout, which(redo), &today, |images| {
+    if which.is_never_done() && since.is_none() {
+        desk.act(|store| store.note_event(REDO, None, which.word())).map_err(told)?;
+    }
+    let images = redo::redo(&reader, &layout, (which, since), &today, |images| {
         desk.act(|store| store.ask_again(images, None)).map(drop)
     });
     // The writer leaves last, and takes the ledger's working files with it.
     drop(reader);
     desk.close().map_err(told)?;
-    context.out.say(&format!("{} asked again.", words::count(images.map_err(told)?, "image is", "images are")));
+    let images = words::count(images.map_err(told)?, "image is", "images are");
+    let word = which.word();
+    context.out.say(&match since {
+        None => format!("{images} asked again."),
+        Some(since) => format!(
+            "{images} asked again; the --redo {word} of {} goes on, and what was asked since then is left.",
+            words::utc(since)
+        ),
+    });
     Ok(())
+}
+
+/// Notes that everything that was put back has ended again: the same order given once more is a new one.
+pub(super) fn is_over(context: &Context, settings: &Settings, redo: Redo) -> Result<(), Fail> {
+    let told = |error: LedgerError| Fail::from(finish::ledger(&error));
+    let which = which(redo);
+    if !which.is_never_done() {
+        return Ok(());
+    }
+    let mut desk = Desk::open(&settings.layout(), context.clock.clone(), settings).map_err(told)?;
+    desk.act(|store| store.note_event(REDO_OVER, None, which.word())).map_err(told)?;
+    desk.close().map_err(told)
 }
 
 /// The same, for the verb itself.

@@ -33,7 +33,7 @@ use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
-use super::{in_the_way, logs, notices, pages, words};
+use super::{in_the_way, logs, notices, pages, stale, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -134,10 +134,16 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     } else {
         drop(server);
     }
+    let standing = outcome.standing;
+    if let Some(redo) = job.old.redo
+        && outcome.fault.is_none()
+        && standing.owed + standing.packed == 0
+    {
+        stale::is_over(context, &settings, redo)?;
+    }
     drop(lock);
     let key_source = key.map(|key| key.source).unwrap_or_default();
     let told = Telling { settings: &settings, key_source: &key_source, watch };
-    let standing = outcome.standing;
     let told = finish::finish(context, &job.mode, &outcome, &tally, ended, &told);
     if job.verb == "run" && ended.signals == 0 {
         notices::of_end(&context.out, &settings, &told, &standing);

@@ -8,6 +8,7 @@ use crate::domain::ids::ImageId;
 use crate::domain::layout::Layout;
 use crate::domain::recipe::Recipe;
 use crate::domain::stale;
+use crate::kit::clock::Millis;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{ImageRow, Made, Reader};
@@ -26,14 +27,47 @@ pub enum Which {
     All,
 }
 
-/// Puts them back, page by page; tells how many. A text that a person has edited is his, and its image is left.
+impl Which {
+    /// Its word on the command line and in the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+            Self::All => "all",
+        }
+    }
+
+    /// Whether the same order once more would find the same images again, whatever was asked since the first. Texts that were
+    /// stale are not stale any more.
+    #[must_use]
+    pub fn is_never_done(self) -> bool {
+        matches!(self, Self::Failed | Self::All)
+    }
+}
+
+/// When an order of this kind was given (unix milliseconds) that has not come to its end: then the same command goes on with it.
+/// Where no image waits for an answer, none is under way.
+///
+/// # Errors
+/// The ledger's.
+pub fn under_way(reader: &Reader, which: Which) -> Result<Option<Millis>, LedgerError> {
+    let standing = reader.standing()?;
+    if !which.is_never_done() || standing.owed + standing.packed == 0 {
+        return Ok(None);
+    }
+    reader.redo_since(which.word())
+}
+
+/// Puts them back, page by page; tells how many. A text that a person has edited is his, and its image is left. With `since`, the
+/// time of an order that is under way, images that were asked after it are left as well: they were paid for on that order.
 ///
 /// # Errors
 /// The ledger's.
 pub fn redo(
     reader: &Reader,
     layout: &Layout,
-    which: Which,
+    (which, since): (Which, Option<Millis>),
     today: &Recipe,
     mut put_back: impl FnMut(&[ImageId]) -> Result<(), LedgerError>,
 ) -> Result<u64, LedgerError> {
@@ -43,7 +77,10 @@ pub fn redo(
         let page = reader.images(after, PAGE)?;
         let Some(last) = page.last() else { return Ok(many) };
         after = Some(last.id);
-        let meant = page.iter().filter(|image| means(which, image, &stale) && !known::is_a_persons(image, layout));
+        let is_meant = |image: &&ImageRow| {
+            means(which, image, &stale) && !is_asked_since(image, since) && !known::is_a_persons(image, layout)
+        };
+        let meant = page.iter().filter(is_meant);
         let meant: Vec<ImageId> = meant.map(|image| image.id).collect();
         if !meant.is_empty() {
             put_back(&meant)?;
@@ -55,6 +92,10 @@ pub fn redo(
 /// Rows of the recipes whose texts are stale.
 fn stale_recipes(made: &[Made], today: &Recipe) -> BTreeSet<i64> {
     made.iter().filter(|one| !stale::changed(&one.recipe, today).is_empty()).map(|one| one.row).collect()
+}
+
+fn is_asked_since(image: &ImageRow, since: Option<Millis>) -> bool {
+    since.is_some_and(|since| image.asked_as.as_ref().is_some_and(|asked| asked.sealed_at >= since))
 }
 
 fn means(which: Which, image: &ImageRow, stale: &BTreeSet<i64>) -> bool {

@@ -77,3 +77,20 @@ fn what_failed_is_asked_again_where_a_text_would_stop_it_unless_one_lies_there()
     assert!(said.contains("1 image is asked again"), "{exit:?} {said}");
     assert!(asked(&sandbox) > first, "{said}");
 }
+
+#[test]
+fn an_order_that_was_broken_off_goes_on_and_pays_for_no_page_twice() {
+    let sandbox = Sandbox::new(4);
+    assert_eq!(call(&sandbox, "run").0, Some(0));
+    let first = asked(&sandbox);
+    let (exit, said) = call(&sandbox, "run --redo all --limit 2");
+    assert!(exit == Some(0) && said.contains("4 images are asked again."), "{exit:?} {said}");
+    assert_eq!(asked(&sandbox), first + 2);
+    let (exit, said) = call(&sandbox, "run --redo all");
+    assert!(exit == Some(0) && said.contains("0 images are asked again; the --redo all of"), "{exit:?} {said}");
+    assert_eq!(asked(&sandbox), first + 4, "each page once");
+    let (exit, said) = call(&sandbox, "run --redo all");
+    assert!(exit == Some(0) && said.contains("4 images are asked again."), "a new order: {exit:?} {said}");
+    assert_eq!(asked(&sandbox), first + 8);
+    assert_eq!(call(&sandbox, "audit").0, Some(0));
+}

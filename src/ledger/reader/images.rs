@@ -6,6 +6,7 @@ use super::{Reader, Result, rel_path};
 use crate::domain::ids::{BatchId, ImageId};
 use crate::domain::image::RelPath;
 use crate::domain::recipe::IdStyle;
+use crate::kit::clock::Millis;
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
 use crate::ledger::sqlite::fault::Outcome;
@@ -49,6 +50,8 @@ pub struct ImageRow {
 pub struct AskedAs {
     /// The recipe's row.
     pub recipe: i64,
+    /// When its shard was sealed (unix milliseconds).
+    pub sealed_at: Millis,
     /// How its custom id was made.
     pub id_style: IdStyle,
     /// The custom id, where it is not the one that the rule makes.
@@ -89,7 +92,7 @@ impl Reader {
 fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
     const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.state, i.reason, i.asked, i.text, i.text_hash,
         i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
-        o.edited_at IS NOT NULL AS edited, q.custom_id, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer,
+        o.edited_at IS NOT NULL AS edited, q.custom_id, s.sealed_at, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer,
         ad.path AS asked_folder, a.name AS asked_name, a.page AS asked_page
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
         LEFT JOIN copy y ON y.image_id = i.id AND y.stands = 'served'
@@ -105,6 +108,7 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
     let state: String = column(row, "state")?;
     let style: Option<String> = column(row, "id_style")?;
     let style = style.map(|style| word(&style, IdStyle::from_word)).transpose()?;
+    let sealed_at: Option<Millis> = column(row, "sealed_at")?;
     let answer: Option<String> = column(row, "answer")?;
     let (custom_id, json) = (column(row, "custom_id")?, answer.is_some_and(|answer| answer != "text"));
     let asked = RelPath {
@@ -127,6 +131,7 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
         flags: flags(column(row, "flags")?),
         asked_as: style.zip(column(row, "recipe_id")?).map(|(id_style, recipe)| AskedAs {
             recipe,
+            sealed_at: sealed_at.unwrap_or_default(),
             id_style,
             custom_id,
             json,

@@ -20,6 +20,7 @@ mod placed;
 mod plan;
 mod provenance;
 mod queues;
+mod redo;
 mod results;
 
 use std::path::{Path, PathBuf};

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use batchscribe::corpus::Corpus;
-use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
+use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
-use batchscribe::domain::image::{Format, RelPath};
+use batchscribe::domain::image::{Format, Pages, RelPath};
 use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Preparation, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
 use batchscribe::encode::body::{self, Lane, Makings};

@@ -15,7 +15,7 @@ use super::media::{Sniffed, sniff};
 use super::names::{self, Promise};
 use super::walk::{Gone, Walk};
 use super::{Corpus, Known, Walked, ink};
-use crate::domain::image::{Fate, Found, Looks, Pixels, Reason, RelPath, Stamp};
+use crate::domain::image::{Fate, Found, Looks, Pages, Pixels, Reason, RelPath, Stamp};
 use crate::domain::layout;
 use crate::domain::recipe::{Preparation, WayOut};
 use crate::kit::atomic_file::Mark;
@@ -38,17 +38,6 @@ pub enum TextsLocation {
 
 /// Most pages of one file: a book has fewer, and a file that claims more would have each of them paid for.
 const MOST_PAGES: usize = 2_000;
-
-/// What is asked of a file of several pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// Each by itself.
-    Each,
-    /// The first alone.
-    First,
-    /// Nothing: such a file is refused.
-    Refuse,
-}
 
 /// What of a folder belongs to the corpus.
 #[derive(Clone, Debug)]

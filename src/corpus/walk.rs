@@ -361,7 +361,8 @@ fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::local::{LocalOptions, Pages, TextsLocation};
+    use crate::corpus::local::{LocalOptions, TextsLocation};
+    use crate::domain::image::Pages;
     use crate::domain::recipe::Preparation;
     use crate::kit::atomic_file::Mark;
 

@@ -32,6 +32,17 @@ impl Pixels {
     }
 }
 
+/// What is asked of a file of several pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Each by itself.
+    Each,
+    /// The first alone.
+    First,
+    /// Nothing: such a file is refused.
+    Refuse,
+}
+
 /// A format of images: the first four are taken by the API as they are (source: `batch-api` reference, images: PNG, JPEG, WebP,
 /// still GIF), the others are converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

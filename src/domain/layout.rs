@@ -36,6 +36,13 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Folders whose files are never images of a corpus, whatever they are called: those that this program writes to.
+    #[must_use]
+    pub fn own_folders(&self) -> Vec<PathBuf> {
+        let own = [&self.batch, &self.completed, &self.output, &self.extraction];
+        own.into_iter().chain(self.texts.as_ref()).cloned().collect()
+    }
+
     /// The ledger.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {

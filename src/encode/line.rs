@@ -8,6 +8,8 @@ use crate::kit::hash;
 
 /// 64 × 64 white pixels: the smallest picture that no service is known to find too small.
 const BLANK_PAGE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00@\x00\x00\x00@\x01\x00\x00\x00\x00\x82\x12Ls\x00\x00\x00\x12IDATx\xdac\xf8\x0f\x05\x0c\xa3\x8cQ\x06\xe9\x0c\x00\xe3\xd3\xfe\x10\x02\xdal\xe3\x00\x00\x00\x00IEND\xaeB`\x82";
+/// Bytes of a path of 4,096 bytes, each written as an escape of six.
+const LONGEST_ID: u64 = 6 * 4096;
 /// What is asked about where no rough text is at hand.
 const ROUGH_PAGE: &str = "A line of text.";
 /// Name of the schema of an answer.
@@ -103,6 +105,16 @@ impl Framer {
         }
         line.extend_from_slice(&frame.suffix);
         serde_json::from_slice::<Line<'_>>(&line).map(|line| line.body.get().as_bytes().to_vec())
+    }
+
+    /// Bytes of the largest image whose line fits into a shard of `shard_bytes`, whatever its path.
+    #[must_use]
+    pub fn largest_image(&self, shard_bytes: u64) -> u64 {
+        let short = RelPath { folder: Vec::new(), name: Vec::new(), page: 1 };
+        let around = self.frame(&short, Format::Jpeg).line_bytes(0) + LONGEST_ID;
+        let largest = shard_bytes.saturating_sub(around) / 4 * 3;
+        debug_assert!(encoded_len(largest) + around <= shard_bytes.max(around + 4));
+        largest
     }
 
     /// Bytes of prompt text that each line carries, for the estimate of its tokens.

@@ -13,12 +13,13 @@ mod sums;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
+use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::corpus::{Corpus as _, PassedOver, Walked};
 use crate::domain::image::{Fate, Found, RelPath};
 use crate::domain::money::Money;
 use crate::domain::recipe::Recipe;
 use crate::domain::stale;
+use crate::encode::line::Framer;
 use crate::kit::alike::Alike;
 use crate::kit::atomic_file::Mark;
 use crate::kit::exit_guard::ExitGuard;
@@ -27,7 +28,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{EstimateRow, KnownImage, Made, Reader};
 use crate::ledger::second_look::{Act, judge};
-use crate::settings::{self, Duplicates, Settings};
+use crate::settings::{Duplicates, Settings};
 
 use self::copies::Copies;
 pub use self::forecast::{Correction, Time};
@@ -38,7 +39,7 @@ pub use self::packing::Bound;
 pub use self::place::{NoPlace, no_place};
 use self::sums::Sums;
 
-/// Bytes of a line around prompt and image.
+/// Bytes of a line around prompt and image, about.
 const AROUND: u64 = 512;
 
 /// What a plan is made from.
@@ -266,30 +267,23 @@ fn pages_of(found: &Found) -> std::ops::RangeInclusive<u32> {
     1..=u32::try_from(found.images()).unwrap_or(u32::MAX)
 }
 
+/// The images as a run would see them.
 fn corpus(ask: &Ask<'_>) -> std::io::Result<LocalCorpus> {
     let (settings, layout) = (ask.settings, ask.settings.layout());
-    let own = [&layout.batch, &layout.completed, &layout.output, &layout.extraction];
+    let framer = Framer::new(ask.recipe, settings.image_dir_given.as_bytes())?;
     let options = LocalOptions {
         valid_endings: settings.valid_image_types.clone(),
-        excluded_folders: own.into_iter().chain(layout.texts.as_ref()).cloned().collect(),
-        max_image_bytes: most_bytes(settings).saturating_sub(line_bytes(ask.recipe, 0)) / 4 * 3,
+        excluded_folders: layout.own_folders(),
+        max_image_bytes: framer.largest_image(settings.most_shard_bytes()),
         max_pixels: settings.encode.max_pixels,
         preparation: ask.recipe.preparation(),
-        pages: match settings.encode.pages {
-            settings::Pages::Each => Pages::Each,
-            settings::Pages::First => Pages::First,
-            settings::Pages::Refuse => Pages::Refuse,
-        },
+        pages: settings.encode.pages,
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         // The mark of no workspace: the walk removes nothing, whoever left it.
         mark: Mark::new(&layout.batch.join("plan"))?,
         arrivals: None,
     };
     Ok(LocalCorpus::new(ask.root.to_owned(), options))
-}
-
-fn most_bytes(settings: &Settings) -> u64 {
-    settings.shard.max_shard_bytes.min(settings.provider.max_file_bytes)
 }
 
 fn text_bytes(recipe: &Recipe) -> u64 {

@@ -1,24 +1,21 @@
 //! What a mission needs of its settings: whose money it is, where the images lie, what the service is. The actors share it,
 //! and the verbs without actors see images, account and service as they do.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::mission::{Fault, Mission, Mode};
 use crate::corpus::Corpus;
 use crate::corpus::arrivals::Arrivals;
-use crate::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
-use crate::domain::image::{Format, RelPath};
+use crate::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use crate::encode::line::Framer;
 use crate::kit::atomic_file::Mark;
-use crate::kit::base64::encoded_len;
 use crate::kit::hash;
 use crate::kit::traffic::Traffic;
 use crate::ledger::records::{Allowed, NewRun};
 use crate::provider::SharedProvider;
 use crate::provider::http::Options as HttpOptions;
 use crate::provider::openai::OpenAi;
-use crate::settings::{self, ProviderKind, Settings};
+use crate::settings::{ProviderKind, Settings};
 
 /// What a verb without actors needs to see images, account and provider as the actors would.
 pub struct Means {
@@ -102,40 +99,22 @@ fn day(mission: &Mission) -> String {
 
 fn corpus_options(mission: &Mission, framer: &Framer, mark: Mark) -> LocalOptions {
     let layout = &mission.layout;
-    let own = [&layout.batch, &layout.completed, &layout.output, &layout.extraction];
-    let excluded = own.into_iter().chain(layout.texts.as_ref()).cloned().collect::<Vec<PathBuf>>();
     LocalOptions {
         valid_endings: mission.settings.valid_image_types.clone(),
-        excluded_folders: excluded,
+        excluded_folders: layout.own_folders(),
         max_image_bytes: max_image_bytes(mission, framer),
         max_pixels: mission.settings.encode.max_pixels,
         preparation: mission.recipe.preparation(),
-        pages: pages(&mission.settings),
+        pages: mission.settings.encode.pages,
         texts: layout.texts.clone().map_or(TextsLocation::Beside, TextsLocation::Mirror),
         mark,
         arrivals: (mission.mode == Mode::Serve).then(|| Arrivals::new(mission.clock.clone())),
     }
 }
 
-/// What the settings ask of files of several pages.
-fn pages(settings: &Settings) -> Pages {
-    match settings.encode.pages {
-        settings::Pages::Each => Pages::Each,
-        settings::Pages::First => Pages::First,
-        settings::Pages::Refuse => Pages::Refuse,
-    }
-}
-
 /// The largest image whose line still fits into a shard, whatever its path.
 pub(super) fn max_image_bytes(mission: &Mission, framer: &Framer) -> u64 {
-    /// A path of 4,096 bytes, each written as an escape of six.
-    const LONGEST_ID: u64 = 6 * 4096;
-    let short = RelPath { folder: Vec::new(), name: Vec::new(), page: 1 };
-    let around = framer.frame(&short, Format::Jpeg).line_bytes(0) + LONGEST_ID;
-    let shard = mission.settings.shard.max_shard_bytes.min(mission.settings.provider.max_file_bytes);
-    let largest = shard.saturating_sub(around) / 4 * 3;
-    debug_assert!(encoded_len(largest) + around <= shard.max(around + 4));
-    largest
+    framer.largest_image(mission.settings.most_shard_bytes())
 }
 
 fn http_options(mission: &Mission) -> HttpOptions {

@@ -115,7 +115,7 @@ async fn front_half(
     let options = EncoderOptions {
         limits: Limits {
             lines: settings.max_images_per_batch.min(settings.provider.max_lines) as usize,
-            bytes: settings.shard.max_shard_bytes.min(settings.provider.max_file_bytes),
+            bytes: settings.most_shard_bytes(),
             tokens: settings.shard.max_shard_tokens.unwrap_or(0),
             money: None,
             age_ms: millis(settings.shard.seal_age),

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::image::Pages;
 use crate::domain::money::Money;
 use crate::domain::recipe::{IdStyle, Preparation, Reencode};
 use crate::domain::sight::Sight;
@@ -13,9 +14,8 @@ use super::raw::Origin;
 use super::resolve::{Book, Sources};
 use super::value::Value;
 use super::{
-    Address, AnswerChoice, Batch, Canary, Clean, Duplicates, Encode, Engine, Fence, Judge, KeyHeader, Notify, Pages,
-    Provider, ProviderKind, Request, Retry, Run, Serve, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode,
-    limits,
+    Address, AnswerChoice, Batch, Canary, Clean, Duplicates, Encode, Engine, Fence, Judge, KeyHeader, Notify, Provider,
+    ProviderKind, Request, Retry, Run, Serve, Settings, Shard, Show, Sourced, Text, TextFrom, Unicode, limits,
 };
 
 /// The workspace as it is seen from the folder that the call came from.

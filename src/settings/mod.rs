@@ -34,7 +34,7 @@ pub use engine::Engine;
 pub use environment::Environment;
 pub use in_force::InForce;
 pub use judging::{Clean, Judge, Text, TextFrom, Unicode};
-pub use pictures::{Duplicates, Encode, Pages};
+pub use pictures::{Duplicates, Encode};
 pub use problem::{Problem, cause_alone};
 pub use raw::{Flag, Origin};
 pub use resolve::{Resolved, Sources, WORKSPACE_FILE, default_text, files, resolve, tables};
@@ -351,6 +351,12 @@ impl Settings {
             ProviderKind::Local => "the built-in engine reads every pixel".to_owned(),
             ProviderKind::OpenAi => format!("how {} counts images is unknown", self.request.model),
         })
+    }
+
+    /// Bytes of the largest shard that is made and taken.
+    #[must_use]
+    pub fn most_shard_bytes(&self) -> u64 {
+        self.shard.max_shard_bytes.min(self.provider.max_file_bytes)
     }
 
     /// Names of all working files.

@@ -1,5 +1,6 @@
 //! Settings of making pictures ready.
 
+use crate::domain::image::Pages;
 use crate::domain::recipe::Preparation;
 
 /// `[encode]`
@@ -26,15 +27,4 @@ pub enum Duplicates {
     Once,
     /// Each.
     Each,
-}
-
-/// `encode.pages`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// Each by itself.
-    Each,
-    /// The first alone.
-    First,
-    /// Nothing: such a file is refused.
-    Refuse,
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use batchscribe::clean::text_file::{self, Existing};
 use batchscribe::corpus::Corpus as _;
-use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
-use batchscribe::domain::image::RelPath;
+use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
+use batchscribe::domain::image::{Pages, RelPath};
 use batchscribe::domain::recipe::Preparation;
 use batchscribe::kit::atomic_file::Mark;
 use batchscribe::kit::hash::short;

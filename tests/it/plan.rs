@@ -360,3 +360,20 @@ fn pages_that_a_file_has_gained_are_counted_although_its_text_lies_beside_it() {
     assert_eq!(sandbox.run().standing.done, 4);
     assert_eq!(oracle::count(&sandbox.bill(), "line"), paid + 3);
 }
+
+#[test]
+fn an_image_is_too_large_for_a_plan_where_it_is_too_large_for_a_run() {
+    let desk = Desk::new(1);
+    let mut large = png(7);
+    // Its base64 fits into a shard of 1 MB, but not beside the longest of names.
+    large.resize(740_000, 7);
+    desk.put("in/large.png", &large);
+    let small = "--set shard.max_shard_bytes=1MB";
+    let plan = desk.json(&format!("plan {small}"));
+    let run = desk.call(&format!("run {small} --json"));
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    let summary: serde_json::Value = serde_json::from_str(told.lines().last().expect("a summary")).expect("JSON");
+    let count = |document: &serde_json::Value, words: &str| document.pointer(words).and_then(serde_json::Value::as_u64);
+    assert_eq!(count(&summary, "/images/failed"), Some(1), "{told}");
+    assert_eq!(count(&plan, "/images/failed/too_large"), Some(1), "{plan}");
+}

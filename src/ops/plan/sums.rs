@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::others::Others;
 use super::packing::Packing;
-use super::{Ask, Correction, Lessons, Plan, Told, line_bytes, most_bytes, text_bytes};
+use super::{Ask, Correction, Lessons, Plan, Told, line_bytes, text_bytes};
 use crate::domain::image::{Fate, Found, Looks, Needs, Pixels, Reason};
 use crate::domain::recipe::WayOut;
 use crate::domain::stale;
@@ -192,7 +192,7 @@ fn bounds(settings: &Settings, queue_limit: Option<u64>) -> [u64; 3] {
     let tokens = [settings.shard.max_shard_tokens, queue_limit.map(|limit| (limit / 2).max(1))];
     [
         u64::from(settings.max_images_per_batch.min(settings.provider.max_lines)),
-        most_bytes(settings),
+        settings.most_shard_bytes(),
         tokens.into_iter().flatten().min().unwrap_or(u64::MAX),
     ]
 }

@@ -7,10 +7,10 @@ use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use batchscribe::corpus::local::{LocalCorpus, LocalOptions, Pages, TextsLocation};
+use batchscribe::corpus::local::{LocalCorpus, LocalOptions, TextsLocation};
 use batchscribe::corpus::{Corpus, Known, Walked};
 use batchscribe::domain::ids::{ImageId, RecipeId, ShardId, Tag};
-use batchscribe::domain::image::{Fate, Found, Looks, Reason, RelPath, Stamp};
+use batchscribe::domain::image::{Fate, Found, Looks, Pages, Reason, RelPath, Stamp};
 use batchscribe::domain::recipe::{Preparation, Recipe};
 use batchscribe::domain::shard::{Plan, PlanLine, ShardFacts, ShardState};
 use batchscribe::encode::body::{self, Lane, Makings};

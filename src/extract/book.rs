@@ -6,12 +6,13 @@ use std::io::{self, BufReader};
 
 use super::parse::Line;
 use super::write::{ResultFolder, ResultWriters};
-use super::{lines, parse, write};
+use super::{parse, write};
 use crate::domain::answer::{Answer, MOST_TOGETHER};
 use crate::domain::batch::EndedBatch;
 use crate::domain::layout::{self, Layout};
 use crate::domain::shard::{Plan, PlanLine};
 use crate::kit::hash;
+use crate::kit::lines;
 use crate::kit::path_bytes;
 
 /// Bytes of result lines in one message.

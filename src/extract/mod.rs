@@ -8,8 +8,6 @@
 mod book;
 pub mod extractor;
 pub mod fetch;
-pub mod lines;
-pub mod mend;
 pub mod parse;
 mod plain;
 pub mod write;

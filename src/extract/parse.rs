@@ -6,14 +6,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::mend::mended;
 use super::plain;
 use crate::domain::answer::{Finish, Outcome};
 use crate::domain::batch::Usage;
 use crate::kit::json::is_too_deep;
+use crate::kit::mend::mended;
 use crate::provider::failure::{LONGEST_CODE, LONGEST_MESSAGE, clip};
-
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+use crate::provider::result_line::{json_of, status};
 
 /// A line as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +28,7 @@ pub struct Line {
 /// Reads a line; `None` if it is no JSON object with a `custom_id`, names two, or is nested too deep.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Line> {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    if is_too_deep(bytes) {
-        return None;
-    }
+    let bytes = json_of(bytes)?;
     plain::read(bytes).or_else(|| of_document(bytes))
 }
 
@@ -96,14 +92,6 @@ fn opened(body: Value) -> Value {
         Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         other => other,
     }
-}
-
-/// A status: a number, whole or with a fraction of nothing, or its text.
-fn status(told: Option<&Value>) -> Option<u64> {
-    let told = told?;
-    let text = told.as_str().map_or_else(|| told.to_string(), str::to_owned);
-    let text = text.trim();
-    text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
 
 fn outcome(error: &Value, told: Option<&Value>, body: Option<Value>) -> Outcome {

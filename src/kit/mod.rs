@@ -24,6 +24,8 @@ pub mod holding;
 pub mod http_thread;
 pub mod json;
 pub mod json_schema;
+pub mod lines;
+pub mod mend;
 pub mod news;
 pub mod path_bytes;
 pub mod pending;

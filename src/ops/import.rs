@@ -7,10 +7,8 @@ mod places;
 mod workspace;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
 
 use self::places::Heads;
 use self::workspace::Left;
@@ -22,16 +20,15 @@ use crate::domain::image::RelPath;
 use crate::domain::layout;
 use crate::kit::atomic_file::{Access, Draft, Durability, private_folder, sync_folder};
 use crate::kit::hash::{self, Short, short};
-use crate::kit::json::is_too_deep;
+use crate::kit::lines;
 use crate::kit::path_bytes::from_name;
 use crate::ledger::journal::{Entry, Event, Journal, shard_of};
 use crate::ledger::lost::UNDATED;
 use crate::ledger::reader::Reader;
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::store::{Frame as _, Store as _};
+use crate::provider::result_line;
 
-/// Longest line that is read, as in `extract`.
-const LONGEST_LINE: u64 = 32 << 20;
 /// Longest text that is compared; the scripts wrote nothing near it.
 const LONGEST_TEXT: u64 = 4 << 20;
 /// Ids without an image that are named one by one.
@@ -125,7 +122,7 @@ fn given(wanted: &Wanted, root: &Root, batches: &BTreeMap<BatchId, Left>) -> Res
     let mut heads = Heads::default();
     for left in batches.values() {
         answers(left, |line| {
-            if let Some((id, _)) = read(line) {
+            if let Some((id, _)) = result_line::document(line) {
                 heads.hear(root, &id);
             }
             Ok(())
@@ -142,12 +139,7 @@ fn given(wanted: &Wanted, root: &Root, batches: &BTreeMap<BatchId, Left>) -> Res
 fn answers(left: &Left, mut take: impl FnMut(&[u8]) -> Result<(), recover::Error>) -> Result<(), recover::Error> {
     let disk = recover::Error::Disk;
     if let Some(raw) = &left.raw {
-        let mut reader = BufReader::new(fs_err::File::open(raw).map_err(disk)?);
-        let mut line = Vec::new();
-        while reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(disk)? > 0 {
-            take(&line)?;
-            line.clear();
-        }
+        lines::each(raw, |line| take(line.bytes))?;
     } else if let Some(folder) = &left.lines {
         for (name, path) in workspace::entries(folder).map_err(disk)? {
             if name.ends_with(".json") {
@@ -161,19 +153,10 @@ fn answers(left: &Left, mut take: impl FnMut(&[u8]) -> Result<(), recover::Error
 /// A single file as a line: JSON holds no line break but between its tokens.
 fn single(path: &Path) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    fs_err::File::open(path)?.take(LONGEST_LINE).read_to_end(&mut line)?;
+    fs_err::File::open(path)?.take(lines::LONGEST as u64).read_to_end(&mut line)?;
     line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     line.push(b'\n');
     Ok(line)
-}
-
-fn read(line: &[u8]) -> Option<(String, Value)> {
-    if is_too_deep(line) {
-        return None;
-    }
-    let value: Value = serde_json::from_slice(line).ok()?;
-    let id = value.get("custom_id")?.as_str()?.to_owned();
-    Some((id, value))
 }
 
 /// Puts the result files in their places, tells the journal, and lets the ledger take it in.
@@ -215,10 +198,24 @@ fn keep(left: &Left, target: &Path, folder: &Path) -> Result<(), recover::Error>
         return Ok(());
     }
     let mut draft = Draft::create(folder, Access::Private).map_err(disk)?;
-    answers(left, |line| draft.fill(line).map_err(disk))?;
+    match &left.raw {
+        // Byte for byte, whatever is in it.
+        Some(raw) => copy(raw, &mut draft).map_err(disk)?,
+        None => answers(left, |line| draft.fill(line).map_err(disk))?,
+    }
     match draft.publish_new(target, Durability::Synced) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(disk(cause)),
         _ => Ok(()),
+    }
+}
+
+fn copy(from: &Path, to: &mut Draft) -> io::Result<()> {
+    let (mut file, mut part) = (fs_err::File::open(from)?, vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(()),
+            read => to.fill(&part[..read])?,
+        }
     }
 }
 
@@ -249,7 +246,7 @@ fn sort(
     report: &mut Report,
     own: &mut Own<'_>,
 ) -> Result<(), recover::Error> {
-    let Some((id, value)) = read(line) else { return Ok(()) };
+    let Some((id, value)) = result_line::document(line) else { return Ok(()) };
     let Some(image) = places::image(root, &wanted.recover.given, &id) else {
         report.not_found += 1;
         note(&mut report.strangers, id);

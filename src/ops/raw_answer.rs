@@ -1,18 +1,16 @@
 //! What a saved result line tells of its request beside the text: read where it lies, when somebody asks.
 
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::domain::ids::BatchId;
 use crate::domain::layout::{self, Layout};
-use crate::kit::json::is_too_deep;
+use crate::kit::lines;
+use crate::provider::result_line;
 
 use super::audit::hex;
-
-/// Longest line that is read, as in `extract`.
-const LONGEST_LINE: u64 = 32 << 20;
 
 /// A result line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,27 +62,18 @@ pub fn is_saved(layout: &Layout, batches: &[BatchId], custom_id: &str) -> io::Re
 }
 
 fn lines(path: &Path, take: &mut impl FnMut(String, RawAnswer)) -> io::Result<()> {
-    let mut file = BufReader::new(fs_err::File::open(path)?);
-    let (mut line, mut number) = (Vec::new(), 0);
-    loop {
-        line.clear();
-        if file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
+    let told = lines::each(path, |line| -> io::Result<()> {
+        if let Some((custom_id, answer)) = read(line.bytes) {
+            take(custom_id, RawAnswer { file: path.to_owned(), line: line.number, ..answer });
         }
-        number += 1;
-        if let Some((custom_id, answer)) = read(&line) {
-            take(custom_id, RawAnswer { file: path.to_owned(), line: number, ..answer });
-        }
-    }
+        Ok(())
+    });
+    told.map(drop)
 }
 
 /// Lenient: provenance tells what is there.
 fn read(line: &[u8]) -> Option<(String, RawAnswer)> {
-    if is_too_deep(line) {
-        return None;
-    }
-    let line: Value = serde_json::from_slice(line).ok()?;
-    let custom_id = line.get("custom_id")?.as_str()?.to_owned();
+    let (custom_id, line) = result_line::document(line)?;
     let text = |pointer: &str| line.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| text(pointer));
     let answer = RawAnswer {

@@ -1,19 +1,16 @@
 //! The saved result files of one batch: are they what was saved, and does each line have its own saved answer?
 
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::domain::layout::{self, Layout};
 
-use crate::kit::hash::Sha256;
+use crate::kit::lines;
 use crate::ledger::records::RawFile;
 
 use super::audit::{Report, hex};
-
-/// Longest line that is read, as in `extract`.
-const LONGEST_LINE: u64 = 32 << 20;
 
 #[derive(Deserialize)]
 struct Line {
@@ -40,7 +37,7 @@ pub(super) fn check(batch: &Expected<'_>, layout: &Layout, report: &mut Report) 
     let results = batch.settled.then_some(results.as_path());
     let mut foreign = batch.foreign;
     for (path, saved) in [(layout.raw_output(batch.id), batch.output), (layout.raw_errors(batch.id), batch.errors)] {
-        match lines(&path, report, |line, report| look(&path, line, results, &mut foreign, report)) {
+        match read(&path, report, |line, report| look(&path, line, results, &mut foreign, report)) {
             Ok(lies) => {
                 report.raw_files += 1;
                 if let Some(saved) = saved {
@@ -69,24 +66,13 @@ fn compare(path: &Path, saved: RawFile, lies: RawFile, report: &mut Report) {
 }
 
 /// Reads all lines; tells what the file is.
-fn lines(path: &Path, report: &mut Report, mut each: impl FnMut(&[u8], &mut Report)) -> io::Result<RawFile> {
-    let mut file = BufReader::new(fs_err::File::open(path)?);
-    let mut line = Vec::new();
-    let mut bytes = 0;
-    let mut hasher = Sha256::default();
-    loop {
-        line.clear();
-        let read = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(RawFile { bytes, sha256: hasher.finish() });
-        }
-        bytes += read as u64;
-        hasher.update(&line);
-        if !line.trim_ascii().is_empty() {
-            report.raw_lines += 1;
-            each(line.trim_ascii(), report);
-        }
-    }
+fn read(path: &Path, report: &mut Report, mut each: impl FnMut(&[u8], &mut Report)) -> io::Result<RawFile> {
+    let told = lines::each(path, |line| -> io::Result<()> {
+        report.raw_lines += 1;
+        each(line.bytes, report);
+        Ok(())
+    });
+    told.map(|(bytes, sha256)| RawFile { bytes, sha256 })
 }
 
 fn look(path: &Path, line: &[u8], results: Option<&Path>, foreign: &mut u64, report: &mut Report) {
@@ -111,6 +97,7 @@ fn look(path: &Path, line: &[u8], results: Option<&Path>, foreign: &mut u64, rep
 mod tests {
     use super::*;
     use crate::kit::atomic_file::{self, Access, Durability, private_folder};
+    use crate::kit::hash::Sha256;
 
     #[test]
     fn every_line_has_its_answer() {

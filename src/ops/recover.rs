@@ -83,7 +83,7 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     /// A file cannot be read or written.
     #[error(transparent)]
-    Disk(io::Error),
+    Disk(#[from] io::Error),
     /// The image folder cannot be read.
     #[error("cannot read the image folder: {0}")]
     Corpus(io::Error),

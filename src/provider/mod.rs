@@ -12,6 +12,7 @@ mod mock;
 pub mod notice;
 pub mod openai;
 pub mod policy;
+pub mod result_line;
 pub mod wire;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the workspace itself tells: the journal, the notices, the saved answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,14 +10,13 @@ use super::Told;
 use crate::domain::ids::{BatchId, FileId, TAG_LENGTH, Tag};
 use crate::domain::layout::Layout;
 use crate::kit::atomic_file::{Access, Draft, Durability, private_folder, sync_folder};
-use crate::kit::hash::{self, Sha256};
+use crate::kit::{hash, lines};
 use crate::ledger::journal::{Accounts, Entry, Event, Journal, shard_of};
 use crate::ledger::lost::{Saved, UNDATED};
 use crate::ledger::records::RawFile;
+use crate::provider::result_line;
 use crate::provider::wire::Batch;
 
-/// Longest line that is read, as in `extract`.
-const LONGEST_LINE: u64 = 32 << 20;
 /// A notice is a few kilobytes.
 const LONGEST_NOTICE: u64 = 1 << 20;
 /// The name of a result file where nobody knows it any more: there is nothing to be fetched or deleted under it.
@@ -138,7 +137,7 @@ fn names(folder: &Path, ending: &str) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Saved answers: each custom id, and whether its answer came, good or bad.
+/// Saved answers: each custom id, and whether the model ran for it.
 pub(super) type Answers = BTreeMap<String, bool>;
 
 /// Reads the result files of a batch; `None` if there is none. `answers` takes in whom they answer, `order` their order.
@@ -164,36 +163,20 @@ pub(super) fn saved(
 }
 
 fn raw(path: &Path, answers: &mut Answers, order: &mut Vec<String>) -> io::Result<Option<RawFile>> {
-    let file = match fs_err::File::open(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let mut reader = BufReader::new(file);
-    let (mut line, mut bytes, mut sha256) = (Vec::new(), 0, Sha256::default());
-    loop {
-        line.clear();
-        let read = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(Some(RawFile { bytes, sha256: sha256.finish() }));
-        }
-        bytes += read as u64;
-        sha256.update(&line);
-        if let Some((id, came)) = answer(&line) {
+    let told = lines::each(path, |line| -> io::Result<()> {
+        if let Some((id, document)) = result_line::document(line.bytes) {
             let known = answers.entry(id.clone()).or_insert_with(|| {
                 order.push(id);
                 false
             });
-            *known |= came;
+            *known |= result_line::ran(&document);
         }
+        Ok(())
+    });
+    match told {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        told => told.map(|(bytes, sha256)| Some(RawFile { bytes, sha256 })),
     }
-}
-
-/// Whom a result line answers, and whether the model ran.
-fn answer(line: &[u8]) -> Option<(String, bool)> {
-    let line: Value = serde_json::from_slice(line).ok()?;
-    let id = line.get("custom_id")?.as_str()?.to_owned();
-    let status = line.get("response").and_then(|response| response.get("status_code")).and_then(Value::as_u64);
-    Some((id, status == Some(200)))
 }
 
 /// Makes a lost result file again from the answers that were saved one by one: they are its lines, byte for byte. Tells

@@ -4,11 +4,10 @@ use memchr::memmem;
 use serde_json::Value;
 
 use super::polish::{PolishOptions, Polished, Step, polish, strip_fence};
+use crate::domain::answer::BLANK_PAGE;
 use crate::kit::json::check_strictly;
 use crate::kit::json_schema::{JsonSchema, Misfit};
 
-/// The mark that an empty page is asked to be answered with.
-pub const BLANK_PAGE: &str = "[blank page]";
 /// The mark of what cannot be read.
 const ILLEGIBLE: &str = "[illegible]";
 

@@ -2,11 +2,11 @@
 //! word and number of it again, but for those that were recognised as the machine's.
 
 use super::chunk::Hands;
-use super::content::BLANK_PAGE;
 use super::judge::{self, Judgement};
 use super::polish::{Step, polish};
 use super::{chatter, guard};
 use crate::corpus::rough;
+use crate::domain::answer::BLANK_PAGE;
 use crate::domain::answer::{Answer, Finish, Outcome};
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;

@@ -3,9 +3,9 @@
 //! Such a text may be a person's work. So the guard has the last word over all rules together: nothing is added, and nothing is
 //! missing but what a rule has told that it took.
 
-use super::content::BLANK_PAGE;
 use super::guard;
 use super::polish::{PolishOptions, Polished, Step, polish, strip_fence};
+use crate::domain::answer::BLANK_PAGE;
 use crate::kit::json::check_strictly;
 
 /// What the rules make of a text.

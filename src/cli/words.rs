@@ -2,6 +2,7 @@
 
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
+pub(super) use crate::kit::clock::utc;
 use crate::kit::path_bytes::of_shell;
 use crate::ledger::reader::CopyCount;
 use crate::ledger::records::Standing;
@@ -39,12 +40,6 @@ pub(super) fn copies(copies: CopyCount) -> Option<String> {
 /// `1 image`, `2 images`.
 pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// A moment in UTC as RFC 3339, to the second.
-pub(super) fn utc(at: Millis) -> String {
-    let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
 }
 
 /// The day of a moment in UTC: `2026-11-22`.

@@ -25,7 +25,7 @@ use crate::kit::folder::Folder;
 use crate::kit::{atomic_file, hash, thread};
 
 /// Pages waiting for the Scanner.
-const PAGES_WAITING: usize = 2;
+pub const PAGES_WAITING: usize = 2;
 
 /// Where the text of an image lies.
 #[derive(Clone, Debug, PartialEq, Eq)]

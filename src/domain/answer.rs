@@ -4,6 +4,9 @@ use super::batch::Usage;
 use super::ids::ImageId;
 use super::image::RelPath;
 
+/// What a page without writing is to be answered with, as the built-in prompt asks for it.
+pub const BLANK_PAGE: &str = "[blank page]";
+
 /// Answers of a batch that are judged and written together, at most; a batch of usual size has fewer.
 pub const MOST_TOGETHER: usize = 512;
 

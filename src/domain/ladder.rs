@@ -343,6 +343,11 @@ mod tests {
     }
 
     #[test]
+    fn the_note_names_the_mark() {
+        assert!(BLANK_NOTE.ends_with(crate::domain::answer::BLANK_PAGE), "{BLANK_NOTE}");
+    }
+
+    #[test]
     fn each_reason_has_its_steps() {
         let thinker = ladder("thinker", Some("high"), Some("plain"));
         let plain = ladder("plain", None, None);

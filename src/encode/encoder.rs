@@ -103,7 +103,7 @@ struct Coming {
 /// Bytes for each pixel that a prepared picture is not expected to exceed: those of its colours.
 const MOST_PER_PIXEL: u64 = 3;
 /// Most images between the feed and the plans.
-const WINDOW: usize = 256;
+pub const WINDOW: usize = 256;
 
 impl Encoder {
     /// An Encoder that hands its shards to `shards`.

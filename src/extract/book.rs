@@ -16,7 +16,7 @@ use crate::kit::lines;
 use crate::kit::path_bytes;
 
 /// Bytes of result lines in one message.
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+pub const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// Custom ids of one batch, and where its per-line files go.
 pub(super) struct Book {

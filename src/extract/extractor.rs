@@ -31,7 +31,7 @@ use crate::ledger::keeper::Ledger;
 use crate::message::{AnswersRead, BatchEnded, BatchRead, NoMoreAnswers, NoMoreEnds};
 
 /// Batches being read at once.
-const PLACES: usize = 2;
+pub const PLACES: usize = 2;
 
 /// The recipients of the Extractor.
 #[derive(Clone)]

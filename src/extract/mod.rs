@@ -5,7 +5,7 @@
 //! slot, `NoMoreAnswers`. *Owns*: `batch_return/`, `batch_json_results/`. *Bound*: two batches; a line of at most 32 MiB;
 //! chunks of 512 answers. *If it crashes here*: a `.part` is fetched again, everything else is derived from the raw file.
 
-mod book;
+pub mod book;
 pub mod extractor;
 pub mod fetch;
 pub mod parse;

@@ -21,7 +21,9 @@ use crate::kit::thread;
 pub const THREADS: usize = 2;
 
 /// Files that go to a thread together: a message costs a change of threads, which is dearer than a small file.
-const TOGETHER: usize = 32;
+pub const TOGETHER: usize = 32;
+/// Messages that wait for a thread.
+pub const QUEUE: usize = 2;
 
 /// A name, and what is written under it.
 type File = (Vec<u8>, Vec<u8>);
@@ -63,7 +65,7 @@ impl ResultWriters {
     pub fn start(mut guard: impl FnMut() -> ExitGuard) -> io::Result<Self> {
         let mut threads = Vec::with_capacity(THREADS);
         for _ in 0..THREADS {
-            let (orders, taken) = bounded::<Order>(2);
+            let (orders, taken) = bounded::<Order>(QUEUE);
             let _detached = thread::spawn("results", guard(), move |guard| {
                 for order in taken {
                     // Whoever waited may have been stopped.

@@ -180,6 +180,13 @@ impl Stopwatch {
     }
 }
 
+/// A moment in UTC as RFC 3339, to the second.
+#[must_use]
+pub fn utc(at: Millis) -> String {
+    let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,6 +128,7 @@ mod tests {
         assert!(all(b"").is_empty());
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the test writes the file")]
     #[test]
     fn lines_of_a_file_have_their_numbers_and_the_file_its_hash() {
         let folder = tempfile::tempdir().expect("temp dir");

@@ -24,7 +24,7 @@ use crate::kit::{crash, thread, watch};
 type Result<T> = std::result::Result<T, LedgerError>;
 
 /// Commands that wait; then the callers do.
-const QUEUE: usize = 64;
+pub const QUEUE: usize = 64;
 /// Most commands in one commit: what a full queue holds.
 const MOST_TOGETHER: usize = 64;
 /// Longest that a first command waits for its neighbours' work, while there are any.

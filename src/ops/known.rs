@@ -11,7 +11,7 @@ use super::text_file::{self, Whose};
 use crate::domain::ids::Tag;
 use crate::domain::image::Reason;
 use crate::domain::layout::{self, Layout};
-use crate::kit::clock::Millis;
+use crate::kit::clock::utc;
 use crate::kit::hash;
 use crate::ledger::LedgerError;
 use crate::ledger::reader::{ImageDetails, ImageRow, Reader, RecipeText, Request};
@@ -247,12 +247,6 @@ fn recipe_json(request: &Request, text: Option<&RecipeText>) -> Value {
 /// JSON of the ledger; what is none is told as it is.
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
-}
-
-/// A moment in UTC as RFC 3339, to the second.
-pub(super) fn utc(at: Millis) -> String {
-    let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
 }
 
 /// Whether a person's text stands beside an image: a new reading would not be written there.

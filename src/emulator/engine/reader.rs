@@ -2,9 +2,7 @@
 
 use super::ocr::{OcrError, Recogniser};
 use super::{Answered, ChatRequest, Engine, Refusal, Said, bad_image, shaped};
-
-/// What a page without writing is answered with.
-pub const BLANK_PAGE: &str = "[blank page]";
+use crate::domain::answer::BLANK_PAGE;
 
 /// The embedded recogniser.
 pub struct Reader {

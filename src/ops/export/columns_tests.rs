@@ -8,9 +8,9 @@ use super::*;
 use crate::domain::ids::{BatchId, ImageId};
 use crate::domain::image::RelPath;
 use crate::domain::money::Money;
+use crate::kit::clock::utc;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::Spent;
-use crate::ops::known::utc;
 
 /// An image that was never asked: most is unknown of it.
 fn owed(page: u32) -> Row {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::texts::{Of, PageText};
 use super::{Error, PAGE, Source, Told, because};
 use crate::domain::image::shown;
+use crate::kit::clock::utc;
 use crate::kit::hash;
 use crate::ledger::reader::ImageResult;
-use crate::ops::known::utc;
 
 /// What every row says of itself. It rises if the meaning of a name ever changes.
 pub(super) const SCHEMA: u32 = 1;

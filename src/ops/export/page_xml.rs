@@ -5,8 +5,8 @@ use super::texts::lines;
 use super::tree::Leaf;
 use super::xml::Xml;
 use crate::domain::image::{Pixels, shown};
+use crate::kit::clock::utc;
 use crate::kit::hash;
-use crate::ops::known::utc;
 
 const NAMESPACE: &str = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15";
 

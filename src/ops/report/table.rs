@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write};
 use crate::domain::image::{RelPath, shown};
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
-use crate::kit::clock::Millis;
+pub use crate::kit::clock::utc;
 use crate::kit::hash;
 use crate::ledger::reader::ImageResult;
 use crate::ops::text_file;
@@ -109,13 +109,6 @@ pub(super) fn text_name(image: &ImageResult) -> Option<Vec<u8>> {
     let kind = image.text.as_deref().filter(|kind| *kind != "page")?;
     let name = text_file::name(&image.path, kind);
     Some(RelPath { folder: image.path.folder.clone(), name, page: 1 }.joined())
-}
-
-/// A moment in UTC as RFC 3339, to the second.
-#[must_use]
-pub fn utc(at: Millis) -> String {
-    let format = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), format)
 }
 
 /// Dollars to the last digit: pages cost less than a microdollar may tell, and the sum of the column is the bill's.

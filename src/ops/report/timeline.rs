@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::table::utc;
-use crate::kit::clock::Millis;
+use crate::kit::clock::{Millis, utc};
 use crate::ledger::moves::BatchState;
 use crate::ledger::reader::BatchRow;
 

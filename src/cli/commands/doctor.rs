@@ -60,6 +60,7 @@ fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Pat
         [(folder(&settings.image_dir), "IMAGE_DIR"), (folder(&context.workspace), "WORKSPACE")]
             .into_iter()
             .chain(home)
+            .chain(bundle::private_values(settings))
             .collect();
     let to = context.current_dir.join(to);
     bundle::write(&to, &parts, &private).map_err(|cause| cannot_write_there(&cause))?;

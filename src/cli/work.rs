@@ -176,6 +176,9 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
         let doing = Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now, pilot };
         if job.mode == Mode::Serve { consent::given(context, &doing)? } else { consent::ask(context, &doing)? }
     }
+    if !job.sends() && job.needs_provider() && settings.provider.name == ProviderKind::Local {
+        consent::ask_for_what_is_open(context, &settings)?;
+    }
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
     for folder in [&layout.completed, &layout.output, &layout.extraction] {
@@ -332,7 +335,9 @@ fn introduce(context: &Context, settings: &Settings, job: &Job, prompt: &Prompt)
             out.say("The echo engine answers without reading: its texts are made up, for trying things out.");
         }
         (ProviderKind::Local, Engine::Url(url)) => {
-            out.say(&format!("{} at {} reads the pages.", settings.request.model, words::safe(url)));
+            let url = words::safe(url);
+            let sent = if settings.receiver().is_some() { "; every page is sent there" } else { "" };
+            out.say(&format!("{} at {url} reads the pages{sent}.", settings.request.model));
         }
         (ProviderKind::OpenAi, _) => {
             let prompt = match (&settings.prompt_file, prompt.built_in) {

@@ -136,7 +136,11 @@ fn provider(settings: &Settings) -> Look {
             format!("the built-in engine ({model}), on this computer, for clear print and type"),
         ),
         (ProviderKind::Local, Engine::Echo) => look(NAME, State::Odd, "the echo engine: its texts are made up"),
-        (ProviderKind::Local, Engine::Url(url)) => look(NAME, State::Good, format!("{model} at {url}")),
+        // Not the whole address: what is told here is handed on in bug reports.
+        (ProviderKind::Local, engine @ Engine::Url(_)) => match engine.elsewhere() {
+            Some(host) => look(NAME, State::Good, format!("{model} at {host}; images are sent there")),
+            None => look(NAME, State::Good, format!("{model} at a server on this computer")),
+        },
     }
 }
 

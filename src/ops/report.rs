@@ -6,6 +6,7 @@ pub(super) mod draw;
 pub(super) mod facts;
 mod page;
 pub mod picture;
+mod sent;
 mod table;
 mod timeline;
 

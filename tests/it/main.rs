@@ -26,6 +26,7 @@ mod copies;
 mod dashboard;
 mod data_frame;
 mod docs;
+mod elsewhere;
 mod ends;
 mod export;
 mod faults;

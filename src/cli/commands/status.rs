@@ -297,7 +297,7 @@ pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
 fn is_listed(image: &ImageRow, listed: Listed, layout: &Layout) -> bool {
     match listed {
         Listed::Failed => image.state == ImageState::Failed,
-        Listed::Flagged => !image.flags.is_empty(),
+        Listed::Flagged => image.flagged,
         Listed::Rough => image.state == ImageState::Rough,
         Listed::Edited => known::is_a_persons(image, layout),
     }

@@ -40,7 +40,7 @@ pub use self::details::{ImageDetails, LineDetails};
 pub(crate) use self::ended::tests::with_failed;
 pub use self::engines::EngineRow;
 pub use self::forecast::{Delivery, EstimateRow};
-pub use self::images::{AskedAs, ImageRow};
+pub use self::images::{AskedAs, EDITED, ImageRow};
 pub use self::money::Planned;
 pub use self::pilot::{Pilot, PilotPage};
 pub use self::placed::PlacedImage;

@@ -13,7 +13,7 @@ use crate::domain::image::shown;
 use crate::kit::clock::Millis;
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
-use crate::ledger::reader::{BatchRow, CorpusRoot, EngineRow, ImageResult, Reader, RecipeRow, RunRow};
+use crate::ledger::reader::{BatchRow, CorpusRoot, EDITED, EngineRow, ImageResult, Reader, RecipeRow, RunRow};
 use crate::ledger::records::Standing;
 use crate::ops::bill::{self, Bill, By, Sum};
 
@@ -22,7 +22,7 @@ const SHOWN: usize = 12;
 /// Images named for each reason; the table has them all.
 const NAMED: usize = 50;
 /// Flags of a text that nobody has to look at.
-const HARMLESS: [&str; 6] = ["blank", "fenced", "escapes_decoded", "deep_cleaned", "rotated", "shrunk"];
+const HARMLESS: [&str; 7] = ["blank", "fenced", "escapes_decoded", "deep_cleaned", EDITED, "rotated", "shrunk"];
 /// Batches asked for at once.
 const BATCHES: u32 = 256;
 

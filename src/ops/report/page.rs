@@ -120,7 +120,7 @@ fn sentence(facts: &Facts) -> String {
     format!(
         "Of {} page images, {ended} were transcribed between {from} and {} with {models}, asked through batchscribe {} with the \
          prompt and the parameters given in this report; {} could not be transcribed and {} are listed as doubtful. Texts were \
-         cleaned by rule only; no text was corrected by hand unless its row in report.csv says so.",
+         cleaned by rule only; no text was corrected by hand unless its row in report.csv bears the flag edited.",
         standing.found,
         days(&table::utc(*now)),
         env!("CARGO_PKG_VERSION"),

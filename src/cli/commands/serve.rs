@@ -37,7 +37,7 @@ use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Flagged, Server, ServerOptions};
 use crate::settings::keys;
-use crate::settings::{InForce, Problem, Settings, texts};
+use crate::settings::{Batch, InForce, Problem, Settings, texts};
 use crate::web::{Dashboard, Pages};
 
 /// Serves.
@@ -95,7 +95,8 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
 }
 
 fn terms(settings: &Settings) -> Terms {
-    Terms { longest_pause: settings.batch.max_poll_interval, limit: settings.run.max_cost }
+    let Batch { max_poll_interval, max_enqueued_tokens, .. } = settings.batch;
+    Terms { longest_pause: max_poll_interval, limit: settings.run.max_cost, max_enqueued: max_enqueued_tokens }
 }
 
 /// Nothing but the window: another process may work here.

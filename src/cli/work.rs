@@ -33,7 +33,7 @@ use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
-use super::{in_the_way, logs, notices, pages, words};
+use super::{expiry, in_the_way, logs, notices, pages, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -125,6 +125,9 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     let events = Events::new(context.clock.clone(), None);
     if context.out.json {
         context.out.data(&events.start(job.verb, &begun.settings))?;
+    }
+    if job.needs_provider() {
+        expiry::tell(context, &begun.settings)?;
     }
     let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job, events)?;
     let Begun { settings, key, server, lock, .. } = begun;

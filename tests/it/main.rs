@@ -28,6 +28,7 @@ mod data_frame;
 mod docs;
 mod elsewhere;
 mod ends;
+mod expiry;
 mod export;
 mod faults;
 mod first_question;

@@ -40,7 +40,7 @@ pub(super) fn doctor(context: &Context, online: bool, to: Option<(&Path, bool)>)
 /// Writes what a bug report needs, and tells what is in it.
 fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Path, with_log: bool) -> Result<(), Fail> {
     let answers = looks.iter().map(|look| line(look) + "\n").collect();
-    let counts = status::document_of(settings)?;
+    let counts = status::document_of(settings, context.clock.now())?;
     let mut parts = vec![
         bundle::versions_part(),
         bundle::settings_part(settings),

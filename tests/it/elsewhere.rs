@@ -70,6 +70,9 @@ fn it_is_asked_about_with_its_host_and_planned_by_its_name() {
     assert_eq!((&plan["host"], &plan["cost"]), (&Value::from(FAR), &Value::Null));
     let (_, out, err) = desk.call("plan in", &far());
     assert!(out.contains(&format!(" Sent to   {FAR} ")) && out.contains(" Cost      unknown"), "{out}{err}");
+    let (_, out, _) = desk.call("doctor --online", &far());
+    assert!(out.contains(&format!("at {FAR}; images are sent there")), "{out}");
+    assert!(out.contains(&format!("connection   {FAR} cannot be reached")), "{out}");
     // One on this computer is nobody else.
     assert_eq!(desk.json("plan in", "http://127.0.0.1:9/v1")["host"], Value::Null);
     let (_, out, _) = desk.call("plan in", "http://127.0.0.1:9/v1");

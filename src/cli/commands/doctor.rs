@@ -56,12 +56,10 @@ fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Pat
     }
     let folder = |path: &Path| path.display().to_string();
     let home = context.environment.get("HOME").map(|home| (home.to_owned(), "~"));
+    let folders = [(folder(&settings.image_dir), "IMAGE_DIR"), (folder(&context.workspace), "WORKSPACE")];
+    // First of all: a value may name a folder.
     let private: Vec<(String, &str)> =
-        [(folder(&settings.image_dir), "IMAGE_DIR"), (folder(&context.workspace), "WORKSPACE")]
-            .into_iter()
-            .chain(home)
-            .chain(bundle::private_values(settings))
-            .collect();
+        bundle::private_values(settings).into_iter().chain(folders).chain(home).collect();
     let to = context.current_dir.join(to);
     bundle::write(&to, &parts, &private).map_err(|cause| cannot_write_there(&cause))?;
     context.out.say(&format!("Wrote {}:", to.display()));

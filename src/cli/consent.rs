@@ -116,18 +116,16 @@ fn matters(doing: &Doing<'_>) -> bool {
 /// Asks before the built-in provider hands pages to a server elsewhere that were planned for another engine: its batches go on
 /// wherever it is started, by a verb that sends nothing of its own as well.
 pub(super) fn ask_for_what_is_open(context: &Context, settings: &Settings) -> Result<(), Fail> {
-    let Some(host) = settings.receiver() else { return Ok(()) };
-    if context.global.yes {
-        return Ok(());
-    }
-    let told = |error| Fail::from(finish::ledger(&error));
-    let Some(reader) = pages::ledger(&settings.layout()).map_err(told)? else { return Ok(()) };
-    let images = opened_for_others(settings, &reader).map_err(told)?;
-    if images == 0 { Ok(()) } else { asked(context, &question_of_open(images, host)) }
+    let is_local = settings.provider.name == ProviderKind::Local;
+    let Some(host) = settings.receiver().filter(|_| is_local && !context.global.yes) else { return Ok(()) };
+    // Without a ledger that can be read nobody knows what its batches hold.
+    let reader = pages::ledger(&settings.layout()).ok().flatten();
+    let images = reader.and_then(|reader| opened_for_others(settings, &reader).ok());
+    if images == Some(0) { Ok(()) } else { asked(context, &question_of_open(images, host)) }
 }
 
-fn question_of_open(images: u64, host: &str) -> String {
-    let images = words::count(images, "image", "images");
+fn question_of_open(images: Option<u64>, host: &str) -> String {
+    let images = images.map_or("Images".to_owned(), |images| words::count(images, "image", "images"));
     format!("{images} of batches that are open for another engine, at a cost unknown, to {}. Go?", words::safe(host))
 }
 

@@ -179,7 +179,7 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
         let doing = Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now, pilot };
         if job.mode == Mode::Serve { consent::given(context, &doing)? } else { consent::ask(context, &doing)? }
     }
-    if !job.sends() && job.needs_provider() && settings.provider.name == ProviderKind::Local {
+    if !job.sends() && job.needs_provider() {
         consent::ask_for_what_is_open(context, &settings)?;
     }
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;

@@ -97,7 +97,11 @@ fn what_another_engine_was_to_read_is_asked_about_before_it_goes_elsewhere() {
     let desk = Desk::new(3);
     let (exit, _, err) = desk.call("upload in", "echo");
     assert_eq!(exit, Some(0), "{err}");
-    for verb in ["download", "run in"] {
+    let notices = std::fs::read_dir(desk.0.path().join("batch")).expect("a folder");
+    let names = notices.map(|entry| entry.expect("an entry").file_name().into_string().expect("text"));
+    let mut open = names.filter(|name| name.starts_with("batch_")).map(|name| name.replace(".txt", ""));
+    let cancel = format!("cancel --batch {}", open.next().expect("a batch"));
+    for verb in ["download", "run in", "recover --from-account", &cancel] {
         let (exit, _, err) = desk.call(verb, &far());
         assert_eq!(exit, Some(2), "{verb}: {err}");
         assert!(

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::domain::money::{Charge, Money};
 use crate::domain::recipe::Recipe;
 use crate::kit::clock::Millis;
+use crate::ledger::LedgerError;
 use crate::ledger::reader::{Planned, Reader};
 use crate::ops::plan::{self, Ask, Plan, PlanError};
 use crate::ops::redo;
@@ -83,14 +84,19 @@ pub(super) fn ask(context: &Context, doing: &Doing<'_>) -> Result<(), Fail> {
     if sums.images == 0 {
         return Ok(());
     }
-    let question = question(&sums, charge.as_ref(), settings.run.max_cost, settings.api_url.host());
+    let host = settings.receiver().unwrap_or_default();
+    asked(context, &question(&sums, charge.as_ref(), settings.run.max_cost, host))
+}
+
+/// Goes on only where the answer is yes (E109 where nobody can give one).
+fn asked(context: &Context, question: &str) -> Result<(), Fail> {
     if !context.out.can_ask {
         return Err(Problem::new("E109", "a question was asked, but this is no interactive terminal")
-            .detail(question)
+            .detail(question.to_owned())
             .hint("add --yes if they may be sent, and --budget with what they may cost; nothing was sent")
             .into());
     }
-    if context.out.confirmed(&question)? {
+    if context.out.confirmed(question)? {
         return Ok(());
     }
     context.out.say("Nothing was sent.");
@@ -101,7 +107,38 @@ pub(super) fn ask(context: &Context, doing: &Doing<'_>) -> Result<(), Fail> {
 fn matters(doing: &Doing<'_>) -> bool {
     let settings = doing.settings;
     let is_paid = prices::charges(settings)(doing.recipe).is_some();
-    settings.provider.name == ProviderKind::OpenAi && (!settings.api_url.is_loopback() || is_paid)
+    match settings.provider.name {
+        ProviderKind::OpenAi => !settings.api_url.is_loopback() || is_paid,
+        ProviderKind::Local => settings.provider.engine.elsewhere().is_some(),
+    }
+}
+
+/// Asks before the built-in provider hands pages to a server elsewhere that were planned for another engine: its batches go on
+/// wherever it is started, by a verb that sends nothing of its own as well.
+pub(super) fn ask_for_what_is_open(context: &Context, settings: &Settings) -> Result<(), Fail> {
+    let is_local = settings.provider.name == ProviderKind::Local;
+    let Some(host) = settings.receiver().filter(|_| is_local && !context.global.yes) else { return Ok(()) };
+    // Without a ledger that can be read nobody knows what its batches hold.
+    let reader = pages::ledger(&settings.layout()).ok().flatten();
+    let images = reader.and_then(|reader| opened_for_others(settings, &reader).ok());
+    if images == Some(0) { Ok(()) } else { asked(context, &question_of_open(images, host)) }
+}
+
+fn question_of_open(images: Option<u64>, host: &str) -> String {
+    let images = images.map_or("Images".to_owned(), |images| words::count(images, "image", "images"));
+    format!("{images} of batches that are open for another engine, at a cost unknown, to {}. Go?", words::safe(host))
+}
+
+/// Images of open batches of the built-in provider that nobody has said yes for yet: they were made for another engine than the
+/// one elsewhere that is set now.
+fn opened_for_others(settings: &Settings, reader: &Reader) -> Result<u64, LedgerError> {
+    let engine = &settings.provider.engine;
+    let is_relayed = settings.provider.name == ProviderKind::Local && engine.elsewhere().is_some();
+    let is_known = |last: Option<String>| last.is_none_or(|last| last == engine.word());
+    if !is_relayed || is_known(reader.last_engine()?) {
+        return Ok(0);
+    }
+    Ok(reader.standing()?.packed.saturating_sub(reader.planned()?.waiting))
 }
 
 /// For a server, whose images nobody knows yet: yes was said beforehand (E109).
@@ -109,7 +146,7 @@ pub(super) fn given(context: &Context, doing: &Doing<'_>) -> Result<(), Problem>
     if !matters(doing) || context.global.yes {
         return Ok(());
     }
-    let host = words::safe(doing.settings.api_url.host());
+    let host = words::safe(doing.settings.receiver().unwrap_or_default());
     Err(Problem::new("E109", "a server asks no questions, and whatever comes into the folder is sent")
         .detail(format!("to {host}, which may cost money"))
         .hint("add --yes if it may be sent, and run.max_cost (--set run.max_cost=40) with what it may cost; nothing was sent"))
@@ -138,6 +175,7 @@ fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
     let plan = plan::plan(&Ask { settings, root, recipe, today: &today }, reader.as_ref(), |_, _| Ok(()))
         .map_err(|error| plan_failed(error, root))?;
     let mut planned = reader.as_ref().map(Reader::planned).transpose().map_err(told)?.unwrap_or_default();
+    let open = reader.as_ref().map_or(Ok(0), |reader| opened_for_others(settings, reader)).map_err(told)?;
     // A pilot sends none of the plans that wait, but where they were made for another account it may draw from their pages.
     let drawn_from = if pilot.is_some() {
         planned.waiting_tokens = 0;
@@ -153,7 +191,8 @@ fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
         }
         _ => 0,
     };
-    Ok(added(&plan, planned, again + drawn_from, recipe.parameters.max_output_tokens, limit))
+    let sums = added(&plan, planned, again + drawn_from, recipe.parameters.max_output_tokens, limit);
+    Ok(Sums { images: sums.images + open, ..sums })
 }
 
 /// The folder of the images cannot be listed (E104).

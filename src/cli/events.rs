@@ -112,6 +112,12 @@ impl Events {
         }
     }
 
+    /// What was found out before the pipeline began.
+    pub(super) fn late(&self, problem: &Problem) -> String {
+        let Problem { code, sentence, hints, .. } = problem;
+        self.event("warning", json!({"code": code, "text": sentence, "hint": hints.join("; ")}))
+    }
+
     pub(super) fn pilot(&self, findings: Value) -> String {
         self.event("pilot", findings)
     }

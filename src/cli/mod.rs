@@ -12,6 +12,7 @@ mod context;
 mod eta;
 mod events;
 pub mod exit;
+mod expiry;
 mod finish;
 pub mod flags;
 mod in_the_way;

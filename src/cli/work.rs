@@ -33,7 +33,7 @@ use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
-use super::{in_the_way, logs, notices, pages, stale, words};
+use super::{expiry, in_the_way, logs, notices, pages, stale, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -126,6 +126,9 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     if context.out.json {
         context.out.data(&events.start(job.verb, &begun.settings))?;
     }
+    if job.needs_provider() {
+        expiry::tell(context, &begun.settings)?;
+    }
     let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job, events)?;
     let Begun { settings, key, server, lock, .. } = begun;
     if ended.signals > 1 {
@@ -181,6 +184,9 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
         let pilot = if let Mode::Pilot(images) = job.mode { Some(images) } else { None };
         let doing = Doing { settings: &settings, root: &image_root, recipe: &recipe, redo, now, pilot };
         if job.mode == Mode::Serve { consent::given(context, &doing)? } else { consent::ask(context, &doing)? }
+    }
+    if !job.sends() && job.needs_provider() {
+        consent::ask_for_what_is_open(context, &settings)?;
     }
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let lock = lock(&layout.lock(), job.verb)?;
@@ -338,7 +344,9 @@ fn introduce(context: &Context, settings: &Settings, job: &Job, prompt: &Prompt)
             out.say("The echo engine answers without reading: its texts are made up, for trying things out.");
         }
         (ProviderKind::Local, Engine::Url(url)) => {
-            out.say(&format!("{} at {} reads the pages.", settings.request.model, words::safe(url)));
+            let url = words::safe(url);
+            let sent = if settings.receiver().is_some() { "; every page is sent there" } else { "" };
+            out.say(&format!("{} at {url} reads the pages{sent}.", settings.request.model));
         }
         (ProviderKind::OpenAi, _) => {
             let prompt = match (&settings.prompt_file, prompt.built_in) {

@@ -11,6 +11,7 @@ pub mod base64;
 pub mod bodies;
 pub mod budget;
 pub mod ceiling;
+pub mod child;
 pub mod clock;
 pub mod crash;
 pub mod disks;

@@ -8,17 +8,24 @@ use zip::{CompressionMethod, DateTime};
 
 use crate::kit::atomic_file::{Access, Durability, write_new};
 use crate::kit::redact::redacted;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sourced};
 
 /// Settings whose values are nobody's business: they may hold a secret, or tell who somebody is.
-const PRIVATE: [&str; 6] = [
+const PRIVATE: [&str; 9] = [
     "api_key_command",
     "description",
+    // Addresses of such services are secrets: whoever knows one may write to it.
+    "notify.command",
+    "notify.heartbeat",
+    "notify.webhook",
     "provider.organization",
     "provider.project",
     "provider.query",
     "provider.key_header",
 ];
+
+/// Bytes of a private word that may stand in other places by chance.
+const SHORT: usize = 6;
 
 /// Lines of the log that go into it, if it is asked for.
 const LOG_LINES: usize = 200;
@@ -39,13 +46,35 @@ pub struct Part {
 /// The settings as they are in force, with their sources; private values are told to be set or not.
 #[must_use]
 pub fn settings_part(settings: &Settings) -> Part {
-    let line = |sourced: &crate::settings::Sourced| {
-        let is_private = PRIVATE.contains(&sourced.key) && !sourced.value.trim_matches('"').is_empty();
-        let value = if is_private { "(set)" } else { &sourced.value };
+    let line = |sourced: &Sourced| {
+        let value = if is_private(sourced) { "(set)" } else { &sourced.value };
         format!("{} = {value}   # {}\n", sourced.key, sourced.origin)
     };
     let text = settings.sources.iter().map(line).collect();
     Part { name: "settings.txt", what: "settings in force, without what may be private", text }
+}
+
+/// Whether a value is set and nobody's business.
+fn is_private(sourced: &Sourced) -> bool {
+    let Sourced { key, value, .. } = sourced;
+    let is_set = !matches!(value.as_str(), "\"\"" | "[]" | "");
+    // The names of the built-in engines are no secret.
+    let is_address = *key == "provider.engine" && value.contains("://");
+    is_address || (is_set && PRIVATE.contains(key))
+}
+
+/// Private values that any part may name, such as a log; each with what stands in its place.
+#[must_use]
+pub fn private_values(settings: &Settings) -> Vec<(String, &'static str)> {
+    let Settings { api_key_command, provider, notify, .. } = settings;
+    let engine = Some(provider.engine.word().to_owned()).filter(|word| word.contains("://"));
+    let texts = [api_key_command, &provider.organization, &provider.project, &provider.query, &notify.webhook];
+    let texts = texts.into_iter().chain([&notify.heartbeat, &engine]).flatten().chain(&notify.command);
+    let mut values: Vec<String> = texts.chain([&settings.description]).cloned().collect();
+    // Of a short word any text is full. The longest first: one may hold another.
+    values.retain(|value| value.len() > SHORT);
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values.into_iter().map(|value| (value, "(set)")).collect()
 }
 
 /// The program and the computer.
@@ -75,8 +104,8 @@ pub fn log_part(log: &Path) -> io::Result<Part> {
     Ok(Part { name: "log.txt", what: "last lines of the log, which may name images", text: last })
 }
 
-/// Writes the bundle to a new file that its owner alone can read. Keys are taken out of every part, and folders of `private`
-/// are called by their second names.
+/// Writes the bundle to a new file that its owner alone can read. Keys are taken out of every part, and folders and
+/// values of `private` are called by their second names.
 ///
 /// # Errors
 /// The operating system's; `AlreadyExists` where something bears that name.
@@ -125,6 +154,49 @@ mod tests {
         assert!(text.contains("api_key_command = (set)   # --set\n"), "{text}");
         assert!(!text.contains("pass show") && !text.contains("proj_diaries"), "{text}");
         assert!(text.contains("description = \"\""), "{text}");
+    }
+
+    #[test]
+    fn addresses_and_programs_that_are_told_are_in_no_part() {
+        let flag = |(key, value): (&str, &str)| Flag { flag: "--set".into(), key: key.into(), value: value.into() };
+        let secrets = [
+            ("notify.webhook", "https://hooks.example.org/T0/B0/hush-1"),
+            ("notify.heartbeat", "https://hc.example.org/hush-2?rid=hush-3"),
+            ("notify.command", "[\"curl-hush-4\", \"-H\", \"X: hush-5\"]"),
+            ("provider.engine", "https://gpu.example.org/hush-6/v1"),
+            ("provider.query", "code=hush-7"),
+        ];
+        let sources = Sources {
+            workspace: "/w".into(),
+            current_dir: "/w".into(),
+            config: None,
+            no_config: true,
+            flags: secrets.into_iter().map(flag).collect(),
+            environment: Environment::default(),
+        };
+        let settings = resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings;
+        let part = settings_part(&settings);
+        for key in ["notify.webhook", "notify.heartbeat", "notify.command", "provider.engine"] {
+            assert!(part.text.contains(&format!("{key} = (set)   # --set\n")), "{}", part.text);
+        }
+        let said = secrets.map(|(_, value)| value).join(" ") + " curl-hush-4 X: hush-5";
+        let log = Part { name: "log.txt", what: "", text: format!("asked {said}\n") };
+        let folder = tempfile::tempdir().expect("temp dir");
+        let to = folder.path().join("bundle.zip");
+        let mut private = private_values(&settings);
+        // A list is not told in one word.
+        private.push((secrets[2].1.to_owned(), "(set)"));
+        write(&to, &[part, log], &private).expect("written");
+        let mut archive = zip::ZipArchive::new(fs_err::File::open(&to).expect("a file")).expect("a ZIP");
+        for at in 0..archive.len() {
+            let mut read = String::new();
+            archive.by_index(at).expect("a part").read_to_string(&mut read).expect("text");
+            assert!(!read.contains("hush"), "{read}");
+        }
+        let none = Sources { flags: Vec::new(), ..sources };
+        let settings = resolve(&none).map_err(|problems| format!("{problems:?}")).expect("settings").settings;
+        let text = settings_part(&settings).text;
+        assert!(text.contains("notify.command = []") && text.contains("provider.engine = \"ocr\""), "{text}");
     }
 
     #[test]

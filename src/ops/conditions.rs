@@ -2,6 +2,7 @@
 
 use crate::domain::image::Reason;
 use crate::ledger::moves::ImageState;
+use crate::ledger::reader::EDITED;
 use crate::settings::Problem;
 
 /// The flags of an answer.
@@ -23,7 +24,7 @@ const FLAGS: [&str; 22] = [
     "too_long",
     "replacement_char",
     "deep_cleaned",
-    "edited",
+    EDITED,
     "rotated",
     "shrunk",
     "high_reasoning",
@@ -94,6 +95,11 @@ impl Conditions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Whether any of them looks for texts that people have changed, which the ledger may not know of yet.
+    pub(super) fn look_for_edited(&self) -> bool {
+        self.all.iter().flatten().any(|test| matches!(test, Test::Flag(flag) if flag == EDITED))
     }
 
     /// Whether all of them hold.

@@ -136,7 +136,11 @@ fn provider(settings: &Settings) -> Look {
             format!("the built-in engine ({model}), on this computer, for clear print and type"),
         ),
         (ProviderKind::Local, Engine::Echo) => look(NAME, State::Odd, "the echo engine: its texts are made up"),
-        (ProviderKind::Local, Engine::Url(url)) => look(NAME, State::Good, format!("{model} at {url}")),
+        // Not the whole address: what is told here is handed on in bug reports.
+        (ProviderKind::Local, engine @ Engine::Url(_)) => match engine.elsewhere() {
+            Some(host) => look(NAME, State::Good, format!("{model} at {host}; images are sent there")),
+            None => look(NAME, State::Good, format!("{model} at a server on this computer")),
+        },
     }
 }
 
@@ -164,10 +168,10 @@ const CONNECTION: &str = "connection";
 
 fn connection(settings: &Settings, environment: &Environment, key: Option<&Key>) -> Look {
     const NAME: &str = CONNECTION;
-    if settings.provider.name == ProviderKind::Local {
-        return look(NAME, State::Good, "none is needed");
-    }
-    let host = settings.api_url.host();
+    let Some(host) = settings.receiver() else { return look(NAME, State::Good, "none is needed") };
+    let is_service = settings.provider.name == ProviderKind::OpenAi;
+    // The key is the service's affair, not that of a server that reads for the built-in provider.
+    let key = key.filter(|_| is_service);
     match key.map(|key| check(settings, key)) {
         Some(Ok(Said::Taken)) => return look(NAME, State::Good, format!("{host} takes the key, and lists batches")),
         Some(Ok(Said::Refused(problem)) | Err(problem)) => return refused(&problem),
@@ -175,14 +179,16 @@ fn connection(settings: &Settings, environment: &Environment, key: Option<&Key>)
         Some(Ok(Said::Nothing(_))) | None => {}
     }
     let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"].into_iter().find_map(|name| environment.get(name));
-    if proxy.is_some() && !settings.api_url.is_loopback() {
+    if proxy.is_some() && !(is_service && settings.api_url.is_loopback()) {
         return look(
             NAME,
             State::Odd,
             format!("a proxy is set; whether {host} is reached behind it shows with the first request"),
         );
     }
-    match connect(settings) {
+    // A server elsewhere is spoken to by https alone.
+    let is_encrypted = !is_service || settings.api_url.as_str().starts_with("https://");
+    match connect(host, if is_encrypted { 443 } else { 80 }) {
         Ok(()) if key.is_some() => look(NAME, State::Odd, format!("{host} answers, but says nothing of the key yet")),
         Ok(()) => look(NAME, State::Good, format!("{host} answers")),
         Err(cause) => look(NAME, State::Bad, format!("{host} cannot be reached ({cause})")),
@@ -196,9 +202,7 @@ fn refused(problem: &Problem) -> Look {
     look(CONNECTION, state, format!("{sentence} ({code}); {}", hints.join("; ")))
 }
 
-fn connect(settings: &Settings) -> std::io::Result<()> {
-    let host = settings.api_url.host();
-    let default_port = if settings.api_url.as_str().starts_with("https://") { 443 } else { 80 };
+fn connect(host: &str, default_port: u16) -> std::io::Result<()> {
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let address = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
     let mut last = std::io::Error::other("the name is not known");

@@ -187,8 +187,9 @@ const PAGES: &[Page] = &[
     page_of(
         "E314",
         "results_gone",
-        "Results are gone at the provider.",
-        "They may have been paid for; they are not asked again by themselves.",
+        "Results are gone at the provider, or will be deleted there soon.",
+        "Fetch with `batchscribe download` while they are there. Those that are gone may have been paid for; they are not asked \
+        again by themselves.",
     ),
     page_of(
         "E315",

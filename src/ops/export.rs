@@ -23,7 +23,7 @@ pub use self::archive::Target;
 pub use self::iiif::base_address;
 use self::texts::Texts;
 use super::conditions::{Conditions, Traits};
-use super::report;
+use super::{report, text_file};
 use crate::domain::image::{RelPath, shown};
 use crate::domain::layout::Layout;
 use crate::kit::hash;
@@ -213,7 +213,15 @@ impl<'a> Source<'a> {
             let images = self.reader.placed(after.as_ref(), PAGE)?;
             let Some(last) = images.last() else { return Ok(()) };
             after = Some(last.clone());
-            images.into_iter().filter(|image| self.has_placed(image)).try_for_each(&mut *each)?;
+            for mut image in images {
+                if self.looks_for_edited() {
+                    let PlacedImage { root, path, text, text_hash, flags, .. } = &mut image;
+                    self.look(root, path, text.as_deref(), *text_hash, flags);
+                }
+                if self.has_placed(&image) {
+                    each(image)?;
+                }
+            }
         }
     }
 
@@ -223,8 +231,31 @@ impl<'a> Source<'a> {
     }
 
     fn has_result(&self, image: &ImageResult) -> bool {
-        let ImageResult { state, reason, flags, asked, .. } = image;
+        let ImageResult { root, path, text, text_hash, state, reason, asked, .. } = image;
+        let mut flags = image.flags.clone();
+        if self.looks_for_edited() {
+            self.look(root, path, text.as_deref(), *text_hash, &mut flags);
+        }
+        let flags = &flags;
         self.has(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *asked })
+    }
+
+    fn looks_for_edited(&self) -> bool {
+        self.conditions.as_ref().is_some_and(Conditions::look_for_edited)
+    }
+
+    /// Flags a text that a person has changed where it lies.
+    fn look(
+        &self,
+        root: &[u8],
+        path: &RelPath,
+        kind: Option<&str>,
+        ours: Option<hash::Short>,
+        flags: &mut Vec<String>,
+    ) {
+        if text_file::is_changed(self.layout, root, path, kind, ours) {
+            text_file::flag_edited(flags);
+        }
     }
 
     fn has(&self, image: &Traits<'_>) -> bool {

@@ -1,12 +1,12 @@
 //! Who is told when a run ends or a person is needed: a program, and an address by POST. Neither ever stops a run.
 
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::kit::clock::{Stopwatch, io_pause};
+use crate::kit::child;
 use crate::kit::runtime::Runtime;
 use crate::ledger::records::Standing;
 use crate::provider::http::webhook;
@@ -14,8 +14,6 @@ use crate::settings::{Notify, Problem};
 
 /// Variables of ours that hold a key, or lead to one.
 const SECRETS: [&str; 2] = ["OPENAI_API_KEY", "CREDENTIALS_DIRECTORY"];
-/// How often a program is asked whether it has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,26 +127,10 @@ fn call(command: &[String], limit: Duration, message: &Message) -> Result<(), St
         // A few hundred bytes, which fit into any pipe; a program that reads none of them is none the worse for it.
         drop(writeln!(input, "{}", message.document()));
     }
-    match ended(&mut child, limit).map_err(|cause| failed(format!("cannot be waited for: {cause}")))? {
+    match child::ended(&mut child, limit).map_err(|cause| failed(format!("cannot be waited for: {cause}")))? {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(failed(format!("ended with {status}"))),
         None => Err(failed(format!("was stopped: it took longer than notify.time_limit ({} s)", limit.as_secs()))),
-    }
-}
-
-/// How a program ended; `None` if it had to be stopped.
-fn ended(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
-    let (runtime, watch) = (Runtime::new()?, Stopwatch::start());
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if watch.elapsed() >= limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        runtime.wait(io_pause(LOOK));
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) mod draw;
 pub(super) mod facts;
 mod page;
 pub mod picture;
+mod sent;
 mod table;
 mod timeline;
 
@@ -127,13 +128,13 @@ pub(super) fn table(
     each: &mut dyn FnMut(ImageResult),
 ) -> Result<(), Error> {
     let mut rows = table::Table::begin(to)?;
-    let mut after = None;
+    let (mut after, mut looked_at) = (None, table::LookedAt::default());
     loop {
         let images = reader.results(after, PAGE)?;
         let Some(last) = images.last() else { return Ok(rows.end()?) };
         after = Some(last.id);
-        for image in images.into_iter().filter(wanted) {
-            let length = table::length_of_text(layout, &image);
+        for mut image in images.into_iter().filter(wanted) {
+            let length = looked_at.next(layout, &mut image);
             rows.row(layout, &image, length)?;
             each(image);
         }

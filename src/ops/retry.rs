@@ -7,7 +7,7 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::conditions::{Conditions, STATES, Traits};
-use super::known;
+use super::{known, text_file};
 use crate::domain::ids::ImageId;
 use crate::domain::layout::Layout;
 use crate::kit::path_bytes::to_path;
@@ -196,6 +196,14 @@ pub fn ended<E: From<LedgerError>>(
     }
 }
 
+/// Flags an image whose text a person has changed where it lies.
+fn look(image: &mut ImageRow, layout: &Layout) {
+    let ImageRow { root, path, text, text_hash, flags, .. } = image;
+    if text_file::is_changed(layout, root, path, text.as_deref(), *text_hash) {
+        text_file::flag_edited(flags);
+    }
+}
+
 /// Looks for the images that `selection` means, page by page, and hands them to `put_back`.
 ///
 /// # Errors
@@ -209,9 +217,12 @@ pub fn retry(
     let mut found = Found::default();
     let mut after = None;
     loop {
-        let page = reader.images(after, PAGE)?;
+        let mut page = reader.images(after, PAGE)?;
         let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.id);
+        if selection.conditions.look_for_edited() {
+            page.iter_mut().for_each(|image| look(image, layout));
+        }
         let mut chosen = Vec::new();
         for image in page.iter().filter(|image| STATES.contains(&image.state) && selection.means(image)) {
             chosen.extend(found.sort(image, layout, selection.names(image)));
@@ -240,6 +251,7 @@ mod tests {
             text: None,
             text_hash: None,
             edited: false,
+            flagged: !flags.is_empty(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             asked_as: None,
             after: None,

@@ -10,6 +10,7 @@ use crate::domain::layout::{self, Layout};
 use crate::kit::folder::Folder;
 use crate::kit::hash::{Short, ShortHasher};
 use crate::kit::path_bytes::to_path;
+use crate::ledger::reader::EDITED;
 
 /// Bytes of a text read at once.
 const CHUNK: usize = 64 * 1024;
@@ -67,5 +68,24 @@ pub(super) fn whose(layout: &Layout, root: &[u8], path: &RelPath, kind: &str, ou
         Ok(hash) if hash == ours => Whose::Ours,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Whose::Nobody,
         _ => Whose::Theirs,
+    }
+}
+
+/// Whether a text of ours was changed where it lies since it was written; `kind` and `ours` are the ledger's.
+pub(super) fn is_changed(
+    layout: &Layout,
+    root: &[u8],
+    path: &RelPath,
+    kind: Option<&str>,
+    ours: Option<Short>,
+) -> bool {
+    let (Some(kind @ ("txt" | "api")), Some(ours)) = (kind, ours) else { return false };
+    open(layout, root, path, kind).and_then(hash_of).is_ok_and(|hash| hash != ours)
+}
+
+/// Adds the flag of a text that a person has changed, once.
+pub(super) fn flag_edited(flags: &mut Vec<String>) {
+    if !flags.iter().any(|flag| flag == EDITED) {
+        flags.push(EDITED.to_owned());
     }
 }

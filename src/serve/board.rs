@@ -50,6 +50,8 @@ pub struct Terms {
     pub longest_pause: Duration,
     /// What the workspace may cost.
     pub limit: Option<Money>,
+    /// Tokens that may be enqueued for one model, where the settings say so.
+    pub max_enqueued: Option<u64>,
 }
 
 impl Board {
@@ -162,6 +164,7 @@ impl Board {
             counts: &counts,
             leases: &tally.leases,
             limit: now.terms.limit,
+            max_enqueued: now.terms.max_enqueued,
             is_ready,
             now: self.0.clock.now(),
         };

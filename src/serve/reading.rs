@@ -91,6 +91,7 @@ impl Reading {
 }
 
 /// What is shown beside what the ledger says.
+#[derive(Clone, Copy)]
 pub(super) struct Scene<'a> {
     pub(super) standing: Option<Standing>,
     pub(super) last_look: Option<Millis>,
@@ -98,6 +99,7 @@ pub(super) struct Scene<'a> {
     pub(super) counts: &'a Counts,
     pub(super) leases: &'a [(&'static str, u64)],
     pub(super) limit: Option<Money>,
+    pub(super) max_enqueued: Option<u64>,
     pub(super) is_ready: bool,
     pub(super) now: Millis,
 }
@@ -176,11 +178,14 @@ fn of_batches(scene: &Scene<'_>, reading: &Reading) -> Vec<Metric> {
         batches = batches.of("status", state.word(), number(*count));
     }
     let mut queue = Metric::new(Kind::Gauge, "queue_tokens", "Estimated tokens that are enqueued at the provider.");
-    let mut limits =
-        Metric::new(Kind::Gauge, "queue_tokens_limit", "Tokens that may be enqueued, once the provider said so.");
+    let mut limits = Metric::new(
+        Kind::Gauge,
+        "queue_tokens_limit",
+        "Tokens that may be enqueued, as set or once the provider said so.",
+    );
     for row in &reading.queues {
         queue = queue.of("model", row.model.clone(), number(row.used));
-        if let Some(limit) = row.limit {
+        if let Some(limit) = scene.max_enqueued.or(row.limit) {
             limits = limits.of("model", row.model.clone(), number(limit));
         }
     }
@@ -277,6 +282,7 @@ mod tests {
             counts: &counts,
             leases: &[],
             limit: None,
+            max_enqueued: None,
             is_ready: false,
             now: 0,
         };
@@ -332,6 +338,7 @@ mod tests {
             counts: &counts,
             leases: &[("bodies", 2)],
             limit: Money::parse("2"),
+            max_enqueued: None,
             is_ready: true,
             now: 62_000,
         };
@@ -357,6 +364,22 @@ mod tests {
         ] {
             assert!(shown.lines().any(|shown| shown == format!("batchscribe_{line}")), "{line} not in {shown}");
         }
+        let model = |model: &str, limit| QueueRow {
+            model: model.to_owned(),
+            used: 7,
+            limit,
+            held_until: 0,
+            tokens_a_line: 1.0,
+            batch_ms: None,
+        };
+        let reading = Reading { queues: vec![model("a", Some(90_000)), model("b", None)], ..reading };
+        let limits = |max_enqueued| {
+            let shown = text(&Scene { max_enqueued, ..scene }, &reading);
+            let limits = shown.lines().filter_map(|line| line.strip_prefix("batchscribe_queue_tokens_limit"));
+            limits.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(limits(None), ["{model=\"a\"} 90000"]);
+        assert_eq!(limits(Some(5_000)), ["{model=\"a\"} 5000", "{model=\"b\"} 5000"], "the settings decide");
         let alerts = names(include_str!("../../docs/prometheus-alerts.yml"));
         assert!(alerts.len() > 5 && alerts.is_subset(&names(&shown)), "{alerts:?}");
     }

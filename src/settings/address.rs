@@ -59,7 +59,7 @@ impl Address {
     /// Host and port as written: `api.openai.com`.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.after_scheme().split('/').next().unwrap_or_default()
+        host_in(&self.0)
     }
 
     /// Whether it leads to this computer only.
@@ -89,8 +89,17 @@ impl Address {
     }
 
     fn after_scheme(&self) -> &str {
-        self.0.split_once("://").map_or(&self.0, |(_, rest)| rest)
+        after_scheme(&self.0)
     }
+}
+
+fn after_scheme(text: &str) -> &str {
+    text.split_once("://").map_or(text, |(_, rest)| rest)
+}
+
+/// Host and port of an address as it is written.
+pub(super) fn host_in(text: &str) -> &str {
+    after_scheme(text).split('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -11,10 +12,14 @@ use super::environment::Environment;
 use super::problem::Problem;
 use super::raw::Origin;
 use crate::kit::atomic_file::{self, Access, Durability};
+use crate::kit::child;
 
 const VARIABLE: &str = "OPENAI_API_KEY";
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const CREDENTIAL: &str = "openai_key";
+/// How long a command may take, and how much of its output is kept: a key is one line.
+const LIMIT: Duration = Duration::from_secs(60);
+const MOST: usize = 64 * 1024;
 
 /// A key and where it came from.
 #[derive(Debug)]
@@ -176,7 +181,7 @@ fn places(settings: &Settings, environment: &Environment) -> Vec<Place> {
 
 fn read(place: &Place, environment: &Environment) -> Result<Option<String>, Problem> {
     match place {
-        Place::Command(command) => run(command).map(Some),
+        Place::Command(command) => run(command, LIMIT).map(Some),
         Place::Variable => Ok(environment.get(VARIABLE).map(str::to_owned)),
         // Whoever provides credentials has set their mode; 0440 is usual there.
         Place::Credential(path) => read_file(path),
@@ -223,8 +228,9 @@ fn private(_path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// First line of the command's output. Its questions reach the terminal, its output does not.
-fn run(command: &str) -> Result<String, Problem> {
+/// First line of the command's output. Its questions reach the terminal, its output does not; where there is no terminal nobody
+/// could answer them.
+fn run(command: &str, limit: Duration) -> Result<String, Problem> {
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let failed = |how: String| {
         Problem::new("E303", format!("api_key_command gave no key: {how}"))
@@ -232,12 +238,17 @@ fn run(command: &str) -> Result<String, Problem> {
     };
     let mut asked = Command::new(shell);
     // A key that lies in the environment is none of the command's affair.
-    asked.args([flag, command]).env_remove(VARIABLE).stderr(Stdio::inherit()).stdin(Stdio::inherit());
-    let output = asked.output().map_err(|cause| failed(cause.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(output.status.to_string()));
+    asked.args([flag, command]).env_remove(VARIABLE).stderr(Stdio::inherit());
+    let said = child::output(&mut asked, limit, MOST).map_err(|cause| failed(cause.to_string()))?;
+    let Some(child::Said { status, output }) = said else {
+        return Err(failed(format!("it took longer than {} s and was stopped", limit.as_secs())).hint(
+            "a password manager that is locked waits for its password: unlock it first, or name a file (api_key_file)",
+        ));
+    };
+    if !status.success() {
+        return Err(failed(status.to_string()));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| failed("its output is no text".to_owned()))?;
+    let text = String::from_utf8(output).map_err(|_| failed("its output is no text".to_owned()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
@@ -328,6 +339,14 @@ mod tests {
         let broken = settings(folder.path(), &environment, &[("api_key_command", "exit 3")]);
         let problem = find(&broken, &environment).expect_err("exit 3");
         assert_eq!(problem.sentence, "api_key_command gave no key: exit status: 3");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_that_never_ends_is_told() {
+        let problem = run("sleep 600", Duration::from_millis(50)).expect_err("too long");
+        assert_eq!((problem.code, problem.hints.len()), ("E303", 2));
+        assert_eq!(problem.sentence, "api_key_command gave no key: it took longer than 0 s and was stopped");
     }
 
     #[cfg(unix)]

@@ -351,6 +351,11 @@ mod tests {
                         rule that keys and images travel encrypted\nhint: use https://; http:// is for this computer \
                         (127.0.0.1, localhost) only";
         assert_eq!(room.messages(&[("api_url", "http://api.example.org/v1/chat/completions")]), [expected]);
+        let message = room.messages(&[("provider.engine", "http://10.0.0.7:11434/v1")]).remove(0);
+        let expected = "error[E103]: `provider.engine` = \"http://10.0.0.7:11434/v1\" (--set) contradicts the rule that \
+                        images travel encrypted\nhint: use https://; http:// is for this computer (127.0.0.1, localhost) \
+                        only";
+        assert!(message.starts_with(expected), "{message}");
         let expected = "error[E103]: `api_url` = \"https://api.openai.com/v1/embeddings\" (--set) contradicts the \
                         endpoints of this version, /chat/completions and /responses\nhint: end it in one of them, such as \
                         https://api.openai.com/v1/chat/completions";

@@ -1,11 +1,11 @@
 //! Settings that are right one by one and wrong together (E103).
 
-use super::Address;
 use super::address::endpoint_of;
 use super::problem::Problem;
 use super::raw::Origin;
 use super::resolve::Book;
 use super::value::Value;
+use super::{Address, Engine};
 
 /// A contradiction and the keys it was concluded from.
 pub(super) struct Contradiction {
@@ -71,7 +71,7 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
     for (a, b) in FOLDERS {
         pair(text(book, a) == text(book, b), a, b, "each working folder is a folder of its own");
     }
-    found.extend(address(book).into_iter().chain(open_address(book)));
+    found.extend(address(book).into_iter().chain(engine(book)).chain(open_address(book)));
     found
 }
 
@@ -108,12 +108,22 @@ fn address(book: &Book) -> Option<Contradiction> {
         );
     }
     if !address.is_encrypted() && !address.is_loopback() {
-        return told(
-            "the rule that keys and images travel encrypted",
-            "use https://; http:// is for this computer (127.0.0.1, localhost) only",
-        );
+        return told("the rule that keys and images travel encrypted", ENCRYPTED);
     }
     None
+}
+
+const ENCRYPTED: &str = "use https://; http:// is for this computer (127.0.0.1, localhost) only";
+
+/// Whoever reads for the built-in provider is handed the images as any other service is.
+fn engine(book: &Book) -> Option<Contradiction> {
+    const KEY: &str = "provider.engine";
+    Engine::named(text(book, KEY)).is_open_to_all().then(|| Contradiction {
+        keys: vec![KEY],
+        problem: Problem::new("E103", format!("{} contradicts the rule that images travel encrypted", said(book, KEY)))
+            .hint(ENCRYPTED)
+            .hint("a tunnel makes another computer's port one of this: ssh -L 11434:localhost:11434 HOST"),
+    })
 }
 
 /// A key, its value and its place.

@@ -7,6 +7,7 @@ use batchscribe::kit::stop::StopLevel;
 use batchscribe::pipeline::mission::{Mode, Notice, Outcome};
 use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 
+use crate::cancel::call;
 use crate::kill::{command, live};
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather, png};
@@ -142,6 +143,17 @@ fn a_longest_side_shrinks_what_is_longer_and_nothing_else() {
     let shrunk: Vec<_> = sent.iter().filter(|(.., facts)| facts["shrunk"] == true).map(|(name, ..)| name).collect();
     assert_eq!(shrunk, ["plan.bmp", "sideways.jpg"]);
     assert!(sent.iter().all(|(.., facts)| facts["width"].as_u64().max(facts["height"].as_u64()) <= Some(25)));
+    // Whoever is told of the texts is told of the pictures that were sent.
+    let flagged = |flag: &str| {
+        let (exit, out, err) = call(&sandbox, &format!("export jsonl --where flag={flag}"));
+        assert_eq!(exit, Some(0), "{err}");
+        let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let path = |line: serde_json::Value| line["path"].as_str().expect("a path").to_owned();
+        out.lines().map(line).map(path).collect::<Vec<_>>()
+    };
+    assert_eq!(flagged("shrunk"), ["plan.bmp", "sideways.jpg"]);
+    assert_eq!(flagged("rotated"), ["sideways.jpg"]);
+    assert_eq!(call(&sandbox, "status --list flagged").1, "", "no answer bears a flag");
 }
 
 /// A picture of 900 by 700, of which a model sees 512 by 399 at detail low.

@@ -4,7 +4,9 @@ use batchscribe::emulator::scenario::Scenario;
 use serde_json::{Value, json};
 
 use crate::cancel::call;
+use crate::prepared::tiff;
 use crate::sandbox::{Sandbox, Weather};
+use crate::visitor::Visitor;
 
 const WEATHER: &str = r#"
 [habits]
@@ -95,6 +97,49 @@ fn the_page_needs_nothing_and_obeys_no_text() {
     let addresses = page.matches("src=\"").count();
     assert_eq!((addresses, page.matches("src=\"data:image/").count()), (4, 4), "pictures are in the page");
     assert!(!page.contains("http-equiv=\"refresh") && !page.contains("@import") && !page.contains("url("));
+}
+
+#[test]
+fn a_text_that_a_person_edited_says_so_wherever_it_is_told() {
+    let sandbox = Sandbox::with(4, Weather::default());
+    std::fs::write(sandbox.corpus().join("deed.tif"), tiff(&[10, 200])).expect("a file of pages");
+    assert!(sandbox.run().fault.is_none());
+    let visitor = Visitor::entered(&sandbox, &[]);
+    let image = visitor.image("tray_0/page0002.png");
+    let edit = json!({"image": image["id"], "text": "in the browser", "hash": image["hash"]});
+    assert_eq!(visitor.post("/api/v1/text", &edit).status, 200);
+    drop(visitor);
+    // The ledger knows nothing of those.
+    for image in ["tray_1/page0003.png", "deed.tif"] {
+        let text = sandbox.text(image).expect("a text");
+        std::fs::write(sandbox.corpus().join(format!("{image}.txt")), format!("{text}in an editor\n")).expect("edited");
+    }
+    assert_eq!(call(&sandbox, "report").0, Some(0));
+    let rows = table(&sandbox);
+    let column = |name: &str| rows[0].iter().position(|head| head == name).expect("a column");
+    let edited: Vec<&str> = rows[1..]
+        .iter()
+        .filter(|row| row[column("flags")].split(' ').any(|flag| flag == "edited"))
+        .map(|row| row[column("path")].as_str())
+        .collect();
+    assert_eq!(edited, ["deed.tif", "deed.tif", "tray_0/page0002.png", "tray_1/page0003.png"]);
+    let told = document(&sandbox);
+    assert_eq!((&told["flags"]["edited"], &told["images"]["doubtful"]), (&json!(4), &json!(0)), "{told}");
+    let sentence = "no text was corrected by hand unless its row in report.csv bears the flag edited";
+    assert!(page(&sandbox).contains(sentence));
+    let (_, out, _) = call(&sandbox, "export jsonl --where flag=edited");
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 4, "{out}");
+    assert!(lines.iter().all(|line| line["edited"] == true && line["flags"] == json!(["edited"])), "{out}");
+    let (_, out, _) = call(&sandbox, "export csv --where flag=edited");
+    assert_eq!(out.lines().count(), 5, "{out}");
+    assert_eq!(call(&sandbox, "export jsonl").1.lines().count(), 6);
+    // They are found, and left as they are.
+    let (_, out, err) = call(&sandbox, "retry --where flag=edited --json");
+    let found: Value = serde_json::from_str(&out).expect("one document");
+    assert_eq!(found["edited"], 4, "{out}{err}");
+    // A person has looked at them: no answer bears a flag.
+    assert_eq!(call(&sandbox, "status --list flagged").1, "");
 }
 
 #[test]

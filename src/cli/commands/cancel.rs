@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::args::Cancel;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::{finish, local, words, work};
+use crate::cli::{consent, finish, local, words, work};
 use crate::domain::image::shown;
 use crate::emulator::Server;
 use crate::ledger::reader::Reader;
@@ -38,7 +38,7 @@ pub(super) fn cancel(context: &Context, flags: &Cancel) -> Result<Exit, Fail> {
     }
     confirm(context, flags, &targets)?;
     let key = work::key(context, &settings)?;
-    let _server = built_in(&mut settings)?;
+    let _server = built_in(context, &mut settings)?;
     let mut fates = Vec::new();
     cancel::cancel(&settings, key.as_ref(), &context.clock, &targets.running, |batch, fate| {
         context.out.say(&format!("{}: {}", named(batch), words_of(fate)));
@@ -81,10 +81,12 @@ fn note(context: &Context, settings: &Settings, reader: Reader, fates: &[(Runnin
 type Fates = Vec<(Running, Fate)>;
 
 /// The built-in provider runs inside a run, or inside this call.
-fn built_in(settings: &mut Settings) -> Result<Option<Server>, Fail> {
+fn built_in(context: &Context, settings: &mut Settings) -> Result<Option<Server>, Fail> {
     if settings.provider.name != ProviderKind::Local {
         return Ok(None);
     }
+    // It reads on until it is asked to stop.
+    consent::ask_for_what_is_open(context, settings)?;
     let server = local::start(local::Wanted::for_run(settings))?;
     settings.api_url = Address::below(&server.base_url());
     Ok(Some(server))

@@ -40,7 +40,7 @@ pub(super) fn doctor(context: &Context, online: bool, to: Option<(&Path, bool)>)
 /// Writes what a bug report needs, and tells what is in it.
 fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Path, with_log: bool) -> Result<(), Fail> {
     let answers = looks.iter().map(|look| line(look) + "\n").collect();
-    let counts = status::document_of(settings)?;
+    let counts = status::document_of(settings, context.clock.now())?;
     let mut parts = vec![
         bundle::versions_part(),
         bundle::settings_part(settings),
@@ -56,11 +56,10 @@ fn write_bundle(context: &Context, settings: &Settings, looks: &[Look], to: &Pat
     }
     let folder = |path: &Path| path.display().to_string();
     let home = context.environment.get("HOME").map(|home| (home.to_owned(), "~"));
+    let folders = [(folder(&settings.image_dir), "IMAGE_DIR"), (folder(&context.workspace), "WORKSPACE")];
+    // First of all: a value may name a folder.
     let private: Vec<(String, &str)> =
-        [(folder(&settings.image_dir), "IMAGE_DIR"), (folder(&context.workspace), "WORKSPACE")]
-            .into_iter()
-            .chain(home)
-            .collect();
+        bundle::private_values(settings).into_iter().chain(folders).chain(home).collect();
     let to = context.current_dir.join(to);
     bundle::write(&to, &parts, &private).map_err(|cause| cannot_write_there(&cause))?;
     context.out.say(&format!("Wrote {}:", to.display()));

@@ -15,6 +15,12 @@ pub(super) fn emulate(context: &Context, flags: &Emulate) -> Result<Exit, Fail> 
     let settings = context.settings()?;
     logs::start(&context.global, &settings)?;
     let engine = flags.engine.as_deref().map_or_else(|| settings.provider.engine.clone(), Engine::named);
+    if engine.is_open_to_all() {
+        let sentence = format!("the engine {} contradicts the rule that images travel encrypted", engine.word());
+        return Err(Fail::usage(
+            Problem::new("E103", sentence).hint("use https://; http:// is for this computer only"),
+        ));
+    }
     let at = |path: &std::path::PathBuf| context.current_dir.join(path);
     let state = flags.state.as_ref().map_or_else(|| settings.layout().local_provider(), at);
     private_folder(&state).map_err(|cause| cannot_write(&cause))?;

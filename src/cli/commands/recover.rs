@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::events;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::work;
-use crate::cli::{finish, logs, pages, words};
+use crate::cli::{consent, finish, logs, pages, words};
 use crate::domain::ids::Tag;
 use crate::kit::atomic_file::private_folder;
 use crate::ops::recover::{self, Error, Ground, Remote, Report, Waiting, Wanted, Why};
@@ -29,6 +29,9 @@ pub(super) fn recover(context: &Context, from_account: bool, run: Option<String>
     let prompt = texts::prompt(&settings)?;
     let recipe = texts::recipe(&settings, &prompt.text)?;
     let key = if from_account { work::key(context, &settings)? } else { None };
+    if from_account {
+        consent::ask_for_what_is_open(context, &settings)?;
+    }
     private_folder(&layout.batch).map_err(|cause| cannot_write(&cause))?;
     let _lock = work::lock(&layout.lock(), "recover")?;
     let _server = if from_account { work::own_server(&mut settings)? } else { None };

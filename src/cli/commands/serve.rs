@@ -21,7 +21,7 @@ use crate::cli::logs::{self, Log};
 use crate::cli::progress;
 use crate::cli::screen::Screen;
 use crate::cli::work::{self, Begun, Job};
-use crate::cli::{attend, consent, notices, pages, words};
+use crate::cli::{attend, consent, expiry, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
 use crate::kit::random;
 use crate::kit::runtime::Runtime;
@@ -37,7 +37,7 @@ use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Flagged, Server, ServerOptions};
 use crate::settings::keys;
-use crate::settings::{InForce, Problem, Settings, texts};
+use crate::settings::{Batch, InForce, Problem, Settings, texts};
 use crate::web::{Dashboard, Pages};
 
 /// Serves.
@@ -63,6 +63,7 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
     if context.out.json {
         context.out.data(&events.start(job.verb, settings))?;
     }
+    expiry::tell(context, settings)?;
     let orders = Orders::default();
     let terms = progress::Terms::of(settings);
     let screen = Screen::new(&context.out, &context.clock, settings.show.stats, events.clone(), terms);
@@ -95,7 +96,8 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
 }
 
 fn terms(settings: &Settings) -> Terms {
-    Terms { longest_pause: settings.batch.max_poll_interval, limit: settings.run.max_cost }
+    let Batch { max_poll_interval, max_enqueued_tokens, .. } = settings.batch;
+    Terms { longest_pause: max_poll_interval, limit: settings.run.max_cost, max_enqueued: max_enqueued_tokens }
 }
 
 /// Nothing but the window: another process may work here.
@@ -119,7 +121,7 @@ fn open(
 ) -> Result<(Server, Invitations), Fail> {
     let settings = in_force.now();
     let listen = settings.serve.listen;
-    let of_status = in_force.clone();
+    let (of_status, clock) = (in_force.clone(), context.clock.clone());
     let token = token(&settings)?.map(Secret::new).map(Arc::new);
     if token.as_ref().is_some_and(|token| !token.is_long()) {
         context.out.warn("the token has fewer than 32 signs: wrong ones from an address keep the right one out, too");
@@ -132,7 +134,7 @@ fn open(
         listen,
         door: Door { names: settings.serve.host_names.clone(), token, clock: context.clock.clone() },
         board: board.clone(),
-        status: Arc::new(move |flagged| document(&of_status.now(), flagged)),
+        status: Arc::new(move |flagged| document(&of_status.now(), flagged, clock.now())),
         flagged: Arc::new(move || {
             let dashboard = counting.clone();
             Box::pin(async move { dashboard.flagged().await.map(|(images, at)| Flagged { images, at }) })
@@ -184,10 +186,10 @@ fn token(settings: &Settings) -> Result<Option<String>, Problem> {
 }
 
 /// What `/api/v1/status` says.
-fn document(settings: &Settings, flagged: Flagged) -> Result<String, String> {
+fn document(settings: &Settings, flagged: Flagged, now: Millis) -> Result<String, String> {
     let reader = pages::ledger(&settings.layout()).map_err(|error| error.to_string())?;
     let reader = reader.ok_or_else(|| "nothing was begun yet".to_owned())?;
-    status::whole_but_flags(settings, &reader, flagged).map_err(|error| error.to_string())
+    status::whole_but_flags(settings, &reader, flagged, now).map_err(|error| error.to_string())
 }
 
 /// One mission after another.

@@ -9,7 +9,7 @@ use crate::cli::args::Listed;
 use crate::cli::context::Context;
 use crate::cli::eta::{self, Eta, Known};
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::{closing, events, finish, pages, words};
+use crate::cli::{closing, events, expiry, finish, pages, words};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
@@ -63,13 +63,17 @@ pub(super) fn all(context: &Context, exit_code: bool) -> Result<Exit, Fail> {
 pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail> {
     let Some(reader) = reader(context, &settings.layout())? else {
         // Scripts get a document in any case.
-        let lines = if context.out.json { vec![document(settings, &Facts::default())] } else { Vec::new() };
+        let lines = if context.out.json {
+            vec![document(settings, &Facts::default(), context.clock.now())]
+        } else {
+            Vec::new()
+        };
         return Ok(Seen { lines, busy: false });
     };
     let facts = Facts::read(&reader, settings).map_err(told)?;
     let busy = facts.standing.owed + facts.standing.packed > 0;
     let lines = if context.out.json {
-        vec![document(settings, &facts)]
+        vec![document(settings, &facts, context.clock.now())]
     } else {
         page(&reader, settings, &facts, context.clock.now()).map_err(told)?
     };
@@ -77,10 +81,10 @@ pub(super) fn look(context: &Context, settings: &Settings) -> Result<Seen, Fail>
 }
 
 /// The document of `--json`, also where nothing was begun.
-pub(super) fn document_of(settings: &Settings) -> Result<String, Fail> {
+pub(super) fn document_of(settings: &Settings, now: Millis) -> Result<String, Fail> {
     let reader = pages::ledger(&settings.layout()).map_err(told)?;
     let facts = reader.map_or_else(|| Ok(Facts::default()), |reader| Facts::read(&reader, settings));
-    facts.map(|facts| document(settings, &facts)).map_err(told)
+    facts.map(|facts| document(settings, &facts, now)).map_err(told)
 }
 
 /// What both forms are made from.
@@ -92,6 +96,8 @@ struct Facts {
     estimates: Vec<EstimateRow>,
     books: Books,
     copies: CopyCount,
+    /// When each batch was opened whose results are not saved yet.
+    uncollected: Vec<Millis>,
 }
 
 impl Facts {
@@ -108,6 +114,7 @@ impl Facts {
             estimates: reader.estimates()?,
             books,
             copies: reader.copy_count()?,
+            uncollected: reader.uncollected()?,
         })
     }
 }
@@ -118,6 +125,8 @@ fn page(reader: &Reader, settings: &Settings, facts: &Facts, now: Millis) -> Res
     let name = settings.workspace.file_name().unwrap_or(settings.workspace.as_os_str()).to_string_lossy();
     let mut lines = vec![format!("{}      {}", words::safe(&name), words::balance(standing))];
     lines.extend(screen(&open_batches(reader)?, &reader.being_cancelled()?, reasons, now));
+    let late = expiry::warning(settings, &facts.uncollected, now);
+    lines.extend(late.map(|problem| format!(" Warning   {}", expiry::line(&problem))));
     lines.extend(words::copies(*copies).map(|copies| format!(" Copies    {copies}")));
     lines.extend(words::money(&books.funds, books.is_unpriced()).map(|money| format!(" Money     {money}")));
     for queue in reader.queues()? {
@@ -161,9 +170,14 @@ fn next(settings: &Settings, standing: &Standing) -> Option<String> {
 }
 
 /// The whole workspace as one JSON document, for a server that is asked again and again: the flags were counted before.
-pub(super) fn whole_but_flags(settings: &Settings, reader: &Reader, flagged: Flagged) -> Result<String, LedgerError> {
+pub(super) fn whole_but_flags(
+    settings: &Settings,
+    reader: &Reader,
+    flagged: Flagged,
+    now: Millis,
+) -> Result<String, LedgerError> {
     let facts = Facts::around(reader, settings, reader.books_but_flags(flagged.images)?)?;
-    let mut document = of(settings, &facts);
+    let mut document = of(settings, &facts, now);
     document["flags_counted_at"] = words::utc(flagged.at).into();
     Ok(document.to_string())
 }
@@ -193,12 +207,15 @@ fn far_off(estimates: &[EstimateRow]) -> Vec<String> {
         .collect()
 }
 
-fn document(settings: &Settings, facts: &Facts) -> String {
-    of(settings, facts).to_string()
+fn document(settings: &Settings, facts: &Facts, now: Millis) -> String {
+    of(settings, facts, now).to_string()
 }
 
-fn of(settings: &Settings, facts: &Facts) -> Value {
-    let Facts { standing, usage, reasons, estimates, books, copies } = facts;
+fn of(settings: &Settings, facts: &Facts, now: Millis) -> Value {
+    let Facts { standing, usage, reasons, estimates, books, copies, uncollected } = facts;
+    let warning =
+        |problem: Problem| json!({"code": problem.code, "text": problem.sentence, "hint": problem.hints.join("; ")});
+    let warnings: Vec<Value> = expiry::warning(settings, uncollected, now).into_iter().map(warning).collect();
     let estimate = |row: &EstimateRow| {
         let correction = Correction::of(&row.model, estimates);
         json!({"model": row.model, "batches": row.batches, "estimated": row.estimated, "told": row.told,
@@ -218,6 +235,7 @@ fn of(settings: &Settings, facts: &Facts) -> Value {
         "oldest_opened_at": books.oldest.map(words::utc),
         "cost": events::cost(&books.funds, books),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
+        "warnings": warnings,
     })
 }
 
@@ -297,7 +315,7 @@ pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
 fn is_listed(image: &ImageRow, listed: Listed, layout: &Layout) -> bool {
     match listed {
         Listed::Failed => image.state == ImageState::Failed,
-        Listed::Flagged => !image.flags.is_empty(),
+        Listed::Flagged => image.flagged,
         Listed::Rough => image.state == ImageState::Rough,
         Listed::Edited => known::is_a_persons(image, layout),
     }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Url, header};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
@@ -118,8 +119,11 @@ impl Upstream {
         for _ in 0..lines.max(1) {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let dressed = || {
-                let builder = Client::builder().default_headers(headers.clone());
-                builder.connect_timeout(CONNECT).read_timeout(SILENCE)
+                // Pages go to the server that was named, and nowhere else.
+                let builder = Client::builder().default_headers(headers.clone()).redirect(Policy::none());
+                let builder = builder.connect_timeout(CONNECT).read_timeout(SILENCE);
+                // Nor by way of a proxy, which would be handed what is to stay on this computer.
+                if is_loopback(&url) { builder.no_proxy() } else { builder }
             };
             // A small container may have no list of authorities; without TLS none is needed.
             let client = match dressed().build() {
@@ -220,6 +224,11 @@ fn base(url: &str) -> std::io::Result<Url> {
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let invalid = |cause| std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("{url}: {cause}"));
     Url::parse(&format!("{base}/")).map_err(invalid)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 fn not_readable(what: &str) -> Refusal {

@@ -83,6 +83,18 @@ impl Reader {
         Ok(oldest)
     }
 
+    /// When each batch was opened whose results are not saved yet: those that have not ended, as far as anybody looked, and those
+    /// that were not fetched.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn uncollected(&self) -> Result<Vec<i64>> {
+        const SQL: &str =
+            "SELECT opened_at FROM batch INDEXED BY batch_todo WHERE state IN ('opening', 'open', 'ended', 'fetched')
+            AND state IN ('open', 'ended') AND opened_at IS NOT NULL AND id > ?1 LIMIT ?2";
+        self.paged(SQL, 0, u32::MAX, |row| column(row, "opened_at"))
+    }
+
     /// Images whose last answer has a flag; of a copy, that of its original. Only flagged answers are looked at.
     ///
     /// # Errors

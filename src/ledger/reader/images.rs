@@ -12,6 +12,9 @@ use crate::ledger::moves::ImageState;
 use crate::ledger::sqlite::fault::Outcome;
 use crate::ledger::sqlite::{column, word};
 
+/// The flag of a text that a person has changed.
+pub const EDITED: &str = "edited";
+
 /// An image, and what its last request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRow {
@@ -37,7 +40,9 @@ pub struct ImageRow {
     pub text_hash: Option<Short>,
     /// Whether a person's edit was noted.
     pub edited: bool,
-    /// Flags of its last answer.
+    /// Whether its last answer bears a flag.
+    pub flagged: bool,
+    /// Flags of its last answer, of the picture that was sent, and of the text that stands.
     pub flags: Vec<String>,
     /// How its last request was asked, if it was.
     pub asked_as: Option<AskedAs>,
@@ -90,8 +95,10 @@ impl Reader {
 
 /// Images by row, at most `limit` after `after`.
 fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow>> {
-    const SQL: &str = "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.state, i.reason, i.asked, i.text, i.text_hash,
-        i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, l.flags, w.after,
+    const SQL: &str = concat!(
+        "SELECT i.id, c.root, c.given, d.path, i.name, i.page, i.state, i.reason, i.asked, i.text_hash, ",
+        flag_columns!(),
+        ", i.format IS NOT NULL AND i.width IS NOT NULL AND i.height IS NOT NULL AS measured, w.after,
         o.edited_at IS NOT NULL AS edited, q.custom_id, s.sealed_at, r.id AS recipe_id, r.id_style, r.parameters ->> '$.answer_format.type' AS answer,
         ad.path AS asked_folder, a.name AS asked_name, a.page AS asked_page
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
@@ -100,7 +107,8 @@ fn page(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageRow
         LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
         LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = a.id
         LEFT JOIN note q ON q.image_id = a.id LEFT JOIN note o ON o.image_id = i.id LEFT JOIN wish w ON w.image_id = i.id
-        WHERE i.id > ?1 ORDER BY i.id LIMIT ?2";
+        WHERE i.id > ?1 ORDER BY i.id LIMIT ?2"
+    );
     connection.prepare_cached(SQL)?.query_and_then(params![after, limit], row)?.collect()
 }
 
@@ -128,7 +136,8 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
         text: column(row, "text")?,
         text_hash: column(row, "text_hash")?,
         edited: column(row, "edited")?,
-        flags: flags(column(row, "flags")?),
+        flagged: column::<Option<String>>(row, "flags")?.is_some(),
+        flags: all_flags(row)?,
         asked_as: style.zip(column(row, "recipe_id")?).map(|(id_style, recipe)| AskedAs {
             recipe,
             sealed_at: sealed_at.unwrap_or_default(),
@@ -144,6 +153,28 @@ fn row(row: &Row<'_>) -> Outcome<ImageRow> {
 /// The flags of a line.
 pub(super) fn flags(joined: Option<String>) -> Vec<String> {
     joined.map(|flags| flags.split(',').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// The columns that [`all_flags`] reads: of a line `l` and an image `i`.
+macro_rules! flag_columns {
+    () => {
+        "l.flags, l.prepared ->> '$.turned' AS turned, l.prepared ->> '$.shrunk' AS shrunk, i.text"
+    };
+}
+pub(super) use flag_columns;
+
+/// The flags of an answer, of the picture that was sent for it, and of the text that stands.
+pub(super) fn all_flags(row: &Row<'_>) -> Outcome<Vec<String>> {
+    let mut all = flags(column(row, "flags")?);
+    let is = |name: &str| column::<Option<bool>>(row, name).map(|is| is == Some(true));
+    let text: Option<String> = column(row, "text")?;
+    for (is, flag) in [(is("turned")?, "rotated"), (is("shrunk")?, "shrunk"), (text.as_deref() == Some("kept"), EDITED)]
+    {
+        if is && !all.iter().any(|known| known == flag) {
+            all.push(flag.to_owned());
+        }
+    }
+    Ok(all)
 }
 
 /// Every name at the provider that a batch of the image's last shard had: its answer is in the files of one of them.

@@ -12,6 +12,7 @@ mod compare;
 mod copies;
 mod details;
 mod ended;
+mod engines;
 mod forecast;
 mod images;
 mod money;
@@ -38,8 +39,9 @@ pub use self::copies::{CopyCount, CopyRow};
 pub use self::details::{ImageDetails, LineDetails};
 #[cfg(test)]
 pub(crate) use self::ended::tests::with_failed;
+pub use self::engines::EngineRow;
 pub use self::forecast::{Delivery, EstimateRow};
-pub use self::images::{AskedAs, ImageRow};
+pub use self::images::{AskedAs, EDITED, ImageRow};
 pub use self::money::Planned;
 pub use self::pilot::{Pilot, PilotPage};
 pub use self::placed::PlacedImage;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::images::flags;
+use super::images::{all_flags, flag_columns};
 use super::{Reader, Result, rel_path};
 use crate::domain::ids::ImageId;
 use crate::domain::image::{Pixels, RelPath};
@@ -28,7 +28,7 @@ pub struct PlacedImage {
     pub state: ImageState,
     /// Counted tries so far.
     pub asked: u32,
-    /// Flags of its last answer; of a copy, those of its original.
+    /// Flags of its last answer, of the picture that was sent, and of the text that stands; of a copy, those of its original.
     pub flags: Vec<String>,
     /// Why it ended, if it ended without a text.
     pub reason: Option<String>,
@@ -43,13 +43,17 @@ pub struct PlacedImage {
 }
 
 /// Images behind a place, in its order.
-const BEHIND: &str = "SELECT i.id, i.directory_id, c.root, d.path, i.name, i.page, i.width, i.height, i.reason, i.text,
-    i.text_hash, r.model, r.hash, i.state, i.asked, l.flags
+const BEHIND: &str = concat!(
+    "SELECT i.id, i.directory_id, c.root, d.path, i.name, i.page, i.width, i.height, i.reason, i.text_hash, r.model, r.hash,
+    i.state, i.asked, ",
+    flag_columns!(),
+    "
     FROM image i CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
     LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
     LEFT JOIN copy y ON y.image_id = i.id AND y.stands = 'served'
     LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = coalesce(y.original_id, i.id)
-    WHERE (i.directory_id, i.name, i.page) > (?1, ?2, ?3) ORDER BY i.directory_id, i.name, i.page LIMIT ?4";
+    WHERE (i.directory_id, i.name, i.page) > (?1, ?2, ?3) ORDER BY i.directory_id, i.name, i.page LIMIT ?4"
+);
 
 impl Reader {
     /// Images folder by folder, by name and page; at most `limit` behind `after`.
@@ -103,7 +107,7 @@ fn row(row: &Row<'_>) -> Outcome<PlacedImage> {
         pixels: width.zip(height).map(|(width, height)| Pixels { width, height }),
         state,
         asked: column(row, "asked")?,
-        flags: flags(column(row, "flags")?),
+        flags: all_flags(row)?,
         reason: column(row, "reason")?,
         text: column(row, "text")?,
         text_hash: column(row, "text_hash")?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
-use super::images::flags;
+use super::images::{all_flags, flag_columns};
 use super::{Reader, Result, rel_path, usage};
 use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, ImageId};
@@ -28,7 +28,7 @@ pub struct ImageResult {
     pub state: ImageState,
     /// Why it ended, if it ended without a text.
     pub reason: Option<String>,
-    /// Flags of its last answer.
+    /// Flags of its last answer, of the picture that was sent, and of the text that stands.
     pub flags: Vec<String>,
     /// What a person thought of its text.
     pub review: Option<String>,
@@ -88,14 +88,18 @@ impl Reader {
     }
 }
 
-const SQL: &str = "SELECT i.id, c.root, d.path, i.name, i.page, i.state, i.reason, l.flags, o.review, i.gaps,
-        i.asked, i.asked + coalesce(y.image_id IS NULL AND l.verdict <> 'ask_again', 0) AS attempts, i.text, i.text_hash, r.model, r.hash, b.batch_id, b.settled_at
+const SQL: &str = concat!(
+    "SELECT i.id, c.root, d.path, i.name, i.page, i.state, i.reason, ",
+    flag_columns!(),
+    ", o.review, i.gaps,
+        i.asked, i.asked + coalesce(y.image_id IS NULL AND l.verdict <> 'ask_again', 0) AS attempts, i.text_hash, r.model, r.hash, b.batch_id, b.settled_at
         FROM image i NOT INDEXED CROSS JOIN directory d ON d.id = i.directory_id CROSS JOIN corpus c ON c.id = d.corpus_id
         LEFT JOIN shard s ON s.id = i.shard_id LEFT JOIN recipe r ON r.id = s.recipe_id
         LEFT JOIN copy y ON y.image_id = i.id AND y.stands = 'served'
         LEFT JOIN line l ON l.shard_id = i.shard_id AND l.image_id = coalesce(y.original_id, i.id) LEFT JOIN note o ON o.image_id = i.id
         LEFT JOIN batch b ON b.shard_id = i.shard_id AND b.stray = 0 AND b.state NOT IN ('refused', 'void')
-        WHERE i.id > ?1 ORDER BY i.id LIMIT ?2";
+        WHERE i.id > ?1 ORDER BY i.id LIMIT ?2"
+);
 
 fn rows(connection: &Connection, after: i64, limit: u32) -> Outcome<Vec<ImageResult>> {
     connection.prepare_cached(SQL)?.query_and_then(params![after, limit], row)?.collect()
@@ -139,7 +143,7 @@ fn row(row: &Row<'_>) -> Outcome<ImageResult> {
         path: rel_path(row)?,
         state: word(&state, ImageState::from_word)?,
         reason: column(row, "reason")?,
-        flags: flags(column(row, "flags")?),
+        flags: all_flags(row)?,
         review: column(row, "review")?,
         attempts: column(row, "attempts")?,
         asked: column(row, "asked")?,

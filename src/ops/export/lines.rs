@@ -10,6 +10,7 @@ use crate::domain::image::shown;
 use crate::kit::clock::utc;
 use crate::kit::hash;
 use crate::ledger::reader::ImageResult;
+use crate::ops::text_file;
 
 /// What every row says of itself. It rises if the meaning of a name ever changes.
 pub(super) const SCHEMA: u32 = 1;
@@ -32,7 +33,7 @@ pub(super) fn each(
         let images = source.reader.results(after, PAGE)?;
         let Some(last) = images.last() else { return Ok(told) };
         after = Some(last.id);
-        for image in images.into_iter().filter(|image| source.has_result(image)) {
+        for mut image in images.into_iter().filter(|image| source.has_result(image)) {
             let text = match texts.of(Of::result(&image))? {
                 Ok(text) => {
                     told.without += u64::from(text.is_none());
@@ -43,6 +44,10 @@ pub(super) fn each(
                     None
                 }
             };
+            // What was there before its image was ever asked for is no text of ours that was changed.
+            if image.text.is_some() && text.as_ref().is_some_and(|text| !text.ours) {
+                text_file::flag_edited(&mut image.flags);
+            }
             told.written += 1;
             row(image, text)?;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::draw::Draw;
+use super::sent::{self, Sent};
 use super::timeline::{self, Bar};
 use super::{Error, Report};
 use crate::domain::batch::Usage;
@@ -12,7 +13,7 @@ use crate::domain::image::shown;
 use crate::kit::clock::Millis;
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
-use crate::ledger::reader::{BatchRow, CorpusRoot, ImageResult, Reader, RecipeRow, RunRow};
+use crate::ledger::reader::{BatchRow, CorpusRoot, EDITED, EngineRow, ImageResult, Reader, RecipeRow, RunRow};
 use crate::ledger::records::Standing;
 use crate::ops::bill::{self, Bill, By, Sum};
 
@@ -21,7 +22,7 @@ const SHOWN: usize = 12;
 /// Images named for each reason; the table has them all.
 const NAMED: usize = 50;
 /// Flags of a text that nobody has to look at.
-const HARMLESS: [&str; 6] = ["blank", "fenced", "escapes_decoded", "deep_cleaned", "rotated", "shrunk"];
+const HARMLESS: [&str; 7] = ["blank", "fenced", "escapes_decoded", "deep_cleaned", EDITED, "rotated", "shrunk"];
 /// Batches asked for at once.
 const BATCHES: u32 = 256;
 
@@ -33,6 +34,8 @@ pub(super) struct Surroundings {
     pub(super) standing: Standing,
     pub(super) folders: Vec<CorpusRoot>,
     pub(super) runs: Vec<RunRow>,
+    pub(super) engines: Vec<EngineRow>,
+    pub(super) sent: Vec<Sent>,
     pub(super) recipes: Vec<RecipeRow>,
     pub(super) bill: Bill,
     pub(super) batches: u64,
@@ -71,12 +74,15 @@ impl Surroundings {
     pub(super) fn of(report: &Report<'_>) -> Result<Self, Error> {
         let reader = report.reader;
         let (batches, newest) = newest(reader)?;
+        let (runs, engines) = (reader.runs()?, reader.engines()?);
         Ok(Self {
             name: report.name.clone(),
             now: report.now,
             standing: reader.standing()?,
             folders: reader.corpora()?,
-            runs: reader.runs()?,
+            sent: sent::sent(&runs, &engines),
+            runs,
+            engines,
             recipes: reader.recipes_sent()?,
             bill: bill::bill(reader, report.models, By::Model)?,
             batches,
@@ -144,7 +150,7 @@ impl Facts {
 
     /// All of it for programs.
     pub(super) fn document(&self) -> Value {
-        let Surroundings { name, now, standing, folders, runs, recipes, bill, batches, .. } = &self.around;
+        let Surroundings { name, now, standing, folders, runs, sent, recipes, bill, batches, .. } = &self.around;
         let Standing { found, done, rough, failed, skipped, owed, packed, .. } = *standing;
         let failures = self.failures.iter().map(|((state, reason), failures)| {
             json!({"state": state, "reason": reason, "images": failures.images, "first": failures.named})
@@ -164,6 +170,7 @@ impl Facts {
             "flags": self.flags,
             "reviews": self.reviews,
             "runs": runs.iter().map(run).collect::<Vec<_>>(),
+            "sent": sent.iter().map(Sent::told).collect::<Vec<_>>(),
             "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(),
             "batches": {"opened": batches, "open": bill.open, "without_usage": bill.silent_batches},
             "cost": cost(&bill.total),
@@ -177,11 +184,6 @@ impl Facts {
 /// Whether somebody should look at a text before it is trusted.
 pub(in crate::ops) fn is_doubtful(image: &ImageResult) -> bool {
     image.state == ImageState::Rough || image.flags.iter().any(|flag| !HARMLESS.contains(&flag.as_str()))
-}
-
-/// Whether a run has sent anything to another computer.
-pub(super) fn is_remote(run: &RunRow) -> bool {
-    run.base_url != "local"
 }
 
 fn run(run: &RunRow) -> Value {

@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::draw::Draw;
-use super::facts::{Facts, Failures, Surroundings, is_remote};
+use super::facts::{Facts, Failures, Surroundings};
+use super::sent::{self, Sent};
 use super::{picture, table, timeline};
 use crate::domain::image::shown;
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
-use crate::ledger::reader::{ImageResult, RecipeRow, RunRow};
+use crate::ledger::reader::{EngineRow, ImageResult, RecipeRow, RunRow};
 use crate::ledger::records::Standing;
 use crate::ops::bill::Sum;
 
@@ -68,9 +69,11 @@ pub fn balance(standing: &Standing) -> Value {
 
 /// What a page tells, its pictures and texts apart.
 pub(super) fn view(facts: &Facts) -> Value {
-    let Surroundings { name, now, standing, folders, runs, recipes, bill, batches, bars } = &facts.around;
+    let Surroundings { name, now, standing, folders, runs, engines, sent, recipes, bill, batches, bars } =
+        &facts.around;
+    let run = |run: &RunRow| told_of(run, engines);
     let balance = balance(standing);
-    json!({"name": name, "version": env!("CARGO_PKG_VERSION"), "written": table::utc(*now), "balance": balance, "folders": folders.iter().map(|folder| shown(&folder.root)).collect::<Vec<_>>(), "runs": runs.iter().map(run).collect::<Vec<_>>(), "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(), "bill": bill.rows.iter().map(|(model, sum)| sum_of(model, sum)).collect::<Vec<_>>(), "total": sum_of("together", &bill.total), "open": bill.open, "price_days": bill.price_days, "failures": facts.failures.iter().map(failures).collect::<Vec<_>>(), "flags": facts.flags, "doubts": facts.doubts, "reviews": facts.reviews, "batches": batches, "bars": bars, "hidden_bars": batches.saturating_sub(bars.len() as u64), "most_bars": timeline::SHOWN, "sent": runs.iter().filter(|run| is_remote(run) && run.requests > 0).map(run_sent).collect::<Vec<_>>(), "sentence": sentence(facts)})
+    json!({"name": name, "version": env!("CARGO_PKG_VERSION"), "written": table::utc(*now), "balance": balance, "folders": folders.iter().map(|folder| shown(&folder.root)).collect::<Vec<_>>(), "runs": runs.iter().map(run).collect::<Vec<_>>(), "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(), "bill": bill.rows.iter().map(|(model, sum)| sum_of(model, sum)).collect::<Vec<_>>(), "total": sum_of("together", &bill.total), "open": bill.open, "price_days": bill.price_days, "failures": facts.failures.iter().map(failures).collect::<Vec<_>>(), "flags": facts.flags, "doubts": facts.doubts, "reviews": facts.reviews, "batches": batches, "bars": bars, "hidden_bars": batches.saturating_sub(bars.len() as u64), "most_bars": timeline::SHOWN, "sent": sent.iter().map(Sent::told).collect::<Vec<_>>(), "sentence": sentence(facts)})
 }
 
 fn pair(layout: &Layout, max_pixels: u64, image: &ImageResult) -> Pair {
@@ -88,18 +91,8 @@ fn pair(layout: &Layout, max_pixels: u64, image: &ImageResult) -> Pair {
     }
 }
 
-fn run(run: &RunRow) -> Value {
-    json!({"name": run.name, "began": table::utc(run.started_at), "version": run.version, "requests": run.requests, "provider": if is_remote(run) { run.base_url.as_str() } else { "the built-in engine, on this computer" }})
-}
-
-fn run_sent(run: &RunRow) -> Value {
-    json!({"name": run.name, "host": host(&run.base_url), "requests": run.requests, "bytes": run.bytes})
-}
-
-/// The host of an address.
-fn host(address: &str) -> &str {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+fn told_of(run: &RunRow, engines: &[EngineRow]) -> Value {
+    json!({"name": run.name, "began": table::utc(run.started_at), "version": run.version, "requests": run.requests, "provider": sent::read_by(run, engines)})
 }
 
 fn recipe(recipe: &RecipeRow) -> Value {
@@ -127,7 +120,7 @@ fn sentence(facts: &Facts) -> String {
     format!(
         "Of {} page images, {ended} were transcribed between {from} and {} with {models}, asked through batchscribe {} with the \
          prompt and the parameters given in this report; {} could not be transcribed and {} are listed as doubtful. Texts were \
-         cleaned by rule only; no text was corrected by hand unless its row in report.csv says so.",
+         cleaned by rule only; no text was corrected by hand unless its row in report.csv bears the flag edited.",
         standing.found,
         days(&table::utc(*now)),
         env!("CARGO_PKG_VERSION"),
@@ -167,6 +160,5 @@ mod tests {
     fn numbers_for_people() {
         assert_eq!([grouped(7), grouped(1_000), grouped(1_234_567)], ["7", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
         assert_eq!([size(0), size(1), size(1_400_000_000)], ["0 kB", "1 kB", "1.4 GB"]);
-        assert_eq!([host("https://api.openai.com/v1"), host("local")], ["api.openai.com", "local"]);
     }
 }

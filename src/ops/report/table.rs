@@ -6,7 +6,7 @@ use crate::domain::image::{RelPath, shown};
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
 pub use crate::kit::clock::utc;
-use crate::kit::hash;
+use crate::kit::hash::{self, Short, ShortHasher};
 use crate::ledger::reader::ImageResult;
 use crate::ops::text_file;
 
@@ -124,22 +124,46 @@ fn harmless(cell: &str) -> String {
     if is_formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
-/// Length of the text that stands beside an image. The pages of one file share a text; it is counted for the first of them.
-pub(super) fn length_of_text(layout: &Layout, image: &ImageResult) -> Option<Length> {
-    let kind = image.text.as_deref().filter(|kind| *kind != "page" && image.path.page == 1)?;
-    let text = text_file::open(layout, &image.root, &image.path, kind).ok()?;
-    measured(text).ok()
+/// A text that was looked at, and whether a person has changed it since it was written.
+#[derive(Debug, Default)]
+pub(super) struct LookedAt {
+    place: Option<(Vec<u8>, RelPath)>,
+    is_changed: bool,
 }
 
-fn measured(mut text: impl io::Read) -> io::Result<Length> {
-    let mut length = Length::default();
+impl LookedAt {
+    /// Length of the text that stands beside an image; the image is flagged if a person has changed it. The pages of one file
+    /// share a text: it is counted for the first of them, and they come one after the other.
+    pub(super) fn next(&mut self, layout: &Layout, image: &mut ImageResult) -> Option<Length> {
+        let kind = image.text.as_deref().filter(|kind| *kind != "page")?;
+        let place = Some((image.root.clone(), image.path.with_page(1)));
+        let mut length = None;
+        if kind == "api" || self.place != place {
+            let looked =
+                text_file::open(layout, &image.root, &image.path, kind).ok().and_then(|text| measured(text).ok());
+            let is_ours = |hash| kind == "kept" || Some(hash) == image.text_hash;
+            self.is_changed = looked.is_some_and(|(_, hash)| !is_ours(hash));
+            self.place = place.filter(|_| kind != "api");
+            length = looked.map(|(length, _)| length).filter(|_| image.path.page == 1);
+        }
+        if self.is_changed {
+            text_file::flag_edited(&mut image.flags);
+        }
+        length
+    }
+}
+
+/// Length and BLAKE3 of a text.
+fn measured(mut text: impl io::Read) -> io::Result<(Length, Short)> {
+    let (mut length, mut hasher) = (Length::default(), ShortHasher::default());
     let (mut chunk, mut last) = (vec![0; 16 * 1024], b'\n');
     loop {
         let read = text.read(&mut chunk)?;
         if read == 0 {
             length.lines += u64::from(last != b'\n');
-            return Ok(length);
+            return Ok((length, hasher.finish()));
         }
+        hasher.update(&chunk[..read]);
         for byte in &chunk[..read] {
             length.chars += u64::from(byte & 0xc0 != 0x80);
             length.lines += u64::from(*byte == b'\n');
@@ -241,7 +265,7 @@ mod tests {
 
     #[test]
     fn signs_and_lines() {
-        let length = |text: &str| measured(text.as_bytes()).expect("a text");
+        let length = |text: &str| measured(text.as_bytes()).expect("a text").0;
         assert_eq!(length(""), Length { chars: 0, lines: 0 });
         assert_eq!(length("ä\nb"), Length { chars: 3, lines: 2 });
         assert_eq!(length("a\n"), Length { chars: 2, lines: 1 });

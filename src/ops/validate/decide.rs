@@ -168,6 +168,7 @@ mod tests {
             text: Some("txt".into()),
             text_hash: Some([1; 16]),
             edited: false,
+            flagged: false,
             flags: Vec::new(),
             asked_as: None,
             after: after.map(str::to_owned),

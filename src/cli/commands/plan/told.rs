@@ -16,11 +16,9 @@ const PILOT_PAYS: u64 = 100;
 
 /// Who receives images.
 fn receiver(settings: &Settings) -> String {
-    match settings.provider.name {
-        ProviderKind::Local => {
-            format!("no other computer of ours (engine {})", words::safe(settings.provider.engine.word()))
-        }
-        ProviderKind::OpenAi => settings.api_url.host().to_owned(),
+    match settings.receiver() {
+        Some(host) => words::safe(host),
+        None => format!("no other computer of ours (engine {})", words::safe(settings.provider.engine.word())),
     }
 }
 
@@ -199,7 +197,12 @@ fn tokens(plan: &Plan) -> Vec<String> {
 fn cost(plan: &Plan, settings: &Settings) -> Vec<String> {
     let request = &settings.request;
     let first = match (plan.cost, settings.provider.name) {
-        (_, ProviderKind::Local) => return vec![" Cost      none of a provider".to_owned()],
+        (_, ProviderKind::Local) => {
+            return vec![match settings.receiver() {
+                Some(host) => format!(" Cost      unknown: what {} charges is its own affair", words::safe(host)),
+                None => " Cost      none of a provider".to_owned(),
+            }];
+        }
         (Some([low, expected, most]), _) => format!(
             " Cost      about {expected}   (at least {low}; at most {most}, if every page used all {} output tokens)   \
              prices of {}",
@@ -252,7 +255,8 @@ fn duration(plan: &Plan, time: &Time, settings: &Settings) -> String {
     let rounds =
         if rounds > 1 { format!(" · the queue limit lets it through in {rounds} rounds") } else { String::new() };
     if settings.provider.name == ProviderKind::Local {
-        return " Time      as fast as this computer reads".to_owned();
+        let reader = settings.receiver().map_or("this computer".to_owned(), words::safe);
+        return format!(" Time      as fast as {reader} reads");
     }
     format!(" Time      {upload} · then {answers}, at most {window} a batch{rounds}")
 }
@@ -271,7 +275,7 @@ pub(super) fn document(plan: &Plan, settings: &Settings) -> String {
             "collisions": plan.collisions,
         },
         "other_endings": plan.passed_over.by_ending,
-        "host": (settings.provider.name == ProviderKind::OpenAi).then(|| settings.api_url.host()),
+        "host": settings.receiver(),
         "bytes": plan.bytes,
         "batches": plan.batches,
         "filled_by": plan.binds.map(Bound::word),

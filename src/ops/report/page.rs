@@ -10,6 +10,7 @@ use super::draw::Draw;
 use super::facts::{Facts, Failures, Surroundings};
 use super::sent::{self, Sent};
 use super::{picture, table, timeline};
+use crate::domain::batch::Usage;
 use crate::domain::image::shown;
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
@@ -64,16 +65,45 @@ pub(super) fn write(layout: &Layout, max_pixels: u64, facts: &Facts, to: &mut im
 /// The counts, as `balance.html` shows them.
 #[must_use]
 pub fn balance(standing: &Standing) -> Value {
-    json!({"found": standing.found, "done": standing.done, "rough": standing.rough, "failed": standing.failed, "skipped": standing.skipped, "owed": standing.owed, "in_flight": standing.packed, "closes": standing.closes()})
+    let Standing { found, done, rough, failed, skipped, owed, packed, .. } = standing;
+    json!({
+        "found": found, "done": done, "rough": rough, "failed": failed, "skipped": skipped, "owed": owed,
+        "in_flight": packed, "closes": standing.closes(),
+    })
 }
 
 /// What a page tells, its pictures and texts apart.
 pub(super) fn view(facts: &Facts) -> Value {
     let Surroundings { name, now, standing, folders, runs, engines, sent, recipes, bill, batches, bars } =
         &facts.around;
-    let run = |run: &RunRow| told_of(run, engines);
-    let balance = balance(standing);
-    json!({"name": name, "version": env!("CARGO_PKG_VERSION"), "written": table::utc(*now), "balance": balance, "folders": folders.iter().map(|folder| shown(&folder.root)).collect::<Vec<_>>(), "runs": runs.iter().map(run).collect::<Vec<_>>(), "recipes": recipes.iter().map(recipe).collect::<Vec<_>>(), "bill": bill.rows.iter().map(|(model, sum)| sum_of(model, sum)).collect::<Vec<_>>(), "total": sum_of("together", &bill.total), "open": bill.open, "price_days": bill.price_days, "failures": facts.failures.iter().map(failures).collect::<Vec<_>>(), "flags": facts.flags, "doubts": facts.doubts, "reviews": facts.reviews, "batches": batches, "bars": bars, "hidden_bars": batches.saturating_sub(bars.len() as u64), "most_bars": timeline::SHOWN, "sent": sent.iter().map(Sent::told).collect::<Vec<_>>(), "sentence": sentence(facts)})
+    json!({
+        "name": name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "written": table::utc(*now),
+        "balance": balance(standing),
+        "folders": each(folders, |folder| shown(&folder.root)),
+        "runs": each(runs, |run| told_of(run, engines)),
+        "recipes": each(recipes, recipe),
+        "bill": each(&bill.rows, |(model, sum)| sum_of(model, sum)),
+        "total": sum_of("together", &bill.total),
+        "open": bill.open,
+        "price_days": bill.price_days,
+        "failures": each(&facts.failures, failures),
+        "flags": facts.flags,
+        "doubts": facts.doubts,
+        "reviews": facts.reviews,
+        "batches": batches,
+        "bars": bars,
+        "hidden_bars": batches.saturating_sub(bars.len() as u64),
+        "most_bars": timeline::SHOWN,
+        "sent": each(sent, Sent::told),
+        "sentence": sentence(facts),
+    })
+}
+
+/// What `tell` makes of each, as an array.
+fn each<T, V: Into<Value>>(all: impl IntoIterator<Item = T>, tell: impl Fn(T) -> V) -> Value {
+    all.into_iter().map(tell).collect()
 }
 
 fn pair(layout: &Layout, max_pixels: u64, image: &ImageResult) -> Pair {
@@ -92,21 +122,35 @@ fn pair(layout: &Layout, max_pixels: u64, image: &ImageResult) -> Pair {
 }
 
 fn told_of(run: &RunRow, engines: &[EngineRow]) -> Value {
-    json!({"name": run.name, "began": table::utc(run.started_at), "version": run.version, "requests": run.requests, "provider": sent::read_by(run, engines)})
+    json!({
+        "name": run.name, "began": table::utc(run.started_at), "version": run.version, "requests": run.requests,
+        "provider": sent::read_by(run, engines),
+    })
 }
 
 fn recipe(recipe: &RecipeRow) -> Value {
-    json!({"model": recipe.model, "kind": recipe.kind, "step": recipe.step, "prompt": recipe.prompt, "parameters": recipe.parameters, "requests": recipe.requests})
+    json!({
+        "model": recipe.model, "kind": recipe.kind, "step": recipe.step, "prompt": recipe.prompt,
+        "parameters": recipe.parameters, "requests": recipe.requests,
+    })
 }
 
 pub(super) fn sum_of(name: &str, sum: &Sum) -> Value {
     let cost = sum.known_cost().map_or_else(|| "unknown".to_owned(), |cost| cost.to_string());
     let least = if sum.is_at_least() && sum.known_cost().is_some() { "at least " } else { "" };
-    json!({"name": name, "answers": sum.answers, "prompt": sum.usage.prompt, "cached": sum.usage.cached, "output": sum.usage.output, "reasoning": sum.usage.reasoning, "estimated": sum.estimated, "cost": format!("{least}{cost}"), "retries": (sum.retries_cost > Money::ZERO).then(|| sum.retries_cost.to_string())})
+    let Usage { prompt, cached, output, reasoning } = sum.usage;
+    json!({
+        "name": name, "answers": sum.answers, "prompt": prompt, "cached": cached, "output": output, "reasoning": reasoning,
+        "estimated": sum.estimated, "cost": format!("{least}{cost}"),
+        "retries": (sum.retries_cost > Money::ZERO).then(|| sum.retries_cost.to_string()),
+    })
 }
 
 fn failures(((state, reason), failures): (&(&'static str, String), &Failures)) -> Value {
-    json!({"state": state, "reason": reason, "images": failures.images, "named": failures.named, "unnamed": failures.images.saturating_sub(failures.named.len() as u64)})
+    let unnamed = failures.images.saturating_sub(failures.named.len() as u64);
+    json!({
+        "state": state, "reason": reason, "images": failures.images, "named": failures.named, "unnamed": unnamed,
+    })
 }
 
 /// What a paper may say of how the texts were made.

@@ -27,7 +27,7 @@ pub struct Global {
     /// Folder that holds settings, ledger and results [default: the current folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
-    /// Settings file in the place of <workspace>/batchscribe.toml
+    /// Settings file in the place of batchscribe.toml in the workspace
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
     pub config: Option<PathBuf>,
     /// Read no settings file

@@ -13,7 +13,7 @@ const PIECE: u64 = 4096;
 /// Bytes read at a time of a whole file.
 const CHUNK: usize = 256 << 10;
 
-/// A hash of the first, middle and last [`PIECE`] bytes, never negative; of all of them, where there are no more. Equal files have
+/// A hash of the first, middle and last 4 KiB, never negative; of all of them, where there are no more. Equal files have
 /// equal samples, unequal ones nearly always others. `None` if the file does not have this stamp.
 ///
 /// # Errors

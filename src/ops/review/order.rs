@@ -58,7 +58,7 @@ impl Listed {
     }
 }
 
-/// The images to be looked at, in their order: doubtful and failed ones, at most [`MOST`] of each; `sample` of all texts are drawn,
+/// The images to be looked at, in their order: doubtful and failed ones, at most 100,000 of each; `sample` of all texts are drawn,
 /// the same ones each time.
 ///
 /// # Errors

@@ -101,26 +101,29 @@ pub enum Verb {
         /// What this workspace may cost in USD, such as 2 or 0.25; never crossed
         #[arg(long, value_name = "USD")]
         budget: Option<String>,
-        /// Ask N pages first, drawn by lot from all folders, and tell what the rest will be like and cost [default: setting
+        /// Ask N pages first, chosen at random from all folders, and tell what the rest will be like and cost [default: setting
         /// run.pilot_images]
         #[arg(long, value_name = "N", num_args = 0..=1, conflicts_with_all = ["limit", "once"])]
         pilot: Option<Option<u32>>,
         /// Stop cleanly after this long, such as 90m
         #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
-        /// Where a new reading differs from a text of ours that nobody was at: ours = it takes its place, keep = it does not, stop
+        /// Where a new reading differs from a text of ours that nobody has edited: ours = it takes its place, keep = it does not, stop
         /// = nothing is asked where such texts are there; a person's text is kept in any case
         #[arg(long, value_name = "WHICH")]
         existing: Option<String>,
         /// One pass, for cron: send what is new, collect what is ready, leave
         #[arg(long)]
         once: bool,
+        /// Only say what would be asked, and at what cost; nothing is sent or written
+        #[arg(long, short = 'n')]
+        dry_run: bool,
         /// What becomes of texts that are there
         #[command(flatten)]
         old: Old,
     },
-    /// Work without a person until a signal: list the folder again and again, send what is new, collect what is ready, tell
-    /// other programs how it stands over HTTP
+    /// Work without a person until a signal: list the folder again and again, send what is new, collect what is ready, report
+    /// progress to other programs over HTTP
     Serve(Serve),
     /// What starts this program by itself on this computer
     Service {
@@ -135,6 +138,9 @@ pub enum Verb {
         /// List the images of one kind in the place of the sums
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Planned>,
+        /// End each path of the list with a NUL byte, and print nothing else, for xargs -0
+        #[arg(long, short = '0', requires = "list")]
+        null: bool,
     },
     /// The first half: scan, send, create the batches
     Upload {
@@ -149,6 +155,9 @@ pub enum Verb {
         /// Write the JSONL files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         spool_only: Option<PathBuf>,
+        /// Only say what would be asked, and at what cost; nothing is sent or written
+        #[arg(long, short = 'n')]
+        dry_run: bool,
         /// What becomes of texts that are there
         #[command(flatten)]
         old: Old,
@@ -158,6 +167,9 @@ pub enum Verb {
         /// Stay until no batch is open
         #[arg(long)]
         wait: bool,
+        /// Look at this batch alone, by its name at the provider
+        #[arg(long, value_name = "ID")]
+        batch: Option<String>,
     },
     /// Clean the texts of a folder by rules; what stood there before is kept
     Clean(Clean),
@@ -176,6 +188,9 @@ pub enum Verb {
         /// List images with what became of them
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Listed>,
+        /// End each path of the list with a NUL byte, and print nothing else, for xargs -0
+        #[arg(long, short = '0', requires = "list")]
+        null: bool,
         /// Show it again and again until nothing is owed or in flight
         #[arg(long, conflicts_with_all = ["what", "list"])]
         watch: bool,
@@ -209,6 +224,9 @@ pub enum Verb {
         /// A run of the account whose batches belong here, where nothing in the workspace names it
         #[arg(long, value_name = "ID", requires = "from_account")]
         run: Option<String>,
+        /// Only say what would be brought back from this disk; nothing is written
+        #[arg(long, short = 'n', conflicts_with = "from_account")]
+        dry_run: bool,
     },
     /// Take over a workspace of the scripts before this program; asks for nothing
     Import(Import),
@@ -257,8 +275,8 @@ pub enum Verb {
     },
     /// The long page of a verb, or the meaning of an error such as E204
     Help {
-        /// A verb or an error code
-        topic: Option<String>,
+        /// A verb, such as run or keys set; or an error code
+        topic: Vec<String>,
     },
 }
 

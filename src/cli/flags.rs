@@ -221,7 +221,7 @@ pub struct Review {
     /// Show the pages of the last `run --pilot` alone
     #[arg(long, conflicts_with = "sample")]
     pub pilot: bool,
-    /// Texts drawn by lot that are shown after the doubtful ones
+    /// Texts chosen at random that are shown after the doubtful ones
     #[arg(long, value_name = "N", default_value_t = crate::web::SAMPLE)]
     pub sample: usize,
     /// Look only: nothing can be changed

@@ -3,6 +3,7 @@
 use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
 use crate::kit::path_bytes::of_shell;
+pub(in crate::cli) use crate::kit::plural::count;
 use crate::ledger::reader::CopyCount;
 use crate::ledger::records::Standing;
 use crate::ops::plan::Correction;
@@ -34,11 +35,6 @@ pub(super) fn copies(copies: CopyCount) -> Option<String> {
         waiting => format!("; {} for the answer", count(waiting, "waits", "wait")),
     };
     (copies.all() > 0).then(|| format!("{are}: paid for once{waiting}"))
-}
-
-/// `1 image`, `2 images`.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A moment in UTC as RFC 3339, to the second.

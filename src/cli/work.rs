@@ -58,7 +58,7 @@ impl Job {
 
     /// Whether requests are made from images.
     fn asks(&self) -> bool {
-        !matches!(self.mode, Mode::Download { .. } | Mode::Collect | Mode::Clean { .. })
+        !matches!(self.mode, Mode::Download { .. } | Mode::DownloadOne { .. } | Mode::Collect | Mode::Clean { .. })
     }
 
     /// Whether a provider is spoken to at all.
@@ -233,7 +233,7 @@ pub(super) fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
         let problem = Problem::new("E104", format!("cannot read the image folder {}: {cause}", path.display()))
             .hint("image_dir has to be a folder that you may read");
         match settings.origin("image_dir") {
-            Some(origin) if settings.is_set("image_dir") => problem.hint(format!("set in {origin}")),
+            Some(origin) if settings.is_set("image_dir") => problem.hint(origin.told()),
             _ => problem,
         }
     })

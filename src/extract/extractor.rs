@@ -24,6 +24,7 @@ use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::news::News;
+use crate::kit::plural::count;
 use crate::kit::pool::Pool;
 use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
@@ -91,6 +92,8 @@ pub struct ExtractorSeams {
     pub news: News,
     /// Where the batches come from.
     pub source: Source,
+    /// The one batch that is read; all of the source where there is none.
+    pub only: Option<BatchNo>,
 }
 
 struct Work {
@@ -181,6 +184,7 @@ impl Work {
             Source::Ended => ledger.ended_batches().await?,
             Source::Settled { .. } => ledger.settled_batches(after, STRETCH).await?,
         };
+        backlog.retain(|batch| self.seams.only.is_none_or(|only| only == batch.no));
         backlog.reverse();
         Ok(backlog)
     }
@@ -336,7 +340,12 @@ impl BatchReader {
             reader = back;
             let chunk = chunk?;
             if chunk.unknown > 0 && self.seams.source == Source::Ended {
-                let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
+                let [one, many] = ["line", "lines"].map(|lines| format!("result {lines} of {}", batch.id));
+                let text = count(
+                    chunk.unknown.into(),
+                    &format!("{one} names no image of ours"),
+                    &format!("{many} name no image of ours"),
+                );
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
                 self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;
             }

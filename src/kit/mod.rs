@@ -27,6 +27,7 @@ pub mod json_schema;
 pub mod news;
 pub mod path_bytes;
 pub mod pending;
+pub mod plural;
 pub mod pool;
 pub mod random;
 pub mod redact;

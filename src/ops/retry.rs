@@ -103,6 +103,11 @@ impl Selection {
         self.conditions.hold(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *asked })
     }
 
+    /// Whether an image is left for the one reason that it did not fail, and nobody has said which others are meant.
+    fn leaves(&self, image: &ImageRow) -> bool {
+        self.conditions.is_empty() && self.path.as_ref().is_some_and(|path| path.matches(image))
+    }
+
     /// Whether its path names this image and no other.
     fn names(&self, image: &ImageRow) -> bool {
         self.path.as_ref().is_some_and(|path| path.names_exactly(image))
@@ -120,6 +125,10 @@ pub struct Found {
     pub examples: Vec<String>,
     /// Images that cannot be asked before the next walk has measured them.
     pub unmeasured: u64,
+    /// Images named exactly that are put back although a person's text stands beside them: it stays, whatever is answered.
+    pub stays: Vec<String>,
+    /// Images that a pattern fits and that have not failed, where no condition says which are meant.
+    pub unfailed: u64,
 }
 
 impl Found {
@@ -136,6 +145,10 @@ impl Found {
         } else if !is_named && known::is_a_persons(image, layout) {
             self.leave(image);
         } else {
+            // More than one image is named exactly only where several folders hold one of that path.
+            if is_named && self.stays.len() < EXAMPLES && known::is_a_persons(image, layout) {
+                self.stays.push(image.path.shown());
+            }
             self.note(image);
             return Some(image.id);
         }
@@ -213,8 +226,12 @@ pub fn retry(
         let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.id);
         let mut chosen = Vec::new();
-        for image in page.iter().filter(|image| STATES.contains(&image.state) && selection.means(image)) {
-            chosen.extend(found.sort(image, layout, selection.names(image)));
+        for image in page.iter().filter(|image| STATES.contains(&image.state)) {
+            if selection.means(image) {
+                chosen.extend(found.sort(image, layout, selection.names(image)));
+            } else {
+                found.unfailed += u64::from(selection.leaves(image));
+            }
         }
         if !chosen.is_empty() {
             put_back(&chosen)?;
@@ -299,5 +316,13 @@ mod tests {
         }
         let done = image(("box", "a.png"), ImageState::Done, None, &[], 0);
         assert!(selection(&[], Some("box/a.png")).means(&done) && !selection(&[], Some("box/*")).means(&done));
+        for (conditions, path, leaves) in [
+            (&[][..], Some("box/*"), true),
+            (&[], Some("other/*"), false),
+            (&[], None, false),
+            (&["state=rough"], Some("box/*"), false),
+        ] {
+            assert_eq!(selection(conditions, path).leaves(&done), leaves, "{conditions:?} {path:?}");
+        }
     }
 }

@@ -349,11 +349,12 @@ mod tests {
         let room = Room::new("");
         let expected = "error[E103]: `api_url` = \"http://api.example.org/v1/chat/completions\" (--set) contradicts the \
                         rule that keys and images travel encrypted\nhint: use https://; http:// is for this computer \
-                        (127.0.0.1, localhost) only";
+                        (127.0.0.1, localhost) only\n      or leave out  --set api_url=http://api.example.org/v1/chat/completions";
         assert_eq!(room.messages(&[("api_url", "http://api.example.org/v1/chat/completions")]), [expected]);
         let expected = "error[E103]: `api_url` = \"https://api.openai.com/v1/embeddings\" (--set) contradicts the \
                         endpoints of this version, /chat/completions and /responses\nhint: end it in one of them, such as \
-                        https://api.openai.com/v1/chat/completions";
+                        https://api.openai.com/v1/chat/completions\n      or leave out  \
+                        --set api_url=https://api.openai.com/v1/embeddings";
         assert_eq!(room.messages(&[("api_url", "https://api.openai.com/v1/embeddings")]), [expected]);
         let both = [("api_url", "https://host.example/v1/responses"), ("provider.endpoint", "/v4/chat/completions")];
         assert!(room.messages(&both)[0].contains("both name the same endpoint"), "{:?}", room.messages(&both));

@@ -32,6 +32,7 @@ mod faults;
 mod first_question;
 mod first_run;
 mod front;
+mod hints;
 mod import;
 mod journal;
 mod judged_again;

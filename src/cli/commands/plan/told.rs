@@ -18,7 +18,7 @@ const PILOT_PAYS: u64 = 100;
 fn receiver(settings: &Settings) -> String {
     match settings.provider.name {
         ProviderKind::Local => {
-            format!("no other computer of ours (engine {})", words::safe(settings.provider.engine.word()))
+            format!("nobody: read on this computer (engine {})", words::safe(settings.provider.engine.word()))
         }
         ProviderKind::OpenAi => settings.api_url.host().to_owned(),
     }
@@ -121,6 +121,7 @@ fn images(plan: &Plan) -> Vec<String> {
     if !plan.passed_over.by_ending.is_empty() {
         lines.push(format!(" Others    {}", closing::endings(&plan.passed_over.by_ending)));
     }
+    lines.extend(closing::links(plan.passed_over.links).map(|links| format!(" Links     {links}")));
     lines
 }
 
@@ -199,7 +200,7 @@ fn tokens(plan: &Plan) -> Vec<String> {
 fn cost(plan: &Plan, settings: &Settings) -> Vec<String> {
     let request = &settings.request;
     let first = match (plan.cost, settings.provider.name) {
-        (_, ProviderKind::Local) => return vec![" Cost      none of a provider".to_owned()],
+        (_, ProviderKind::Local) => return vec![" Cost      nothing: no provider is paid".to_owned()],
         (Some([low, expected, most]), _) => format!(
             " Cost      about {expected}   (at least {low}; at most {most}, if every page used all {} output tokens)   \
              prices of {}",
@@ -271,6 +272,7 @@ pub(super) fn document(plan: &Plan, settings: &Settings) -> String {
             "collisions": plan.collisions,
         },
         "other_endings": plan.passed_over.by_ending,
+        "links": plan.passed_over.links,
         "host": (settings.provider.name == ProviderKind::OpenAi).then(|| settings.api_url.host()),
         "bytes": plan.bytes,
         "batches": plan.batches,

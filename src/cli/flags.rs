@@ -191,8 +191,8 @@ pub struct Clean {
     /// Write the JSON file of every result line again, too
     #[arg(long, conflicts_with = "dir")]
     pub rebuild: bool,
-    /// Only list what would be changed in DIR
-    #[arg(long, short = 'n', requires = "dir")]
+    /// Only list what would be changed in DIR; without it, only count which texts would change
+    #[arg(long, short = 'n', conflicts_with_all = ["deep", "rebuild"])]
     pub dry_run: bool,
 }
 

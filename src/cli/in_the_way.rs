@@ -38,6 +38,7 @@ pub(super) fn texts_there(settings: &Settings, root: &Path, recipe: &Recipe, old
         if let Some(word) = with_texts(old.redo) {
             return Err(Problem::new("E103", format!("`--redo {word}` contradicts `text.existing` = \"stop\""))
                 .hint("what is asked again has a text: --existing ours  replaces those of ours, --existing keep  none")
+                .hint(format!("or leave out  --redo {word}"))
                 .into());
         }
         let reader = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))?;

@@ -293,8 +293,22 @@ pub(super) fn means(
     recipe: Recipe,
     key: Option<&Key>,
 ) -> Result<pipeline::Means, Fail> {
+    let mission = mission(context, settings, image_root, recipe, key)?;
+    let key_source = mission.key_source.clone();
+    let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
+    pipeline::means(&mission).map_err(|fault| finish::fault_told(&fault, &told))
+}
+
+/// A mission of these settings that nobody watches or stops yet.
+pub(super) fn mission(
+    context: &Context,
+    settings: &Settings,
+    image_root: PathBuf,
+    recipe: Recipe,
+    key: Option<&Key>,
+) -> Result<Mission, Fail> {
     let (stop, _) = stop_switch();
-    let mission = Mission {
+    Ok(Mission {
         mode: Mode::Download { wait: false },
         settings: settings.clone(),
         layout: settings.layout(),
@@ -308,10 +322,7 @@ pub(super) fn means(
         stop,
         clock: context.clock.clone(),
         tally: watch::Sender::new(Tally::default()),
-    };
-    let key_source = mission.key_source.clone();
-    let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
-    pipeline::means(&mission).map_err(|fault| finish::fault_told(&fault, &told))
+    })
 }
 
 /// Says in a line or two who reads the pages.

@@ -5,6 +5,7 @@ mod bench;
 mod bill;
 mod cancel;
 mod clean;
+mod clean_trial;
 mod completions;
 mod config;
 mod doctor;

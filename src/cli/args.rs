@@ -27,7 +27,7 @@ pub struct Global {
     /// Folder that holds settings, ledger and results [default: the current folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
-    /// Settings file in the place of <workspace>/batchscribe.toml
+    /// Settings file to read instead of <workspace>/batchscribe.toml
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
     pub config: Option<PathBuf>,
     /// Read no settings file
@@ -45,10 +45,10 @@ pub struct Global {
     /// Machine-readable: one document, or one object a line for long verbs
     #[arg(long, global = true)]
     pub json: bool,
-    /// Lines instead of a block that is redrawn
+    /// Progress as lines, instead of a block that is redrawn
     #[arg(long, global = true)]
     pub plain: bool,
-    /// Only errors
+    /// Print only errors and data
     #[arg(long, short = 'q', global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// The log on stderr; twice for more
@@ -122,10 +122,10 @@ pub enum Verb {
         #[command(flatten)]
         old: Old,
     },
-    /// Work without a person until a signal: list the folder again and again, send what is new, collect what is ready, report
+    /// Run without a person until it is stopped: list the folder again and again, send what is new, collect what is ready, report
     /// progress to other programs over HTTP
     Serve(Serve),
-    /// What starts this program by itself on this computer
+    /// Let this computer start the program by itself
     Service {
         /// What to do
         #[command(subcommand)]
@@ -135,7 +135,7 @@ pub enum Verb {
     Plan {
         /// Folder of images, with all subfolders [default: setting image_dir; where that was never walked, the one of the last run]
         image_dir: Option<PathBuf>,
-        /// List the images of one kind in the place of the sums
+        /// List the images of one kind instead of the sums
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Planned>,
         /// End each path of the list with a NUL byte, and print nothing else, for xargs -0
@@ -177,7 +177,7 @@ pub enum Verb {
     Retry(Retry),
     /// Check texts for UTF-8, JSON and a schema; an unusable one of ours leaves its place, and its image is owed again
     Validate(Validate),
-    /// Write what is known in a form for other programs
+    /// Write texts and what is known of them in a format for other programs
     Export(Export),
     /// Stop batches at the provider; what ran stays billed and is still fetched
     Cancel(Cancel),
@@ -198,7 +198,7 @@ pub enum Verb {
         #[arg(long)]
         exit_code: bool,
     },
-    /// What was paid for what: tokens and cost of answers and batches, as the provider told them
+    /// What was paid for what: tokens and cost of answers and batches, as the provider reported them
     Bill {
         /// What each row is
         #[arg(long, value_enum, default_value_t = Billed::Run, value_name = "WHAT")]
@@ -210,7 +210,7 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Image and text side by side in the browser: read, judge, mend, ask again
+    /// Image and text side by side in the browser: read, judge, correct, ask again
     Review(Review),
     /// Does the balance close? Ledger, texts and saved answers are compared
     Audit(Audit),
@@ -228,7 +228,7 @@ pub enum Verb {
         #[arg(long, short = 'n', conflicts_with = "from_account")]
         dry_run: bool,
     },
-    /// Take over a workspace of the scripts before this program; asks for nothing
+    /// Take over a workspace of the scripts that came before this program; sends no request
     Import(Import),
     /// The built-in Batch API server on a port
     Emulate(Emulate),

@@ -340,12 +340,8 @@ impl BatchReader {
             reader = back;
             let chunk = chunk?;
             if chunk.unknown > 0 && self.seams.source == Source::Ended {
-                let [one, many] = ["line", "lines"].map(|lines| format!("result {lines} of {}", batch.id));
-                let text = count(
-                    chunk.unknown.into(),
-                    &format!("{one} names no image of ours"),
-                    &format!("{many} name no image of ours"),
-                );
+                let lines = count(chunk.unknown.into(), "result line names", "result lines name");
+                let text = format!("{lines} no image of ours ({})", batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
                 self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;
             }

@@ -7,8 +7,9 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::conditions::{Conditions, STATES, Traits};
-use super::known;
+use super::{known, text_file};
 use crate::domain::ids::ImageId;
+use crate::domain::image::RelPath;
 use crate::domain::layout::Layout;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
@@ -114,6 +115,24 @@ impl Selection {
     }
 }
 
+/// A person's text that stays although its image is asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stays {
+    /// The image, below its folder.
+    pub image: String,
+    /// The text, below the folder of the texts.
+    pub text: String,
+}
+
+impl Stays {
+    /// All pages of a file have one text.
+    fn of(image: &ImageRow) -> Self {
+        let kind = if image.text.as_deref() == Some("api") { "api" } else { "txt" };
+        let text = RelPath { name: text_file::name(&image.path, kind), ..image.path.with_page(1) };
+        Self { image: image.path.with_page(1).shown(), text: text.shown() }
+    }
+}
+
 /// What was found, and put back unless only looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -126,7 +145,7 @@ pub struct Found {
     /// Images that cannot be asked before the next walk has measured them.
     pub unmeasured: u64,
     /// Images named exactly that are put back although a person's text stands beside them: it stays, whatever is answered.
-    pub stays: Vec<String>,
+    pub stays: Vec<Stays>,
     /// Images that a pattern fits and that have not failed, where no condition says which are meant.
     pub unfailed: u64,
 }
@@ -147,7 +166,10 @@ impl Found {
         } else {
             // More than one image is named exactly only where several folders hold one of that path.
             if is_named && self.stays.len() < EXAMPLES && known::is_a_persons(image, layout) {
-                self.stays.push(image.path.shown());
+                let stays = Stays::of(image);
+                if self.stays.last() != Some(&stays) {
+                    self.stays.push(stays);
+                }
             }
             self.note(image);
             return Some(image.id);
@@ -242,7 +264,6 @@ pub fn retry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::image::RelPath;
 
     fn image(path: (&str, &str), state: ImageState, reason: Option<&str>, flags: &[&str], asked: u32) -> ImageRow {
         ImageRow {
@@ -324,5 +345,15 @@ mod tests {
         ] {
             assert_eq!(selection(conditions, path).leaves(&done), leaves, "{conditions:?} {path:?}");
         }
+    }
+
+    #[test]
+    fn the_pages_of_a_file_have_one_text_and_each_its_rough_one() {
+        let mut image = image(("box", "deed.tif"), ImageState::Done, None, &[], 1);
+        image.path.page = 3;
+        let stays = |text: &str| Stays { image: "box/deed.tif".to_owned(), text: text.to_owned() };
+        assert_eq!(Stays::of(&image), stays("box/deed.tif.txt"));
+        image.text = Some("api".to_owned());
+        assert_eq!(Stays::of(&image), stays("box/deed.tif#3.txt.api"));
     }
 }

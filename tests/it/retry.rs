@@ -79,7 +79,7 @@ fn a_persons_text_is_put_back_by_its_exact_name_only() {
     // As the user sees it from the workspace.
     let (_, _, err) = call(&sandbox, "retry --path in/tray_0/page0002.png");
     assert!(err.starts_with("1 image is owed again"), "{err}");
-    let stays = "A person's text stands beside tray_0/page0002.png, and stays: the new answer will lie in the saved results alone";
+    let stays = "The text of tray_0/page0002.png is a person's, and stays: the new answer, which is paid for, will lie in the saved";
     assert!(err.contains(stays) && err.contains("move tray_0/page0002.png.txt away"), "before anything is paid: {err}");
     assert!(sandbox.run().fault.is_none());
     assert_eq!(std::fs::read_to_string(&edited).expect("text"), "read by a person\n", "it is kept all the same");

@@ -10,7 +10,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ops::desk::Desk;
 use crate::ops::explain;
-use crate::ops::retry::{self, Found, Selection};
+use crate::ops::retry::{self, Found, Selection, Stays};
 use crate::settings::{Problem, Settings};
 
 use super::status;
@@ -76,7 +76,7 @@ fn lines(flags: &Retry, found: &Found) -> Vec<String> {
     if found.moved.keys().any(|(state, _)| matches!(state, ImageState::Done | ImageState::Rough)) {
         lines.push("Their texts stay until new ones replace them.".to_owned());
     }
-    lines.extend(found.stays.iter().map(|path| stays(path)));
+    lines.extend(found.stays.iter().map(stays));
     if found.edited > 0 {
         lines.push(format!(
             "{} left: a person's text stands beside them. --path PATH puts one back by its name:",
@@ -110,12 +110,13 @@ fn none(flags: &Retry, found: &Found) -> Vec<String> {
 }
 
 /// Said before anything is paid: a person's text is replaced by none, also where its image was named to be asked again.
-fn stays(path: &str) -> String {
+fn stays(stays: &Stays) -> String {
+    let Stays { image, text } = stays;
     format!(
-        "A person's text stands beside {path}, and stays: the new answer will lie in the saved results alone \
-         (batchscribe status {} names the file).\nTo have it as the text, move {path}.txt away, before the run or later; later, \
+        "The text of {image} is a person's, and stays: the new answer, which is paid for, will lie in the saved results alone \
+         (batchscribe status {}  names the file).\nTo have it as the text, move {text} away before the run; or later, and then \
          batchscribe clean  writes it.",
-        words::argument(path)
+        words::argument(image)
     )
 }
 
@@ -125,7 +126,7 @@ fn document(context: &Context, flags: &Retry, found: &Found) -> Result<Exit, Fai
         let document = json!({
             "schema": 1, "dry_run": flags.dry_run, "model": flags.model, "images": found.total(),
             "from": found.moved.iter().map(moved).collect::<Vec<_>>(), "edited": found.edited,
-            "unmeasured": found.unmeasured, "stays": found.stays, "unfailed": found.unfailed,
+            "unmeasured": found.unmeasured, "stays": found.stays.iter().map(|stays| &stays.image).collect::<Vec<_>>(), "unfailed": found.unfailed,
         });
         context.out.data(&document.to_string())?;
     }

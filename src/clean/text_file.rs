@@ -16,7 +16,7 @@ const ROUNDS: usize = 3;
 /// Bytes read at a time of a text that stands there.
 const CHUNK: usize = 64 << 10;
 
-/// What becomes of a text of ours that nobody was at, where a new reading differs from it. A person's text is kept in any case.
+/// What becomes of a text of ours that nobody has edited, where a new reading differs from it. A person's text is kept in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
     /// The new reading takes its place.

@@ -27,7 +27,7 @@ pub struct Global {
     /// Folder that holds settings, ledger and results [default: the current folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
-    /// Settings file in the place of batchscribe.toml in the workspace
+    /// Settings file to read instead of batchscribe.toml in the workspace
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
     pub config: Option<PathBuf>,
     /// Read no settings file
@@ -45,10 +45,10 @@ pub struct Global {
     /// Machine-readable: one document, or one object a line for long verbs
     #[arg(long, global = true)]
     pub json: bool,
-    /// Lines instead of a block that is redrawn
+    /// Progress as lines, instead of a block that is redrawn
     #[arg(long, global = true)]
     pub plain: bool,
-    /// Only errors
+    /// Print only errors and data
     #[arg(long, short = 'q', global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// The log on stderr; twice for more
@@ -101,28 +101,31 @@ pub enum Verb {
         /// What this workspace may cost in USD, such as 2 or 0.25; never crossed
         #[arg(long, value_name = "USD")]
         budget: Option<String>,
-        /// Ask N pages first, drawn by lot from all folders, and tell what the rest will be like and cost [default: setting
+        /// Ask N pages first, chosen at random from all folders, and tell what the rest will be like and cost [default: setting
         /// run.pilot_images]
         #[arg(long, value_name = "N", num_args = 0..=1, conflicts_with_all = ["limit", "once"])]
         pilot: Option<Option<u32>>,
         /// Stop cleanly after this long, such as 90m
         #[arg(long, value_name = "DURATION")]
         max_duration: Option<String>,
-        /// Where a new reading differs from a text of ours that nobody was at: ours = it takes its place, keep = it does not, stop
+        /// Where a new reading differs from a text of ours that nobody has edited: ours = it takes its place, keep = it does not, stop
         /// = nothing is asked where such texts are there; a person's text is kept in any case
         #[arg(long, value_name = "WHICH")]
         existing: Option<String>,
         /// One pass, for cron: send what is new, collect what is ready, leave
         #[arg(long)]
         once: bool,
+        /// Only say what would be asked, and at what cost; nothing is sent or written
+        #[arg(long, short = 'n')]
+        dry_run: bool,
         /// What becomes of texts that are there
         #[command(flatten)]
         old: Old,
     },
-    /// Work without a person until a signal: list the folder again and again, send what is new, collect what is ready, tell
-    /// other programs how it stands over HTTP
+    /// Run without a person until it is stopped: list the folder again and again, send what is new, collect what is ready, report
+    /// progress to other programs over HTTP
     Serve(Serve),
-    /// What starts this program by itself on this computer
+    /// Let this computer start the program by itself
     Service {
         /// What to do
         #[command(subcommand)]
@@ -132,9 +135,12 @@ pub enum Verb {
     Plan {
         /// Folder of images, with all subfolders [default: setting image_dir; where that was never walked, the one of the last run]
         image_dir: Option<PathBuf>,
-        /// List the images of one kind in the place of the sums
+        /// List the images of one kind instead of the sums
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Planned>,
+        /// End each path of the list with a NUL byte, and print nothing else, for xargs -0
+        #[arg(long, short = '0', requires = "list")]
+        null: bool,
     },
     /// The first half: scan, send, create the batches
     Upload {
@@ -149,6 +155,9 @@ pub enum Verb {
         /// Write the JSONL files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         spool_only: Option<PathBuf>,
+        /// Only say what would be asked, and at what cost; nothing is sent or written
+        #[arg(long, short = 'n')]
+        dry_run: bool,
         /// What becomes of texts that are there
         #[command(flatten)]
         old: Old,
@@ -158,6 +167,9 @@ pub enum Verb {
         /// Stay until no batch is open
         #[arg(long)]
         wait: bool,
+        /// Look at this batch alone, by its name at the provider
+        #[arg(long, value_name = "ID")]
+        batch: Option<String>,
     },
     /// Clean the texts of a folder by rules; what stood there before is kept
     Clean(Clean),
@@ -165,7 +177,7 @@ pub enum Verb {
     Retry(Retry),
     /// Check texts for UTF-8, JSON and a schema; an unusable one of ours leaves its place, and its image is owed again
     Validate(Validate),
-    /// Write what is known in a form for other programs
+    /// Write texts and what is known of them in a format for other programs
     Export(Export),
     /// Stop batches at the provider; what ran stays billed and is still fetched
     Cancel(Cancel),
@@ -176,6 +188,9 @@ pub enum Verb {
         /// List images with what became of them
         #[arg(long, value_enum, value_name = "WHICH")]
         list: Option<Listed>,
+        /// End each path of the list with a NUL byte, and print nothing else, for xargs -0
+        #[arg(long, short = '0', requires = "list")]
+        null: bool,
         /// Show it again and again until nothing is owed or in flight
         #[arg(long, conflicts_with_all = ["what", "list"])]
         watch: bool,
@@ -183,7 +198,7 @@ pub enum Verb {
         #[arg(long)]
         exit_code: bool,
     },
-    /// What was paid for what: tokens and cost of answers and batches, as the provider told them
+    /// What was paid for what: tokens and cost of answers and batches, as the provider reported them
     Bill {
         /// What each row is
         #[arg(long, value_enum, default_value_t = Billed::Run, value_name = "WHAT")]
@@ -195,7 +210,7 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Image and text side by side in the browser: read, judge, mend, ask again
+    /// Image and text side by side in the browser: read, judge, correct, ask again
     Review(Review),
     /// Does the balance close? Ledger, texts and saved answers are compared
     Audit(Audit),
@@ -209,8 +224,11 @@ pub enum Verb {
         /// A run of the account whose batches belong here, where nothing in the workspace names it
         #[arg(long, value_name = "ID", requires = "from_account")]
         run: Option<String>,
+        /// Only say what would be brought back from this disk; nothing is written
+        #[arg(long, short = 'n', conflicts_with = "from_account")]
+        dry_run: bool,
     },
-    /// Take over a workspace of the scripts before this program; asks for nothing
+    /// Take over a workspace of the scripts that came before this program; sends no request
     Import(Import),
     /// The built-in Batch API server on a port
     Emulate(Emulate),
@@ -257,8 +275,8 @@ pub enum Verb {
     },
     /// The long page of a verb, or the meaning of an error such as E204
     Help {
-        /// A verb or an error code
-        topic: Option<String>,
+        /// A verb, such as run or keys set; or an error code
+        topic: Vec<String>,
     },
 }
 

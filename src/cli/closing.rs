@@ -84,6 +84,7 @@ pub(super) fn table(outcome: &Outcome, tally: &Tally, facts: &Facts, took: Durat
     }
     lines.extend(ended(&facts.reasons, ImageState::Skipped));
     lines.extend(others(&outcome.passed_over.by_ending, standing));
+    lines.extend(links(outcome.passed_over.links).map(|links| row("Links", &links)));
     lines.extend(facts.money.as_ref().map(|money| row("Money", money)));
     lines
 }
@@ -115,7 +116,7 @@ fn nothing_to_do(standing: &Standing) -> String {
     let parts: Vec<String> = [
         (standing.done, "done"),
         (standing.rough, "rough"),
-        (standing.failed, "failed for good"),
+        (standing.failed, "failed"),
         (standing.skipped, "skipped"),
     ]
     .into_iter()
@@ -165,12 +166,19 @@ fn others(by_ending: &BTreeMap<String, u64>, standing: &Standing) -> Option<Stri
     Some(row("Other", &format!("{files}: {}{note}", endings(by_ending))))
 }
 
+/// Links that the walk passed over. None is followed: it may lead out of the folder, or round in it.
+pub(super) fn links(links: u64) -> Option<String> {
+    let are = words::count(links, "link or special file is", "links or special files are");
+    let advice = "no setting follows them: name the folder that they lead to, or copy the files";
+    (links > 0).then(|| format!("{are} passed over; {advice}"))
+}
+
 /// What judging again came to, and what a person may do about it.
 pub(super) fn rejudged(mode: &Mode, outcome: &Outcome) -> Vec<String> {
     let Mode::Clean { deep, .. } = mode else { return Vec::new() };
     let Rejudged { texts, rough, wanting } = outcome.rejudged;
     let mut lines = vec![format!(
-        "judged again from saved answers: {} as today's rules make them, {rough} rough, {wanting} that they would not take",
+        "judged again from saved answers: {} as today's rules make them, {rough} rough, {wanting} whose answers today's rules would reject",
         words::count(u64::from(texts), "text", "texts")
     )];
     if wanting > 0 {
@@ -315,7 +323,7 @@ mod tests {
             (Standing { found: 2, skipped: 2, ..Standing::default() }, "Nothing to do: 2 images, all skipped"),
             (
                 Standing { found: 6, done: 3, failed: 1, skipped: 2, ..Standing::default() },
-                "Nothing to do: 6 images, 3 done, 1 failed for good, 2 skipped",
+                "Nothing to do: 6 images, 3 done, 1 failed, 2 skipped",
             ),
         ] {
             let lines = table(&outcome(standing), &Tally::default(), &Facts::default(), Duration::ZERO);

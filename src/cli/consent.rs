@@ -67,7 +67,7 @@ pub(super) fn has_images(settings: &Settings, root: &Path, recipe: &Recipe) -> R
     // Nothing is priced here.
     let ask = Ask { settings, root, recipe, today: "" };
     match plan::without_images(&ask).map_err(|cause| unlisted(cause, root))? {
-        Some(others) => Err(finish::no_images(settings, &others.by_ending).into()),
+        Some(others) => Err(finish::no_images(settings, &others.by_ending, others.links).into()),
         None => Ok(()),
     }
 }
@@ -101,6 +101,22 @@ fn asked(context: &Context, question: &str) -> Result<(), Fail> {
     }
     context.out.say("Nothing was sent.");
     Err(Fail::Told(Vec::new(), Exit::Done))
+}
+
+/// What a run would send, for one that is only tried out.
+pub(super) struct Sent {
+    /// How many images.
+    pub(super) images: u64,
+    /// They, their cost, the limit and the host in words.
+    pub(super) words: String,
+}
+
+/// Adds up what would be sent.
+pub(super) fn sent(doing: &Doing<'_>) -> Result<Sent, Fail> {
+    let settings = doing.settings;
+    let (sums, charge) = (sums(doing)?, prices::charges(settings)(doing.recipe));
+    let words = what(&sums, charge.as_ref(), settings.run.max_cost, settings.api_url.host());
+    Ok(Sent { images: sums.images, words })
 }
 
 /// Whether images leave this computer, or money may be spent.
@@ -153,16 +169,20 @@ pub(super) fn given(context: &Context, doing: &Doing<'_>) -> Result<(), Problem>
 }
 
 fn question(sums: &Sums, charge: Option<&Charge>, limit: Option<Money>, host: &str) -> String {
+    format!("{}. Go?", what(sums, charge, limit, host))
+}
+
+fn what(sums: &Sums, charge: Option<&Charge>, limit: Option<Money>, host: &str) -> String {
     let images = words::count(sums.images, "image", "images");
     let cost = charge.map_or_else(
-        || "at a cost unknown".to_owned(),
+        || "at an unknown cost".to_owned(),
         |charge| {
             let expected = charge.list.price.of(sums.prompt_tokens, sums.output_tokens);
             format!("about {expected}, worst case {}", charge.worst(sums.prompt_tokens, sums.images))
         },
     );
     let limit = limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
-    format!("{images}, {cost}{limit}, to {}. Go?", words::safe(host))
+    format!("{images}, {cost}{limit}, to {}", words::safe(host))
 }
 
 /// Adds up what the folder, the ledger's plans and the images to be asked again come to.
@@ -244,7 +264,7 @@ mod tests {
             asked(Some(&charge), Money::parse("2")),
             "396 images, about $0.24, worst case $1.08, limit $2.00, to api.openai.com. Go?"
         );
-        assert_eq!(asked(None, None), "396 images, at a cost unknown, to api.openai.com. Go?");
+        assert_eq!(asked(None, None), "396 images, at an unknown cost, to api.openai.com. Go?");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What every verb starts from: flags, variables, folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::kit::clock::Clock;
-use crate::settings::{Environment, Flag, Resolved, Settings, Sources, resolve};
+use crate::settings::{Environment, Flag, Problem, Resolved, Settings, Sources, resolve};
 
 use super::args::Global;
 use super::exit::{Fail, cannot_write};
@@ -24,6 +24,12 @@ impl Context {
     pub(super) fn new(global: Global, environment: Environment, verb_flags: Vec<Flag>, out: Out) -> Result<Self, Fail> {
         let current_dir = std::env::current_dir().map_err(|cause| cannot_write(&cause))?;
         let workspace = global.workspace.as_deref().map_or_else(|| current_dir.clone(), |dir| current_dir.join(dir));
+        if let Some(file) = file_on_the_way(&workspace) {
+            let problem = Problem::new("", format!("the workspace is no folder: {} is a file", file.display()));
+            return Err(Fail::usage(
+                problem.hint("--workspace names the folder that holds settings, ledger and results"),
+            ));
+        }
         // A workspace that is not there yet keeps the name it was given.
         let workspace = dunce::canonicalize(&workspace).unwrap_or(workspace);
         Ok(Self { global, environment, current_dir, workspace, out, clock: Clock::wall(), verb_flags })
@@ -49,6 +55,37 @@ impl Context {
         for warning in warnings {
             self.out.warn(&warning);
         }
+        working_folders(&settings)?;
         Ok(settings)
     }
+}
+
+/// The first part of a path that is there and no folder: nothing can lie below it.
+fn file_on_the_way(path: &Path) -> Option<&Path> {
+    path.ancestors()
+        .find_map(|part| Some((part, part.metadata().ok()?)))
+        .filter(|(_, facts)| !facts.is_dir())
+        .map(|(part, _)| part)
+}
+
+/// A working folder that is a file would be told by whoever first wants to write there, and as something else (E102).
+fn working_folders(settings: &Settings) -> Result<(), Fail> {
+    let folders = [
+        ("batch_dir", &settings.batch_dir),
+        ("completed_dir", &settings.completed_dir),
+        ("output_dir", &settings.output_dir),
+        ("extraction_base_dir", &settings.extraction_base_dir),
+    ];
+    for (key, folder) in folders {
+        let Some(file) = file_on_the_way(folder) else { continue };
+        let is = if file == folder { "is a file".to_owned() } else { format!("lies below a file, {}", file.display()) };
+        let problem = Problem::new("E102", format!("`{key}` has to be a folder: {} {is}", folder.display()))
+            .hint("name another folder, or move the file away; nothing was begun");
+        return Err(match settings.origin(key) {
+            Some(origin) if settings.is_set(key) => problem.hint(origin.told()),
+            _ => problem,
+        }
+        .into());
+    }
+    Ok(())
 }

@@ -53,7 +53,7 @@ pub(super) fn finish(
     }
     let walks = matches!(mode, Mode::Run { .. } | Mode::Pilot(_) | Mode::Upload | Mode::SpoolOnly(_));
     if walks && outcome.standing.found == 0 && ended.signals == 0 && !ended.timed_out {
-        return Err(no_images(settings, &outcome.passed_over.by_ending).into());
+        return Err(no_images(settings, &outcome.passed_over.by_ending, outcome.passed_over.links).into());
     }
     let exit = exit(mode, outcome, ended);
     let facts = Facts::read(settings);
@@ -128,7 +128,7 @@ fn tell_pilot(context: &Context, settings: &Settings, standing: &Standing) -> Re
     let reader = Reader::open(&settings.layout().ledger()).map_err(|error| ledger(&error))?;
     let Some(pilot) = reader.pilot().map_err(|error| ledger(&error))? else { return Ok(()) };
     let findings = pilot::findings(&pilot, standing.owed);
-    for line in pilot::lines(&pilot, &findings) {
+    for line in pilot::lines(&pilot, &findings, settings) {
         context.out.say(&line);
     }
     if context.out.json {
@@ -143,16 +143,23 @@ fn last_run(settings: &Settings) -> Option<String> {
     pages::batches(&reader).filter_map(Result::ok).last().map(|batch| batch.run)
 }
 
-/// There is nothing to do in the folder; `by_ending` counts its other files.
-pub(super) fn no_images(settings: &Settings, by_ending: &BTreeMap<String, u64>) -> Problem {
+/// There is nothing to do in the folder; `by_ending` counts its other files, `links` what else was passed over.
+pub(super) fn no_images(settings: &Settings, by_ending: &BTreeMap<String, u64>, links: u64) -> Problem {
     let dir = settings.image_dir.display();
-    let sentence = if by_ending.is_empty() {
+    let sentence = if by_ending.is_empty() && links > 0 {
+        format!("no images under {dir}")
+    } else if by_ending.is_empty() {
         format!("no images under {dir}; there are no other files either")
     } else {
         let files = words::count(by_ending.values().sum(), "file", "files");
         format!("no images under {dir}; {files} with other endings ({})", closing::endings(by_ending))
     };
-    Problem::new("E106", sentence)
+    let problem = Problem::new("E106", sentence);
+    let problem = match closing::links(links) {
+        Some(links) => problem.detail(links),
+        None => problem,
+    };
+    problem
         .hint(format!("images are {}", settings.valid_image_types.join(" ")))
         .hint("add endings to valid_image_types, or name another folder: batchscribe run DIR")
 }
@@ -181,7 +188,7 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         Fault::NoMoney(shortage) => no_money(shortage).into(),
         Fault::NoPrice(model) => no_price(model).into(),
         Fault::TooManyRejected(told) => Problem::new("E316", told.to_string())
-            .detail("more than run.max_failures_percent bears; batchscribe status --list failed  names the pages")
+            .detail("more than run.max_failures_percent allows; batchscribe status --list failed  names the pages")
             .hint("stopped before more money was spent; fix the cause, then: batchscribe retry, and the same command")
             .into(),
         Fault::Corpus(text) => Problem::new(
@@ -192,7 +199,10 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         .into(),
         Fault::OtherCorpus(root) => {
             Problem::new("E113", format!("this workspace still has unfinished images of {}", words::safe(root)))
-                .hint(format!("finish them first: batchscribe run {}", words::safe(root)))
+                .hint(format!(
+                    "finish them first: {}",
+                    words::command(settings, &format!("run {}", words::argument(root)))
+                ))
                 .hint("or take another workspace for this folder: --workspace DIR")
                 .into()
         }
@@ -225,7 +235,9 @@ fn no_money(shortage: &Shortage) -> Problem {
 /// A limit cannot be kept where nobody knows what is charged.
 pub(super) fn no_price(model: &str) -> Problem {
     let sentence = format!("no price is known for {}, so the limit cannot be kept", words::safe(model));
-    Problem::new("E110", sentence).hint("set run.max_cost = 0 and confirm the question instead, or take another model")
+    Problem::new("E110", sentence).hint(
+        "a row in models.toml, in the workspace, names one; or set run.max_cost = 0 and confirm the question instead",
+    )
 }
 
 /// Batches of this ledger belong to whoever opened them.
@@ -377,7 +389,7 @@ mod tests {
     fn no_images_names_what_there_is() {
         let mut none = outcome(Standing::default());
         none.passed_over.by_ending = [("pdf".to_owned(), 3), (String::new(), 1)].into();
-        let problem = no_images(&settings(), &none.passed_over.by_ending);
+        let problem = no_images(&settings(), &none.passed_over.by_ending, 0);
         assert_eq!(problem.sentence, "no images under /w; 4 files with other endings (.pdf 3, no ending 1)");
     }
 }

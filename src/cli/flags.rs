@@ -58,13 +58,13 @@ pub struct Serve {
     /// Where to listen [default: setting serve.listen]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Only show how it stands: another process may work here
+    /// Only show progress; another process may be at work here
     #[arg(long)]
     pub read_only: bool,
     /// Go on although the recipe changed: texts of the old one stay
     #[arg(long)]
     pub keep_old: bool,
-    /// Print what starts this program by itself, as `service print` does, and end
+    /// Print the file or command that starts this program by itself, as `service print` does, and end
     #[arg(long, value_enum, value_name = "FOR", conflicts_with = "read_only")]
     pub print_unit: Option<Manager>,
 }
@@ -90,7 +90,7 @@ pub enum Manager {
     Launchd,
     /// Windows
     Taskscheduler,
-    /// A cluster: a job that hands on to the next one
+    /// A cluster: a job that starts the next one
     Slurm,
     /// A container
     Compose,
@@ -185,22 +185,22 @@ pub struct Clean {
     /// Folder of images and their texts, with all subfolders; texts that this workspace has asked for are left. Without it the
     /// saved answers of this workspace are judged again, and their texts written
     pub dir: Option<PathBuf>,
-    /// Rough texts are owed for deep cleaning afterwards; the next run or upload sends them, and says what that is
+    /// Afterwards, rough texts are owed for deep cleaning; the next run or upload sends them, and names the price first
     #[arg(long, conflicts_with = "dir")]
     pub deep: bool,
     /// Write the JSON file of every result line again, too
     #[arg(long, conflicts_with = "dir")]
     pub rebuild: bool,
-    /// Only list what would be changed in DIR
-    #[arg(long, short = 'n', requires = "dir")]
+    /// Only list what would be changed in DIR; without it, only count which texts would change
+    #[arg(long, short = 'n', conflicts_with_all = ["deep", "rebuild"])]
     pub dry_run: bool,
 }
 
 /// Flags of `retry`. Without a condition it means the images that failed.
 #[derive(Debug, Args)]
 pub struct Retry {
-    /// Images of which this holds: code=E501, reason=refused, flag=too_short, state=failed|rough|done; `a|b` is one or the
-    /// other, several --where have to hold together
+    /// Images for which this holds: code=E501, reason=refused, flag=too_short, state=failed|rough|done; `a|b` is one or the
+    /// other, several --where all have to hold
     #[arg(long = "where", value_name = "COND")]
     pub conditions: Vec<String>,
     /// Images whose path below the image folder is like this, such as 'box-03/*.png'; a text that a person has edited is put
@@ -221,7 +221,7 @@ pub struct Review {
     /// Show the pages of the last `run --pilot` alone
     #[arg(long, conflicts_with = "sample")]
     pub pilot: bool,
-    /// Texts drawn by lot that are shown after the doubtful ones
+    /// Texts chosen at random that are shown after the doubtful ones
     #[arg(long, value_name = "N", default_value_t = crate::web::SAMPLE)]
     pub sample: usize,
     /// Look only: nothing can be changed
@@ -243,7 +243,7 @@ pub struct Import {
     /// Where the images lie now [default: setting image_dir]
     #[arg(long, value_name = "DIR")]
     pub corpus_root: Option<PathBuf>,
-    /// Build texts again that the scripts cut, from the saved answers
+    /// Build texts that the scripts had cut off again, from the saved answers
     #[arg(long)]
     pub rebuild_texts: bool,
     /// Only tell what would be taken over
@@ -277,14 +277,14 @@ pub enum TextFormat {
 /// Flags of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The form
+    /// The format
     #[arg(value_enum, value_name = "FORMAT")]
     pub format: ExportFormat,
     /// Write to this file; for alto, page, tei and hocr, to this folder [default: the standard output, for forms of lines]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Only images that ended like this, as in `retry`: code=E503, reason=refused, flag=too_short, state=done; a|b means one or the
-    /// other, several --where have to hold together
+    /// other, several --where all have to hold
     #[arg(long = "where", value_name = "COND")]
     pub conditions: Vec<String>,
     /// For iiif: the address below which the images will be found by their paths
@@ -315,7 +315,7 @@ pub enum ExportFormat {
     Tei,
     /// A tree of hOCR files, one a page: paragraphs and lines without positions.
     Hocr,
-    /// A IIIF Presentation 3 manifest: a canvas a page, the text as an annotation; wants --base.
+    /// A IIIF Presentation 3 manifest: a canvas a page, the text as an annotation; needs --base.
     Iiif,
     /// JSON-LD for Tropy's File > Import: an item a file, the text as a note.
     Tropy,
@@ -338,7 +338,7 @@ pub struct Emulate {
     /// Keep files and batches here [default: batch/local in the workspace]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Faults to be played, as TOML
+    /// Faults to simulate, as TOML
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
     /// Time that each line takes, such as 50ms
@@ -377,7 +377,7 @@ pub struct Bench {
     /// How often each stage is measured, in turns; one more warms up
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// Upload to this server, such as http://127.0.0.1:7050/v1, in the place of one that drops what it is sent
+    /// Upload to this server, such as http://127.0.0.1:7050/v1, instead of to one that drops what it is sent
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
     /// Compare with an earlier result, as --json printed it

@@ -28,10 +28,17 @@ pub(super) fn look(settings: &Settings, root: &Path, recipe: &Recipe, old: &Old)
             one_text(&ask, alike)?;
         }
     }
+    texts_there(settings, root, recipe, old)
+}
+
+/// The part of it that is found out by reading alone.
+pub(super) fn texts_there(settings: &Settings, root: &Path, recipe: &Recipe, old: &Old) -> Result<(), Fail> {
+    let ask = Ask { settings, root, recipe, today: "" };
     if settings.text.stop_at_existing {
         if let Some(word) = with_texts(old.redo) {
             return Err(Problem::new("E103", format!("`--redo {word}` contradicts `text.existing` = \"stop\""))
                 .hint("what is asked again has a text: --existing ours  replaces those of ours, --existing keep  none")
+                .hint(format!("or leave out  --redo {word}"))
                 .into());
         }
         let reader = pages::ledger(&settings.layout()).map_err(|error| finish::ledger(&error))?;
@@ -109,7 +116,7 @@ fn are_there(there: &There) -> Result<(), Fail> {
         problem = problem.detail("…");
     }
     Err(problem
-        .hint("move them away; or go on with --existing ours, which replaces texts of ours that nobody was at, or")
+        .hint("move them away; or go on with --existing ours, which replaces texts of ours that nobody has edited, or")
         .hint(
             "--existing keep, which replaces none; images with a text that is not ours are left out; nothing was sent",
         )

@@ -18,6 +18,7 @@ pub mod flags;
 mod in_the_way;
 mod local;
 mod logs;
+mod near;
 mod notices;
 mod out;
 mod pages;
@@ -46,7 +47,7 @@ pub fn main() -> Exit {
     let words = args::gathered(std::env::args_os());
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(answer) => return parsed(&answer, args::color_of(&words)),
+        Err(answer) => return parsed(&near::suggested(answer, &words), args::color_of(&words)),
     };
     let environment = Environment::of_process();
     let out = Out::new(&cli.global, &environment);

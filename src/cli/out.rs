@@ -64,6 +64,15 @@ impl Out {
         writeln!(stdout, "{}", self.signs(text)).and_then(|()| stdout.flush()).map_err(told)
     }
 
+    /// A path as it is, for programs: ended by a NUL byte, which no path has.
+    ///
+    /// # Errors
+    /// [`Fail::ClosedPipe`] if the reader has gone away.
+    pub(super) fn path(&self, path: &[u8]) -> Result<(), Fail> {
+        let mut stdout = io::stdout().lock();
+        Ok(stdout.write_all(path).and_then(|()| stdout.write_all(b"\0")).and_then(|()| stdout.flush())?)
+    }
+
     /// Whether a screen on stdout may be drawn in the place of the last one, if stdout is a terminal.
     pub(super) fn redraws(&self) -> bool {
         self.live

@@ -9,6 +9,10 @@ use crate::ledger::lock::WorkspaceLock;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{BatchRow, Failure, ImageRow, Reader};
 use crate::ledger::sqlite::SqliteStore;
+use crate::settings::Problem;
+
+use super::context::Context;
+use super::exit::Fail;
 
 /// Rows asked for at once.
 const PAGE: u32 = 256;
@@ -38,6 +42,15 @@ fn upgraded(layout: &Layout) -> Result<Reader, LedgerError> {
         SqliteStore::upgrade(&path)?;
     }
     Reader::open(&path)
+}
+
+/// A list is one of paths or one of documents.
+pub(super) fn no_json(context: &Context) -> Result<(), Fail> {
+    if context.out.json {
+        let problem = Problem::new("", "--null contradicts --json");
+        return Err(Fail::usage(problem.hint("leave one of them out: paths ended by NUL bytes are no JSON")));
+    }
+    Ok(())
 }
 
 /// All rows of a paged question; ends after the first error.

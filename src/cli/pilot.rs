@@ -8,6 +8,7 @@ use crate::domain::forecast;
 use crate::domain::money::Money;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Pilot, PilotPage};
+use crate::settings::Settings;
 
 use super::words;
 
@@ -61,7 +62,7 @@ fn cost(pages: &[PilotPage], rest: u64) -> Option<[Money; 3]> {
 }
 
 /// The same in lines.
-pub(super) fn lines(pilot: &Pilot, findings: &Findings) -> Vec<String> {
+pub(super) fn lines(pilot: &Pilot, findings: &Findings, settings: &Settings) -> Vec<String> {
     if findings.pages == 0 {
         return vec!["Pilot: no page is left that was never asked".to_owned()];
     }
@@ -86,7 +87,8 @@ pub(super) fn lines(pilot: &Pilot, findings: &Findings) -> Vec<String> {
         }
         None => " What the rest costs is unknown: two pages with tokens and a price would tell.".to_owned(),
     });
-    lines.push(" Look before you go on: batchscribe status --list flagged   ·   go on: batchscribe run".to_owned());
+    let (look, go) = (words::command(settings, "review --pilot"), words::command(settings, "run"));
+    lines.push(format!(" Look before you go on: {look}   ·   go on: {go}"));
     lines
 }
 
@@ -108,6 +110,7 @@ mod tests {
     use super::*;
     use crate::domain::batch::Usage;
     use crate::domain::money::Price;
+    use crate::settings::{Environment, Sources, resolve};
 
     fn page(state: ImageState, reason: Option<&str>, output: u64) -> PilotPage {
         PilotPage {
@@ -128,16 +131,29 @@ mod tests {
             page(ImageState::Failed, Some("refused"), 30),
         ];
         let pilot = Pilot { seed: "bcd".into(), pages };
+        let sources = Sources {
+            workspace: "/w".into(),
+            current_dir: "/w".into(),
+            config: None,
+            no_config: true,
+            flags: Vec::new(),
+            environment: Environment::default(),
+        };
+        let settings = resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings;
         let found = findings(&pilot, 1000);
         let expected = [
             "Pilot of 4 pages, drawn with seed bcd: 2 accepted, 1 of them flagged · 1 refused · 1 truncated",
             " Output tokens: median 30, mean 30, 95 % of the pages at most 40",
             " The other 1000 pages: about $0.40, with 95 % certainty between $0.27 and $0.53, retries apart",
-            " Look before you go on: batchscribe status --list flagged   ·   go on: batchscribe run",
+            " Look before you go on: batchscribe review --pilot   ·   go on: batchscribe run",
         ];
-        assert_eq!(lines(&pilot, &found), expected);
+        assert_eq!(lines(&pilot, &found, &settings), expected);
+        let elsewhere = Settings { workspace_named: Some("there".into()), ..settings.clone() };
+        let last = lines(&pilot, &found, &elsewhere).pop();
+        let named = "batchscribe review --pilot --workspace there   ·   go on: batchscribe run --workspace there";
+        assert_eq!(last.as_deref(), Some(format!(" Look before you go on: {named}").as_str()));
         assert_eq!(document(&pilot, &found)["rest_cost"]["expected"], 0.4);
         let nothing = Pilot { seed: "bcd".into(), pages: Vec::new() };
-        assert_eq!(lines(&nothing, &findings(&nothing, 3)), ["Pilot: no page is left that was never asked"]);
+        assert_eq!(lines(&nothing, &findings(&nothing, 3), &settings), ["Pilot: no page is left that was never asked"]);
     }
 }

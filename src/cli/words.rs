@@ -4,6 +4,7 @@ use crate::domain::money::{Funds, Money};
 use crate::kit::clock::Millis;
 pub(super) use crate::kit::clock::utc;
 use crate::kit::path_bytes::of_shell;
+pub(in crate::cli) use crate::kit::plural::count;
 use crate::ledger::reader::CopyCount;
 use crate::ledger::records::Standing;
 use crate::ops::plan::Correction;
@@ -35,11 +36,6 @@ pub(super) fn copies(copies: CopyCount) -> Option<String> {
         waiting => format!("; {} for the answer", count(waiting, "waits", "wait")),
     };
     (copies.all() > 0).then(|| format!("{are}: paid for once{waiting}"))
-}
-
-/// `1 image`, `2 images`.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// The day of a moment in UTC: `2026-11-22`.

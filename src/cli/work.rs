@@ -58,7 +58,7 @@ impl Job {
 
     /// Whether requests are made from images.
     fn asks(&self) -> bool {
-        !matches!(self.mode, Mode::Download { .. } | Mode::Collect | Mode::Clean { .. })
+        !matches!(self.mode, Mode::Download { .. } | Mode::DownloadOne { .. } | Mode::Collect | Mode::Clean { .. })
     }
 
     /// Whether a provider is spoken to at all.
@@ -245,7 +245,7 @@ pub(super) fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
         let problem = Problem::new("E104", format!("cannot read the image folder {}: {cause}", path.display()))
             .hint("image_dir has to be a folder that you may read");
         match settings.origin("image_dir") {
-            Some(origin) if settings.is_set("image_dir") => problem.hint(format!("set in {origin}")),
+            Some(origin) if settings.is_set("image_dir") => problem.hint(origin.told()),
             _ => problem,
         }
     })
@@ -305,8 +305,22 @@ pub(super) fn means(
     recipe: Recipe,
     key: Option<&Key>,
 ) -> Result<pipeline::Means, Fail> {
+    let mission = mission(context, settings, image_root, recipe, key)?;
+    let key_source = mission.key_source.clone();
+    let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
+    pipeline::means(&mission).map_err(|fault| finish::fault_told(&fault, &told))
+}
+
+/// A mission of these settings that nobody watches or stops yet.
+pub(super) fn mission(
+    context: &Context,
+    settings: &Settings,
+    image_root: PathBuf,
+    recipe: Recipe,
+    key: Option<&Key>,
+) -> Result<Mission, Fail> {
     let (stop, _) = stop_switch();
-    let mission = Mission {
+    Ok(Mission {
         mode: Mode::Download { wait: false },
         settings: settings.clone(),
         layout: settings.layout(),
@@ -320,10 +334,7 @@ pub(super) fn means(
         stop,
         clock: context.clock.clone(),
         tally: watch::Sender::new(Tally::default()),
-    };
-    let key_source = mission.key_source.clone();
-    let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
-    pipeline::means(&mission).map_err(|fault| finish::fault_told(&fault, &told))
+    })
 }
 
 /// Says in a line or two who reads the pages.

@@ -24,6 +24,7 @@ use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::news::News;
+use crate::kit::plural::count;
 use crate::kit::pool::Pool;
 use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
@@ -100,6 +101,8 @@ pub struct ExtractorSeams {
     pub news: News,
     /// Where the batches come from.
     pub source: Source,
+    /// The one batch that is read; all of the source where there is none.
+    pub only: Option<BatchNo>,
 }
 
 struct Work {
@@ -191,6 +194,7 @@ impl Work {
             Source::OnDisk => ledger.ended_batches().await?.into_iter().filter(|batch| batch.fetched).collect(),
             Source::Settled { .. } => ledger.settled_batches(after, STRETCH).await?,
         };
+        backlog.retain(|batch| self.seams.only.is_none_or(|only| only == batch.no));
         backlog.reverse();
         Ok(backlog)
     }
@@ -346,7 +350,8 @@ impl BatchReader {
             reader = back;
             let chunk = chunk?;
             if chunk.unknown > 0 && !self.seams.source.is_settled() {
-                let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
+                let lines = count(chunk.unknown.into(), "result line names", "result lines name");
+                let text = format!("{lines} no image of ours ({})", batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
                 self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;
             }

@@ -30,6 +30,7 @@ pub mod mend;
 pub mod news;
 pub mod path_bytes;
 pub mod pending;
+pub mod plural;
 pub mod pool;
 pub mod random;
 pub mod redact;

@@ -12,13 +12,16 @@ use crate::domain::image::shown;
 use crate::domain::money::{Money, Price};
 use crate::ledger::LedgerError;
 use crate::ledger::moves::BatchState;
-use crate::ledger::reader::{AnswersRow, Asked, Reader, ToldRow};
+use crate::ledger::reader::{AnswersRow, Asked, Direct, Reader, ToldRow};
 use crate::settings::models::Models;
 
 /// Shards or batches asked for at once.
 const PAGE: u32 = 64;
 /// Where tokens stand that no answer tells.
 pub const NO_ANSWER: &str = "(in no answer)";
+
+/// Where questions stand that were asked directly, such as whether a model takes the settings.
+pub const DIRECTLY: &str = "(asked directly)";
 
 /// What the rows of a bill are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +146,10 @@ pub fn bill_of(reader: &Reader, models: &Models, by: By, room: usize) -> Result<
     let mut after = None;
     loop {
         let batches = reader.told_batches(after, PAGE)?;
-        let Some(next) = batches.last().map(|batch| batch.no) else { return Ok(books.close()) };
+        let Some(next) = batches.last().map(|batch| batch.no) else {
+            books.direct(reader.direct()?);
+            return Ok(books.close());
+        };
         after = Some(next);
         for batch in batches {
             books.batch(batch);
@@ -226,6 +232,13 @@ impl<'a> Books<'a> {
             _ => {}
         }
         self.batches.entry(batch.asked.shard).or_default().push(batch);
+    }
+
+    /// What was asked directly is in no batch and of no image; without it the sum would not be what was paid.
+    fn direct(&mut self, asked: Direct) {
+        let Direct { answers, usage, cost } = asked;
+        let sum = Sum { answers, usage, cost, ..Sum::default() };
+        self.groups.entry(Key(i64::MAX, DIRECTLY.to_owned())).or_default().add(&sum);
     }
 
     fn close(mut self) -> Bill {

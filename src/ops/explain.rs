@@ -69,7 +69,7 @@ const PAGES: &[Page] = &[
         "E110",
         "",
         "There is a money limit, and no price is known for the model: the limit could not be kept.",
-        "Take another model, or drop the limit (run.max_cost = 0) and answer the question.",
+        "Name its price by a row in models.toml, or take another model, or drop the limit (run.max_cost = 0) and answer the question.",
     ),
     page_of(
         "E111",
@@ -113,11 +113,23 @@ const PAGES: &[Page] = &[
     page_of(
         "E205",
         "too_large",
-        "An image exceeds encode.max_pixels by its header, or does not fit into a shard.",
-        "Shrink it, or raise encode.max_pixels or shard.max_shard_bytes.",
+        "An image exceeds encode.max_pixels by its header, needs more memory than shard.max_memory to be made ready, does not fit into a \
+        batch, or is a TIFF of more than 2,000 pages.",
+        "Shrink it, or raise encode.max_pixels, shard.max_memory or shard.max_shard_bytes; split a TIFF of so many pages.",
     ),
-    page_of("E206", "unsupported_format", "An image has a format that is not sent.", "Export it as JPEG or PNG."),
-    page_of("E207", "changed", "An image changed again and again while it was read.", "Wait until nobody writes it."),
+    page_of(
+        "E206",
+        "unsupported_format",
+        "An image has a format that is not sent, has several pages where encode.pages = \"refuse\", or would have to be converted where \
+        encode.reencode = \"never\".",
+        "Export it as JPEG or PNG; or set encode.pages = \"each\", or encode.reencode = \"when_needed\".",
+    ),
+    page_of(
+        "E207",
+        "changed",
+        "An image changed again and again while it was read.",
+        "Wait until nothing writes to it any more.",
+    ),
     page_of(
         "E208",
         "over_allowance",
@@ -170,7 +182,7 @@ const PAGES: &[Page] = &[
         "E311",
         "",
         "The provider refused a batch file as too large.",
-        "It is split and sent again; set shard.max_shard_bytes lower to spare the vain uploads.",
+        "It is split and sent again; set shard.max_shard_bytes lower to avoid uploads that will be refused.",
     ),
     page_of(
         "E312",
@@ -200,7 +212,7 @@ const PAGES: &[Page] = &[
     page_of(
         "E316",
         "",
-        "More answers than run.max_failures_percent bears were rejected for one and the same reason, so that something is wrong with \
+        "More answers than run.max_failures_percent allows were rejected for one and the same reason, so that something is wrong with \
          all of them: the prompt, a setting, or the model. Nothing more is sent; what is under way is read.",
         "Look at some: batchscribe status --list failed. Fix the cause, put them back with batchscribe retry, and give the same \
          command. If they are as they should be, raise run.max_failures_percent or set it to \"unset\".",

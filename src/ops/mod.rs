@@ -30,4 +30,5 @@ pub mod report;
 pub mod retry;
 pub mod review;
 mod text_file;
+pub mod trial;
 pub mod validate;

@@ -159,6 +159,40 @@ pub fn recover(wanted: &Wanted) -> Result<Report, Error> {
     Ok(report)
 }
 
+/// What a recovery would find on this disk. What came back of each shard shows only once it is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// How the ledger is.
+    pub ground: Ground,
+    /// The backup that would be built upon.
+    pub backup: Option<PathBuf>,
+    /// Shards that the ledger, or that backup, lacks.
+    pub shards: u64,
+    /// Lines of them, as far as that is told.
+    pub lines: u64,
+}
+
+/// Looks, and changes nothing; nobody but this disk is asked.
+///
+/// # Errors
+/// [`Error`].
+pub fn look(layout: &Layout) -> Result<Seen, Error> {
+    let ground = ground::look(layout)?;
+    let is_whole = ground == Ground::Whole;
+    let backup = if is_whole { None } else { ground::backup(layout)? };
+    let base = if is_whole { Some(layout.ledger()) } else { backup.clone() };
+    let reader = base.as_deref().map(Reader::open).transpose()?;
+    let mut known = Known::default();
+    disk::journal(layout, &mut known).map_err(Error::Disk)?;
+    if !is_whole {
+        disk::notices(layout, &mut known).map_err(Error::Disk)?;
+        disk::orphans(layout, &mut known).map_err(Error::Disk)?;
+    }
+    let lacking = lacking(&known, reader.as_ref())?;
+    let lines = lacking.iter().map(|one| u64::from(one.account.lines)).sum();
+    Ok(Seen { ground, backup, shards: lacking.len() as u64, lines })
+}
+
 /// Everything that disk and provider tell.
 fn learn(wanted: &Wanted, ground: &Ground, reader: Option<&Reader>, runtime: &Runtime) -> Result<Known, Error> {
     let mut known = Known::default();

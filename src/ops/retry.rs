@@ -9,6 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::conditions::{Conditions, STATES, Traits};
 use super::{known, text_file};
 use crate::domain::ids::ImageId;
+use crate::domain::image::RelPath;
 use crate::domain::layout::Layout;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
@@ -103,9 +104,32 @@ impl Selection {
         self.conditions.hold(&Traits { state: *state, reason: reason.as_deref(), flags, asked: *asked })
     }
 
+    /// Whether an image is left for the one reason that it did not fail, and nobody has said which others are meant.
+    fn leaves(&self, image: &ImageRow) -> bool {
+        self.conditions.is_empty() && self.path.as_ref().is_some_and(|path| path.matches(image))
+    }
+
     /// Whether its path names this image and no other.
     fn names(&self, image: &ImageRow) -> bool {
         self.path.as_ref().is_some_and(|path| path.names_exactly(image))
+    }
+}
+
+/// A person's text that stays although its image is asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stays {
+    /// The image, below its folder.
+    pub image: String,
+    /// The text, below the folder of the texts.
+    pub text: String,
+}
+
+impl Stays {
+    /// All pages of a file have one text.
+    fn of(image: &ImageRow) -> Self {
+        let kind = if image.text.as_deref() == Some("api") { "api" } else { "txt" };
+        let text = RelPath { name: text_file::name(&image.path, kind), ..image.path.with_page(1) };
+        Self { image: image.path.with_page(1).shown(), text: text.shown() }
     }
 }
 
@@ -120,6 +144,10 @@ pub struct Found {
     pub examples: Vec<String>,
     /// Images that cannot be asked before the next walk has measured them.
     pub unmeasured: u64,
+    /// Images named exactly that are put back although a person's text stands beside them: it stays, whatever is answered.
+    pub stays: Vec<Stays>,
+    /// Images that a pattern fits and that have not failed, where no condition says which are meant.
+    pub unfailed: u64,
 }
 
 impl Found {
@@ -136,6 +164,13 @@ impl Found {
         } else if !is_named && known::is_a_persons(image, layout) {
             self.leave(image);
         } else {
+            // More than one image is named exactly only where several folders hold one of that path.
+            if is_named && self.stays.len() < EXAMPLES && known::is_a_persons(image, layout) {
+                let stays = Stays::of(image);
+                if self.stays.last() != Some(&stays) {
+                    self.stays.push(stays);
+                }
+            }
             self.note(image);
             return Some(image.id);
         }
@@ -224,8 +259,12 @@ pub fn retry(
             page.iter_mut().for_each(|image| look(image, layout));
         }
         let mut chosen = Vec::new();
-        for image in page.iter().filter(|image| STATES.contains(&image.state) && selection.means(image)) {
-            chosen.extend(found.sort(image, layout, selection.names(image)));
+        for image in page.iter().filter(|image| STATES.contains(&image.state)) {
+            if selection.means(image) {
+                chosen.extend(found.sort(image, layout, selection.names(image)));
+            } else {
+                found.unfailed += u64::from(selection.leaves(image));
+            }
         }
         if !chosen.is_empty() {
             put_back(&chosen)?;
@@ -236,7 +275,6 @@ pub fn retry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::image::RelPath;
 
     fn image(path: (&str, &str), state: ImageState, reason: Option<&str>, flags: &[&str], asked: u32) -> ImageRow {
         ImageRow {
@@ -311,5 +349,23 @@ mod tests {
         }
         let done = image(("box", "a.png"), ImageState::Done, None, &[], 0);
         assert!(selection(&[], Some("box/a.png")).means(&done) && !selection(&[], Some("box/*")).means(&done));
+        for (conditions, path, leaves) in [
+            (&[][..], Some("box/*"), true),
+            (&[], Some("other/*"), false),
+            (&[], None, false),
+            (&["state=rough"], Some("box/*"), false),
+        ] {
+            assert_eq!(selection(conditions, path).leaves(&done), leaves, "{conditions:?} {path:?}");
+        }
+    }
+
+    #[test]
+    fn the_pages_of_a_file_have_one_text_and_each_its_rough_one() {
+        let mut image = image(("box", "deed.tif"), ImageState::Done, None, &[], 1);
+        image.path.page = 3;
+        let stays = |text: &str| Stays { image: "box/deed.tif".to_owned(), text: text.to_owned() };
+        assert_eq!(Stays::of(&image), stays("box/deed.tif.txt"));
+        image.text = Some("api".to_owned());
+        assert_eq!(Stays::of(&image), stays("box/deed.tif#3.txt.api"));
     }
 }

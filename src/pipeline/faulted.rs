@@ -15,9 +15,9 @@ use crate::provider::failure::{Failure, Kind};
 use crate::scan::scanner::RootUnreadable;
 use crate::upload::send::SendError;
 
-/// Sorts a fault by its type; one of no known type means that `who` died of it.
+/// Sorts a fault by its type; one of no known type means that `who` died of it. `host` is the provider's, whose result lines name none.
 #[must_use]
-pub fn sort(who: &'static str, fault: AnyFault) -> Fault {
+pub fn sort(who: &'static str, fault: AnyFault, host: &str) -> Fault {
     let fault = match fault.downcast::<SendError>() {
         Ok(error) => return of_send(who, *error),
         Err(other) => other,
@@ -35,7 +35,7 @@ pub fn sort(who: &'static str, fault: AnyFault) -> Fault {
         }
         Err(other) => other,
     };
-    of_simple(who, fault)
+    of_simple(who, fault, host)
 }
 
 /// The fault as it is told, if the ledger's keeper ended by `failure`: whoever finds the ledger closed, or has nobody to ask
@@ -48,7 +48,7 @@ pub fn rooted(fault: Option<Fault>, failure: Option<LedgerError>) -> Option<Faul
     }
 }
 
-fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
+fn of_simple(who: &'static str, fault: AnyFault, host: &str) -> Fault {
     let fault = match fault.downcast::<LedgerError>() {
         Ok(error) => return Fault::Ledger(*error),
         Err(other) => other,
@@ -70,7 +70,7 @@ fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
         Err(other) => other,
     };
     let fault = match fault.downcast::<RunRefused>() {
-        Ok(refused) => return of_refused(*refused),
+        Ok(refused) => return of_refused(*refused, host),
         Err(other) => other,
     };
     let fault = match fault.downcast::<TooManyRejected>() {
@@ -95,7 +95,7 @@ fn of_failure(failure: Failure) -> Fault {
 }
 
 /// A result line that every further line would repeat: told like a refusal of the provider itself.
-fn of_refused(refused: RunRefused) -> Fault {
+fn of_refused(refused: RunRefused, host: &str) -> Fault {
     let kind = match refused.status {
         _ if refused.is_about_money() => Kind::Money,
         401 => Kind::Key,
@@ -111,7 +111,7 @@ fn of_refused(refused: RunRefused) -> Fault {
         code: refused.code,
         param: refused.param,
         message: refused.message,
-        host: "a result line".to_owned(),
+        host: host.to_owned(),
         retry_after: None,
     })
 }
@@ -159,12 +159,12 @@ mod tests {
     fn faults_keep_their_kind() {
         let refused =
             |code: &str, status| RunRefused { code: code.into(), param: String::new(), message: String::new(), status };
-        assert!(
-            matches!(sort("cleaner", refused("insufficient_quota", 429).into()), Fault::Provider(f) if f.kind == Kind::Money)
-        );
-        assert!(matches!(sort("cleaner", refused("unsupported_value", 400).into()), Fault::SettingRefused(_)));
+        let sorted = |who, fault| sort(who, fault, "api.example.org");
+        let money = sorted("cleaner", refused("insufficient_quota", 429).into());
+        assert!(matches!(money, Fault::Provider(f) if f.kind == Kind::Money && f.host == "api.example.org"));
+        assert!(matches!(sorted("cleaner", refused("unsupported_value", 400).into()), Fault::SettingRefused(_)));
         let full = io::Error::new(io::ErrorKind::StorageFull, "full");
-        assert!(matches!(sort("cleaner", full.into()), Fault::Disk(e) if e.kind() == io::ErrorKind::StorageFull));
-        assert!(matches!(sort("poller", "odd".into()), Fault::Died { who: "poller", .. }));
+        assert!(matches!(sorted("cleaner", full.into()), Fault::Disk(e) if e.kind() == io::ErrorKind::StorageFull));
+        assert!(matches!(sorted("poller", "odd".into()), Fault::Died { who: "poller", .. }));
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::clean::breaker::TooManyRejected;
 use crate::corpus::PassedOver;
+use crate::domain::ids::BatchNo;
 use crate::domain::layout::Layout;
 use crate::domain::money::Shortage;
 use crate::domain::recipe::Recipe;
@@ -44,6 +45,13 @@ pub enum Mode {
         /// Stay until no batch is open.
         wait: bool,
     },
+    /// The same for one batch alone; the others stay as they are.
+    DownloadOne {
+        /// Which.
+        batch: BatchNo,
+        /// Stay until it has ended.
+        wait: bool,
+    },
     /// Read the answers that are on disk already, write their texts, close their books; no provider is needed.
     Collect,
     /// Judge the saved answers of settled batches again and write their texts; nothing is asked, and no provider is needed.
@@ -60,6 +68,12 @@ impl Mode {
     #[must_use]
     pub fn is_offline(&self) -> bool {
         matches!(self, Self::SpoolOnly(_) | Self::Collect | Self::Clean { .. })
+    }
+
+    /// The one batch that is looked at, where it is not every one.
+    #[must_use]
+    pub fn only(&self) -> Option<BatchNo> {
+        if let Self::DownloadOne { batch, .. } = self { Some(*batch) } else { None }
     }
 
     /// Whether owed images are planned and sent.

@@ -78,7 +78,7 @@ pub(super) async fn raise(mission: &Mission, world: &World) -> Result<usize, Fau
         }
         Mode::Collect => on_disk(mission, world, Source::OnDisk).await,
         Mode::Clean { rebuild, .. } => on_disk(mission, world, Source::Settled { rebuild: *rebuild }).await,
-        Mode::Download { wait } => {
+        Mode::Download { wait } | Mode::DownloadOne { wait, .. } => {
             let looks = if *wait { Looks::UntilNoneIsOpen } else { Looks::Once };
             let poller = back_half(mission, world, looks)?;
             let over: Recipient<NoMoreBatches> = recipient(&poller);
@@ -260,6 +260,7 @@ fn back_half(mission: &Mission, world: &World, looks: Looks) -> Result<Addr<Poll
             longest_ms: millis(mission.settings.batch.max_poll_interval),
         },
         looks,
+        only: mission.mode.only(),
         give_up_after: mission.settings.run.give_up_after,
     };
     let seams = PollerSeams {
@@ -293,6 +294,7 @@ fn extractor(mission: &Mission, world: &World, cleaner: &Addr<Cleaner>, source: 
         slots: world.slots.clone(),
         news: world.news.clone(),
         source,
+        only: mission.mode.only(),
     };
     let next = Next { answers: recipient(cleaner), read: recipient(cleaner), over: recipient(cleaner) };
     let faults = world.faults.clone();

@@ -74,7 +74,7 @@ pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHan
     };
     publish(mission, &world);
     let standing = *world.ledger.standing().borrow();
-    let fault = world.faults.take().map(|(who, fault)| faulted::sort(who, fault)).or(fault);
+    let fault = world.faults.take().map(|(who, fault)| faulted::sort(who, fault, world.provider.host())).or(fault);
     let fault = faulted::rooted(fault, world.ledger.failure());
     let deep_wanted = deep_wanted(mission, &world, fault.is_none()).await;
     let outcome = Outcome {
@@ -116,7 +116,7 @@ fn unbegun(fault: Fault) -> Outcome {
 /// Recorded before any actor looks at the standing: a walk that has not begun must not pass for one that is over.
 async fn begin_walk(mission: &Mission, world: &World) -> Result<(), Fault> {
     match mission.mode {
-        Mode::Download { .. } | Mode::Collect | Mode::Clean { .. } => Ok(()),
+        Mode::Download { .. } | Mode::DownloadOne { .. } | Mode::Collect | Mode::Clean { .. } => Ok(()),
         _ => world.ledger.walk_begins(world.corpus_id).await.map_err(Fault::Ledger),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pace::Pace;
+use crate::domain::ids::BatchNo;
 use crate::domain::layout::Layout;
 use crate::kit::budget::Budget;
 use crate::kit::clock::Clock;
@@ -28,6 +29,8 @@ pub struct PollerOptions {
     pub pace: Pace,
     /// How long.
     pub looks: Looks,
+    /// The one batch that is looked at; every open one where there is none.
+    pub only: Option<BatchNo>,
     /// Unreachable for so long: the run ends.
     pub give_up_after: Duration,
 }

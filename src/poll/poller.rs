@@ -22,6 +22,7 @@ use crate::kit::edge::{EdgeMeter, give, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::news::{News, Notice};
+use crate::kit::plural::count;
 use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
@@ -166,7 +167,10 @@ impl Work {
     }
 
     async fn looks(&mut self, ended: mpsc::Sender<BatchEnded>) -> Result<(), AnyFault> {
-        for batch in self.ledger.open_batches().await? {
+        let only = self.options.only;
+        for batch in
+            self.ledger.open_batches().await?.into_iter().filter(|batch| only.is_none_or(|only| only == batch.no))
+        {
             let slot = self.slots.overdraw(1);
             self.backlog.insert(batch.no);
             self.watch(batch, slot, self.clock.now());
@@ -227,8 +231,12 @@ impl Work {
         self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, gone_ms: 0 });
     }
 
-    /// Batches that the ledger lacked exist already: they get their slots, limit or not.
+    /// Batches that the ledger lacked exist already: they get their slots, limit or not. Where one batch alone is meant, they
+    /// wait in the ledger for the next look at all.
     fn found(&mut self, batches: Vec<OpenBatch>) {
+        if self.options.only.is_some() {
+            return;
+        }
         for batch in batches {
             let slot = self.slots.overdraw(1);
             self.watch(batch, slot, self.clock.now());
@@ -288,8 +296,8 @@ impl Work {
             Some(so_far) if all_hidden => so_far + passed,
             Some(so_far) => so_far,
             None => {
-                let text =
-                    format!("{hidden} open batches of this ledger are not known at {} with this key", self.host());
+                let open = count(hidden as u64, "open batch of this ledger is", "open batches of this ledger are");
+                let text = format!("{open} not known at {} with this key", self.host());
                 self.news.warn("E410", text, "another account's or project's key? nothing is given up");
                 0
             }
@@ -336,8 +344,9 @@ impl Work {
         let batch = self.ledger.ended(no, ending).await?;
         crash::point("ended.recorded");
         if let (Some(why), 1..) = (&batch.refusal, named) {
-            let text = format!("batch {} was refused: {named} lines, such as {}: {}", batch.id, why.code, why.message);
-            self.news.warn("E312", text, "the images of these lines failed, the others are asked again");
+            let lines = count(named as u64, "line", "lines, such as");
+            let text = format!("batch {} was refused because of {lines}: {}: {}", batch.id, why.code, why.message);
+            self.news.warn("E312", text, "the images of such lines failed, the others are asked again");
         }
         let detail = batch.refusal.as_ref().map(|why| format!("{} {}", why.code, why.message)).unwrap_or_default();
         let id = batch.id.to_string();

@@ -132,7 +132,7 @@ fn gone(settings: &Settings, path: &Path) -> Problem {
     let problem = Problem::new("E303", format!("there is no key file {}", path.display()))
         .hint("batchscribe keys set  writes one there; or name the right one: api_key_file");
     match settings.origin("api_key_file") {
-        Some(origin) => problem.hint(format!("set in {origin}")),
+        Some(origin) => problem.hint(origin.told()),
         None => problem,
     }
 }
@@ -261,7 +261,7 @@ pub fn plain(text: String, source: &str) -> Result<String, Problem> {
     if !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(key.to_owned());
     }
-    let what = if key.is_empty() { "is empty" } else { "holds spaces, line breaks or signs that no key has" };
+    let what = if key.is_empty() { "is empty" } else { "holds spaces, line breaks or characters that no key has" };
     Err(Problem::new("E303", format!("no key found: {source} {what}")).hint("put the key there, alone on one line"))
 }
 
@@ -274,7 +274,7 @@ pub fn token(path: &Path) -> Result<String, Problem> {
     let source = format!("the file {}", path.display());
     let missing = || {
         Problem::new("E303", format!("there is no token: {source} is missing"))
-            .hint("write one there: 32 signs or more, drawn by lot, as from  openssl rand -hex 32")
+            .hint("write one there: 32 random characters or more, as from  openssl rand -hex 32")
     };
     plain(read_file(path)?.ok_or_else(missing)?, &source)
 }

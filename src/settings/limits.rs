@@ -161,7 +161,10 @@ pub(super) const KEYS: &[Key] = &[
     key("serve.token_file", Kind::Path),
     key("serve.host_names", Kind::ListOrNone(is_host, "a list of host names, such as [\"scans.example.org\"]")),
     key("serve.metrics_file", Kind::Path),
-    key("notify.command", Kind::ListOrNone(is_not_empty, "a list of a program and its arguments, or []")),
+    key(
+        "notify.command",
+        Kind::ListOrNone(is_not_empty, "a program, or a list of a program and its arguments; \"\" or [] for none"),
+    ),
     key("notify.webhook", Kind::Checked(is_webhook, "a URL with https:// or http://, or \"\"")),
     key("notify.heartbeat", Kind::Checked(is_heartbeat, "a URL with https:// or http://, or \"\"")),
     key("notify.time_limit", Kind::Span(100, HOUR)),

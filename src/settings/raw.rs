@@ -29,6 +29,17 @@ pub enum Origin {
     Flag(String),
 }
 
+impl Origin {
+    /// Where it was set, as a hint says it. What stands on the command line without a flag has no name that people know.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Flag(name) if !name.starts_with('-') => "named on the command line".to_owned(),
+            origin => format!("set in {origin}"),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,7 +83,7 @@ impl Layer {
         if let Some(near) = key.kind.meant(shown.trim_matches('"')) {
             problem = problem.hint(format!("did you mean `{near}`?"));
         }
-        self.problems.push(problem.hint(format!("set in {origin}")));
+        self.problems.push(problem.hint(origin.told()));
         self.wrong.push(key.path);
     }
 

@@ -349,7 +349,7 @@ mod tests {
         let room = Room::new("");
         let expected = "error[E103]: `api_url` = \"http://api.example.org/v1/chat/completions\" (--set) contradicts the \
                         rule that keys and images travel encrypted\nhint: use https://; http:// is for this computer \
-                        (127.0.0.1, localhost) only";
+                        (127.0.0.1, localhost) only\n      or leave out  --set api_url=http://api.example.org/v1/chat/completions";
         assert_eq!(room.messages(&[("api_url", "http://api.example.org/v1/chat/completions")]), [expected]);
         let message = room.messages(&[("provider.engine", "http://10.0.0.7:11434/v1")]).remove(0);
         let expected = "error[E103]: `provider.engine` = \"http://10.0.0.7:11434/v1\" (--set) contradicts the rule that \
@@ -358,7 +358,8 @@ mod tests {
         assert!(message.starts_with(expected), "{message}");
         let expected = "error[E103]: `api_url` = \"https://api.openai.com/v1/embeddings\" (--set) contradicts the \
                         endpoints of this version, /chat/completions and /responses\nhint: end it in one of them, such as \
-                        https://api.openai.com/v1/chat/completions";
+                        https://api.openai.com/v1/chat/completions\n      or leave out  \
+                        --set api_url=https://api.openai.com/v1/embeddings";
         assert_eq!(room.messages(&[("api_url", "https://api.openai.com/v1/embeddings")]), [expected]);
         let both = [("api_url", "https://host.example/v1/responses"), ("provider.endpoint", "/v4/chat/completions")];
         assert!(room.messages(&both)[0].contains("both name the same endpoint"), "{:?}", room.messages(&both));

@@ -2,7 +2,7 @@
 
 use super::address::endpoint_of;
 use super::problem::Problem;
-use super::raw::Origin;
+use super::raw::{Entry, Origin};
 use super::resolve::Book;
 use super::value::Value;
 use super::{Address, Engine};
@@ -72,7 +72,18 @@ pub(super) fn contradictions(book: &Book) -> Vec<Contradiction> {
         pair(text(book, a) == text(book, b), a, b, "each working folder is a folder of its own");
     }
     found.extend(address(book).into_iter().chain(engine(book)).chain(open_address(book)));
-    found
+    found.into_iter().map(|one| one.with_flags(book)).collect()
+}
+
+impl Contradiction {
+    /// With the flags of this very call that are to be left out, if the keys were set by any.
+    fn with_flags(mut self, book: &Book) -> Self {
+        let named: Vec<String> = self.keys.iter().filter_map(|key| flag(key, book.get(key)?)).collect();
+        if !named.is_empty() {
+            self.problem = self.problem.hint(format!("or leave out  {}", named.join("  or  ")));
+        }
+        self
+    }
 }
 
 /// A server that others reach asks for a token.
@@ -124,6 +135,15 @@ fn engine(book: &Book) -> Option<Contradiction> {
             .hint(ENCRYPTED)
             .hint("a tunnel makes another computer's port one of this: ssh -L 11434:localhost:11434 HOST"),
     })
+}
+
+/// A flag with its key, as it was typed.
+fn flag(key: &str, entry: &Entry) -> Option<String> {
+    match &entry.origin {
+        Origin::Flag(name) if name == "--set" => Some(format!("--set {key}={}", entry.shown.trim_matches('"'))),
+        Origin::Flag(name) if name.starts_with('-') => Some(name.clone()),
+        _ => None,
+    }
 }
 
 /// A key, its value and its place.

@@ -75,7 +75,7 @@ fn of(kind: Kind) -> Value {
         Kind::Money => json!({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
         Kind::Switch => json!({"type": "boolean"}),
         Kind::List(..) => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
-        Kind::ListOrNone(..) => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::ListOrNone(..) => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) => json!({"type": "string"}),
         Kind::Bytes(..) => json!({"type": ["integer", "string"]}),
         Kind::Word(words) => json!({"enum": words}),

@@ -65,6 +65,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Number(..) => number(text).map(Value::Number),
         Kind::Money => Money::parse(text.trim()).map(|_| Value::Text(text.trim().to_owned())),
         Kind::Switch => text.trim().parse().ok().map(Value::Switch),
+        Kind::ListOrNone(..) if text.trim().is_empty() => Some(Value::List(Vec::new())),
         Kind::List(..) | Kind::ListOrNone(..) => list(text).map(Value::List),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) if text.trim().is_empty() => Some(Value::Span(None)),
         Kind::Span(..) | Kind::OptionalSpan | Kind::SpanOrNone(..) => {
@@ -108,6 +109,10 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
             written.and_then(|text| from_text(kind, text))
         }
         Kind::Switch => value.as_bool().map(Value::Switch),
+        // One text is a list of one, whatever commas it holds: a path may have some.
+        Kind::ListOrNone(..) if value.is_str() => value
+            .as_str()
+            .map(|text| Value::List(Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect())),
         Kind::List(..) | Kind::ListOrNone(..) => strings(value).map(Value::List),
         _ => value.as_str().and_then(|text| from_text(kind, text)),
     }
@@ -144,6 +149,7 @@ mod tests {
 
     const SPAN: Kind = Kind::Span(0, 3_600_000);
     const LIST: Kind = Kind::List(|item| item.starts_with('.'), "endings");
+    const OR_NONE: Kind = Kind::ListOrNone(|item| !item.is_empty(), "words");
 
     #[test]
     fn a_file_and_a_variable_say_the_same() {
@@ -160,12 +166,25 @@ mod tests {
             (Kind::Money, "0.25", "\"0.25\""),
             (LIST, ".a, .b", "[\".a\", \".b\"]"),
             (LIST, "[\".a\", \".b\"]", "[\".a\", \".b\"]"),
+            (OR_NONE, "tell,me", "[\"tell\", \"me\"]"),
+            (OR_NONE, "tell", "\"tell\""),
+            (OR_NONE, "", "\"\""),
+            (OR_NONE, "[]", "[]"),
         ] {
             let parsed = DeValue::parse(toml).expect(toml);
             let from_file = Written::Toml(parsed.get_ref()).read(kind);
             assert!(from_file.is_some(), "{toml}");
             assert_eq!(Written::Text(text).read(kind), from_file, "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_of_a_file_is_one_word_of_a_list() {
+        let parsed = DeValue::parse("\"/opt/tell, me\"").expect("TOML");
+        let value = Written::Toml(parsed.get_ref()).read(OR_NONE);
+        assert_eq!(value, Some(Value::List(vec!["/opt/tell, me".to_owned()])));
+        let parsed = DeValue::parse("\".jpg\"").expect("TOML");
+        assert_eq!(Written::Toml(parsed.get_ref()).read(LIST), None);
     }
 
     #[test]

@@ -282,7 +282,8 @@ impl Sender {
     /// The blank page is nobody's image: its answer is kept with its cost, which is told, and goes nowhere else.
     async fn answered(&self, answer: &Value) -> Result<(), SendError> {
         self.reached();
-        let tokens = tokens(answer).map_or_else(|| "at a cost unknown".to_owned(), |tokens| format!("{tokens} tokens"));
+        let tokens =
+            tokens(answer).map_or_else(|| "at an unknown cost".to_owned(), |tokens| format!("{tokens} tokens"));
         let text = format!("{} takes these settings (a blank page was asked directly, {tokens})", self.provider.host());
         // Whatever was paid for is kept as it came.
         let mut kept = answer.to_string();

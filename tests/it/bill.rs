@@ -180,3 +180,23 @@ fn the_built_in_engine_costs_nothing_and_is_on_no_bill() {
     let (exit, out) = call("bill");
     assert_eq!((exit, out.contains("No answer of a provider that costs money was read yet")), (Some(0), true), "{out}");
 }
+
+#[test]
+fn the_bill_has_what_was_asked_directly() {
+    let mut sandbox = Sandbox::new(5);
+    sandbox.set("request.model", "gpt-5.6-luna");
+    sandbox.set("run.canary", "sync");
+    assert!(sandbox.run().fault.is_none());
+    assert_eq!(oracle::count(&sandbox.bill(), "chat"), 1);
+    let (_, out, _) = call(&sandbox, "status --json");
+    let status: Value = serde_json::from_str(&out).expect("one document");
+    for by in GROUPINGS {
+        let bill = bill(&sandbox, by);
+        let rows = bill["rows"].as_array().expect("rows");
+        let direct = rows.last().expect("a row");
+        assert_eq!((&direct["name"], &direct["answers"]), (&"(asked directly)".into(), &1.into()), "{by}: {bill}");
+        assert!(direct["cost_usd"].as_f64() > Some(0.0) && direct["tokens"]["in"].as_u64() > Some(0), "{by}: {bill}");
+        let (total, spent) = (&bill["total"]["cost_usd"], &status["cost"]["spent"]);
+        assert_eq!(total, spent, "{by}: the sum is what was paid");
+    }
+}

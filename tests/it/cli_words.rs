@@ -81,7 +81,7 @@ fn folders_and_prompts_that_are_not_there() {
     room.echo("run nowhere").is(
         2,
         "error[E104]: cannot read the image folder HERE/nowhere: No such file or directory (os error 2)\n\
-         hint: image_dir has to be a folder that you may read\n      set in IMAGE_DIR\n",
+         hint: image_dir has to be a folder that you may read\n      named on the command line\n",
     );
     std::fs::create_dir(room.at("none")).expect("folder");
     room.put("none/scan.pdx", "x");
@@ -175,7 +175,7 @@ fn texts_that_are_there_stop_a_run_that_was_told_so() {
     let room = Room::new(5);
     (0..4).for_each(|n| room.put(&format!("in/page{n}.png.txt"), "by hand\n"));
     let stop = "run in --existing stop";
-    let hint = "hint: move them away; or go on with --existing ours, which replaces texts of ours that nobody was at, or\n      \
+    let hint = "hint: move them away; or go on with --existing ours, which replaces texts of ours that nobody has edited, or\n      \
                 --existing keep, which replaces none; images with a text that is not ours are left out; nothing was sent\n";
     room.echo(stop).is(
         2,
@@ -335,7 +335,7 @@ fn the_table_at_the_end_and_a_second_run() {
     room.echo("run in").is(
         3,
         &format!(
-            "{MADE_UP}Nothing to do: 4 images, 2 done, 1 failed for good, 1 skipped\n Failed    1: empty_file\n\
+            "{MADE_UP}Nothing to do: 4 images, 2 done, 1 failed, 1 skipped\n Failed    1: empty_file\n\
              {:11}empty.jpg  empty_file\n Skipped   1: text_present\n \
              Other     4 files that are no images: .txt 3, .doc 1 (texts of images among them)\n\
              found 4 = 2 done + 0 rough + 1 failed + 1 skipped + 0 owed + 0 in flight\n",
@@ -603,9 +603,15 @@ fn nothing_is_coloured_off_a_terminal() {
 #[test]
 fn settings_are_checked_and_their_schema_is_json() {
     let room = Room::new(0);
-    assert_eq!(room.call("config check").out, "ok: 0 settings are set, by whom:  batchscribe config show --origin\n");
+    assert_eq!(
+        room.call("config check").out,
+        "ok: 0 settings are set; where each comes from:  batchscribe config show --origin\n"
+    );
     room.put("batchscribe.toml", "max_images_per_batch = 5\n");
-    assert_eq!(room.call("config check").out, "ok: 1 setting is set, by whom:  batchscribe config show --origin\n");
+    assert_eq!(
+        room.call("config check").out,
+        "ok: 1 setting is set; where each comes from:  batchscribe config show --origin\n"
+    );
     room.put("batchscribe.toml", "max_images = 5\n");
     assert_eq!(room.call("config check").exit, Some(2));
     room.put("batchscribe.toml", "");

@@ -55,5 +55,8 @@ fn two_recipes_side_by_side_and_against_the_truth() {
     let (_, out, _) = call(&sandbox, &["audit", "--compare", newer, older, "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&out).expect("one document")["all"]["pages"], 0);
     let (exit, _, err) = call(&sandbox, &["audit", "--compare", "nobody", newer]);
-    assert!(exit == Some(2) && err.contains("there is no run and no one recipe `nobody`"), "{exit:?} {err}");
+    assert!(
+        exit == Some(2) && err.contains("`nobody` names no run, and is not the beginning of exactly one recipe"),
+        "{exit:?} {err}"
+    );
 }

@@ -56,6 +56,12 @@ fn a_key_that_is_taken_is_kept() {
         let mode = file(&sandbox).metadata().expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+    assert!(!told.contains("holds a key already"), "{told}");
+    let (exit, told) = call(&sandbox, "keys set", &format!("{KEY}\n"), None);
+    assert_eq!(exit, Some(0), "a pipe has answered: {told}");
+    assert!(told.contains("api_key.txt holds a key already; the new one replaces it."), "{told}");
+    let (checking, saved) = (told.find("Checking with"), told.find("Ok: "));
+    assert!(checking.is_some() && checking < saved, "{told}");
     let (exit, told) = call(&sandbox, "keys check", "", None);
     assert_eq!(exit, Some(0), "{told}");
     assert!(told.contains("api_key.txt, ends …7Qx2, and lists batches"), "{told}");
@@ -97,7 +103,7 @@ fn doctor_tells_a_key_that_is_refused() {
 fn a_key_file_that_no_run_would_take_has_no_tick() {
     let sandbox = Sandbox::new(0);
     for (text, why) in
-        [("", "is empty (E303)"), ("one\ntwo\n", "holds spaces, line breaks or signs that no key has (E303)")]
+        [("", "is empty (E303)"), ("one\ntwo\n", "holds spaces, line breaks or characters that no key has (E303)")]
     {
         let (exit, told) = call(&sandbox, "keys set", KEY, None);
         assert_eq!(exit, Some(0), "{told}");

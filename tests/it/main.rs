@@ -34,6 +34,7 @@ mod faults;
 mod first_question;
 mod first_run;
 mod front;
+mod hints;
 mod import;
 mod journal;
 mod judged_again;

@@ -79,8 +79,32 @@ fn a_persons_text_is_put_back_by_its_exact_name_only() {
     // As the user sees it from the workspace.
     let (_, _, err) = call(&sandbox, "retry --path in/tray_0/page0002.png");
     assert!(err.starts_with("1 image is owed again"), "{err}");
+    let stays = "The text of tray_0/page0002.png is a person's, and stays: the new answer, which is paid for, will lie in the saved";
+    assert!(err.contains(stays) && err.contains("move tray_0/page0002.png.txt away"), "before anything is paid: {err}");
     assert!(sandbox.run().fault.is_none());
     assert_eq!(std::fs::read_to_string(&edited).expect("text"), "read by a person\n", "it is kept all the same");
+    // What was said holds: once the text is moved away, the answer that was paid for takes its place for nothing.
+    let paid = oracle::billed(&sandbox.bill());
+    std::fs::rename(&edited, sandbox.workspace().join("mine.txt")).expect("moved");
+    let (exit, _, err) = call(&sandbox, "clean");
+    assert_eq!(exit, Some(0), "{err}");
+    let text = std::fs::read_to_string(&edited).expect("text");
+    assert!(!text.is_empty() && text != "read by a person\n", "{text}");
+    assert_eq!(oracle::billed(&sandbox.bill()), paid);
+}
+
+#[test]
+fn a_pattern_that_finds_nothing_says_why() {
+    let sandbox = Sandbox::new(4);
+    assert!(sandbox.run().fault.is_none());
+    let (exit, _, err) = call(&sandbox, "retry --path tray_0/*");
+    let expected = "No image is to be put back: none that failed fits --path 'tray_0/*'.\n2 images that are done or rough fit: \
+                    --where 'state=done|rough' asks for them again, too, as the full path of one does.\n";
+    assert_eq!((exit, err.as_str()), (Some(0), expected));
+    let (_, _, err) = call(&sandbox, "retry --path tray_9/*");
+    assert!(err.contains("none that failed fits --path 'tray_9/*'.\nPaths are those below the image folder"), "{err}");
+    let (_, _, err) = call(&sandbox, "retry --where state=rough --path tray_0/*");
+    assert_eq!(err, "No image is to be put back.\n");
 }
 
 #[test]

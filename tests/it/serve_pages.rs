@@ -158,7 +158,7 @@ fn wrong_tokens_have_to_wait_and_a_right_one_has_to_if_it_could_be_guessed() {
         assert_eq!(server.get("/health/livez").0, 200);
         assert_eq!(server.stop().0, Some(0));
         let words = std::fs::read_to_string(sandbox.words()).expect("words");
-        assert_eq!(words.contains("the token has fewer than 32 signs"), !is_heard, "{words}");
+        assert_eq!(words.contains("the token has fewer than 32 characters"), !is_heard, "{words}");
     }
 }
 

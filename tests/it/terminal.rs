@@ -81,6 +81,16 @@ impl Seat {
         self.keyboard.write_all(keys.as_bytes()).expect("typed");
     }
 
+    /// Types, and again as long as nothing comes of it: what is typed while the echo is being switched off is dropped.
+    fn types_until(&mut self, keys: &str, words: &str) {
+        let begun = Instant::now();
+        while !self.seen().contains(words) {
+            assert!(begun.elapsed() < PATIENCE, "{words:?} never came: {}", self.seen());
+            self.types(keys);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// The exit code, and everything that was seen.
     fn leave(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
@@ -145,6 +155,33 @@ fn anything_else_stops_before_anything_is_paid() {
         assert_eq!(code, Some(0), "{keys:?}: {seen}");
         assert!(seen.contains("Nothing was sent."), "{keys:?}: {seen}");
         assert_eq!((creates(&sandbox), oracle::count(&sandbox.bill(), "upload")), (0, 0), "{keys:?}: {seen}");
+    }
+}
+
+#[test]
+fn a_key_that_is_there_is_replaced_only_after_a_yes() {
+    const OLD: &str = "sk-test-old-0123456789-abcdefgh\n";
+    let sandbox = priced(0, Weather::default());
+    let file = sandbox.workspace().join("api_key.txt");
+    std::fs::write(&file, OLD).expect("a file");
+    let kept = || std::fs::read_to_string(&file).expect("a file");
+    let mut seat = Seat::take(&sandbox, 120, &[], &["keys", "set"]);
+    seat.until("api_key.txt holds a key already. Replace it? [y/N] ");
+    seat.types("n\n");
+    let (code, seen) = seat.leave();
+    assert!(code == Some(0) && seen.contains("Nothing was changed.") && kept() == OLD, "{seen}");
+    for (words, asks) in [(&["keys", "set"][..], true), (&["--yes", "keys", "set"], false)] {
+        std::fs::write(&file, OLD).expect("a file");
+        let mut seat = Seat::take(&sandbox, 120, &[], words);
+        if asks {
+            seat.until("Replace it? [y/N] ");
+            seat.types("y\n");
+        }
+        seat.until("Paste your key");
+        seat.types_until("sk-test-new-0123456789-abcdefgh\n", "Checking with ");
+        let (code, seen) = seat.leave();
+        assert!(code == Some(0) && seen.contains("Replace it?") == asks, "{seen}");
+        assert!(seen.contains("Checking with ") && kept() == "sk-test-new-0123456789-abcdefgh\n", "{seen}");
     }
 }
 

@@ -47,8 +47,11 @@ fn compare(
 ) -> Result<Exit, Fail> {
     let side = |name: &str| -> Result<Side, Fail> {
         let unknown = || {
-            Problem::new("", format!("there is no run and no one recipe `{}`", words::safe(name)))
-                .hint("batchscribe status FILE  shows the recipes of a page; a run has a name such as 2026-11-22-a")
+            Problem::new(
+                "",
+                format!("`{}` names no run, and is not the beginning of exactly one recipe", words::safe(name)),
+            )
+            .hint("batchscribe status FILE  shows the recipes of a page; a run has a name such as 2026-11-22-a")
         };
         reader.side(name).map_err(|error| finish::ledger(&error))?.ok_or_else(|| Fail::usage(unknown()))
     };
@@ -83,7 +86,7 @@ fn tally_lines(folder: &str, tally: &Tally) -> Vec<String> {
     let name = if folder.is_empty() { "." } else { folder };
     let [before, after] = tally.signs;
     let mut lines = vec![format!(
-        "{name}: {}, {} with the same words, {} of the words changed, {before} signs before, {after} now",
+        "{name}: {}, {} with the same words, {} of the words changed, {before} characters before, {after} now",
         words::count(tally.pages, "page", "pages"),
         tally.same,
         percent(tally.churn.rate())
@@ -93,7 +96,7 @@ fn tally_lines(folder: &str, tally: &Tally) -> Vec<String> {
         let [old, new] = tally.cer.map(|errors| percent(errors.rate()));
         let [old_words, new_words] = tally.wer.map(|errors| percent(errors.rate()));
         lines.push(format!(
-            "  against {}: wrong signs {old} before, {new} now; wrong words {old_words} before, {new_words} now",
+            "  against {}: character errors {old} before, {new} now; word errors {old_words} before, {new_words} now",
             words::count(tally.truths, "true text", "true texts")
         ));
     }
@@ -103,7 +106,11 @@ fn tally_lines(folder: &str, tally: &Tally) -> Vec<String> {
             () if gain - spread > 0.0 => "the older one is nearer",
             () => "no difference is proved",
         };
-        lines.push(format!("  a page: {:+.2} ± {:.2} points of wrong signs: {nearer}", gain * 100.0, spread * 100.0));
+        lines.push(format!(
+            "  a page: {:+.2} ± {:.2} percentage points of character errors: {nearer}",
+            gain * 100.0,
+            spread * 100.0
+        ));
     }
     lines
 }

@@ -17,6 +17,8 @@ use crate::pipeline::clean_tree::{Became, Error, Report, clean_tree};
 use crate::pipeline::mission::Mode;
 use crate::settings::{Problem, texts};
 
+use super::clean_trial;
+
 fn told(error: LedgerError) -> Fail {
     finish::ledger(&error).into()
 }
@@ -24,6 +26,9 @@ fn told(error: LedgerError) -> Fail {
 /// Cleans a tree, and lists what was not clean.
 pub(super) fn clean(context: &Context, flags: &Clean) -> Result<Exit, Fail> {
     let Some(dir) = &flags.dir else {
+        if flags.dry_run {
+            return clean_trial::try_out(context);
+        }
         let mode = Mode::Clean { rebuild: flags.rebuild, deep: flags.deep };
         return work::work(context, Job { verb: "clean", mode, old: Old::KEPT });
     };

@@ -27,7 +27,7 @@ fn check(context: &Context) -> Result<Exit, Fail> {
     let is_set = |origin: &Origin| !matches!(origin, Origin::Default | Origin::Profile(_));
     let set = settings.sources.iter().filter(|sourced| is_set(&sourced.origin)).count();
     let are = if set == 1 { "setting is set" } else { "settings are set" };
-    context.out.data(&format!("ok: {set} {are}, by whom:  batchscribe config show --origin"))?;
+    context.out.data(&format!("ok: {set} {are}; where each comes from:  batchscribe config show --origin"))?;
     Ok(Exit::Done)
 }
 

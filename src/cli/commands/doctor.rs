@@ -83,7 +83,7 @@ fn conclusion(looks: &[Look]) -> &'static str {
     if looks.iter().any(|look| look.state == State::Bad) {
         "Put right what is marked ✗, then: batchscribe doctor"
     } else if looks.iter().any(|look| look.name == "images" && look.state == State::Odd) {
-        "Ready, but for images to read: then batchscribe run --limit 20"
+        "Ready, except that there are no images yet. Then: batchscribe run --limit 20"
     } else {
         "Ready: batchscribe run --limit 20"
     }

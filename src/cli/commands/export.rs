@@ -74,8 +74,8 @@ fn lacks_base() -> Fail {
 }
 
 fn needs_no_base() -> Fail {
-    Problem::new("E103", "`--base` contradicts a form that names no addresses of images")
-        .hint("leave --base out, or choose the form that wants it: export iiif")
+    Problem::new("E103", "--base is for export iiif alone")
+        .hint("leave --base out: no other form names addresses of images")
         .into()
 }
 
@@ -247,8 +247,11 @@ fn failed(error: Error) -> Fail {
         Error::Disk(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Fail::ClosedPipe,
         Error::Disk(cause) => cannot_write_there(&cause).into(),
         Error::NothingToTell(told) => Fail::usage(
-            Problem::new("", format!("there is no page for a manifest, which has one at least: {}", why_none(&told)))
-                .hint("batchscribe status  tells how far the images are; nothing was written"),
+            Problem::new(
+                "",
+                format!("no page can go into the manifest, and it needs at least one: {}", why_none(&told)),
+            )
+            .hint("batchscribe status  tells how far the images are; nothing was written"),
         ),
         Error::NotOurs(path) => {
             Problem::new("E405", format!("{} is not the list of an earlier export", path.display()))

@@ -5,6 +5,7 @@ use clap::CommandFactory as _;
 use crate::cli::args::Cli;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
+use crate::cli::near;
 use crate::cli::out::Out;
 use crate::ops::explain;
 use crate::settings::Problem;
@@ -30,26 +31,36 @@ pub(crate) fn welcome(out: &Out) -> Result<Exit, Fail> {
 }
 
 /// The page of a verb or of an error.
-pub(super) fn help(context: &Context, topic: Option<&str>) -> Result<Exit, Fail> {
+pub(super) fn help(context: &Context, topic: &[String]) -> Result<Exit, Fail> {
     let mut command = Cli::command();
-    let Some(topic) = topic else {
-        context.out.data(command.render_long_help().to_string().trim_end())?;
-        return Ok(Exit::Done);
-    };
-    if let Some(page) = explain::page(topic) {
+    if let [topic] = topic
+        && let Some(page) = explain::page(topic)
+    {
         context.out.data(&page)?;
         return Ok(Exit::Done);
     }
-    command.build();
-    match command.find_subcommand_mut(topic) {
+    if !topic.is_empty() {
+        // The pages of verbs name the program and the verbs above them.
+        command.build();
+    }
+    match topic.iter().try_fold(&mut command, |verb, word| verb.find_subcommand_mut(word)) {
         Some(verb) => context.out.data(verb.render_long_help().to_string().trim_end())?,
-        None => {
-            let shown = crate::domain::image::shown(topic.as_bytes());
-            let problem = Problem::new("", format!("there is no verb and no error `{shown}`"));
-            return Err(Fail::usage(problem.hint("batchscribe --help  lists the verbs")));
-        }
+        None => return Err(Fail::usage(unknown(topic))),
     }
     Ok(Exit::Done)
+}
+
+fn unknown(topic: &[String]) -> Problem {
+    let shown = crate::domain::image::shown(topic.join(" ").as_bytes());
+    let problem = Problem::new("", format!("there is no verb and no error `{shown}`"));
+    match topic {
+        [word] => match near::verb(word) {
+            Some(verb) => problem.hint(format!("did you mean  batchscribe help {verb} ?")),
+            None => problem,
+        },
+        _ => problem,
+    }
+    .hint("batchscribe --help  lists the verbs")
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ const TEMPLATE: &str = r#"# Settings of this workspace. Every line is commented 
 [text]
 # out_dir = ""                   # another folder for texts, if the images are read-only
 
-# The key never stands here. It is looked for in OPENAI_API_KEY, then in api_key.txt (chmod 600).
+# The key never stands here: `batchscribe keys set` keeps it in api_key.txt, and OPENAI_API_KEY is read as well.
+# All places where it is looked for, in their order: batchscribe keys path
 "#;
 
 /// Writes both files where they are missing.

@@ -32,24 +32,46 @@ fn file(settings: &Settings) -> Result<&Path, Problem> {
 /// Reads a key and keeps it, unless the provider refuses it.
 fn set(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     let file = file(settings)?;
+    if !may_replace(context, file)? {
+        context.out.say("Nothing was changed.");
+        return Ok(Exit::Done);
+    }
     let key = keys::plain(typed(context)?, "what was typed")?;
     let key = Key { secret: key.into(), source: "what was typed".to_owned() };
-    let tried = if settings.provider.name == ProviderKind::Local && settings.provider.named {
-        "not tried out: the provider is the built-in engine".to_owned()
-    } else {
-        match check(settings, &key)? {
-            Said::Taken => format!("ok: {} takes it, and lists batches", settings.api_url.host()),
-            Said::Refused(problem) => return Err(problem.hint("the key was not saved").into()),
-            Said::Nothing(why) => format!("not tried out: {why}"),
-        }
-    };
+    let tried = try_out(context, settings, &key)?;
     keys::keep(file, &key).map_err(|cause| cannot_write(&cause))?;
-    context.out.say(&format!("Checking … {tried}. Saved in {} (0600).", file.display()));
+    context.out.say(&format!("{tried}. Saved in {} (0600).", file.display()));
     // What is looked at before the file would win over it.
     if let Some(found) = keys::find(settings, &context.environment)?.filter(|found| !found.is_of(file)) {
         context.out.warn(&format!("{} is looked at first, and has a key: that one is used", found.source));
     }
     Ok(Exit::Done)
+}
+
+/// Whether a key may be written to this file: one that is there may be the only copy, so at a terminal that is asked.
+fn may_replace(context: &Context, file: &Path) -> Result<bool, Fail> {
+    if !file.metadata().is_ok_and(|facts| facts.is_file() && facts.len() > 0) {
+        return Ok(true);
+    }
+    if context.out.can_ask && !context.global.yes {
+        return Ok(context.out.confirmed(&format!("{} holds a key already. Replace it?", file.display()))?);
+    }
+    context.out.say(&format!("{} holds a key already; the new one replaces it.", file.display()));
+    Ok(true)
+}
+
+/// What the provider says to the key. One that it refuses is a mistake; one that nobody could be asked about is not.
+fn try_out(context: &Context, settings: &Settings, key: &Key) -> Result<String, Fail> {
+    if settings.provider.name == ProviderKind::Local && settings.provider.named {
+        return Ok("Not tried out: the provider is the built-in engine".to_owned());
+    }
+    let host = settings.api_url.host();
+    context.out.say(&format!("Checking with {host} …"));
+    match check(settings, key)? {
+        Said::Taken => Ok(format!("Ok: {host} takes it, and lists batches")),
+        Said::Refused(problem) => Err(problem.hint("the key was not saved").into()),
+        Said::Nothing(why) => Ok(format!("Not tried out: {why}")),
+    }
 }
 
 /// A line from the terminal, unseen, or from a pipe.

@@ -5,6 +5,7 @@ mod bench;
 mod bill;
 mod cancel;
 mod clean;
+mod clean_trial;
 mod completions;
 mod config;
 mod doctor;
@@ -37,15 +38,21 @@ use super::exit::{Exit, Fail};
 /// Does what a verb says.
 pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
     match verb {
+        Verb::Run { dry_run: true, pilot, old, .. } => {
+            plan::would(context, &plan::Trial { old, is_pilot: pilot.is_some(), spool: None })
+        }
         Verb::Run { once, pilot, old, .. } => run::run(context, once, pilot.is_some(), old),
         Verb::Serve(flags) => serve::serve(context, &flags),
         Verb::Service { what } => service::service(context, &what),
-        Verb::Plan { list, .. } => plan::plan(context, list),
+        Verb::Plan { list, null, .. } => plan::plan(context, list, null),
+        Verb::Upload { dry_run: true, spool_only, old, .. } => {
+            plan::would(context, &plan::Trial { old, is_pilot: false, spool: spool_only.as_deref() })
+        }
         Verb::Upload { spool_only, old, .. } => upload::upload(context, spool_only.as_deref(), old),
-        Verb::Download { wait } => download::download(context, wait),
-        Verb::Status { what, list, watch, exit_code } => match (what, list) {
+        Verb::Download { wait, batch } => download::download(context, wait, batch.as_deref()),
+        Verb::Status { what, list, null, watch, exit_code } => match (what, list) {
             (Some(what), _) => status::one(context, &what),
-            (None, Some(listed)) => status::list(context, listed),
+            (None, Some(listed)) => status::list(context, listed, null),
             (None, None) if watch => watch::watch(context, exit_code),
             (None, None) => status::all(context, exit_code),
         },
@@ -58,6 +65,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Report { out } => report::report(context, out.as_deref()),
         Verb::Review(flags) => review::review(context, &flags),
         Verb::Audit(flags) => audit::audit(context, &flags),
+        Verb::Recover { dry_run: true, .. } => recover::would(context),
         Verb::Recover { from_account, run, .. } => recover::recover(context, from_account, run),
         Verb::Import(flags) => import::import(context, &flags),
         Verb::Emulate(flags) => emulate::emulate(context, &flags),
@@ -70,6 +78,6 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Config { what } => config::config(context, &what),
         Verb::Completions { shell } => completions::completions(context, shell),
         Verb::Man { dir } => man::man(context, &dir),
-        Verb::Help { topic } => help::help(context, topic.as_deref()),
+        Verb::Help { topic } => help::help(context, &topic),
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::work;
 use crate::cli::{consent, finish, logs, pages, words};
 use crate::domain::ids::Tag;
 use crate::kit::atomic_file::private_folder;
-use crate::ops::recover::{self, Error, Ground, Remote, Report, Waiting, Wanted, Why};
+use crate::ops::recover::{self, Error, Ground, Remote, Report, Seen, Waiting, Wanted, Why};
 use crate::ops::refusal;
 use crate::settings::{Problem, Settings, prices, texts};
 
@@ -54,6 +54,54 @@ pub(super) fn recover(context: &Context, from_account: bool, run: Option<String>
     let key_source = key.map(|key| key.source).unwrap_or_default();
     let report = recover::recover(&wanted).map_err(|error| refused(error, &settings, &key_source))?;
     tell(context, &settings, &report, from_account)
+}
+
+/// `recover -n`: what the disk tells, without building anything.
+pub(super) fn would(context: &Context) -> Result<Exit, Fail> {
+    let settings = context.settings()?;
+    let seen = recover::look(&settings.layout()).map_err(|error| refused(error, &settings, ""))?;
+    if context.out.json {
+        let backup = seen.backup.as_ref().map(|path| path.display().to_string());
+        let document = json!({
+            "schema": 1, "dry_run": true, "ledger": word(&seen.ground), "backup": backup, "shards": seen.shards, "lines": seen.lines,
+        });
+        context.out.data(&document.to_string())?;
+        return Ok(Exit::Done);
+    }
+    for line in would_lines(&seen) {
+        context.out.data(&line)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn would_lines(seen: &Seen) -> Vec<String> {
+    let mut lines = vec![match (&seen.ground, seen.shards, &seen.backup) {
+        (Ground::Whole, 0, _) => "The ledger is whole: nothing is to be recovered.".to_owned(),
+        (Ground::Whole, ..) => "The ledger lacks paid work.".to_owned(),
+        (Ground::Missing, 0, None) => {
+            "There is no ledger, and nothing on this disk that one could be built from.".to_owned()
+        }
+        (Ground::Missing, ..) => "The ledger is gone.".to_owned(),
+        (Ground::Damaged(check), ..) => {
+            format!("The ledger is damaged: {}. It would be kept under another name.", words::safe(check))
+        }
+    }];
+    lines.extend(seen.backup.as_ref().map(|path| format!(" Would build upon  {}", path.display())));
+    if seen.shards > 0 {
+        let told = if seen.lines > 0 { format!(" ({} at least)", images(seen.lines)) } else { String::new() };
+        lines
+            .push(format!(" Would look for    what is left of {}{told}", words::count(seen.shards, "shard", "shards")));
+    }
+    lines.push("Nothing was written. What the provider alone knows: batchscribe recover --from-account".to_owned());
+    lines
+}
+
+fn word(ground: &Ground) -> &'static str {
+    match ground {
+        Ground::Whole => "whole",
+        Ground::Missing => "missing",
+        Ground::Damaged(_) => "damaged",
+    }
 }
 
 fn tell(context: &Context, settings: &Settings, report: &Report, from_account: bool) -> Result<Exit, Fail> {
@@ -199,7 +247,7 @@ fn document(report: &Report) -> String {
     };
     json!({
         "schema": 1,
-        "ledger": match report.ground { Ground::Whole => "whole", Ground::Missing => "missing", Ground::Damaged(_) => "damaged" },
+        "ledger": word(&report.ground),
         "changed": report.changed,
         "kept_as": path(&report.kept_as),
         "backup": path(&report.backup),

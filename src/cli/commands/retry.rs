@@ -10,7 +10,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ops::desk::Desk;
 use crate::ops::explain;
-use crate::ops::retry::{self, Found, Selection};
+use crate::ops::retry::{self, Found, Selection, Stays};
 use crate::settings::{Problem, Settings};
 
 use super::status;
@@ -62,7 +62,7 @@ fn lines(flags: &Retry, found: &Found) -> Vec<String> {
     let mut lines = Vec::new();
     let with = flags.model.as_deref().map(|model| format!(" with {}", words::safe(model))).unwrap_or_default();
     match (found.total(), flags.dry_run) {
-        (0, _) => lines.push("No image is to be put back.".to_owned()),
+        (0, _) => lines.extend(none(flags, found)),
         (many, true) => lines.push(format!("Would put back {} to be asked again{with}:", images(many))),
         (many, false) => {
             let are = words::count(many, "image is", "images are");
@@ -76,6 +76,7 @@ fn lines(flags: &Retry, found: &Found) -> Vec<String> {
     if found.moved.keys().any(|(state, _)| matches!(state, ImageState::Done | ImageState::Rough)) {
         lines.push("Their texts stay until new ones replace them.".to_owned());
     }
+    lines.extend(found.stays.iter().map(stays));
     if found.edited > 0 {
         lines.push(format!(
             "{} left: a person's text stands beside them. --path PATH puts one back by its name:",
@@ -92,13 +93,40 @@ fn lines(flags: &Retry, found: &Found) -> Vec<String> {
     lines
 }
 
+/// Why nothing is put back. Whoever names a pattern alone means the images that failed, and may have meant others.
+fn none(flags: &Retry, found: &Found) -> Vec<String> {
+    let Some(path) = flags.path.as_deref().filter(|_| flags.conditions.is_empty()) else {
+        return vec!["No image is to be put back.".to_owned()];
+    };
+    let (path, unfailed) = (words::argument(path), found.unfailed);
+    let mut lines = vec![format!("No image is to be put back: none that failed fits --path {path}.")];
+    lines.push(if unfailed > 0 {
+        let fit = words::count(unfailed, "image that is done or rough fits", "images that are done or rough fit");
+        format!("{fit}: --where 'state=done|rough' asks for them again, too, as the full path of one does.")
+    } else {
+        "Paths are those below the image folder; * stands for anything within a name, ** for folders, too.".to_owned()
+    });
+    lines
+}
+
+/// Said before anything is paid: a person's text is replaced by none, also where its image was named to be asked again.
+fn stays(stays: &Stays) -> String {
+    let Stays { image, text } = stays;
+    format!(
+        "The text of {image} is a person's, and stays: the new answer, which is paid for, will lie in the saved results alone \
+         (batchscribe status {}  names the file).\nTo have it as the text, move {text} away before the run; or later, and then \
+         batchscribe clean  writes it.",
+        words::argument(image)
+    )
+}
+
 fn document(context: &Context, flags: &Retry, found: &Found) -> Result<Exit, Fail> {
     if context.out.json {
         let moved = |((state, reason), images): (&(ImageState, String), &u64)| json!({"state": state.word(), "reason": reason, "images": images});
         let document = json!({
             "schema": 1, "dry_run": flags.dry_run, "model": flags.model, "images": found.total(),
             "from": found.moved.iter().map(moved).collect::<Vec<_>>(), "edited": found.edited,
-            "unmeasured": found.unmeasured,
+            "unmeasured": found.unmeasured, "stays": found.stays.iter().map(|stays| &stays.image).collect::<Vec<_>>(), "unfailed": found.unfailed,
         });
         context.out.data(&document.to_string())?;
     }

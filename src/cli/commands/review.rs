@@ -51,7 +51,7 @@ fn pilot(reader: &Reader) -> Result<Vec<ImageId>, Fail> {
     let images = reader.pilot_images().map_err(|error| finish::ledger(&error))?;
     images.ok_or_else(|| {
         Fail::usage(Problem::new("", "there was no pilot in this workspace").hint(
-            "batchscribe run --pilot 12  asks for twelve pages, drawn by lot; without --pilot all pages are shown",
+            "batchscribe run --pilot 12  asks for twelve pages, chosen at random; without --pilot all pages are shown",
         ))
     })
 }

@@ -124,7 +124,9 @@ fn open(
     let (of_status, clock) = (in_force.clone(), context.clock.clone());
     let token = token(&settings)?.map(Secret::new).map(Arc::new);
     if token.as_ref().is_some_and(|token| !token.is_long()) {
-        context.out.warn("the token has fewer than 32 signs: wrong ones from an address keep the right one out, too");
+        context.out.warn(
+            "the token has fewer than 32 characters: after five wrong ones from an address the right one is refused there, too, for a minute",
+        );
     }
     let read_only = board.phase() == Phase::Watching;
     let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook).read_only(read_only);

@@ -284,14 +284,27 @@ fn batch_line(batch: &BatchRow, stopping: &[BatchNo], now: Millis) -> String {
     format!("{} {state} {images}{}{doubt}", words::safe(id), age.unwrap_or_default())
 }
 
-/// Images of a kind, one a line, with what became of them.
-pub(super) fn list(context: &Context, listed: Listed) -> Result<Exit, Fail> {
+/// Images of a kind, one a line, with what became of them; `null`: their files alone, each ended by a NUL byte.
+pub(super) fn list(context: &Context, listed: Listed, null: bool) -> Result<Exit, Fail> {
+    if null {
+        pages::no_json(context)?;
+    }
     let settings = context.settings()?;
     let layout = settings.layout();
     let Some(reader) = reader(context, &layout)? else { return Ok(Exit::Done) };
+    let mut last = Vec::new();
     for image in pages::images(&reader) {
         let image = image.map_err(told)?;
         if !is_listed(&image, listed, &layout) {
+            continue;
+        }
+        if null {
+            // The pages of a file follow one another.
+            let path = image.path.joined();
+            if path != last {
+                context.out.path(&path)?;
+                last = path;
+            }
             continue;
         }
         let path = image.path.shown();

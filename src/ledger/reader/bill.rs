@@ -6,9 +6,10 @@ use rusqlite::Row;
 use super::{Reader, Result, usage};
 use crate::domain::batch::{BatchEnd, Usage};
 use crate::domain::ids::{BatchId, BatchNo, ShardId};
-use crate::domain::money::Price;
+use crate::domain::money::{Money, Price};
 use crate::ledger::moves::BatchState;
 use crate::ledger::sqlite::fault::Outcome;
+use crate::ledger::sqlite::money;
 use crate::ledger::sqlite::{column, count, word};
 
 /// What is known of everything that one shard asked.
@@ -66,6 +67,17 @@ pub struct ToldRow {
     pub stray: bool,
     /// Its tokens, if it told them.
     pub usage: Option<Usage>,
+}
+
+/// What was asked directly, outside of all batches, of a provider that costs money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Direct {
+    /// Answers that were kept.
+    pub answers: u64,
+    /// Their tokens, as far as they told them.
+    pub usage: Usage,
+    /// What they cost: the worst case of those whose bill is unknown.
+    pub cost: Money,
 }
 
 /// Columns of [`Asked`] from shard `s`, run `n`, recipe `r`, price `p`.
@@ -126,6 +138,36 @@ impl Reader {
                 usage: usage(row)?,
             })
         })
+    }
+
+    /// What was asked directly; nothing where none of it had a price.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn direct(&self) -> Result<Direct> {
+        const PAID: &str = "SELECT coalesce(sum(CAST(detail AS INTEGER) * iif(what = ?1, 1, -1)), 0),
+            coalesce(min(id), -1) FROM event WHERE what IN (?1, ?2)";
+        // An answer that was too long to be kept whole is no JSON, and tells nothing.
+        const TOLD: &str = "SELECT count(*), coalesce(sum(coalesce(u ->> 'prompt_tokens', u ->> 'input_tokens')), 0),
+            coalesce(sum(coalesce(u ->> '$.prompt_tokens_details.cached_tokens', u ->> '$.input_tokens_details.cached_tokens')), 0),
+            coalesce(sum(coalesce(u ->> 'completion_tokens', u ->> 'output_tokens')), 0), coalesce(sum(coalesce(
+            u ->> '$.completion_tokens_details.reasoning_tokens', u ->> '$.output_tokens_details.reasoning_tokens')), 0)
+            FROM (SELECT iif(json_valid(detail), detail, '{}') -> 'usage' AS u FROM event WHERE what = 'canary' AND id > ?1)";
+        let asked = || -> Outcome<Direct> {
+            let (cost, first): (i64, i64) =
+                self.connection
+                    .query_row(PAID, [money::ASKED, money::GIVEN_BACK], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if first < 0 {
+                return Ok(Direct::default());
+            }
+            let told: [i64; 5] = self.connection.query_row(TOLD, [first], |row| {
+                Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
+            })?;
+            let [answers, prompt, cached, output, reasoning] = told.map(count);
+            let usage = Usage { prompt, cached, output, reasoning };
+            Ok(Direct { answers, usage, cost: Money::from_picos(count(cost)) })
+        };
+        self.told(asked())
     }
 
     /// The largest row of a shard; 0 if there is none.

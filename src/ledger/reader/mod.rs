@@ -32,7 +32,7 @@ use rusqlite::{Connection, Row, params};
 pub use self::asked::{RecipeRow, RunRow};
 pub use self::audit::AuditFindings;
 pub use self::batches::{BatchRow, CANCEL_ASKED, UsageSum};
-pub use self::bill::{AnswersRow, Asked, ToldRow};
+pub use self::bill::{AnswersRow, Asked, Direct, ToldRow};
 pub use self::books::Books;
 pub use self::compare::{After, Answered, Pair, Side};
 pub use self::copies::{CopyCount, CopyRow};

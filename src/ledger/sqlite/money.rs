@@ -15,9 +15,9 @@ use crate::domain::money::{Charge, Funds, ListPrice, Money, Price, Shortage};
 use crate::kit::crash;
 
 /// The event of a question that is asked directly: what it may cost at most, in picodollars.
-const ASKED: &str = "asked_directly";
+pub(in crate::ledger) const ASKED: &str = "asked_directly";
 /// The event of its answer: what of that it did not cost.
-const GIVEN_BACK: &str = "given_back";
+pub(in crate::ledger) const GIVEN_BACK: &str = "given_back";
 
 /// What a batch costs is told by these.
 const PRICED: &str =

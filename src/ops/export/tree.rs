@@ -1,5 +1,5 @@
 //! A tree of files, one a page, in the folders of the images. Each is written whole or not at all; what lies there already is
-//! replaced only if an export wrote it and nobody was at it since.
+//! replaced only if an export wrote it and nobody has changed it since.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read as _};

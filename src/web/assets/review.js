@@ -74,7 +74,7 @@ function showTags() {
     span.textContent = words(tag);
     return [span, " "];
   }));
-  const why = listed ? { doubtful: "doubtful", failed: "without a text", drawn: "drawn by lot" }[listed.why] : "";
+  const why = listed ? { doubtful: "doubtful", failed: "without a text", drawn: "chosen at random" }[listed.why] : "";
   at("place").textContent = listed ? `${place + 1} of ${list.length}${why ? `, ${why}` : ""}` : "";
 }
 

@@ -18,7 +18,7 @@ const PILOT_PAYS: u64 = 100;
 fn receiver(settings: &Settings) -> String {
     match settings.receiver() {
         Some(host) => words::safe(host),
-        None => format!("no other computer of ours (engine {})", words::safe(settings.provider.engine.word())),
+        None => format!("nobody: read on this computer (engine {})", words::safe(settings.provider.engine.word())),
     }
 }
 
@@ -119,6 +119,7 @@ fn images(plan: &Plan) -> Vec<String> {
     if !plan.passed_over.by_ending.is_empty() {
         lines.push(format!(" Others    {}", closing::endings(&plan.passed_over.by_ending)));
     }
+    lines.extend(closing::links(plan.passed_over.links).map(|links| format!(" Links     {links}")));
     lines
 }
 
@@ -200,7 +201,7 @@ fn cost(plan: &Plan, settings: &Settings) -> Vec<String> {
         (_, ProviderKind::Local) => {
             return vec![match settings.receiver() {
                 Some(host) => format!(" Cost      unknown: what {} charges is its own affair", words::safe(host)),
-                None => " Cost      none of a provider".to_owned(),
+                None => " Cost      nothing: no provider is paid".to_owned(),
             }];
         }
         (Some([low, expected, most]), _) => format!(
@@ -275,6 +276,7 @@ pub(super) fn document(plan: &Plan, settings: &Settings) -> String {
             "collisions": plan.collisions,
         },
         "other_endings": plan.passed_over.by_ending,
+        "links": plan.passed_over.links,
         "host": settings.receiver(),
         "bytes": plan.bytes,
         "batches": plan.batches,

@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
 use crate::ops::refusal;
-use crate::pipeline::mission::{Fault, Mode, Outcome, Refused, Tally};
+use crate::pipeline::mission::{Fault, Mode, NotSeen, Outcome, Refused, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
@@ -198,6 +198,7 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         }
         Fault::OtherAccount(base_url) => other_account(base_url).into(),
         Fault::NoneKnown { host, batches } => none_known(host, *batches).into(),
+        Fault::NotSeen { host, what } => not_seen(host, what).into(),
         Fault::Ledger(error) => ledger(error).into(),
         Fault::Disk(cause) => cannot_write(cause).into(),
         Fault::Died { who, why } => {
@@ -240,6 +241,30 @@ pub(super) fn none_known(host: &str, batches: usize) -> Problem {
     Problem::new("E410", format!("{host} knows none of the {batches} of this ledger with this key"))
         .hint("take the key of the account and project that opened them (see provider.project)")
         .hint("nothing is given up and nothing was lost; the same command goes on")
+}
+
+/// What was begun with another key, as it seems.
+fn not_seen(host: &str, what: &NotSeen) -> Problem {
+    let key = "take the key of the account and project that it was opened with (see provider.project)";
+    match what {
+        NotSeen::Create { run, shard } => {
+            let named = format!("run = {}, shard = {}", words::safe(run), words::safe(shard));
+            Problem::new(
+                "E410",
+                format!("{host} shows this key nothing of what the batch of a shard was asked for with"),
+            )
+            .detail("whether that batch exists, and is paid for, is unknown; it is not asked for a second time")
+            .hint(key)
+            .hint(format!("is it this key? then look in its account for a batch with the metadata {named}"))
+            .hint("if there is none, read the images that are left from another --workspace")
+        }
+        NotSeen::Answers { batch } => {
+            Problem::new("E410", format!("{host} does not know the batch {} with this key", words::safe(batch)))
+                .detail("it has ended, and its answers are not fetched yet")
+                .hint(key)
+                .hint("nothing is given up and nothing was lost; the same command goes on")
+        }
+    }
 }
 
 /// Why a host was not reached, without the names of the layers that noticed.
@@ -350,6 +375,7 @@ mod tests {
         let refused = |code: &str| {
             Fault::SettingRefused(Refused { code: code.into(), param: "temperature".into(), message: "no".into() })
         };
+        let not_seen = |what| Fault::NotSeen { host: "h".to_owned(), what };
         let settings = settings();
         let told = Telling { settings: &settings, key_source: "the variable X", watch: Stopwatch::start() };
         for (fault, code, exit) in [
@@ -360,6 +386,8 @@ mod tests {
             (refused("unsupported_value"), "E307", 2),
             (refused("model_not_found"), "E308", 2),
             (Fault::NoneKnown { host: "h".to_owned(), batches: 2 }, "E410", 6),
+            (not_seen(NotSeen::Create { run: "r".to_owned(), shard: "s\u{1b}[2J".to_owned() }), "E410", 6),
+            (not_seen(NotSeen::Answers { batch: "b".to_owned() }), "E410", 6),
             (Fault::TooManyRejected(rejected), "E316", 9),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),

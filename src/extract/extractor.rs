@@ -16,7 +16,7 @@ use super::book::Book;
 use super::fetch::{FetchError, Fetcher};
 use super::write::ResultWriters;
 use crate::domain::batch::{BatchEnd, EndedBatch};
-use crate::domain::ids::BatchNo;
+use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
 use crate::domain::recipe::Recipe;
 use crate::kit::budget::{Budget, Lease};
@@ -68,7 +68,7 @@ pub struct Extractor {
 }
 
 enum Input {
-    Ended(EndedBatch, Lease),
+    Ended(Box<EndedBatch>, Lease),
     NoMore,
 }
 
@@ -131,7 +131,7 @@ impl Handler<BatchEnded> for Extractor {
 
     fn handle(&mut self, message: BatchEnded, _: &mut Self::Context) -> Self::Result {
         let (batch, slot) = message.into_parts();
-        take(&self.intake, Input::Ended(batch, slot))
+        take(&self.intake, Input::Ended(Box::new(batch), slot))
     }
 }
 
@@ -164,7 +164,7 @@ impl Work {
                 biased;
                 Some(ended) = readings.next(), if !readings.is_empty() => self.judge_end(ended)?,
                 input = self.intake.recv(), if room => match input {
-                    Some(Input::Ended(batch, slot)) => readings.push(self.read(batch, slot)),
+                    Some(Input::Ended(batch, slot)) => readings.push(self.read(*batch, slot)),
                     Some(Input::NoMore) => upstream_over = true,
                     None => return Ok(()),
                 },
@@ -227,6 +227,14 @@ pub enum ReadError {
     /// A job was lost.
     #[error(transparent)]
     Pool(#[from] crate::kit::pool::PoolError),
+    /// The provider has no answers of it for this key, and shows nothing of the batch either: perhaps it is another project's key.
+    #[error("{host} does not know the batch {batch} with this key")]
+    NotSeen {
+        /// The provider.
+        host: String,
+        /// The batch.
+        batch: BatchId,
+    },
     /// The Cleaner has ended.
     #[error("the next stage is gone")]
     NextGone,
@@ -274,7 +282,11 @@ impl BatchReader {
             let (Some(id), Some(path)) = (id, &paths[n]) else { continue };
             match self.seams.fetcher.fetch(id, path).await {
                 Ok(file) => raw[n] = Some(file),
-                Err(FetchError::Gone(failure)) => {
+                Err(FetchError::NotThere(failure)) => {
+                    if !self.seams.fetcher.is_gone(batch).await? {
+                        let host = self.seams.fetcher.provider.host().to_owned();
+                        return Err(ReadError::NotSeen { host, batch: batch.id.clone() });
+                    }
                     let text = format!("results of {} are gone: {failure}", batch.id);
                     self.seams.news.warn("E314", text, "they may have been paid for; nothing is asked again by itself");
                     paths[n] = None;

@@ -8,6 +8,7 @@
 mod book;
 pub mod extractor;
 pub mod fetch;
+mod gone;
 pub mod lines;
 pub mod mend;
 pub mod parse;

@@ -17,7 +17,7 @@ use super::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -159,6 +159,8 @@ pub trait Store: Frame + Send {
     fn fenced(&mut self, batch: BatchNo) -> Result<()>;
     /// opening → void, shard sealed: fenced and still absent.
     fn voided(&mut self, batch: BatchNo) -> Result<()>;
+    /// What was at the provider for the key that sent the create of a batch in doubt.
+    fn witnesses(&mut self, batch: BatchNo) -> Result<Witnesses>;
     /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
     /// The batches of a shard that the provider has named, of all its tries and strays.

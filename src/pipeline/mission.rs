@@ -178,6 +178,13 @@ pub enum Fault {
         /// How many it should know.
         batches: usize,
     },
+    /// With this key the provider shows nothing of what was begun there with another one, or with this one long ago.
+    NotSeen {
+        /// The provider.
+        host: String,
+        /// What cannot go on for that.
+        what: NotSeen,
+    },
     /// The ledger cannot be used.
     Ledger(LedgerError),
     /// A file of the workspace or a text cannot be written.
@@ -188,6 +195,23 @@ pub enum Fault {
         who: &'static str,
         /// What is known.
         why: String,
+    },
+}
+
+/// What cannot go on with a key that does not see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSeen {
+    /// It is unknown whether the batch of a shard was created.
+    Create {
+        /// Tag of its run, which such a batch bears.
+        run: String,
+        /// Its own tag, the same.
+        shard: String,
+    },
+    /// The answers of a batch that has ended are not fetched.
+    Answers {
+        /// The batch.
+        batch: String,
     },
 }
 

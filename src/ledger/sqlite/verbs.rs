@@ -19,7 +19,7 @@ use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, Settled, SpentRough, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, Settled, SpentRough, TextOwner, Unswept, WholeFile, Witnesses,
 };
 use crate::ledger::store::Store;
 
@@ -211,6 +211,10 @@ impl Store for SqliteStore {
 
     fn voided(&mut self, batch: BatchNo) -> Result<()> {
         self.named(|store| paying::voided(store, batch))
+    }
+
+    fn witnesses(&mut self, batch: BatchNo) -> Result<Witnesses> {
+        self.named(|store| listed::witnesses(store, batch))
     }
 
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch> {

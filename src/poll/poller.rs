@@ -226,7 +226,7 @@ impl Work {
     }
 
     fn watch(&mut self, batch: OpenBatch, slot: Lease, due: Millis) {
-        self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, gone_ms: 0 });
+        self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, gone_ms: 0, unnamed_ms: None });
     }
 
     /// Batches that the ledger lacked exist already: they get their slots, limit or not.

@@ -96,6 +96,20 @@ fn what_is_no_whole_answer_becomes_no_text() {
     }
 }
 
+/// Some servers tell that a batch has completed before they show where its answers are.
+#[test]
+fn an_end_is_none_before_the_files_of_its_answers_are_named() {
+    let unnamed = "members = { output_file_id = \"<null>\" }";
+    survives(&format!("[[batch]]\nshow = [{{ status = \"completed\", looks = 3, {unnamed} }}]\n"));
+    let sandbox = Sandbox::with(4, weather(&format!("[[batch]]\nshow = [{{ status = \"completed\", {unnamed} }}]\n")));
+    let outcome = in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.failed, outcome.standing.packed), (4, 0), "{:?}", outcome.standing);
+    let again = sandbox.run();
+    assert_eq!(again.standing.failed, 4, "only a person asks again: {:?}", again.standing);
+    assert!(oracle::billed(&sandbox.bill()).values().all(|times| *times == 1), "paid once each");
+}
+
 #[test]
 fn a_rejected_key_stops_the_run_with_everything_owed() {
     let sandbox = Sandbox::with(

@@ -184,6 +184,11 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             .detail("more than run.max_failures_percent bears; batchscribe status --list failed  names the pages")
             .hint("stopped before more money was spent; fix the cause, then: batchscribe retry, and the same command")
             .into(),
+        Fault::MostlyUnknown(told) => Problem::new("E318", words::safe(&told.to_string()))
+            .detail("they are paid for, and kept in batch_return; what they may have answered counts as asked")
+            .hint("see there what stands in custom_id: a gateway on the way must leave it as it is")
+            .hint("stopped before more money was spent; the same command goes on")
+            .into(),
         Fault::Corpus(text) => Problem::new(
             "E104",
             format!("cannot read the image folder {}: {}", settings.image_dir.display(), words::safe(text)),
@@ -302,8 +307,9 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clean::breaker::TooManyRejected;
+    use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
     use crate::corpus::PassedOver;
+    use crate::domain::ids::BatchId;
     use crate::domain::image::Reason;
     use crate::ledger::records::Rejudged;
     use crate::provider::failure::{Failure, Kind};
@@ -371,6 +377,7 @@ mod tests {
         };
         let newer = LedgerError::Newer { path: "l".to_owned(), version: 9 };
         let rejected = TooManyRejected { reason: Reason::Refused, rejected: 21, answers: 100 };
+        let unknown = MostlyUnknown { batch: BatchId("b\u{1b}[2J".to_owned()), unknown: 9, lines: 10 };
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let refused = |code: &str| {
             Fault::SettingRefused(Refused { code: code.into(), param: "temperature".into(), message: "no".into() })
@@ -389,6 +396,7 @@ mod tests {
             (not_seen(NotSeen::Create { run: "r".to_owned(), shard: "s\u{1b}[2J".to_owned() }), "E410", 6),
             (not_seen(NotSeen::Answers { batch: "b".to_owned() }), "E410", 6),
             (Fault::TooManyRejected(rejected), "E316", 9),
+            (Fault::MostlyUnknown(unknown), "E318", 9),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),
             (Fault::Disk(full), "E409", 1),

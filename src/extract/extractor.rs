@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::book::Book;
 use super::fetch::{FetchError, Fetcher};
 use super::write::ResultWriters;
+use crate::domain::answer::LinesRead;
 use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
@@ -258,11 +259,13 @@ impl BatchReader {
         let writers = writes.then_some(&self.seams.writers);
         let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch, writers)?);
         let recipe = Arc::new(plan.recipe);
+        let mut lines = LinesRead::default();
         for raw in raw.into_iter().flatten() {
-            self.hand_answers(&batch, &recipe, raw, &book).await?;
+            self.hand_answers(&batch, &recipe, raw, &book, &mut lines).await?;
         }
         self.seams.pool.run(move || book.close()).await??;
-        hand_over(&self.next.read, BatchRead::new(batch, slot), &self.meter).await.map_err(|_| ReadError::NextGone)
+        let read = BatchRead::new(batch, lines, slot);
+        hand_over(&self.next.read, read, &self.meter).await.map_err(|_| ReadError::NextGone)
     }
 
     /// Where the raw files lie, of those that the batch has.
@@ -321,6 +324,7 @@ impl BatchReader {
         recipe: &Arc<Recipe>,
         raw: PathBuf,
         book: &Arc<Book>,
+        lines: &mut LinesRead,
     ) -> Result<(), ReadError> {
         let name = raw.display().to_string();
         let file = match self.seams.pool.run(move || File::open(&raw)).await? {
@@ -347,6 +351,8 @@ impl BatchReader {
                 .await?;
             reader = back;
             let chunk = chunk?;
+            lines.ours += chunk.answers.len() as u64;
+            lines.unknown += u64::from(chunk.unknown);
             if chunk.unknown > 0 && self.seams.source == Source::Ended {
                 let text = format!("{} result lines of {} name no image of ours", chunk.unknown, batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");

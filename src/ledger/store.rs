@@ -205,6 +205,8 @@ pub trait Store: Frame + Send {
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// The same for a batch with lines that name no image: what none answered may have been answered there, and counts as asked.
+    fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled>;
     /// Whether a recipe ever brought an accepted answer.
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
     /// Whether a batch of a recipe is on its way: opening, open, or ended and not settled.

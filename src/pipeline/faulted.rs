@@ -3,7 +3,7 @@
 use std::io;
 
 use super::mission::{Fault, NotSeen, Refused};
-use crate::clean::breaker::TooManyRejected;
+use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
 use crate::clean::close::SweepError;
 use crate::clean::judge::RunRefused;
 use crate::extract::extractor::ReadError;
@@ -76,6 +76,10 @@ fn of_simple(who: &'static str, fault: AnyFault) -> Fault {
     };
     let fault = match fault.downcast::<TooManyRejected>() {
         Ok(told) => return Fault::TooManyRejected(*told),
+        Err(other) => other,
+    };
+    let fault = match fault.downcast::<MostlyUnknown>() {
+        Ok(told) => return Fault::MostlyUnknown(*told),
         Err(other) => other,
     };
     match fault.downcast::<io::Error>() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::clean::breaker::TooManyRejected;
+use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
 use crate::corpus::PassedOver;
 use crate::domain::layout::Layout;
 use crate::domain::money::Shortage;
@@ -165,6 +165,8 @@ pub enum Fault {
     NoPrice(String),
     /// More answers were rejected for one reason than the settings bear.
     TooManyRejected(TooManyRejected),
+    /// Most result lines of a batch name no image that it was asked about.
+    MostlyUnknown(MostlyUnknown),
     /// The image folder cannot be read.
     Corpus(String),
     /// This workspace still has unfinished images of another folder, whose root this is.

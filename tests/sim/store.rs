@@ -142,6 +142,7 @@ as_they_are! {
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled>;
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
     fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool>;
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;

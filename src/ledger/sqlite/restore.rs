@@ -216,7 +216,7 @@ pub(super) fn dissolve_robbed(store: &mut SqliteStore) -> Outcome<u64> {
     for (id, state) in &robbed {
         let shard = ShardId(*id);
         move_shard(store, shard, word(state, ShardState::from_word)?, ShardState::Dissolved)?;
-        release(store, shard, 0)?;
+        release(store, shard, 0, 0)?;
         events::append(store, "dissolved", shard, "newer shards have asked for its images")?;
     }
     Ok(robbed.len() as u64)

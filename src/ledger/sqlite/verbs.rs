@@ -305,6 +305,10 @@ impl Store for SqliteStore {
         self.named(|store| settling::settle(store, batch, Counting::Nothing))
     }
 
+    fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled> {
+        self.named(|store| settling::settle(store, batch, Counting::Tries))
+    }
+
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool> {
         self.named(|store| runs::is_proven(store, recipe))
     }

@@ -39,7 +39,7 @@ pub(super) fn after(fault: &Fault) -> Again {
         Fault::Provider(failure) if failure.wants_money() => Again::Later(Collect),
         Fault::NoMoney(_) | Fault::NoPrice(_) | Fault::SettingRefused(_) => Again::Later(Collect),
         // Each try would pay for another fifty answers of the same kind.
-        Fault::TooManyRejected(_) => Again::WhenAsked(Collect),
+        Fault::TooManyRejected(_) | Fault::MostlyUnknown(_) => Again::WhenAsked(Collect),
         Fault::Provider(_)
         | Fault::Unreachable(_)
         | Fault::NoneKnown { .. }

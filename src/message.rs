@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use crate::domain::answer::Answer;
+use crate::domain::answer::{Answer, LinesRead};
 use crate::domain::batch::{EndedBatch, OpenBatch};
 use crate::domain::image::OwedImage;
 use crate::domain::recipe::Recipe;
@@ -78,6 +78,8 @@ pub struct AnswersRead {
 pub struct BatchRead {
     /// The batch.
     pub batch: EndedBatch,
+    /// What its lines came to.
+    pub lines: LinesRead,
     slot: Lease,
 }
 
@@ -115,12 +117,12 @@ impl BatchEnded {
 impl BatchRead {
     /// The batch, and the slot that is free once its books are closed.
     #[must_use]
-    pub fn new(batch: EndedBatch, slot: Lease) -> Self {
-        Self { batch, slot }
+    pub fn new(batch: EndedBatch, lines: LinesRead, slot: Lease) -> Self {
+        Self { batch, lines, slot }
     }
 
     /// Hands the slot on.
-    pub fn into_parts(self) -> (EndedBatch, Lease) {
-        (self.batch, self.slot)
+    pub fn into_parts(self) -> (EndedBatch, LinesRead, Lease) {
+        (self.batch, self.lines, self.slot)
     }
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::judge::{RunRefused, against_the_run};
-use crate::domain::answer::Outcome;
+use crate::domain::answer::{LinesRead, Outcome};
+use crate::domain::ids::BatchId;
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
 
@@ -127,6 +128,32 @@ impl Rejections {
     }
 }
 
+/// Unknown lines of a batch from which on they are taken for a rule.
+const UNKNOWN: u64 = 8;
+
+/// Most result lines of a batch name no image that it was asked about, as behind a gateway that gives ids of its own: whatever
+/// is asked would be paid for in vain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{unknown} of {lines} result lines of batch {batch} cannot be read, or name no image that it was asked about")]
+pub struct MostlyUnknown {
+    /// The batch.
+    pub batch: BatchId,
+    /// Lines that name none.
+    pub unknown: u64,
+    /// All its lines.
+    pub lines: u64,
+}
+
+impl MostlyUnknown {
+    /// Whether that holds for the lines of `batch`.
+    #[must_use]
+    pub fn of(batch: &BatchId, read: LinesRead) -> Option<Self> {
+        let LinesRead { ours, unknown } = read;
+        let is_rule = unknown >= UNKNOWN && unknown > ours;
+        is_rule.then(|| Self { batch: batch.clone(), unknown, lines: ours + unknown })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +199,16 @@ mod tests {
         ];
         for (lines, case, expected) in cases {
             assert_eq!(decide(lines, case, &mut 0), expected, "{lines:?} {case:?}");
+        }
+    }
+
+    #[test]
+    fn lines_that_name_no_image_are_a_rule_where_they_are_most_of_many() {
+        for (ours, unknown, expected) in
+            [(0, 8, true), (7, 8, true), (8, 8, false), (0, 7, false), (399, 1, false), (100, 300, true), (0, 0, false)]
+        {
+            let told = MostlyUnknown::of(&BatchId("b".into()), LinesRead { ours, unknown });
+            assert_eq!(told.is_some(), expected, "{ours} {unknown}");
         }
     }
 

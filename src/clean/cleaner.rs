@@ -7,7 +7,8 @@ use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Co
 use actix::{ResponseActFuture, fut::wrap_future};
 use tokio::sync::mpsc;
 
-use super::breaker::{Case, Finding, Hearing, Rejections};
+use super::books::{Against, Waiting};
+use super::breaker::{Case, Finding, Hearing, MostlyUnknown, Rejections};
 use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
 use super::close::Sweeper;
 use super::copies::Copies;
@@ -16,7 +17,7 @@ use super::pages;
 use super::rules::Rules;
 use super::text_file::is_of_one_folder;
 use crate::corpus::Corpus;
-use crate::domain::answer::{Answer, Outcome};
+use crate::domain::answer::{Answer, LinesRead, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::recipe::{Kind, Recipe};
@@ -83,7 +84,7 @@ pub struct Cleaner {
 
 enum Input {
     Answers(AnswersRead),
-    Read(EndedBatch, Lease),
+    Read(EndedBatch, LinesRead, Lease),
     NoMore,
 }
 
@@ -102,15 +103,6 @@ struct Work {
     /// Lines refused for the run's sake since the last batch with an answer.
     refused_in_a_row: u64,
     copies: Copies,
-}
-
-/// A batch that was read and whose books are still open.
-struct Waiting {
-    batch: EndedBatch,
-    /// Given back when the books are closed.
-    _slot: Lease,
-    /// Nothing is counted against its images: the run was refused, not they.
-    uncounted: bool,
 }
 
 impl Cleaner {
@@ -160,8 +152,8 @@ impl Handler<BatchRead> for Cleaner {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, message: BatchRead, _: &mut Self::Context) -> Self::Result {
-        let (batch, slot) = message.into_parts();
-        take(&self.intake, Input::Read(batch, slot))
+        let (batch, lines, slot) = message.into_parts();
+        take(&self.intake, Input::Read(batch, lines, slot))
     }
 }
 
@@ -191,17 +183,17 @@ impl Work {
                 biased;
                 input = self.intake.recv() => match input {
                     Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
-                    Some(Input::Read(batch, _)) if self.seams.again.is_some() => {
+                    Some(Input::Read(batch, ..)) if self.seams.again.is_some() => {
                         pages::join_all(&self.seams, Some(batch.shard)).await?;
                         self.copies.serve_again(&self.seams, batch.shard).await?;
                     }
                     // Its books stay open until every text is written.
-                    Some(Input::Read(batch, _)) if self.unwritten.contains(&batch.no) => {}
-                    Some(Input::Read(batch, slot)) => {
+                    Some(Input::Read(batch, ..)) if self.unwritten.contains(&batch.no) => {}
+                    Some(Input::Read(batch, lines, slot)) => {
                         pages::join_all(&self.seams, Some(batch.shard)).await?;
                         self.copies.serve_all(&self.seams).await?;
-                        let uncounted = self.is_run_refused(&batch).await?;
-                        self.deferred.push(Waiting { batch, _slot: slot, uncounted });
+                        let against = self.counts_against(&batch, lines).await?;
+                        self.deferred.push(Waiting::new(batch, slot, against));
                         self.close(&settled).await?;
                     }
                     Some(Input::NoMore) => {
@@ -311,6 +303,16 @@ impl Work {
         Ok(wanted)
     }
 
+    /// What is counted against the images that no line of a batch has answered. Where most lines name none of them, the run stops
+    /// before they are asked again.
+    async fn counts_against(&mut self, batch: &EndedBatch, lines: LinesRead) -> Result<Against, AnyFault> {
+        let refused = self.is_run_refused(batch).await?;
+        if let Some(told) = MostlyUnknown::of(&batch.id, lines) {
+            self.faults.report("cleaner", told, StopLevel::Drain);
+        }
+        Ok(Against::of(refused, lines))
+    }
+
     /// Whether a batch that was read, or refused, says that its settings or its account are refused. Then nothing is counted
     /// against its images; and if every further batch would meet the same, the run stops, before its images are owed again,
     /// so that they are not planned again in the same breath.
@@ -362,22 +364,7 @@ impl Work {
     /// Whether the books are closed; `false` if they wait for a stray of the same shard.
     async fn close_one(&self, waiting: &Waiting, settled: &mpsc::Sender<Unswept>) -> Result<bool, AnyFault> {
         let batch = &waiting.batch;
-        if batch.end == BatchEnd::Vanished && (batch.output.is_some() || batch.errors.is_some()) {
-            // After the verdicts of whatever was still there, so that these stand.
-            self.seams.ledger.results_gone(batch.no).await?;
-        }
-        crash::point("settle.before");
-        let ledger = &self.seams.ledger;
-        let closed =
-            if waiting.uncounted { ledger.settle_uncounted(batch.no).await } else { ledger.settle(batch.no).await };
-        let gaps = match closed {
-            Ok(gaps) => gaps,
-            Err(LedgerError::Stale(why)) => {
-                tracing::debug!(batch = %batch.id, why, "the books wait for a stray of the same shard");
-                return Ok(false);
-            }
-            Err(other) => return Err(other.into()),
-        };
+        let Some(gaps) = waiting.settle(&self.seams.ledger).await? else { return Ok(false) };
         crash::point("settle.recorded");
         let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
         let id = batch.id.to_string();

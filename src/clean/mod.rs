@@ -5,6 +5,7 @@
 //! pool. *If it crashes here*: the same bytes are written again and recognised.
 
 mod asked;
+mod books;
 pub mod breaker;
 pub mod chatter;
 mod chunk;

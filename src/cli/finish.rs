@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::reader::Reader;
 use crate::ledger::records::Standing;
 use crate::ops::refusal;
-use crate::pipeline::mission::{Fault, Mode, Outcome, Refused, Tally};
+use crate::pipeline::mission::{Fault, Mode, NotSeen, Outcome, Refused, Tally};
 use crate::settings::{Problem, Settings};
 
 use super::attend::Ended;
@@ -191,6 +191,11 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
             .detail("more than run.max_failures_percent allows; batchscribe status --list failed  names the pages")
             .hint("stopped before more money was spent; fix the cause, then: batchscribe retry, and the same command")
             .into(),
+        Fault::MostlyUnknown(told) => Problem::new("E318", words::safe(&told.to_string()))
+            .detail("they are paid for, and kept in batch_return; what they may have answered counts as asked")
+            .hint("see there what stands in custom_id: a gateway on the way must leave it as it is")
+            .hint("stopped before more money was spent; the same command goes on")
+            .into(),
         Fault::Corpus(text) => Problem::new(
             "E104",
             format!("cannot read the image folder {}: {}", settings.image_dir.display(), words::safe(text)),
@@ -208,6 +213,7 @@ pub(super) fn fault_told(fault: &Fault, told: &Telling<'_>) -> Fail {
         }
         Fault::OtherAccount(base_url) => other_account(base_url).into(),
         Fault::NoneKnown { host, batches } => none_known(host, *batches).into(),
+        Fault::NotSeen { host, what } => not_seen(host, what).into(),
         Fault::Ledger(error) => ledger(error).into(),
         Fault::Disk(cause) => cannot_write(cause).into(),
         Fault::Died { who, why } => {
@@ -254,6 +260,30 @@ pub(super) fn none_known(host: &str, batches: usize) -> Problem {
         .hint("nothing is given up and nothing was lost; the same command goes on")
 }
 
+/// What was begun with another key, as it seems.
+fn not_seen(host: &str, what: &NotSeen) -> Problem {
+    let key = "take the key of the account and project that it was opened with (see provider.project)";
+    match what {
+        NotSeen::Create { run, shard } => {
+            let named = format!("run = {}, shard = {}", words::safe(run), words::safe(shard));
+            Problem::new(
+                "E410",
+                format!("{host} shows this key nothing of what the batch of a shard was asked for with"),
+            )
+            .detail("whether that batch exists, and is paid for, is unknown; it is not asked for a second time")
+            .hint(key)
+            .hint(format!("is it this key? then look in its account for a batch with the metadata {named}"))
+            .hint("if there is none, read the images that are left from another --workspace")
+        }
+        NotSeen::Answers { batch } => {
+            Problem::new("E410", format!("{host} does not know the batch {} with this key", words::safe(batch)))
+                .detail("it has ended, and its answers are not fetched yet")
+                .hint(key)
+                .hint("nothing is given up and nothing was lost; the same command goes on")
+        }
+    }
+}
+
 /// Why a host was not reached, without the names of the layers that noticed.
 fn reached(message: &str) -> String {
     let layers = ["error sending request: ", "client error (Connect): ", "tcp connect error: "];
@@ -289,8 +319,9 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clean::breaker::TooManyRejected;
+    use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
     use crate::corpus::PassedOver;
+    use crate::domain::ids::BatchId;
     use crate::domain::image::Reason;
     use crate::ledger::records::Rejudged;
     use crate::provider::failure::{Failure, Kind};
@@ -358,10 +389,12 @@ mod tests {
         };
         let newer = LedgerError::Newer { path: "l".to_owned(), version: 9 };
         let rejected = TooManyRejected { reason: Reason::Refused, rejected: 21, answers: 100 };
+        let unknown = MostlyUnknown { batch: BatchId("b\u{1b}[2J".to_owned()), unknown: 9, lines: 10 };
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let refused = |code: &str| {
             Fault::SettingRefused(Refused { code: code.into(), param: "temperature".into(), message: "no".into() })
         };
+        let not_seen = |what| Fault::NotSeen { host: "h".to_owned(), what };
         let settings = settings();
         let told = Telling { settings: &settings, key_source: "the variable X", watch: Stopwatch::start() };
         for (fault, code, exit) in [
@@ -372,7 +405,10 @@ mod tests {
             (refused("unsupported_value"), "E307", 2),
             (refused("model_not_found"), "E308", 2),
             (Fault::NoneKnown { host: "h".to_owned(), batches: 2 }, "E410", 6),
+            (not_seen(NotSeen::Create { run: "r".to_owned(), shard: "s\u{1b}[2J".to_owned() }), "E410", 6),
+            (not_seen(NotSeen::Answers { batch: "b".to_owned() }), "E410", 6),
             (Fault::TooManyRejected(rejected), "E316", 9),
+            (Fault::MostlyUnknown(unknown), "E318", 9),
             (Fault::Corpus("gone".to_owned()), "E104", 2),
             (Fault::Ledger(newer), "E402", 2),
             (Fault::Disk(full), "E409", 1),

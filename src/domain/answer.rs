@@ -10,6 +10,15 @@ pub const BLANK_PAGE: &str = "[blank page]";
 /// Answers of a batch that are judged and written together, at most; a batch of usual size has fewer.
 pub const MOST_TOGETHER: usize = 512;
 
+/// What the lines of a batch's result files came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinesRead {
+    /// Those that name an image of the batch.
+    pub ours: u64,
+    /// Those that name none, or cannot be read.
+    pub unknown: u64,
+}
+
 /// How the model said it had finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finish {

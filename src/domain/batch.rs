@@ -88,6 +88,8 @@ pub struct EndedBatch {
     pub recipe: RecipeId,
     /// When it was opened (unix milliseconds).
     pub opened_at: i64,
+    /// Its input file.
+    pub input: FileId,
     /// How it ended.
     pub end: BatchEnd,
     /// Output file at the provider.

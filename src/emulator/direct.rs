@@ -26,7 +26,7 @@ use crate::kit::pool::Pool;
 use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::provider::failure::{Failure, Hints, Kind, classify};
 use crate::provider::wire::{Batch, BatchPage, FilePage, NewBatch, RemoteFile};
-use crate::provider::{Cancelled, Download, Provider, UploadBody};
+use crate::provider::{Cancelled, Deletion, Download, Provider, UploadBody};
 
 /// What people are told.
 const HOST: &str = "simulation";
@@ -215,10 +215,10 @@ impl Provider for Direct {
         }
     }
 
-    async fn delete_file(&self, id: &FileId) -> Result<()> {
+    async fn delete_file(&self, id: &FileId) -> Result<Deletion> {
         match self.through(Door::DeleteFile, |_| told(files::delete(&self.shared, id.as_str()))).await {
-            Ok(_) => Ok(()),
-            Err(failure) if failure.kind == Kind::NotFound => Ok(()),
+            Ok(_) => Ok(Deletion::Done),
+            Err(failure) if failure.kind == Kind::NotFound => Ok(Deletion::NotThere),
             Err(failure) => Err(failure),
         }
     }

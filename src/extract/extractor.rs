@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use super::book::Book;
 use super::fetch::{FetchError, Fetcher};
 use super::write::ResultWriters;
+use crate::domain::answer::LinesRead;
 use crate::domain::batch::{BatchEnd, EndedBatch};
-use crate::domain::ids::BatchNo;
+use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
 use crate::domain::recipe::Recipe;
 use crate::kit::budget::{Budget, Lease};
@@ -78,7 +79,7 @@ pub struct Extractor {
 }
 
 enum Input {
-    Ended(EndedBatch, Lease),
+    Ended(Box<EndedBatch>, Lease),
     NoMore,
 }
 
@@ -143,7 +144,7 @@ impl Handler<BatchEnded> for Extractor {
 
     fn handle(&mut self, message: BatchEnded, _: &mut Self::Context) -> Self::Result {
         let (batch, slot) = message.into_parts();
-        take(&self.intake, Input::Ended(batch, slot))
+        take(&self.intake, Input::Ended(Box::new(batch), slot))
     }
 }
 
@@ -176,7 +177,7 @@ impl Work {
                 biased;
                 Some(ended) = readings.next(), if !readings.is_empty() => self.judge_end(ended)?,
                 input = self.intake.recv(), if room => match input {
-                    Some(Input::Ended(batch, slot)) => readings.push(self.read(batch, slot)),
+                    Some(Input::Ended(batch, slot)) => readings.push(self.read(*batch, slot)),
                     Some(Input::NoMore) => upstream_over = true,
                     None => return Ok(()),
                 },
@@ -241,6 +242,14 @@ pub enum ReadError {
     /// A job was lost.
     #[error(transparent)]
     Pool(#[from] crate::kit::pool::PoolError),
+    /// The provider has no answers of it for this key, and shows nothing of the batch either: perhaps it is another project's key.
+    #[error("{host} does not know the batch {batch} with this key")]
+    NotSeen {
+        /// The provider.
+        host: String,
+        /// The batch.
+        batch: BatchId,
+    },
     /// The Cleaner has ended.
     #[error("the next stage is gone")]
     NextGone,
@@ -264,11 +273,13 @@ impl BatchReader {
         let writers = writes.then_some(&self.seams.writers);
         let book = Arc::new(Book::new(&plan, &self.seams.layout, &batch, writers)?);
         let recipe = Arc::new(plan.recipe);
+        let mut lines = LinesRead::default();
         for raw in raw.into_iter().flatten() {
-            self.hand_answers(&batch, &recipe, raw, &book).await?;
+            self.hand_answers(&batch, &recipe, raw, &book, &mut lines).await?;
         }
         self.seams.pool.run(move || book.close()).await??;
-        hand_over(&self.next.read, BatchRead::new(batch, slot), &self.meter).await.map_err(|_| ReadError::NextGone)
+        let read = BatchRead::new(batch, lines, slot);
+        hand_over(&self.next.read, read, &self.meter).await.map_err(|_| ReadError::NextGone)
     }
 
     /// Where the raw files lie, of those that the batch has.
@@ -288,7 +299,11 @@ impl BatchReader {
             let (Some(id), Some(path)) = (id, &paths[n]) else { continue };
             match self.seams.fetcher.fetch(id, path).await {
                 Ok(file) => raw[n] = Some(file),
-                Err(FetchError::Gone(failure)) => {
+                Err(FetchError::NotThere(failure)) => {
+                    if !self.seams.fetcher.is_gone(batch).await? {
+                        let host = self.seams.fetcher.provider.host().to_owned();
+                        return Err(ReadError::NotSeen { host, batch: batch.id.clone() });
+                    }
                     let text = format!("results of {} are gone: {failure}", batch.id);
                     self.seams.news.warn("E314", text, "they may have been paid for; nothing is asked again by itself");
                     paths[n] = None;
@@ -323,6 +338,7 @@ impl BatchReader {
         recipe: &Arc<Recipe>,
         raw: PathBuf,
         book: &Arc<Book>,
+        lines: &mut LinesRead,
     ) -> Result<(), ReadError> {
         let name = raw.display().to_string();
         let file = match self.seams.pool.run(move || File::open(&raw)).await? {
@@ -349,9 +365,11 @@ impl BatchReader {
                 .await?;
             reader = back;
             let chunk = chunk?;
+            lines.ours += chunk.answers.len() as u64;
+            lines.unknown += u64::from(chunk.unknown);
             if chunk.unknown > 0 && !self.seams.source.is_settled() {
-                let lines = count(chunk.unknown.into(), "result line names", "result lines name");
-                let text = format!("{lines} no image of ours ({})", batch.id);
+                let unknown = count(chunk.unknown.into(), "result line names", "result lines name");
+                let text = format!("{unknown} no image of ours ({})", batch.id);
                 self.seams.news.warn("E510", text.clone(), "kept raw, ignored");
                 self.seams.ledger.note_event("unknown_id".to_owned(), Some(batch.no), text).await?;
             }

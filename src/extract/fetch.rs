@@ -10,14 +10,15 @@ use futures_util::StreamExt as _;
 use crate::domain::ids::FileId;
 use crate::kit::atomic_file::{self, Access, Draft, Durability};
 use crate::kit::backoff::Backoff;
-use crate::kit::clock::{Clock, Millis, millis};
+use crate::kit::clock::Clock;
 use crate::kit::crash;
 use crate::kit::hash::Sha256;
 use crate::kit::pool::{Pool, PoolError};
 use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::records::RawFile;
-use crate::provider::failure::{Failure, Kind};
+use crate::provider::failure::Failure;
+use crate::provider::patience::{Patience, Unreachable};
 use crate::provider::{Download, SharedProvider};
 
 /// Bytes gathered before they are written: large enough that a write is rare, small enough to be forgotten.
@@ -26,6 +27,9 @@ const WRITE: usize = 1024 * 1024;
 const MOST_MISFITS: u32 = 10;
 /// Bytes after which a stream that goes on is measured against the length that the file object tells: it might have no end.
 const MEASURED_EVERY: u64 = 64 * 1024 * 1024;
+/// A file that is not there is looked for at least so long, however soon a list shows what was created: nothing brings back
+/// the answers of one that was given up too soon.
+pub const GONE_AFTER: Duration = Duration::from_secs(600);
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(120) };
 
 /// Why a result file could not be fetched.
@@ -35,11 +39,11 @@ pub enum FetchError {
     #[error(transparent)]
     Provider(#[from] Failure),
     /// Unreachable for too long.
-    #[error("unreachable for too long: {0}")]
-    Unreachable(Failure),
-    /// The file is gone at the provider.
-    #[error("the result file is gone at the provider: {0}")]
-    Gone(Failure),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The file is not there for this key: gone, or another project's.
+    #[error("the result file is not at the provider: {0}")]
+    NotThere(Failure),
     /// Its length never is the one that the provider tells; what came is kept.
     #[error("{got} bytes came, and that is not the length that the provider tells; kept as {}", .aside.display())]
     NeverWhole {
@@ -72,7 +76,7 @@ pub struct Fetcher {
     pub stop: Stop,
     /// Unreachable for so long: given up for this life.
     pub give_up_after: Duration,
-    /// A fresh result file may answer 404 for some minutes; after so long it is gone.
+    /// A fresh result file may answer 404 for some minutes; after so long it is believed.
     pub gone_after: Duration,
 }
 
@@ -85,7 +89,7 @@ impl Fetcher {
         let folder = atomic_file::folder_of(target).to_path_buf();
         atomic_file::private_folder(&folder)?;
         let mut part = Part { draft: Draft::create(&folder, Access::Private)?, bytes: 0, sha256: Sha256::default() };
-        let (mut trouble, mut misfits) = (Trouble::begun(self.clock.now()), 0);
+        let (mut trouble, mut misfits) = (self.trouble(), 0);
         loop {
             let (back, ended) = self.stream(id, part).await?;
             part = back;
@@ -154,13 +158,22 @@ impl Fetcher {
     /// Whether the length is the one that the file object tells; a server that tells none is believed. One that cannot
     /// answer now is asked again: a file that was cut would pass for a whole one, and be deleted at the provider.
     async fn is_whole(&self, id: &FileId, bytes: u64) -> Result<bool, FetchError> {
-        let mut trouble = Trouble::begun(self.clock.now());
+        let fits = async || match self.provider.file(id).await {
+            Ok(file) => Ok(file.bytes.is_none_or(|told| told == bytes)),
+            Err(failure) if failure.is_passing() || failure.stops_the_run() => Err(failure),
+            Err(_) => Ok(true),
+        };
+        self.patiently(fits).await
+    }
+
+    /// Asks a small question until there is an answer.
+    pub(super) async fn patiently<T>(&self, ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, FetchError> {
+        let mut trouble = self.trouble();
         loop {
-            match self.provider.file(id).await {
-                Ok(file) => return Ok(file.bytes.is_none_or(|told| told == bytes)),
+            match ask().await {
+                Ok(answer) => return Ok(answer),
                 Err(failure) if failure.is_passing() => self.patience(failure, &mut trouble).await?,
-                Err(failure) if failure.stops_the_run() => return Err(failure.into()),
-                Err(_) => return Ok(true),
+                Err(failure) => return Err(failure.into()),
             }
         }
     }
@@ -186,16 +199,19 @@ impl Fetcher {
         Ok(self.pool.run(published).await??)
     }
 
+    fn trouble(&self) -> Trouble {
+        let patience = Patience::new(self.clock.clone(), self.give_up_after);
+        Trouble { failures: 0, patience, waited: Duration::ZERO }
+    }
+
     async fn patience(&self, failure: Failure, trouble: &mut Trouble) -> Result<(), FetchError> {
         trouble.failures += 1;
         tracing::warn!(%failure, failures = trouble.failures, "a result file could not be fetched");
         match failure.kind {
-            Kind::NotFound if trouble.waited >= self.gone_after => return Err(FetchError::Gone(failure)),
-            Kind::NotFound => {}
-            _ if !failure.is_passing() => return Err(failure.into()),
-            _ if self.clock.now() - trouble.since >= millis(self.give_up_after) => {
-                return Err(FetchError::Unreachable(failure));
-            }
+            _ if failure.is_passing() => trouble.patience.bear(&failure)?,
+            _ if failure.stops_the_run() => return Err(failure.into()),
+            // Whatever reason it gives, it has no such file for us. One refused file must not stop all runs for ever.
+            _ if trouble.waited >= self.gone_after => return Err(FetchError::NotThere(failure)),
             _ => {}
         }
         trouble.waited += self.pause(trouble.failures, failure.retry_after).await?;
@@ -231,15 +247,9 @@ impl Fetcher {
 /// How long a file has not come.
 struct Trouble {
     failures: u32,
-    since: Millis,
+    patience: Patience,
     /// Sum of the pauses: what a clock that was put forward by a day does not lengthen.
     waited: Duration,
-}
-
-impl Trouble {
-    fn begun(since: Millis) -> Self {
-        Self { failures: 0, since, waited: Duration::ZERO }
-    }
 }
 
 struct Part {

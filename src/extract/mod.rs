@@ -8,6 +8,7 @@
 pub mod book;
 pub mod extractor;
 pub mod fetch;
+mod gone;
 pub mod parse;
 mod plain;
 pub mod write;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::LedgerError;
 use super::keeper::{Command, Delivery, Pace};
 use super::records::{
-    CorpusRow, Culprit, Cursor, Enrolled, Hold, Listed, NewRun, OwedPage, Recognised, Run, Standing, Unswept,
+    CorpusRow, Culprit, Cursor, Enrolled, Hold, Listed, NewRun, OwedPage, Recognised, Run, Standing, Unswept, Witnesses,
 };
 use super::store::Store;
 use crate::domain::batch::{Admission, Intent, OpenBatch, Refusal};
@@ -314,6 +314,11 @@ impl Ledger {
     /// opening → void, shard sealed: fenced and still absent.
     pub async fn voided(&self, batch: BatchNo) -> Result<()> {
         self.at_once(move |store| store.voided(batch)).await
+    }
+
+    /// What was at the provider for the key that sent the create of a batch in doubt.
+    pub async fn witnesses(&self, batch: BatchNo) -> Result<Witnesses> {
+        self.gathered(move |store| store.witnesses(batch)).await
     }
 
     /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.

@@ -196,6 +196,15 @@ pub struct Listed {
     pub failed: bool,
 }
 
+/// What was at the provider for the key that sent the create of a batch in doubt: a key that sees any of it is of that project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Files that were left there for this.
+    pub files: Vec<FileId>,
+    /// Batches, newest first.
+    pub batches: Vec<BatchId>,
+}
+
 /// What the ledger makes of a listed batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recognised {

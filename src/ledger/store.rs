@@ -17,7 +17,7 @@ use super::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use super::lost::{LostShard, Restored};
 use super::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -159,6 +159,8 @@ pub trait Store: Frame + Send {
     fn fenced(&mut self, batch: BatchNo) -> Result<()>;
     /// opening → void, shard sealed: fenced and still absent.
     fn voided(&mut self, batch: BatchNo) -> Result<()>;
+    /// What was at the provider for the key that sent the create of a batch in doubt.
+    fn witnesses(&mut self, batch: BatchNo) -> Result<Witnesses>;
     /// A second batch of a shard, found at the provider: recorded as a stray and read like any other.
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
     /// The batches of a shard that the provider has named, of all its tries and strays.
@@ -203,6 +205,8 @@ pub trait Store: Frame + Send {
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    /// The same for a batch with lines that name no image: what none answered may have been answered there, and counts as asked.
+    fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled>;
     /// Whether a recipe ever brought an accepted answer.
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
     /// Whether a batch of a recipe is on its way: opening, open, or ended and not settled.

@@ -223,6 +223,14 @@ const PAGES: &[Page] = &[
         "The provider could not be asked directly whether its model takes the settings.",
         "The first batch goes alone, the others follow once its answers are judged; run.canary = \"batch\" spares the question.",
     ),
+    page_of(
+        "E318",
+        "",
+        "Most result lines of a batch cannot be read, or name no image that it was asked about, as behind a gateway that gives each \
+         line a custom_id of its own. They are paid for and kept in batch_return, but nobody can say which page they are of. Nothing \
+         more is sent; what they may have answered counts as asked.",
+        "See what stands in custom_id there, and let the gateway leave it as it is; then the same command goes on.",
+    ),
     page_of("E401", "", "Another batchscribe works in this workspace.", "Wait, or look with `batchscribe status`."),
     page_of("E402", "", "The ledger was written by a newer version.", "Update batchscribe; nothing was changed."),
     page_of(
@@ -260,8 +268,9 @@ const PAGES: &[Page] = &[
     page_of(
         "E410",
         "",
-        "The open batches of this workspace belong to another account or project than the key.",
-        "Take the key that opened them, or another --workspace. Nothing is given up.",
+        "The open batches of this workspace belong to another account or project than the key: the provider does not show them to it. \
+         The same is said of a batch of which it is unknown whether it exists, if nothing is shown that was there when it was asked for.",
+        "Take the key that opened them, or another --workspace. Nothing is given up, and nothing is paid for twice.",
     ),
     page_of(
         "E411",

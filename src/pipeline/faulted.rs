@@ -2,16 +2,17 @@
 
 use std::io;
 
-use super::mission::{Fault, Refused};
-use crate::clean::breaker::TooManyRejected;
+use super::mission::{Fault, NotSeen, Refused};
+use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
 use crate::clean::close::SweepError;
 use crate::clean::judge::RunRefused;
 use crate::extract::extractor::ReadError;
 use crate::extract::fetch::FetchError;
 use crate::kit::faults::AnyFault;
 use crate::ledger::LedgerError;
-use crate::poll::options::{NoneKnown, Unreachable};
+use crate::poll::options::NoneKnown;
 use crate::provider::failure::{Failure, Kind};
+use crate::provider::patience::Unreachable;
 use crate::scan::scanner::RootUnreadable;
 use crate::upload::send::SendError;
 
@@ -77,6 +78,10 @@ fn of_simple(who: &'static str, fault: AnyFault, host: &str) -> Fault {
         Ok(told) => return Fault::TooManyRejected(*told),
         Err(other) => other,
     };
+    let fault = match fault.downcast::<MostlyUnknown>() {
+        Ok(told) => return Fault::MostlyUnknown(*told),
+        Err(other) => other,
+    };
     match fault.downcast::<io::Error>() {
         Ok(error) => Fault::Disk(*error),
         Err(other) => Fault::Died { who, why: other.to_string() },
@@ -120,7 +125,8 @@ fn of_send(who: &'static str, error: SendError) -> Fault {
     match error {
         SendError::Ledger(cause) => Fault::Ledger(cause),
         SendError::Provider(failure) => of_failure(failure),
-        SendError::Unreachable(failure) => Fault::Unreachable(failure),
+        SendError::Unreachable(Unreachable(failure)) => Fault::Unreachable(failure),
+        SendError::NotSeen { host, run, shard } => Fault::NotSeen { host, what: NotSeen::Create { run, shard } },
         SendError::Disk(cause) => Fault::Disk(cause),
         SendError::Body(why) => Fault::Died { who, why },
         SendError::NoMoney(shortage) => Fault::NoMoney(shortage),
@@ -134,7 +140,10 @@ fn of_read(who: &'static str, error: ReadError) -> Fault {
         ReadError::Ledger(cause) => Fault::Ledger(cause),
         ReadError::Disk(cause) | ReadError::Fetch(FetchError::Disk(cause)) => Fault::Disk(cause),
         ReadError::Fetch(FetchError::Provider(failure)) => of_failure(failure),
-        ReadError::Fetch(FetchError::Unreachable(failure)) => Fault::Unreachable(failure),
+        ReadError::Fetch(FetchError::Unreachable(Unreachable(failure))) => Fault::Unreachable(failure),
+        ReadError::NotSeen { host, batch } => {
+            Fault::NotSeen { host, what: NotSeen::Answers { batch: batch.to_string() } }
+        }
         other => Fault::Died { who, why: other.to_string() },
     }
 }

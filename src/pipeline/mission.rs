@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::clean::breaker::TooManyRejected;
+use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
 use crate::corpus::PassedOver;
 use crate::domain::ids::BatchNo;
 use crate::domain::layout::Layout;
@@ -179,6 +179,8 @@ pub enum Fault {
     NoPrice(String),
     /// More answers were rejected for one reason than the settings bear.
     TooManyRejected(TooManyRejected),
+    /// Most result lines of a batch name no image that it was asked about.
+    MostlyUnknown(MostlyUnknown),
     /// The image folder cannot be read.
     Corpus(String),
     /// This workspace still has unfinished images of another folder, whose root this is.
@@ -192,6 +194,13 @@ pub enum Fault {
         /// How many it should know.
         batches: usize,
     },
+    /// With this key the provider shows nothing of what was begun there with another one, or with this one long ago.
+    NotSeen {
+        /// The provider.
+        host: String,
+        /// What cannot go on for that.
+        what: NotSeen,
+    },
     /// The ledger cannot be used.
     Ledger(LedgerError),
     /// A file of the workspace or a text cannot be written.
@@ -202,6 +211,23 @@ pub enum Fault {
         who: &'static str,
         /// What is known.
         why: String,
+    },
+}
+
+/// What cannot go on with a key that does not see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSeen {
+    /// It is unknown whether the batch of a shard was created.
+    Create {
+        /// Tag of its run, which such a batch bears.
+        run: String,
+        /// Its own tag, the same.
+        shard: String,
+    },
+    /// The answers of a batch that has ended are not fetched.
+    Answers {
+        /// The batch.
+        batch: String,
     },
 }
 

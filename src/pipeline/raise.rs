@@ -22,7 +22,7 @@ use crate::encode::encoder::{Encoder, EncoderOptions};
 use crate::encode::pack::Limits;
 use crate::encode::workshop::{MEMORY_UNIT, Workshop};
 use crate::extract::extractor::{Extractor, ExtractorSeams, Next, Source};
-use crate::extract::fetch::Fetcher;
+use crate::extract::fetch::{Fetcher, GONE_AFTER};
 use crate::extract::write::ResultWriters;
 use crate::kit::clock::millis;
 use crate::kit::edge::{EdgeMeter, hand_over, recipient};
@@ -31,6 +31,7 @@ use crate::message::{BatchOpened, NoMoreBatches, NoMoreEnds, NoMoreShards, Shard
 use crate::poll::options::{Looks, PollerOptions, PollerSeams};
 use crate::poll::pace::Pace;
 use crate::poll::poller::Poller;
+use crate::provider::patience::Patience;
 use crate::scan::copies::Finder;
 use crate::scan::feed::FeedEnd;
 use crate::scan::scanner::{Lot, Scanner, ScannerOptions};
@@ -221,7 +222,7 @@ fn uploader(
         clock: mission.clock.clone(),
         stop: world.stop.clone(),
         news: world.news.clone(),
-        unreached_since: Arc::default(),
+        patience: Patience::new(mission.clock.clone(), settings.run.give_up_after),
         queue_told: Arc::default(),
         ceiling: world.ceiling.clone(),
         canary: Arc::new(Canary::new(way(settings))),
@@ -285,7 +286,7 @@ fn extractor(mission: &Mission, world: &World, cleaner: &Addr<Cleaner>, source: 
             clock: mission.clock.clone(),
             stop: world.stop.clone(),
             give_up_after: mission.settings.run.give_up_after,
-            gone_after: mission.settings.provider.settle,
+            gone_after: mission.settings.provider.settle.max(GONE_AFTER),
         },
         ledger: world.ledger.clone(),
         layout: mission.layout.clone(),

@@ -11,7 +11,6 @@ use crate::kit::news::News;
 use crate::kit::stop::Stop;
 use crate::ledger::keeper::Ledger;
 use crate::provider::SharedProvider;
-use crate::provider::failure::Failure;
 
 /// How long the Poller stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +33,6 @@ pub struct PollerOptions {
     /// Unreachable for so long: the run ends.
     pub give_up_after: Duration,
 }
-
-/// The provider could not be reached for too long.
-#[derive(Debug, thiserror::Error)]
-#[error("unreachable for too long: {0}")]
-pub struct Unreachable(pub Failure);
 
 /// None of our batches is known at the provider with this key, nor any of their files.
 #[derive(Debug, thiserror::Error)]

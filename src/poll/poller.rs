@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::away;
 use super::look::{Asked, Eyes, LookError, Told};
-use super::options::{Looks, NoneKnown, PollerOptions, PollerSeams, Unreachable};
+use super::options::{Looks, NoneKnown, PollerOptions, PollerSeams};
 use super::watch::{Watched, conclusion, is_hidden};
 use crate::domain::batch::{BatchEnd, OpenBatch};
 use crate::domain::ids::BatchNo;
@@ -31,6 +31,7 @@ use crate::ledger::records::Ending;
 use crate::message::{BatchEnded, BatchOpened, NoMoreBatches, NoMoreEnds};
 use crate::provider::failure::Failure;
 use crate::provider::notice;
+use crate::provider::patience::{Patience, Unreachable};
 
 /// If this key sees none of our batches for so long, it is another project's: longer than any listing lags.
 const HIDDEN_AFTER: Millis = 600 * 1000;
@@ -75,7 +76,7 @@ struct Work {
     backlog: BTreeSet<BatchNo>,
     upstream_over: bool,
     failures: u32,
-    failing_since: Option<Millis>,
+    patience: Patience,
     turned_away: u32,
     last_look: Option<Millis>,
     swept_at: Option<Millis>,
@@ -97,6 +98,7 @@ impl Poller {
         let (intake, inputs) = mpsc::channel(1);
         let PollerSeams { provider, ledger, clock, stop, news, slots, layout } = seams;
         let (ends, over) = next;
+        let patience = Patience::new(clock.clone(), options.give_up_after);
         let work = Work {
             options,
             eyes: Eyes { provider, ledger: ledger.clone(), news: news.clone(), layout: layout.clone() },
@@ -115,7 +117,7 @@ impl Poller {
             backlog: BTreeSet::new(),
             upstream_over: false,
             failures: 0,
-            failing_since: None,
+            patience,
             turned_away: 0,
             last_look: None,
             swept_at: None,
@@ -228,7 +230,7 @@ impl Work {
     }
 
     fn watch(&mut self, batch: OpenBatch, slot: Lease, due: Millis) {
-        self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, gone_ms: 0 });
+        self.watched.insert(batch.no, Watched { batch, slot, due, looked: false, gone_ms: 0, unnamed_ms: None });
     }
 
     /// Batches that the ledger lacked exist already: they get their slots, limit or not. Where one batch alone is meant, they
@@ -256,7 +258,8 @@ impl Work {
             Err(LookError::Ledger(cause)) => return Err(cause.into()),
             Err(LookError::Disk(cause)) => return Err(cause.into()),
         };
-        (self.failures, self.failing_since) = (0, None);
+        self.failures = 0;
+        self.patience.answered();
         if sweep || asked.len() > 1 {
             self.swept_at = Some(now);
         }
@@ -318,11 +321,7 @@ impl Work {
             return Err(failure.into());
         }
         self.failures += 1;
-        let now = self.clock.now();
-        let since = *self.failing_since.get_or_insert(now);
-        if now - since >= millis(self.options.give_up_after) {
-            return Err(Unreachable(failure).into());
-        }
+        self.patience.bear(&failure)?;
         if self.failures == 3 {
             self.news.warn(
                 "E310",
@@ -332,9 +331,8 @@ impl Work {
         }
         tracing::warn!(%failure, failures = self.failures, "a look at the batches failed");
         let pause = failure.retry_after.unwrap_or_else(|| PAUSES.pause(self.failures, random::unit()));
-        for watched in self.watched.values_mut() {
-            watched.due = now + millis(pause);
-        }
+        let due = self.clock.now() + millis(pause);
+        self.watched.values_mut().for_each(|watched| watched.due = due);
         Ok(())
     }
 

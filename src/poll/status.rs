@@ -44,6 +44,16 @@ fn weightiest(refusals: &[Refusal]) -> Option<Refusal> {
     of(Blame::Moment).cloned().or_else(of_run).or_else(|| refusals.first().cloned())
 }
 
+/// Whether the counts say that there are answers, and no file is named that they could stand in. Some servers tell the end of a
+/// batch before they show its files; one that was taken at its word would be asked, and paid for, once more.
+#[must_use]
+pub fn lacks_files(batch: &Batch, ending: &Ending) -> bool {
+    let has_results = matches!(ending.end, BatchEnd::Completed | BatchEnd::Expired | BatchEnd::Cancelled);
+    let Some((_, completed, failed)) = batch.counts.filter(|_| has_results) else { return false };
+    // Failures may stand in the output file as well, where servers have no other.
+    ending.output.is_none() && (completed > 0 || (failed > 0 && ending.errors.is_none()))
+}
+
 /// A batch that its own provider no longer knows.
 #[must_use]
 pub fn vanished() -> Ending {
@@ -102,6 +112,27 @@ mod tests {
         assert_eq!(end("failed", &[("", "Enqueued token limit reached for gpt-4o-mini")]), Some(BatchEnd::TurnedAway));
         assert_eq!(end("failed", &[("invalid_request", "Cannot find file file-1, or …")]), Some(BatchEnd::TurnedAway));
         assert_eq!(end("failed", &[("too_many_tasks", "")]), Some(BatchEnd::Refused), "a full file, no full queue");
+    }
+
+    #[test]
+    fn files_are_lacking_where_counts_say_that_there_are_answers() {
+        let file = |name: Option<&str>| name.map(|name| FileId(name.into()));
+        let lacks = |status: &str, counts, output, errors| {
+            let (output_file, error_file) = (file(output), file(errors));
+            let batch = Batch { counts, output_file, error_file, ..batch(status, &[]) };
+            lacks_files(&batch, &read(&batch).expect("an end"))
+        };
+        for status in ["completed", "expired", "cancelled"] {
+            assert!(lacks(status, Some((4, 4, 0)), None, None), "{status}");
+            assert!(lacks(status, Some((4, 3, 1)), None, Some("e")), "{status}");
+            assert!(lacks(status, Some((4, 0, 4)), None, None), "{status}");
+            assert!(!lacks(status, Some((4, 0, 4)), None, Some("e")), "{status}");
+            assert!(!lacks(status, Some((4, 4, 0)), Some("o"), None), "{status}");
+            assert!(!lacks(status, Some((4, 3, 1)), Some("o"), None), "{status}: the failures may stand there, too");
+            assert!(!lacks(status, Some((4, 0, 0)), None, None), "{status}: nothing ran");
+            assert!(!lacks(status, None, None, None), "{status}: nothing is told");
+        }
+        assert!(!lacks("failed", Some((4, 4, 0)), None, None), "nothing of it ran, whatever is counted");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use super::look::Told;
 use super::status;
-use crate::domain::batch::OpenBatch;
+use crate::domain::batch::{BatchEnd, OpenBatch};
 use crate::kit::budget::Lease;
 use crate::kit::clock::Millis;
 use crate::ledger::records::Ending;
 
 /// A batch that is gone at its provider for so long has vanished.
 const VANISHED_AFTER: Millis = 3600 * 1000;
+/// Answers that were counted, and whose file is not named within so long, will not be found any more.
+const NAMED_WITHIN: Millis = 3600 * 1000;
 /// No provider keeps a batch and its files for so long: whoever's key it is, it is gone.
 const KEPT_AT_MOST: Millis = 31 * 24 * 3600 * 1000;
 
@@ -20,6 +22,8 @@ pub(super) struct Watched {
     pub(super) looked: bool,
     /// For how long it has been gone at the provider.
     pub(super) gone_ms: Millis,
+    /// For how long it has ended without the files that its counts speak of.
+    pub(super) unnamed_ms: Option<Millis>,
 }
 
 /// Whether a batch is out of this key's sight and young enough to be there all the same.
@@ -35,7 +39,14 @@ pub(super) fn conclusion(watched: &mut Watched, told: Option<Told>, passed: Mill
     match told? {
         Told::Known(batch) => {
             watched.gone_ms = 0;
-            status::read(&batch)
+            let ending = status::read(&batch)?;
+            if !status::lacks_files(&batch, &ending) {
+                return Some(ending);
+            }
+            let unnamed_ms = watched.unnamed_ms.map_or(0, |so_far| so_far + passed);
+            watched.unnamed_ms = Some(unnamed_ms);
+            // They may be paid for, so only a person asks again.
+            (unnamed_ms >= NAMED_WITHIN).then_some(Ending { end: BatchEnd::Vanished, ..ending })
         }
         Told::Gone | Told::Hidden => {
             watched.gone_ms += passed;
@@ -47,7 +58,6 @@ pub(super) fn conclusion(watched: &mut Watched, told: Option<Told>, passed: Mill
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::batch::BatchEnd;
     use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
     use crate::kit::budget::Budget;
 
@@ -62,7 +72,7 @@ mod tests {
             opened_at: 0,
             input: FileId("file-1".into()),
         };
-        Watched { batch, slot: Budget::new(1).overdraw(1), due: 0, looked: false, gone_ms: 0 }
+        Watched { batch, slot: Budget::new(1).overdraw(1), due: 0, looked: false, gone_ms: 0, unnamed_ms: None }
     }
 
     #[test]
@@ -73,6 +83,25 @@ mod tests {
         }
         let end = conclusion(&mut watched, Some(Told::Gone), HOUR / 4, HOUR).map(|ending| ending.end);
         assert_eq!(end, Some(BatchEnd::Vanished));
+    }
+
+    #[test]
+    fn an_end_without_the_files_of_its_answers_is_none_for_an_hour() {
+        let batch = |output: Option<&str>| {
+            let output = output.map_or(serde_json::Value::Null, |output| output.into());
+            let counts = serde_json::json!({"total": 4, "completed": 4, "failed": 0});
+            let told = serde_json::json!({"id": "batch_1", "status": "completed", "request_counts": counts,
+                "output_file_id": output, "error_file_id": "errors"});
+            Some(Told::Known(Box::new(crate::provider::wire::Batch::from_json(told).expect("a batch"))))
+        };
+        let mut watched = watched();
+        for _look in 0..4 {
+            assert_eq!(conclusion(&mut watched, batch(None), HOUR / 4, HOUR), None);
+        }
+        let end = conclusion(&mut watched, batch(None), HOUR / 4, HOUR).expect("an end");
+        assert_eq!((end.end, end.errors), (BatchEnd::Vanished, Some(FileId("errors".into()))), "what is there is read");
+        let named = conclusion(&mut watched, batch(Some("output")), HOUR / 4, HOUR).expect("an end");
+        assert_eq!((named.end, named.output), (BatchEnd::Completed, Some(FileId("output".into()))));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum Kind {
     Key,
     /// The key may not do this (403).
     Forbidden,
-    /// The thing does not exist (404).
+    /// The thing does not exist (404), or no longer (410).
     NotFound,
     /// The file is too large (413, or a 400 that says so).
     TooLarge,
@@ -298,6 +298,8 @@ mod tests {
             (403, html, Kind::Doubt),
             (404, html, Kind::Doubt),
             (404, "", Kind::NotFound),
+            (410, "", Kind::NotFound),
+            (410, html, Kind::Doubt),
             (401, html, Kind::Key),
             (413, html, Kind::TooLarge),
             (408, "{}", Kind::Doubt),
@@ -353,7 +355,8 @@ mod tests {
             let body = serde_json::json!({"error": {"message": words}}).to_string();
             let failure = classify("host", status, Hints::default(), body.as_bytes());
             prop_assert!(failure.message.chars().count() <= LONGEST_MESSAGE + 40);
-            prop_assert_eq!(failure.kind == Kind::Doubt || failure.surely_not_created() || status == 404, true);
+            let is_gone = matches!(status, 404 | 410);
+            prop_assert!(failure.kind == Kind::Doubt || failure.surely_not_created() || is_gone);
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod http;
 mod mock;
 pub mod notice;
 pub mod openai;
+pub mod patience;
 pub mod policy;
 pub mod result_line;
 pub mod wire;
@@ -57,8 +58,8 @@ pub trait Provider: Send + Sync {
     async fn find_files(&self, name: &str) -> Result<Vec<RemoteFile>>;
     /// Content of a file from `offset` on.
     async fn read_file(&self, id: &FileId, offset: u64) -> Result<Download>;
-    /// Deletes a file; a file that is gone already counts as deleted.
-    async fn delete_file(&self, id: &FileId) -> Result<()>;
+    /// Deletes a file; a file that is not there is no failure.
+    async fn delete_file(&self, id: &FileId) -> Result<Deletion>;
     /// Creates a batch: costs money, is sent once, and is never repeated by any layer.
     async fn create_batch(&self, batch: &NewBatch) -> Result<Batch>;
     /// One batch.
@@ -80,6 +81,15 @@ pub enum Cancelled {
     HasEnded,
 }
 
+/// What a deletion came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The file was there, and is deleted.
+    Done,
+    /// No such file is there for this key: it was deleted before, or belongs to another project.
+    NotThere,
+}
+
 /// The bytes of an upload: the lane of a [`Body`] and its exact length.
 #[derive(Debug)]
 pub struct UploadBody {
@@ -94,6 +104,16 @@ impl UploadBody {
     #[must_use]
     pub fn split(body: Body) -> (Self, BodyEnd) {
         (Self { length: body.length, lane: body.lane }, body.end)
+    }
+
+    /// A few bytes that are here already.
+    #[must_use]
+    pub fn of(bytes: Bytes) -> Self {
+        let length = bytes.len() as u64;
+        let (lane_in, lane) = tokio::sync::mpsc::channel(1);
+        // A lane with one free place takes one chunk.
+        drop(lane_in.try_send(bytes));
+        Self { length, lane }
     }
 }
 

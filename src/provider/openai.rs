@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::failure::{Failure, Kind};
 use super::http::{ANSWER_MAX, CreateClient, Http, LIST_MAX};
 use super::wire::{Batch, BatchPage, FilePage, NewBatch, RemoteFile};
-use super::{Cancelled, Download, Provider, Result, UploadBody};
+use super::{Cancelled, Deletion, Download, Provider, Result, UploadBody};
 use crate::domain::ids::{BatchId, FileId};
 use crate::kit::traffic::Traffic;
 
@@ -98,13 +98,13 @@ impl Provider for OpenAi {
         self.http.download(id.as_str(), offset).await
     }
 
-    async fn delete_file(&self, id: &FileId) -> Result<()> {
+    async fn delete_file(&self, id: &FileId) -> Result<Deletion> {
         match self.http.delete(&["files", id.as_str()]).await {
-            Ok(Value::Null) => Ok(()),
-            Ok(answer) if answer.get("deleted") == Some(&Value::Bool(true)) => Ok(()),
+            Ok(Value::Null) => Ok(Deletion::Done),
+            Ok(answer) if answer.get("deleted") == Some(&Value::Bool(true)) => Ok(Deletion::Done),
             // This deletion may be the fence before a second create, so only a definite answer counts.
             Ok(_) => Err(self.unreadable("confirmation of a deletion")),
-            Err(failure) if failure.kind == Kind::NotFound => Ok(()),
+            Err(failure) if failure.kind == Kind::NotFound => Ok(Deletion::NotThere),
             Err(failure) => Err(failure),
         }
     }

@@ -205,7 +205,7 @@ async fn nothing_but_a_download_follows_a_redirect() {
             client.upload_file("a.jsonl", body(3, vec![b"123".to_vec()])).await.map(drop),
             client.file(&file).await.map(drop),
             client.find_files("a.jsonl").await.map(drop),
-            client.delete_file(&file).await,
+            client.delete_file(&file).await.map(drop),
             client.batch(&batch).await.map(drop),
             client.list_batches(None).await.map(drop),
             client.cancel_batch(&batch).await.map(drop),
@@ -320,16 +320,17 @@ async fn files_are_found_by_exact_name_and_a_ring_of_pages_ends() {
 
 #[tokio::test]
 async fn deletions_and_cancellations_are_definite_or_failures() {
-    for (act, good) in [
-        (answer("200 OK", r#"{"id":"f","deleted":true}"#), true),
-        (answer("404 Not Found", r#"{"error":{"message":"No such File object"}}"#), true),
-        ("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned(), true),
-        (answer("404 Not Found", "<html>"), false),
-        (answer("200 OK", "{}"), false),
-        (answer("405 No", ""), false),
+    for (act, told) in [
+        (answer("200 OK", r#"{"id":"f","deleted":true}"#), Some(Deletion::Done)),
+        (answer("404 Not Found", r#"{"error":{"message":"No such File object"}}"#), Some(Deletion::NotThere)),
+        (answer("410 Gone", ""), Some(Deletion::NotThere)),
+        ("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned(), Some(Deletion::Done)),
+        (answer("404 Not Found", "<html>"), None),
+        (answer("200 OK", "{}"), None),
+        (answer("405 No", ""), None),
     ] {
         let mock = Mock::start(vec![Act::Answer(act.clone())]);
-        assert_eq!(client(&mock).delete_file(&FileId("f".into())).await.is_ok(), good, "{act}");
+        assert_eq!(client(&mock).delete_file(&FileId("f".into())).await.ok(), told, "{act}");
     }
     for (act, good) in
         [(answer("200 OK", r#"{"id":"b"}"#), true), (answer("409 No", ""), true), (answer("404 No", ""), false)]

@@ -142,7 +142,7 @@ pub const ANSWERS: [Answer; 14] = [
     row(FAULTY, Body::Explained, TOO_LARGE, Kind::TooLarge),
     row(FAULTY, Body::Explained, ANYTHING, Kind::Refused),
     row(&[(413, 413)], Body::Any, ANYTHING, Kind::TooLarge),
-    row(&[(404, 404)], Body::NoPage, ANYTHING, Kind::NotFound),
+    row(&[(404, 404), (410, 410)], Body::NoPage, ANYTHING, Kind::NotFound),
     row(&[], Body::Any, ANYTHING, Kind::Doubt),
 ];
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::domain::batch::Intent;
 use crate::domain::ids::BatchId;
-use crate::kit::backoff::Backoff;
 use crate::kit::clock::{Clock, Millis, millis};
 use crate::kit::crash;
-use crate::kit::random;
+use crate::kit::news::News;
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::provider::SharedProvider;
 use crate::provider::failure::{Failure, Kind};
+use crate::provider::patience::Unreachable;
 use crate::provider::wire::Batch;
 
 /// Pages of the batch list read at most for one listing: a million batches.
@@ -30,8 +30,6 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Our clock may have been put forward by so much while nobody waited; that must not shorten a wait.
 const CLOCK_STEP: Millis = 24 * 3600 * 1000;
-
-const PATIENCE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 
 /// What doubt came to.
 #[derive(Debug)]
@@ -124,31 +122,49 @@ pub struct Doubt {
     pub settle: Duration,
     /// Where a deletion is no fence: how long the batch is looked for instead.
     pub wait_out: Option<Duration>,
+    /// No definite answer for so long: given up for this life.
+    pub give_up_after: Duration,
+    /// Whether this very process has sent the create, and so with this key.
+    pub own: bool,
+    /// Name of the file that is left for a later start to tell its key by.
+    pub witness: String,
+    /// News for people.
+    pub news: News,
 }
 
 impl Doubt {
-    /// Resolves the doubt about `intent`; goes on for ever while the provider gives no definite answer.
+    /// Resolves the doubt about `intent`.
     ///
     /// # Errors
-    /// The ledger's, or a refusal of the key.
+    /// The ledger's; a refusal of the key; a provider that gives no definite answer for too long; a key that sees nothing of
+    /// what the create was sent with. The shard stays `opening` then.
     pub async fn resolve(&self, intent: &Intent) -> Result<Resolved, DoubtError> {
         self.ledger.doubted(intent.no).await?;
         crash::point("doubt.recorded");
         if let Some(wait) = self.wait_out.filter(|_| !intent.fenced) {
             return self.wait_out(intent, wait).await;
         }
-        if !intent.fenced {
+        let is_fence = if intent.fenced {
+            // Another life's key has set it; what is listed with this one counts only if it sees the same.
+            self.is_ours(intent).await?
+        } else {
             self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
             if let Some(found) = self.find(intent).await? {
                 return Ok(found);
             }
             crash::point("doubt.listed");
-            self.fence(intent).await?;
+            self.fence(intent).await?
+        };
+        if is_fence {
+            self.clock.sleep(self.settle).await;
         }
-        self.clock.sleep(self.settle).await;
         let found = self.find(intent).await?;
         crash::point("doubt.listed_again");
-        Ok(found.unwrap_or(Resolved::Void))
+        match found {
+            Some(found) => Ok(found),
+            None if is_fence => Ok(Resolved::Void),
+            None => Err(DoubtError::NotSeen),
+        }
     }
 
     /// Lists, and chooses among what the ledger does not know: a batch of an earlier try, or a stray that waits to be read, is
@@ -166,9 +182,15 @@ impl Doubt {
         let mut last_look = self.clock.now();
         let mut left = left_of(millis(wait), intent.doubted_at, last_look);
         self.clock.sleep(FIRST_PAUSE.min(self.settle)).await;
+        let mut is_ours = false;
         loop {
             if let Some(found) = self.find(intent).await? {
                 return Ok(found);
+            }
+            // Once is enough: a life has one key.
+            is_ours = is_ours || self.is_ours(intent).await?;
+            if !is_ours {
+                return Err(DoubtError::NotSeen);
             }
             let now = self.clock.now();
             // A clock that is put forward between two looks shortens the wait by no more than one of them.
@@ -185,30 +207,12 @@ impl Doubt {
         }
     }
 
-    /// Deletes the input file until the answer is definite.
-    async fn fence(&self, intent: &Intent) -> Result<(), DoubtError> {
-        let mut failures = 0;
-        while let Err(failure) = self.provider.delete_file(&intent.input).await {
-            self.patience(&mut failures, failure).await?;
-        }
-        crash::point("doubt.fenced");
-        self.ledger.fenced(intent.no).await?;
-        crash::point("doubt.fence_recorded");
-        Ok(())
-    }
-
     /// All batches not older than the input file; a listing with any error in it did not happen.
     async fn listing(&self, intent: &Intent) -> Result<Vec<Batch>, DoubtError> {
-        let mut failures = 0;
         if crash::without("list") {
             return Ok(Vec::new());
         }
-        loop {
-            match self.pages(intent).await {
-                Ok(batches) => return Ok(batches),
-                Err(failure) => self.patience(&mut failures, failure).await?,
-            }
-        }
+        self.patiently(async || self.pages(intent).await).await
     }
 
     async fn pages(&self, intent: &Intent) -> Result<Vec<Batch>, Failure> {
@@ -239,17 +243,6 @@ impl Doubt {
     fn endless(&self) -> Failure {
         Failure::new(Kind::Doubt, self.provider.host(), "the list of batches repeats itself or has no end")
     }
-
-    async fn patience(&self, failures: &mut u32, failure: Failure) -> Result<(), DoubtError> {
-        if matches!(failure.kind, Kind::Key | Kind::Forbidden) {
-            return Err(failure.into());
-        }
-        *failures += 1;
-        tracing::warn!(%failure, failures, "no definite answer about a batch in doubt");
-        let pause = failure.retry_after.unwrap_or_else(|| PATIENCE.pause(*failures, random::unit()));
-        self.clock.sleep(pause).await;
-        Ok(())
-    }
 }
 
 /// Why doubt could not be resolved now.
@@ -261,6 +254,12 @@ pub enum DoubtError {
     /// The provider rejects us.
     #[error(transparent)]
     Provider(#[from] Failure),
+    /// There was no definite answer for too long.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// With this key the provider shows nothing of what was there when the create was sent: it may be another project's.
+    #[error("nothing of what a create in doubt was sent with is seen with this key")]
+    NotSeen,
 }
 
 #[cfg(test)]

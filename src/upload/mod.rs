@@ -15,3 +15,4 @@ mod outfit;
 mod resolve;
 pub mod send;
 pub mod uploader;
+mod witness;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::adopt::{Doubt, Resolved};
+use super::adopt::{Doubt, DoubtError, Resolved};
 use super::send::{PAUSES, SendError, Sender};
 use crate::domain::batch::{Intent, OpenBatch, Refusal};
 use crate::domain::ids::BatchId;
@@ -19,6 +19,7 @@ impl Sender {
         &self,
         shard: &ShardFacts,
         intent: &Intent,
+        own: bool,
     ) -> Result<Option<Vec<OpenBatch>>, SendError> {
         let doubt = Doubt {
             provider: Arc::clone(&self.provider),
@@ -26,13 +27,45 @@ impl Sender {
             clock: self.clock.clone(),
             settle: self.options.settle,
             wait_out: self.options.wait_out,
+            give_up_after: self.options.give_up_after,
+            own,
+            witness: format!(
+                "{}-{}-{}-{}-witness.jsonl",
+                self.options.jsonl_file_base, intent.run, intent.shard_tag, intent.attempt
+            ),
+            news: self.news.clone(),
         };
         // Doubt may take long; the ledger keeps it for the next start.
         let resolved = tokio::select! {
             biased;
             () = self.stop.reached(StopLevel::Drain) => return Err(SendError::Stopped),
-            resolved = doubt.resolve(intent) => resolved?,
+            resolved = doubt.resolve(intent) => resolved.map_err(|error| self.undecided(intent, error))?,
         };
+        let open = self.resolved(shard, intent, resolved).await?;
+        doubt.forget_witness(intent).await.map_err(|error| self.undecided(intent, error))?;
+        Ok(open)
+    }
+
+    /// Why it is unknown still; the ledger keeps the doubt.
+    fn undecided(&self, intent: &Intent, error: DoubtError) -> SendError {
+        match error {
+            DoubtError::Ledger(cause) => SendError::Ledger(cause),
+            DoubtError::Provider(cause) => SendError::Provider(cause),
+            DoubtError::Unreachable(cause) => SendError::Unreachable(cause),
+            DoubtError::NotSeen => SendError::NotSeen {
+                host: self.provider.host().to_owned(),
+                run: intent.run.to_string(),
+                shard: intent.shard_tag.to_string(),
+            },
+        }
+    }
+
+    async fn resolved(
+        &self,
+        shard: &ShardFacts,
+        intent: &Intent,
+        resolved: Resolved,
+    ) -> Result<Option<Vec<OpenBatch>>, SendError> {
         match resolved {
             Resolved::Adopted(batch, strays) => {
                 crash::point("doubt.found");

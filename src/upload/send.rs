@@ -2,11 +2,10 @@
 //! next process's are the same road.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::adopt::DoubtError;
 use super::afford::Purse;
 use super::canary::Canary;
 use super::outfit::Outfit;
@@ -28,6 +27,7 @@ use crate::ledger::keeper::Ledger;
 use crate::ledger::ours::OurRecipes;
 use crate::ledger::records::Hold;
 use crate::provider::failure::{Failure, Kind};
+use crate::provider::patience::{Patience, Unreachable};
 use crate::provider::wire::{Batch, ExpiresAfter, NewBatch};
 use crate::provider::{SharedProvider, notice};
 
@@ -82,8 +82,18 @@ pub enum SendError {
     #[error(transparent)]
     Provider(#[from] Failure),
     /// Unreachable for too long.
-    #[error("unreachable for too long: {0}")]
-    Unreachable(Failure),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// Whether a batch exists is unknown, and this key sees nothing that was there when it was asked for.
+    #[error("nothing of what the batch of shard {shard} was asked for with is seen at {host} with this key")]
+    NotSeen {
+        /// The provider.
+        host: String,
+        /// The run's tag.
+        run: String,
+        /// The shard's tag.
+        shard: String,
+    },
     /// A file of the workspace cannot be written.
     #[error(transparent)]
     Disk(#[from] std::io::Error),
@@ -99,15 +109,6 @@ pub enum SendError {
     /// The program drains; nothing is wrong.
     #[error("stopped")]
     Stopped,
-}
-
-impl From<DoubtError> for SendError {
-    fn from(error: DoubtError) -> Self {
-        match error {
-            DoubtError::Ledger(cause) => Self::Ledger(cause),
-            DoubtError::Provider(cause) => Self::Provider(cause),
-        }
-    }
 }
 
 /// How a shard's journey ended.
@@ -142,8 +143,8 @@ pub struct Sender {
     pub stop: Stop,
     /// News for people.
     pub news: News,
-    /// Since when the provider has not been reached, over all shards.
-    pub unreached_since: Arc<Mutex<Option<Millis>>>,
+    /// Bears a provider that is not reached, over all shards.
+    pub patience: Patience,
     /// Whether people know that the queue is full.
     pub queue_told: Arc<AtomicBool>,
     /// Learns what the provider finds too large, in bytes of a shard.
@@ -197,8 +198,12 @@ impl Sender {
                 ShardState::Opening => {
                     let intent = self.ledger.intent(shard.id).await?;
                     let known = !crash::without("intent");
-                    let open =
-                        if known { self.resolve(&shard, &intent).await? } else { self.create(&shard, intent).await? };
+                    let open = if known {
+                        self.tell_doubt(&shard, "an earlier run ended before it knew");
+                        self.resolve(&shard, &intent, false).await?
+                    } else {
+                        self.create(&shard, intent).await?
+                    };
                     if let Some(open) = open {
                         return Ok(Sent::Open(open));
                     }
@@ -231,25 +236,22 @@ impl Sender {
             }
             Ok(batch) => {
                 tracing::warn!(batch = %batch.id, "the answer to a create names another input file");
-                self.resolve(shard, &intent).await
+                self.resolve(shard, &intent, true).await
             }
             Err(failure) if failure.surely_not_created() => {
                 self.not_created(&intent, failure).await?;
                 Ok(None)
             }
             Err(failure) => {
-                self.news.warn(
-                    "E313",
-                    format!(
-                        "unknown whether {} created the batch of shard {}: {failure}",
-                        self.provider.host(),
-                        shard.id
-                    ),
-                    "it is looked up in the batch list; never paid twice",
-                );
-                self.resolve(shard, &intent).await
+                self.tell_doubt(shard, &failure.to_string());
+                self.resolve(shard, &intent, true).await
             }
         }
+    }
+
+    fn tell_doubt(&self, shard: &ShardFacts, why: &str) {
+        let text = format!("unknown whether {} created the batch of shard {}: {why}", self.provider.host(), shard.id);
+        self.news.warn("E313", text, "it is looked up in the batch list; never paid twice");
     }
 
     pub(super) async fn opened(
@@ -341,16 +343,11 @@ impl Sender {
     }
 
     pub(super) fn reached(&self) {
-        *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.patience.answered();
     }
 
     pub(super) fn still_unreached(&self, failure: &Failure) -> Result<(), SendError> {
-        let now = self.clock.now();
-        let since = *self.unreached_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
-        if now - since >= millis(self.options.give_up_after) {
-            return Err(SendError::Unreachable(failure.clone()));
-        }
-        Ok(())
+        Ok(self.patience.bear(failure)?)
     }
 }
 

@@ -1,10 +1,14 @@
 //! The provider misbehaves: nothing is lost, nothing is paid twice.
 
 use batchscribe::emulator::scenario::Scenario;
-use batchscribe::pipeline::mission::Fault;
+use batchscribe::pipeline::mission::{Fault, Mode};
 
+use crate::cancel::call;
 use crate::oracle;
 use crate::sandbox::{Sandbox, Weather};
+use crate::sweep::in_fast_time;
+
+const NEVER_CREATED: &str = "[[door]]\nat = \"create_batch\"\nact = \"drop\"\nwhen = { times = 1 }\n";
 
 fn weather(scenario: &str) -> Weather {
     let scenario: Scenario = toml::from_str(scenario).expect("a scenario");
@@ -92,6 +96,20 @@ fn what_is_no_whole_answer_becomes_no_text() {
     }
 }
 
+/// Some servers tell that a batch has completed before they show where its answers are.
+#[test]
+fn an_end_is_none_before_the_files_of_its_answers_are_named() {
+    let unnamed = "members = { output_file_id = \"<null>\" }";
+    survives(&format!("[[batch]]\nshow = [{{ status = \"completed\", looks = 3, {unnamed} }}]\n"));
+    let sandbox = Sandbox::with(4, weather(&format!("[[batch]]\nshow = [{{ status = \"completed\", {unnamed} }}]\n")));
+    let outcome = in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!((outcome.standing.failed, outcome.standing.packed), (4, 0), "{:?}", outcome.standing);
+    let again = sandbox.run();
+    assert_eq!(again.standing.failed, 4, "only a person asks again: {:?}", again.standing);
+    assert!(oracle::billed(&sandbox.bill()).values().all(|times| *times == 1), "paid once each");
+}
+
 #[test]
 fn a_rejected_key_stops_the_run_with_everything_owed() {
     let sandbox = Sandbox::with(
@@ -105,14 +123,40 @@ fn a_rejected_key_stops_the_run_with_everything_owed() {
 
 #[test]
 fn results_that_are_gone_for_good_end_their_images_by_that_name() {
-    let sandbox = Sandbox::with(4, weather("[[door]]\nat = \"read_file\"\nact = \"refuse\"\nstatus = 404\n"));
-    let outcome = sandbox.run();
-    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
-    assert_eq!((outcome.standing.failed, outcome.standing.packed), (4, 0), "{:?}", outcome.standing);
-    assert!(outcome.standing.closes());
-    let again = sandbox.run();
-    assert_eq!(again.standing.failed, 4, "only a person asks again: {:?}", again.standing);
-    assert_eq!(oracle::count(&sandbox.bill(), "create"), 1);
+    // Some say that they have no such file, others that they have one no longer, or refuse to hand it out.
+    for said in ["status = 404", "status = 410", "status = 400\nmessage = \"This file has expired.\""] {
+        let sandbox = Sandbox::with(4, weather(&format!("[[door]]\nat = \"read_file\"\nact = \"refuse\"\n{said}\n")));
+        let outcome = in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+        assert!(outcome.fault.is_none(), "{said}: {:?}", outcome.fault);
+        assert_eq!((outcome.standing.failed, outcome.standing.packed), (4, 0), "{:?}", outcome.standing);
+        assert!(outcome.standing.closes());
+        let again = sandbox.run();
+        assert!(again.fault.is_none(), "no run is held up by them: {:?}", again.fault);
+        assert_eq!(again.standing.failed, 4, "only a person asks again: {:?}", again.standing);
+        assert_eq!(oracle::count(&sandbox.bill(), "create"), 1);
+    }
+}
+
+/// A provider that never says for certain what became of a create: the doubt stays, and the run ends all the same.
+#[test]
+fn a_doubt_that_is_never_answered_ends_the_run_and_stays() {
+    for door in [
+        "at = \"delete_file\"\nact = \"refuse\"\nstatus = 405",
+        "at = \"list_batches\"\nact = \"refuse\"\nstatus = 400",
+    ] {
+        let scenario = format!("{NEVER_CREATED}[[door]]\n{door}\n");
+        let mut sandbox = Sandbox::with(4, weather(&scenario));
+        sandbox.set("run.give_up_after", "1s");
+        for life in 0..2 {
+            let outcome = in_fast_time(sandbox.mission(Mode::Run { once: false }).0);
+            assert!(matches!(outcome.fault, Some(Fault::Unreachable(_))), "{door}: {:?}", outcome.fault);
+            assert_eq!(outcome.standing.packed, 4, "{life}: {:?}", outcome.standing);
+        }
+        assert_eq!(oracle::count(&sandbox.bill(), "create"), 0, "{door}");
+        let (exit, _, err) = call(&sandbox, "run");
+        assert_eq!(exit, Some(5), "{err}");
+        assert!(err.contains("E313") && err.contains("an earlier run ended before it knew"), "{err}");
+    }
 }
 
 /// What the run says at its end while `lost` takes the state folder away.

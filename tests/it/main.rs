@@ -47,6 +47,7 @@ mod origin;
 mod paid;
 mod plan;
 mod prepared;
+mod projects;
 mod providers;
 mod queue;
 mod recover;

@@ -510,7 +510,7 @@ fn newest_batch(sandbox: &Sandbox, delete: bool, wanted: impl Fn(&Batch) -> bool
             if wanted(&batch) {
                 let input = batch.input_file.expect("an input file");
                 return if delete {
-                    provider.delete_file(&input).await.expect("deleted")
+                    provider.delete_file(&input).await.map(drop).expect("deleted")
                 };
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -10,7 +10,7 @@ use batchscribe::kit::clock::{Clock, Millis};
 use batchscribe::kit::random::split_mix;
 use batchscribe::provider::failure::{Failure, Kind};
 use batchscribe::provider::wire::{Batch, BatchPage, NewBatch, RemoteFile};
-use batchscribe::provider::{Cancelled, Download, Provider, UploadBody};
+use batchscribe::provider::{Cancelled, Deletion, Download, Provider, UploadBody};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -107,7 +107,7 @@ impl Provider for Mortal {
         self.ask("read", self.wire.service.read_file(id, offset)).await
     }
 
-    async fn delete_file(&self, id: &FileId) -> Result<()> {
+    async fn delete_file(&self, id: &FileId) -> Result<Deletion> {
         self.ask("delete", self.wire.service.delete_file(id)).await
     }
 

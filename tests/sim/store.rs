@@ -14,7 +14,7 @@ use batchscribe::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
 };
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame, Store};
@@ -119,6 +119,7 @@ as_they_are! {
     fn doubted(&mut self, batch: BatchNo) -> Result<()>;
     fn fenced(&mut self, batch: BatchNo) -> Result<()>;
     fn voided(&mut self, batch: BatchNo) -> Result<()>;
+    fn witnesses(&mut self, batch: BatchNo) -> Result<Witnesses>;
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
     fn named_batches(&mut self, shard: ShardId) -> Result<Vec<BatchId>>;
     fn recognise(&mut self, listed: &[Listed]) -> Result<Vec<Recognised>>;
@@ -141,6 +142,7 @@ as_they_are! {
     fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
+    fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled>;
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool>;
     fn is_on_its_way(&mut self, recipe: RecipeId) -> Result<bool>;
     fn unswept(&mut self, limit: u32) -> Result<Vec<Unswept>>;

@@ -12,7 +12,10 @@ use crate::domain::batch::OpenBatch;
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
 use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
-use crate::ledger::records::{Listed, Recognised};
+use crate::ledger::records::{Listed, Recognised, Witnesses};
+
+/// Batches by which a key is told: each is one question.
+const MOST_WITNESSES: i64 = 8;
 
 /// Whether anything was ever planned.
 pub(super) fn any_shard(store: &SqliteStore) -> Outcome<bool> {
@@ -25,6 +28,21 @@ pub(super) fn named_batches(store: &SqliteStore, shard: ShardId) -> Outcome<Vec<
     let mut statement = store.connection.prepare_cached(sql)?;
     let ids = statement.query_map([shard.0], |row| row.get(0).map(BatchId))?;
     Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What the life that wrote the intent of a batch has seen at the provider, and what was left there to tell a key by. Only that
+/// life's key is sure to be the one that the create was sent with.
+pub(super) fn witnesses(store: &SqliteStore, batch: BatchNo) -> Outcome<Witnesses> {
+    const FILES: &str =
+        "SELECT detail FROM event WHERE what = 'witness' AND batch = ?1 AND detail IS NOT NULL ORDER BY id";
+    const BATCHES: &str = "SELECT DISTINCT b.batch_id FROM event e JOIN batch b ON b.id = e.batch
+        WHERE e.what IN ('opened', 'adopted', 'stray', 'fetched') AND b.batch_id IS NOT NULL
+        AND e.epoch = (SELECT epoch FROM event WHERE what = 'intent' AND batch = ?1) ORDER BY b.id DESC LIMIT ?2";
+    let mut files = store.connection.prepare_cached(FILES)?;
+    let files = files.query_map([batch.0], |row| row.get(0).map(FileId))?.collect::<rusqlite::Result<_>>()?;
+    let mut batches = store.connection.prepare_cached(BATCHES)?;
+    let batches = batches.query_map([batch.0, MOST_WITNESSES], |row| row.get(0).map(BatchId))?;
+    Ok(Witnesses { files, batches: batches.collect::<rusqlite::Result<_>>()? })
 }
 
 /// Tells each listed batch apart, and records those of ours that are missing here.

@@ -144,7 +144,7 @@ pub(super) fn voided(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
 /// A plan whose images are in newer shards by now: to pay for them would be to pay twice. What it holds still is owed.
 pub(super) fn dissolve_robbed(store: &mut SqliteStore, shard: ShardId, from: ShardState) -> Outcome<()> {
     move_shard(store, shard, from, ShardState::Dissolved)?;
-    release(store, shard, 0)?;
+    release(store, shard, 0, 0)?;
     events::append(store, "dissolved", shard, "newer shards have asked for its images")
 }
 

@@ -91,7 +91,7 @@ pub(super) fn open_batch(row: &Row<'_>) -> Outcome<OpenBatch> {
 /// Columns of [`ended_batch`].
 pub(super) const ENDED_BATCH: &str =
     "SELECT b.id, b.batch_id, b.shard_id, s.lines, s.recipe_id, b.state, b.ending, b.refusal,
-    b.output_file_id, b.error_file_id, b.opened_at, b.intent_at FROM batch b JOIN shard s ON s.id = b.shard_id";
+    b.output_file_id, b.error_file_id, b.opened_at, b.intent_at, b.input_file_id FROM batch b JOIN shard s ON s.id = b.shard_id";
 
 /// Reads a row of [`ENDED_BATCH`].
 pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
@@ -105,6 +105,7 @@ pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
         lines: column(row, "lines")?,
         recipe: RecipeId(column(row, "recipe_id")?),
         opened_at: opened_at.map_or_else(|| column(row, "intent_at"), Ok)?,
+        input: FileId(column(row, "input_file_id")?),
         end: word(&ending, BatchEnd::from_word)?,
         output: column::<Option<String>>(row, "output_file_id")?.map(FileId),
         errors: column::<Option<String>>(row, "error_file_id")?.map(FileId),

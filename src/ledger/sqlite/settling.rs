@@ -8,7 +8,7 @@ use super::fault::{Fault, Outcome};
 use super::paying::move_shard;
 use super::rows::{column, count, length, named_lines, word};
 use super::shards::{moved, release};
-use super::verdicts::release_held;
+use super::verdicts::{Rules, release_held};
 use super::{SqliteStore, journal, money};
 use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchNo, ShardId};
@@ -70,6 +70,8 @@ pub(super) enum Counting {
     Returns,
     /// Nothing: the run was refused, not the image.
     Nothing,
+    /// One of its tries: it may have been answered by a line that names no image.
+    Tries,
 }
 
 /// ended or fetched → settled, shard gone. A stray closes its own books only: the images wait for the shard's batch.
@@ -106,9 +108,11 @@ fn close(store: &mut SqliteStore, closing: &Closing, counting: Counting) -> Outc
         (Some(BatchEnd::Refused), Some(lines)) => {
             fail(store, shard, Failing::Named(lines))? + fail(store, shard, Failing::WornOut)?
         }
+        _ if counting == Counting::Tries => fail(store, shard, Failing::Exhausted)?,
         _ => fail(store, shard, Failing::WornOut)?,
     };
-    let owed = release(store, shard, u32::from(counting == Counting::Returns))?;
+    let [gaps, asked] = [Counting::Returns, Counting::Tries].map(|of| u32::from(counting == of));
+    let owed = release(store, shard, gaps, asked)?;
     move_shard(store, shard, ShardState::Spent, ShardState::Gone)?;
     let cut = |many: u64| u32::try_from(many).unwrap_or(u32::MAX);
     Ok(Settled { owed: cut(owed + again), failed: cut(failed + rejected) })
@@ -129,26 +133,32 @@ enum Failing<'a> {
     Named(&'a str),
     /// Those that were returned as often as is allowed.
     WornOut,
+    /// Those that were asked as often as is allowed.
+    Exhausted,
 }
 
 /// Ends those images of a shard that are still packed and are not to be asked again.
 fn fail(store: &mut SqliteStore, shard: ShardId, failing: Failing<'_>) -> Outcome<u64> {
     const NAMED: &str =
         "id IN (SELECT image_id FROM line WHERE shard_id = ?1 AND pos IN (SELECT value FROM json_each(?4)))";
-    let (reason, gaps, condition, value) = match failing {
-        Failing::All => (Reason::ResultsGone, 0, "gaps >= ?4", Value::Integer(0)),
-        Failing::Named(lines) => (Reason::ProviderError, 0, NAMED, Value::Text(lines.to_owned())),
-        Failing::WornOut => (Reason::NeverRan, 1, "gaps >= ?4", Value::Integer(store.allowed.returns.into())),
+    let (reason, [gaps, asked], condition, value) = match failing {
+        Failing::All => (Reason::ResultsGone, [0, 0], "gaps >= ?4", Value::Integer(0)),
+        Failing::Named(lines) => (Reason::ProviderError, [0, 0], NAMED, Value::Text(lines.to_owned())),
+        Failing::WornOut => (Reason::NeverRan, [1, 0], "gaps >= ?4", Value::Integer(store.allowed.returns.into())),
+        Failing::Exhausted => {
+            let attempts = Rules::of(store, shard)?.attempts();
+            (Reason::ProviderError, [0, 1], "asked + 1 >= ?4", Value::Integer(attempts.into()))
+        }
     };
     let deep = is_deep(store, shard)?;
     // A rough text whose deep cleaning came to nothing is what it was.
     let (to, reason) = if deep { (ImageState::Rough, None) } else { (ImageState::Failed, Some(reason.word())) };
     let sql = format!(
-        "UPDATE image INDEXED BY image_packed SET state = '{}', reason = ?2, gaps = gaps + ?3, deep = 0
+        "UPDATE image INDEXED BY image_packed SET state = '{}', reason = ?2, gaps = gaps + ?3, asked = asked + ?5, deep = 0
          WHERE shard_id = ?1 AND state = 'packed' AND {condition}",
         to.word()
     );
-    let values = params![shard.0, reason, gaps, value];
+    let values = params![shard.0, reason, gaps, value, asked];
     let many = count(length(store.connection.prepare_cached(&sql)?.execute(values)?));
     store.books.images(Some(ImageState::Packed), to, many)?;
     Ok(many)

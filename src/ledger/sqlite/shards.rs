@@ -212,7 +212,7 @@ pub(super) fn dissolve(store: &mut SqliteStore, shard: ShardId, culprit: Option<
         let here = store.connection.prepare_cached(sql)?.exists([culprit.image.0, shard.0])?;
         moved(usize::from(here), || format!("image {} is not in shard {shard}", culprit.image))?;
     }
-    release(store, shard, 0)?;
+    release(store, shard, 0, 0)?;
     let detail = culprit.map(|culprit| format!("because of image {}", culprit.image)).unwrap_or_default();
     events::append(store, "dissolved", shard, &detail)?;
     culprit.map_or(Ok(()), |culprit| blame(store, culprit))
@@ -257,13 +257,14 @@ pub(super) fn smallest_too_large(store: &SqliteStore, run: RunId) -> Outcome<Opt
     Ok(bytes.map(count))
 }
 
-/// All images that a shard still holds are owed again, in the order of its lines; `gaps` is added to their returns.
-pub(super) fn release(store: &mut SqliteStore, shard: ShardId, gaps: u32) -> Outcome<u64> {
-    const SQL: &str = "UPDATE image INDEXED BY image_packed SET state = 'owed', gaps = gaps + ?2,
+/// All images that a shard still holds are owed again, in the order of its lines; `gaps` is added to their returns,
+/// `asked` to their tries.
+pub(super) fn release(store: &mut SqliteStore, shard: ShardId, gaps: u32, asked: u32) -> Outcome<u64> {
+    const SQL: &str = "UPDATE image INDEXED BY image_packed SET state = 'owed', gaps = gaps + ?2, asked = asked + ?4,
         owed_seq = ?3 + (SELECT pos FROM line l WHERE l.shard_id = ?1 AND l.image_id = image.id)
         WHERE shard_id = ?1 AND state = 'packed'";
     let base = store.books.owed_seq;
-    let many = store.connection.prepare_cached(SQL)?.execute(params![shard.0, gaps, base])?;
+    let many = store.connection.prepare_cached(SQL)?.execute(params![shard.0, gaps, base, asked])?;
     let last: i64 = store
         .connection
         .prepare_cached("SELECT lines FROM shard WHERE id = ?1")?

@@ -19,7 +19,7 @@ use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
     CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, TextOwner, Unswept, WholeFile,
+    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, TextOwner, Unswept, WholeFile, Witnesses,
 };
 use crate::ledger::store::Store;
 
@@ -215,6 +215,10 @@ impl Store for SqliteStore {
         self.named(|store| paying::voided(store, batch))
     }
 
+    fn witnesses(&mut self, batch: BatchNo) -> Result<Witnesses> {
+        self.named(|store| listed::witnesses(store, batch))
+    }
+
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch> {
         self.named(|store| paying::stray(store, shard, input, id))
     }
@@ -301,6 +305,10 @@ impl Store for SqliteStore {
 
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled> {
         self.named(|store| settling::settle(store, batch, Counting::Nothing))
+    }
+
+    fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled> {
+        self.named(|store| settling::settle(store, batch, Counting::Tries))
     }
 
     fn is_proven(&mut self, recipe: RecipeId) -> Result<bool> {

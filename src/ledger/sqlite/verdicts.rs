@@ -183,17 +183,22 @@ enum Way {
 }
 
 /// What decides where the verdicts of one shard take its images.
-struct Rules {
+pub(super) struct Rules {
     allowed: Allowed,
     deep: bool,
 }
 
 impl Rules {
-    fn of(store: &SqliteStore, shard: ShardId) -> Outcome<Self> {
+    pub(super) fn of(store: &SqliteStore, shard: ShardId) -> Outcome<Self> {
         let deep = is_deep(store, shard)?;
         let most = store.allowed.attempts;
         let attempts = if deep { most.min(DEEP_ATTEMPTS) } else { most };
         Ok(Self { allowed: Allowed { attempts, ..store.allowed }, deep })
+    }
+
+    /// Tries that an image has.
+    pub(super) fn attempts(&self) -> u32 {
+        self.allowed.attempts
     }
 
     fn way(&self, verdict: &Verdict, tries: Tries) -> Way {

@@ -293,7 +293,7 @@ fn refusals() -> Vec<Case> {
         case("404 three times, then good", vec![gone(), gone(), gone(), Act::Good], Came::Whole),
         case("404 for good", vec![gone()], Came::Gone),
         case("404 in HTML for good", vec![no("404 Not Found", "<html>")], Came::Unreachable),
-        case("410 for good", vec![no("410 Gone", "")], Came::Unreachable),
+        case("410 for good", vec![no("410 Gone", "")], Came::Gone),
         case("401", vec![no("401 Unauthorized", "")], Came::Rejected("Key")),
         case("403 explained", vec![no("403 Forbidden", r#"{"error":{"message":"no"}}"#)], Came::Rejected("Forbidden")),
         case("403 of a proxy", vec![no("403 Forbidden", "<html>"), Act::Good], Came::Whole),

@@ -100,7 +100,7 @@ fn fetched(case: &Case, base: &str, folder: &Path) -> (Came, Vec<String>) {
             assert_eq!(raw.bytes, bytes.len() as u64);
             if bytes == content() { Came::Whole } else { panic!("{} other bytes", bytes.len()) }
         }
-        Err(FetchError::Gone(_)) => Came::Gone,
+        Err(FetchError::NotThere(_)) => Came::Gone,
         Err(FetchError::Unreachable(_)) => Came::Unreachable,
         Err(FetchError::NeverWhole { got, .. }) => Came::Aside(got),
         Err(FetchError::Provider(failure)) => match failure.kind {

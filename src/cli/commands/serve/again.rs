@@ -39,8 +39,12 @@ pub(super) fn after(fault: &Fault) -> Again {
         Fault::Provider(failure) if failure.wants_money() => Again::Later(Collect),
         Fault::NoMoney(_) | Fault::NoPrice(_) | Fault::SettingRefused(_) => Again::Later(Collect),
         // Each try would pay for another fifty answers of the same kind.
-        Fault::TooManyRejected(_) => Again::WhenAsked(Collect),
-        Fault::Provider(_) | Fault::Unreachable(_) | Fault::NoneKnown { .. } | Fault::Disk(_) => Again::Later(Rest),
+        Fault::TooManyRejected(_) | Fault::MostlyUnknown(_) => Again::WhenAsked(Collect),
+        Fault::Provider(_)
+        | Fault::Unreachable(_)
+        | Fault::NoneKnown { .. }
+        | Fault::NotSeen { .. }
+        | Fault::Disk(_) => Again::Later(Rest),
         // Texts are written beside the images: what is not there cannot be written to.
         Fault::Corpus(_) => Again::Later(Rest),
         Fault::Ledger(LedgerError::Full { .. } | LedgerError::Io { .. }) => Again::Later(Rest),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::batch::BatchEnd;
 use crate::domain::shard::ShardState;
-use crate::ledger::records::{Ending, Listed, Recognised};
+use crate::ledger::records::{Ending, Listed, Recognised, Witnesses};
 
 fn listed(desk: &mut Desk, id: &str, shard: usize) -> Listed {
     let run = desk.done(|store| store.begin_run(&new_run())).tag;
@@ -89,4 +89,27 @@ fn what_is_not_ours_or_never_ran_or_is_in_other_hands_changes_nothing() {
     desk.done(|store| store.intend(shard));
     assert_eq!(recognised(&mut desk, ours), Recognised::Known, "whoever opens it decides");
     assert_eq!(desk.done(|store| store.shard(shard)).state, ShardState::Opening);
+}
+
+/// Whoever opened other batches before or since may have had another key.
+#[test]
+fn a_key_is_told_by_what_the_life_of_its_intent_has_seen() {
+    let folder = tempfile::tempdir().expect("temp dir");
+    let path = folder.path().join("ledger");
+    let life = |path: &std::path::Path| Desk::at(path);
+    life(&path).open_shard(1, 1);
+    let mut desk = life(&path);
+    desk.open_shard(2, 1);
+    desk.enrol(2, 1);
+    let plan = desk.plan_of(3, &[3]);
+    let shard = desk.done(|store| store.seal(&plan)).id;
+    desk.done(|store| store.uploaded(shard, &FileId("own".into()), 5, BODY));
+    let doubted = desk.intend(shard).no;
+    drop(desk);
+    let mut desk = life(&path);
+    desk.open_shard(4, 1);
+    desk.done(|store| store.note_event("witness", Some(doubted), "file-w"));
+    let expected = Witnesses { files: vec![FileId("file-w".into())], batches: vec![BatchId("batch-2".into())] };
+    assert_eq!(desk.done(|store| store.witnesses(doubted)), expected);
+    assert_eq!(desk.done(|store| store.witnesses(BatchNo(99))), Witnesses::default());
 }

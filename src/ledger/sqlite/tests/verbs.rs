@@ -413,6 +413,37 @@ fn a_batch_refused_for_the_runs_sake_counts_nothing_against_its_images() {
 }
 
 #[test]
+fn what_may_stand_under_another_name_was_asked() {
+    let mut desk = Desk::in_memory();
+    let tries = |desk: &Desk, image: i64| -> (i64, i64) {
+        let sql = "SELECT asked, gaps FROM image WHERE id = ?1";
+        desk.store.connection.query_row(sql, [image], |row| Ok((row.get(0)?, row.get(1)?))).expect("image")
+    };
+    let (_, mut batch) = desk.open_shard(1, 2);
+    let mut images = vec![1, 2];
+    for asked in 1..=ALLOWED.attempts {
+        fetch(&mut desk, batch);
+        if asked == 1 {
+            desk.done(|store| store.verdicts(batch, &[judged(1, Verdict::Accept)]));
+            images.remove(0);
+        }
+        let last = asked == ALLOWED.attempts;
+        let expected = if last { Settled { owed: 0, failed: 1 } } else { Settled { owed: 1, failed: 0 } };
+        assert_eq!(desk.done(|store| store.settle_asked(batch)), expected, "{asked}");
+        assert_eq!((desk.state(1).as_str(), tries(&desk, 2)), ("done", (asked.into(), 0)));
+        if !last {
+            let plan = desk.plan_of(1 + asked as usize, &images);
+            let shard = desk.done(|store| store.seal(&plan)).id;
+            desk.done(|store| store.uploaded(shard, &FileId(format!("again-{asked}")), 5, BODY));
+            let intent = desk.intend(shard);
+            desk.done(|store| store.opened(intent.no, &BatchId(format!("again-{asked}")), None, false));
+            batch = intent.no;
+        }
+    }
+    assert_eq!(desk.state(2), "failed provider_error");
+}
+
+#[test]
 fn a_recipe_is_proven_by_an_accepted_answer() {
     let mut desk = Desk::in_memory();
     let (recipe, (_, batch)) = (desk.recipe, desk.open_shard(1, 2));

@@ -150,7 +150,7 @@ impl Attending {
     fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Stop => self.stop(),
-            Heard::Reload => {
+            Heard::Reload | Heard::HangUp => {
                 self.charge.screen.interject("SIGHUP: the settings are read again");
                 self.charge.orders.reload();
             }

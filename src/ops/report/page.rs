@@ -12,6 +12,7 @@ use super::{picture, table, timeline};
 use crate::domain::image::shown;
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
+use crate::domain::reasons;
 use crate::ledger::reader::{ImageResult, RecipeRow, RunRow};
 use crate::ledger::records::Standing;
 use crate::ops::bill::Sum;
@@ -113,7 +114,7 @@ pub(super) fn sum_of(name: &str, sum: &Sum) -> Value {
 }
 
 fn failures(((state, reason), failures): (&(&'static str, String), &Failures)) -> Value {
-    json!({"state": state, "reason": reason, "images": failures.images, "named": failures.named, "unnamed": failures.images.saturating_sub(failures.named.len() as u64)})
+    json!({"state": state, "reason": reasons::words(reason), "images": failures.images, "named": failures.named, "unnamed": failures.images.saturating_sub(failures.named.len() as u64)})
 }
 
 /// What a paper may say of how the texts were made.

@@ -76,6 +76,22 @@ pub(super) fn finish(
     Ok(exit)
 }
 
+/// The last line of `--json` for a verb that asked and read nothing: how all of it stands.
+pub(super) fn as_it_stands(context: &Context, settings: &Settings, watch: Stopwatch) -> Result<(), Fail> {
+    let reader = pages::ledger(&settings.layout()).map_err(|error| ledger(&error))?;
+    let standing = reader.map_or_else(|| Ok(Standing::default()), |reader| reader.standing());
+    let (standing, facts) = (standing.map_err(|error| ledger(&error))?, Facts::read(settings));
+    let summary = Summary {
+        standing: &standing,
+        reasons: facts.reasons(),
+        by_ending: &BTreeMap::new(),
+        answers: 0,
+        took: watch.elapsed(),
+        books: &facts.books,
+    };
+    context.out.data(&Events::new(context.clock.clone(), None).summary(&summary, Exit::Done))
+}
+
 fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
     let standing = &outcome.standing;
     let pending = standing.owed + standing.packed > 0;

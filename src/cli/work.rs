@@ -1,6 +1,5 @@
 //! What `run`, `upload` and `download` have in common: everything is checked before anything is sent.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +13,7 @@ use crate::kit::path_bytes::{from_name, to_path};
 use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
-use crate::ledger::reader::{Books, CorpusRoot, Reader};
-use crate::ledger::records::Standing;
+use crate::ledger::reader::{CorpusRoot, Reader};
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
@@ -26,7 +24,7 @@ use super::args::Old;
 use super::attend::{Attendant, Charge, Ended, Leaving};
 use super::consent::{self, Doing};
 use super::context::Context;
-use super::events::{Events, Summary};
+use super::events::Events;
 use super::exit::{Exit, Fail, cannot_write};
 use super::finish::{self, Telling};
 use super::local::{self, Wanted};
@@ -195,11 +193,7 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
     if context.out.json {
         let events = Events::new(context.clock.clone(), None);
         context.out.data(&events.start(job.verb, settings))?;
-        let (standing, by_ending) = (Standing::default(), BTreeMap::new());
-        let (took, books) = (watch.elapsed(), Books::default());
-        let summary =
-            Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 0, took, books: &books };
-        context.out.data(&events.summary(&summary, Exit::Done))?;
+        finish::as_it_stands(context, settings, watch)?;
     }
     Ok(Exit::Done)
 }

@@ -34,6 +34,7 @@ mod first_run;
 mod front;
 mod import;
 mod journal;
+mod json_lines;
 mod judged_again;
 mod keys;
 mod kill;

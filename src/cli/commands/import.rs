@@ -7,8 +7,9 @@ use crate::cli::args::{Import, Old};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::work::{self, Job};
-use crate::cli::{logs, pages, words};
+use crate::cli::{finish, logs, pages, words};
 use crate::kit::atomic_file::private_folder;
+use crate::kit::clock::Stopwatch;
 use crate::ops::import::{self, Report, Wanted};
 use crate::pipeline::mission::Mode;
 use crate::settings::{Problem, texts};
@@ -17,6 +18,7 @@ use super::recover::refused;
 
 /// Takes over what the scripts left.
 pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
+    let watch = Stopwatch::start();
     let mut settings = context.settings()?;
     logs::start(&context.global, &settings)?;
     let layout = settings.layout();
@@ -64,6 +66,9 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
     tell(context, flags, &report)?;
     let waits = report.cut > 0 && !flags.rebuild_texts;
     if flags.dry_run || waits || !report.open.is_empty() {
+        if context.out.json {
+            finish::as_it_stands(context, &settings, watch)?;
+        }
         return Ok(Exit::Done);
     }
     work::work(context, Job { verb: "import", mode: Mode::Collect, old: Old::KEPT })

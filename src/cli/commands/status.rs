@@ -307,7 +307,14 @@ fn is_listed(image: &ImageRow, listed: Listed, layout: &Layout) -> bool {
 pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
     let settings = context.settings()?;
     let layout = settings.layout();
-    let Some(reader) = reader(context, &layout)? else { return Ok(Exit::Done) };
+    let Some(reader) = reader(context, &layout)? else {
+        if context.out.json {
+            // The keys that every script looks at, of an image that was never seen.
+            let unknown = json!({"schema": 1, "path": what, "state": null, "reason": null, "requests": []});
+            context.out.data(&unknown.to_string())?;
+        }
+        return Ok(Exit::Done);
+    };
     for batch in pages::batches(&reader) {
         let batch = batch.map_err(told)?;
         if batch.id.as_ref().is_some_and(|id| id.as_str() == what) {

@@ -258,7 +258,6 @@ pub(super) fn pause(pause: Duration) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::events::Events;
     use crate::cli::out::Out;
     use crate::cli::progress::terms_of_a_test;
     use crate::kit::stop::stop_switch;
@@ -268,7 +267,7 @@ mod tests {
         let clock = Clock::manual(0);
         let (stop, watcher) = stop_switch();
         let out = Out::silent();
-        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), terms_of_a_test());
+        let screen = Screen::new(&out, &clock, FRAME, None, terms_of_a_test());
         let max_duration = Some(Duration::from_secs(60));
         let charge = Charge { stop, clock: clock.clone(), max_duration, screen };
         let (attendant, _progress) = Attendant::begin(charge).expect("a thread");

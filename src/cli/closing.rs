@@ -262,6 +262,7 @@ mod tests {
         let passed_over =
             PassedOver { by_ending: [("pdf".to_owned(), 3), (String::new(), 1)].into(), ..PassedOver::default() };
         Outcome {
+            run: None,
             standing,
             passed_over,
             stopped: false,

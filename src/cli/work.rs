@@ -24,13 +24,14 @@ use super::args::Old;
 use super::attend::{Attendant, Charge, Ended, Leaving};
 use super::consent::{self, Doing};
 use super::context::Context;
-use super::events::Events;
+use super::events::Start;
 use super::exit::{Exit, Fail, cannot_write};
 use super::finish::{self, Telling};
 use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
+use super::stream::{Stream, Writer};
 use super::{in_the_way, logs, notices, pages, words};
 
 /// One of the three verbs.
@@ -78,6 +79,12 @@ pub(super) struct Begun {
 }
 
 impl Begun {
+    /// The first line of `--json`.
+    pub(super) fn start(&self, job: &Job) -> Result<Start, Problem> {
+        let recipe = texts::recipe(&self.settings, &self.prompt.text)?;
+        Ok(Start::of(job.verb, &self.settings, Some(&recipe).filter(|_| job.asks())))
+    }
+
     /// A piece of work for the pipeline.
     pub(super) fn mission(
         &self,
@@ -102,6 +109,7 @@ impl Begun {
             stop,
             clock: context.clock.clone(),
             tally,
+            listener: None,
         })
     }
 }
@@ -120,11 +128,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         None => {}
     }
     let begun = begin(context, settings, &job)?;
-    let events = Events::new(context.clock.clone(), None);
-    if context.out.json {
-        context.out.data(&events.start(job.verb, &begun.settings))?;
-    }
-    let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job, events)?;
+    let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job)?;
     let Begun { settings, key, server, lock, .. } = begun;
     if ended.signals > 1 {
         // It would finish the pages that it has begun; its next start asks them again.
@@ -191,8 +195,7 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
 fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopwatch) -> Result<Exit, Fail> {
     context.out.say(&words::nothing_begun(&context.workspace));
     if context.out.json {
-        let events = Events::new(context.clock.clone(), None);
-        context.out.data(&events.start(job.verb, settings))?;
+        context.out.data(&context.events.start(&Start::of(job.verb, settings, None), false))?;
         finish::as_it_stands(context, settings, watch)?;
     }
     Ok(Exit::Done)
@@ -302,6 +305,7 @@ pub(super) fn means(
         stop,
         clock: context.clock.clone(),
         tally: watch::Sender::new(Tally::default()),
+        listener: None,
     };
     let key_source = mission.key_source.clone();
     let told = finish::Telling { settings, key_source: &key_source, watch: Stopwatch::start() };
@@ -360,15 +364,23 @@ fn picked_up(context: &Context, settings: &Settings) {
 type Attended = (Ended, Tally, Leaving);
 
 /// Runs the pipeline on this thread while another one attends it.
-fn carry_out(context: &Context, begun: &Begun, job: &Job, events: Events) -> Result<(Outcome, Attended), Fail> {
+fn carry_out(context: &Context, begun: &Begun, job: &Job) -> Result<(Outcome, Attended), Fail> {
     let settings = &begun.settings;
     let (stop, _) = stop_switch();
+    let (stream, writer) = context.stream(begun.start(job)?)?.unzip();
     let (attendant, progress) = Attendant::begin(Charge {
         stop: stop.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
-        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, Terms::of(settings)),
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, stream.clone(), Terms::of(settings)),
     })?;
-    let outcome = pipeline::run(begun.mission(context, job.mode.clone(), stop, progress)?);
-    Ok((outcome, attendant.end()))
+    let mission = begun.mission(context, job.mode.clone(), stop, progress)?;
+    let outcome = pipeline::run(Mission { listener: stream.as_ref().map(Stream::listener), ..mission });
+    let attended = attendant.end();
+    if let Some(run) = &outcome.run {
+        context.events.of_run(run);
+    }
+    // What is told afterwards, such as the summary, comes after every line.
+    writer.into_iter().for_each(Writer::end);
+    Ok((outcome, attended))
 }

@@ -1,7 +1,7 @@
 //! `import`: a workspace of the scripts before this program is taken over. Answers on disk are collected at once; nothing is
 //! asked.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::args::{Import, Old};
 use crate::cli::context::Context;
@@ -76,7 +76,7 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
 
 fn tell(context: &Context, flags: &Import, report: &Report) -> Result<(), Fail> {
     if context.out.json {
-        context.out.data(&document(flags, report))?;
+        context.out.data(&context.events.event("import", document(flags, report)))?;
     }
     for line in lines(flags, report) {
         context.out.say(&words::safe(&line));
@@ -119,13 +119,12 @@ fn lines(flags: &Import, report: &Report) -> Vec<String> {
     lines
 }
 
-fn document(flags: &Import, report: &Report) -> String {
+fn document(flags: &Import, report: &Report) -> Value {
     json!({
-        "schema": 1, "type": "import", "dry_run": flags.dry_run, "given": report.given,
+        "dry_run": flags.dry_run, "given": report.given,
         "batches": {"finished": report.finished, "put_together": report.put_together, "open": report.open, "empty": report.empty},
         "images": {"found": report.found, "not_found": report.not_found, "examples": report.strangers},
         "texts": {"whole": report.whole, "cut": report.cut, "edited": report.edited, "missing": report.missing,
             "edits": report.edits, "rebuild": flags.rebuild_texts},
     })
-    .to_string()
 }

@@ -20,6 +20,7 @@ use crate::cli::finish::{self, Telling};
 use crate::cli::logs::{self, Log};
 use crate::cli::progress;
 use crate::cli::screen::Screen;
+use crate::cli::stream::{Stream, Writer};
 use crate::cli::work::{self, Begun, Job};
 use crate::cli::{attend, consent, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
@@ -30,9 +31,10 @@ use crate::ledger::place::Place;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
 use crate::pipeline;
-use crate::pipeline::mission::{Mode, Outcome};
+use crate::pipeline::mission::{Happens, Listener, Mission, Mode, Outcome};
 use crate::serve::board::Terms;
 use crate::serve::door::Door;
+use crate::serve::events::Hub;
 use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Flagged, Server, ServerOptions};
@@ -59,29 +61,28 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
     let notebook = Box::new(BesidePipelines::new(settings.clone(), context.clock.clone(), place.clone()));
     let in_force = InForce::new(settings.clone());
     let (server, invitations) = open(context, &in_force, &board, notebook)?;
-    let events = Events::new(context.clock.clone(), None);
-    if context.out.json {
-        context.out.data(&events.start(job.verb, settings))?;
-    }
+    let (stream, writer) = context.stream(begun.start(&job)?)?.unzip();
     let orders = Orders::default();
     let terms = progress::Terms::of(settings);
-    let screen = Screen::new(&context.out, &context.clock, settings.show.stats, events.clone(), terms);
+    let screen = Screen::new(&context.out, &context.clock, settings.show.stats, stream.clone(), terms);
     let steward = Steward::begin(Charge {
         orders: orders.clone(),
         board: board.clone(),
         screen: screen.that_says_nothing_twice(),
-        events,
+        events: context.events.clone(),
         clock: context.clock.clone(),
         invitations,
         in_force: in_force.clone(),
         metrics_file: settings.serve.metrics_file.clone(),
         supervisor: Supervisor::of(|name| context.environment.get(name).map(str::to_owned), std::process::id()),
     })?;
-    let mut rounds = Rounds { context, begun, in_force, board, place, orders, log, tries: Tries::default() };
+    let listener = follower(stream, context.events.clone(), board.hub().clone());
+    let mut rounds = Rounds { context, begun, in_force, board, place, orders, log, listener, tries: Tries::default() };
     let last = rounds.work();
     let Rounds { begun, board, orders, .. } = rounds;
     let tally = board.tally();
     steward.end();
+    writer.into_iter().for_each(Writer::end);
     drop(server);
     let key_source = begun.key.as_ref().map(|key| key.source.clone()).unwrap_or_default();
     let told = Telling { settings: &begun.settings, key_source: &key_source, watch };
@@ -147,7 +148,7 @@ fn open(
     })?;
     let url = format!("http://{}", server.addr);
     if context.out.json {
-        context.out.data(&Events::new(context.clock.clone(), None).listening(&url))?;
+        context.out.data(&context.events.listening(&url))?;
     } else {
         context.out.data(&format!("listening on {url}"))?;
     }
@@ -190,6 +191,20 @@ fn document(settings: &Settings, flagged: Flagged) -> Result<String, String> {
     status::whole_but_flags(settings, &reader, flagged).map_err(|error| error.to_string())
 }
 
+/// Tells what happens to whoever listens: the standard output with `--json`, and the events over HTTP.
+fn follower(stream: Option<Stream>, events: Events, hub: Hub) -> Listener {
+    Listener::new(move |what| {
+        if hub.is_heard() {
+            events.hear(what).into_iter().for_each(|line| hub.tell(&line));
+        }
+        match &stream {
+            Some(stream) => stream.hear(what),
+            None if matches!(what, Happens::Run { .. }) => drop(events.hear(what)),
+            None => {}
+        }
+    })
+}
+
 /// One mission after another.
 struct Rounds<'a> {
     context: &'a Context,
@@ -201,6 +216,8 @@ struct Rounds<'a> {
     place: Place,
     orders: Orders,
     log: Log,
+    /// Told of whatever happens.
+    listener: Listener,
     tries: Tries,
 }
 
@@ -240,7 +257,11 @@ impl Rounds<'_> {
     fn mission(&self, mode: Mode, until: Option<Millis>) -> Result<Outcome, Fail> {
         let stop = self.orders.mission(until);
         let mission = self.begun.mission(self.context, mode, stop, self.board.progress())?;
+        let mission = Mission { listener: Some(self.listener.clone()), ..mission };
         let outcome = pipeline::run_at(mission, &self.place);
+        if let Some(run) = &outcome.run {
+            self.context.events.of_run(run);
+        }
         self.board.mission_over();
         Ok(outcome)
     }

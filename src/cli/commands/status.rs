@@ -10,7 +10,6 @@ use crate::cli::context::Context;
 use crate::cli::eta::{self, Eta, Known};
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{closing, events, finish, pages, words};
-use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
@@ -210,19 +209,15 @@ fn of(settings: &Settings, facts: &Facts) -> Value {
         "images": events::images_and_flagged(standing, books.flagged),
         "copies": events::copies(*copies),
         "walking": standing.walking,
-        "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
-        "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
-        "tokens": tokens(usage.usage),
+        "shards": events::shards(standing, None),
+        "batches": events::batches(standing),
+        "tokens": events::tokens(usage.usage),
         "estimates": estimates.iter().map(estimate).collect::<Vec<_>>(),
         "queue": {"tokens": books.queue_used, "limit": settings.batch.max_enqueued_tokens.or(books.queue_limit)},
         "oldest_opened_at": books.oldest.map(words::utc),
         "cost": events::cost(&books.funds, books),
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
     })
-}
-
-fn tokens(usage: Usage) -> Value {
-    json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})
 }
 
 /// Batches that wait for something; there are never more than `max_open_batches` of them.
@@ -350,7 +345,7 @@ fn show_batch(context: &Context, batch: &BatchRow, stopping: &[BatchNo]) -> Resu
             "attempt": batch.attempt, "state": batch.state.word(), "being_cancelled": stopping.contains(&batch.no), "end": batch.end.map(|end| end.word()),
             "lines": batch.lines, "bytes": batch.bytes, "opened_at": batch.opened_at.map(words::utc),
             "ended_at": batch.ended_at.map(words::utc),
-            "tokens": batch.usage.map(tokens),
+            "tokens": batch.usage.map(events::tokens),
         });
         context.out.data(&document.to_string())?;
         return Ok(Exit::Done);

@@ -203,3 +203,16 @@ fn what_was_uploaded_is_fetched_under_the_same_name_and_a_start_that_fails_names
     assert_eq!((exit, lines.len()), (Some(2), 1), "{lines:?}");
     assert_eq!((&lines[0]["code"], &lines[0]["run"]), (&json!("E403"), &Value::Null));
 }
+
+#[test]
+fn a_pilot_files_for_others_and_what_was_imported_fit_the_schema_too() {
+    let sandbox = Sandbox::new(4);
+    let (exit, lines) = told(&sandbox, "run --pilot 2");
+    assert_eq!((exit, of(&lines, "pilot").len(), of(&lines, "image").len()), (Some(0), 1, 2), "{lines:?}");
+    let (exit, lines) = told(&sandbox, "upload --spool-only files");
+    assert_eq!((exit, of(&lines, "spooled").len()), (Some(0), 1), "{lines:?}");
+    std::fs::create_dir(sandbox.workspace().join("origin")).expect("a folder");
+    let (exit, lines) = told(&sandbox, "import origin");
+    let kinds: Vec<_> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
+    assert_eq!((exit, kinds), (Some(0), vec!["import", "start", "status", "summary"]), "{lines:?}");
+}

@@ -28,6 +28,7 @@ use crate::kit::random;
 use crate::kit::runtime::Runtime;
 use crate::kit::throttle::Secret;
 use crate::ledger::place::Place;
+use crate::ops::explain;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
 use crate::pipeline;
@@ -40,7 +41,7 @@ use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Flagged, Server, ServerOptions};
 use crate::settings::keys;
 use crate::settings::{InForce, Problem, Settings, texts};
-use crate::web::{Dashboard, Pages};
+use crate::web::{Dashboard, InTheWay, Pages};
 
 /// Serves.
 pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
@@ -111,6 +112,14 @@ fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     Ok(Exit::Done)
 }
 
+/// What the pages tell of a server that is held.
+fn in_the_way(phase: Phase) -> Option<InTheWay> {
+    match phase {
+        Phase::Held { why, advice, until } => Some(InTheWay { why, advice, until }),
+        Phase::Starting | Phase::Working | Phase::Stopping | Phase::Watching => None,
+    }
+}
+
 /// Opens the window, and says where it is.
 fn open(
     context: &Context,
@@ -126,7 +135,10 @@ fn open(
         context.out.warn("the token has fewer than 32 signs: wrong ones from an address keep the right one out, too");
     }
     let read_only = board.phase() == Phase::Watching;
-    let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook).read_only(read_only);
+    let of_pages = board.clone();
+    let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook)
+        .read_only(read_only)
+        .held_by(move || in_the_way(of_pages.phase()));
     let dashboard = Dashboard::new(pages, token.clone())?;
     let (mounted, counting) = (dashboard.clone(), dashboard.clone());
     let server = serve::start(ServerOptions {
@@ -279,7 +291,9 @@ impl Rounds<'_> {
     /// Something is in the way: it is told, and waited for; what was paid for is collected meanwhile. Gives what that came to.
     fn held(&self, again: Again, fail: &Fail, outcome: &Outcome, until: Millis) -> Result<Option<Outcome>, Fail> {
         let Fail::Told(problems, exit) = fail else { return Ok(None) };
-        let why = problems.first().map_or_else(|| "stopped".to_owned(), |problem| problem.sentence.clone());
+        // What is told on the terminal is told on the pages.
+        let problem = problems.first().map(explain::hinted);
+        let (why, advice) = problem.map_or_else(|| ("stopped".to_owned(), Vec::new()), |it| (it.sentence, it.hints));
         let (until, meanwhile) = match again {
             Again::Later(meanwhile) => (Some(until), meanwhile),
             Again::WhenAsked(meanwhile) => (None, meanwhile),
@@ -292,7 +306,7 @@ impl Rounds<'_> {
             format!("tried again at {}, or on SIGHUP", words::utc(until))
         });
         self.context.out.say(&format!("Held: {when}."));
-        self.board.enter(Phase::Held { why, until });
+        self.board.enter(Phase::Held { why, advice, until });
         let settings = &self.begun.settings;
         notices::aside(settings, Event::NeedsYou, *exit, problems.first(), &outcome.standing);
         let collected = match meanwhile {

@@ -378,7 +378,7 @@ fn what_is_in_the_way_is_told_and_tried_again() {
     let told = sandbox.workspace().join("told.txt");
     sandbox.set("notify.command", &format!("cp,/dev/stdin,{}", told.display()));
     let server = Served::start(&sandbox);
-    until("that it is held", || server.get("/health/readyz").0 == 503);
+    until("that it is held", || server.get("/health/readyz").1.contains("rejected"));
     let (_, why) = server.get("/health/readyz");
     assert!(why.contains("rejected"), "{why}");
     assert_eq!(server.get("/health/livez").0, 200, "it lives all the same");

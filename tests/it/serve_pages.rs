@@ -250,7 +250,7 @@ fn a_person_writes_while_the_server_is_held() {
     );
     let server = Served::start(&sandbox);
     let cookie = entered(&server, &link(&sandbox, &server, 0));
-    until("that it is held", || server.get("/health/readyz").0 == 503);
+    until("that it is held", || server.get("/health/readyz").1.contains("rejected"));
     let (_, overview) = page(&server, "/", &cookie);
     let rejected = "<strong>Nothing new is sent: the key was rejected by";
     for part in [rejected, "it came from", "It is tried again at 20", "SIGHUP"] {

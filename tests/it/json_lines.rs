@@ -216,3 +216,21 @@ fn a_pilot_files_for_others_and_what_was_imported_fit_the_schema_too() {
     let kinds: Vec<_> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
     assert_eq!((exit, kinds), (Some(0), vec!["import", "start", "status", "summary"]), "{lines:?}");
 }
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_no_work_and_misses_nothing_of_a_few_hundred_lines() {
+    const IMAGES: u32 = 400;
+    let room = Room::new(IMAGES);
+    let mut command = room.command("run in --json --set provider.engine=echo");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    // A pipe takes no more than a part of the lines, and nobody reads it.
+    let done = |_: &u32| document(&room, "status --json", 0)["images"]["done"] == IMAGES;
+    assert!((0..2_000).any(|look| done(&look)), "the work waits for the reader");
+    let mut out = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().expect("a pipe"), &mut out).expect("text");
+    assert_eq!(child.wait().expect("a child").code(), Some(0));
+    let lines = lines(&out);
+    assert!(out.len() > 1 << 16, "{} bytes", out.len());
+    assert_eq!((of(&lines, "image").len(), of(&lines, "missed").len()), (400, 0));
+    assert_eq!(lines.last().expect("lines")["type"], "summary");
+}

@@ -56,6 +56,7 @@ fn main() {
         stop: stop_switch().0,
         clock: Clock::wall(),
         tally: tokio::sync::watch::Sender::new(Tally::default()),
+        listener: None,
         settings,
     });
     let (took, used) = (support::seconds(begun.elapsed()), support::cpu() - cpu);

@@ -60,6 +60,7 @@ pub fn mission(ground: &Ground, mode: Mode, tally: watch::Sender<Tally>) -> io::
         stop: stop_switch().0,
         clock: Clock::wall(),
         tally,
+        listener: None,
         settings,
     })
 }

@@ -1,7 +1,7 @@
 //! A batch that was read, on its way to being settled.
 
 use crate::domain::answer::LinesRead;
-use crate::domain::batch::{BatchEnd, EndedBatch};
+use crate::domain::batch::{Answered, BatchEnd, EndedBatch};
 use crate::kit::budget::Lease;
 use crate::kit::crash;
 use crate::ledger::LedgerError;
@@ -36,11 +36,13 @@ pub(super) struct Waiting {
     /// Given back when the books are closed.
     _slot: Lease,
     against: Against,
+    /// How its lines were answered.
+    pub(super) answered: Answered,
 }
 
 impl Waiting {
-    pub(super) fn new(batch: EndedBatch, slot: Lease, against: Against) -> Self {
-        Self { batch, _slot: slot, against }
+    pub(super) fn new(batch: EndedBatch, slot: Lease, against: Against, answered: Answered) -> Self {
+        Self { batch, _slot: slot, against, answered }
     }
 
     /// Closes the books; `None` if they wait for a stray of the same shard.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::judge::{RunRefused, against_the_run};
 use crate::domain::answer::{LinesRead, Outcome};
+use crate::domain::batch::Answered;
 use crate::domain::ids::BatchId;
 use crate::domain::image::Reason;
 use crate::domain::verdict::Verdict;
@@ -17,6 +18,8 @@ const MOST_IN_A_ROW: u64 = 50;
 #[derive(Debug, Default)]
 pub struct Hearing {
     refused: u64,
+    ok: u32,
+    failed: u32,
     answered: bool,
     first: Option<RunRefused>,
     account: Option<RunRefused>,
@@ -48,6 +51,11 @@ impl Hearing {
     /// Hears one line.
     pub fn hear(&mut self, outcome: &Outcome) {
         self.answered |= matches!(outcome, Outcome::Answered { .. });
+        match outcome {
+            Outcome::Answered { .. } => self.ok += 1,
+            Outcome::Error { .. } => self.failed += 1,
+            Outcome::NeverRan { .. } => {}
+        }
         let Some(refusal) = against_the_run(outcome) else { return };
         self.refused += 1;
         if refusal.is_about_account() {
@@ -55,6 +63,13 @@ impl Hearing {
         } else {
             self.first.get_or_insert(refusal);
         }
+    }
+
+    /// What came back for a batch of so many lines.
+    #[must_use]
+    pub fn counted(&self, lines: u32) -> Answered {
+        let Self { ok, failed, .. } = *self;
+        Answered { ok, failed, missing: lines.saturating_sub(ok.saturating_add(failed)) }
     }
 
     /// Whether a line named a setting and none was answered: only then is it worth asking whether the recipe is proven.

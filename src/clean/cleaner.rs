@@ -1,7 +1,7 @@
 //! The Cleaner: the actor that ends images. Texts first, then their verdicts in one commit, then the books.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler};
 use actix::{ResponseActFuture, fut::wrap_future};
@@ -10,33 +10,28 @@ use tokio::sync::mpsc;
 use super::books::{Against, Waiting};
 use super::breaker::{Case, Finding, Hearing, MostlyUnknown, Rejections};
 use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
-use super::close::Sweeper;
 use super::copies::Copies;
 use super::judge::batch_against_the_run;
 use super::pages;
-use super::rules::Rules;
 use super::text_file::is_of_one_folder;
-use crate::corpus::Corpus;
+use super::told::{self, Followed};
 use crate::domain::answer::{Answer, LinesRead, Outcome};
 use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::recipe::{Kind, Recipe};
-use crate::kit::atomic_file::Mark;
 use crate::kit::budget::Lease;
-use crate::kit::clock::Millis;
 use crate::kit::crash;
 use crate::kit::edge::take;
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
-use crate::kit::news::{News, Notice};
-use crate::kit::pool::Pool;
-use crate::kit::stop::{Stop, StopLevel};
+use crate::kit::news::{BatchChange, Notice};
+use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
-use crate::ledger::keeper::Ledger;
 use crate::ledger::moves::ImageState;
-use crate::ledger::ours::OurRecipes;
-use crate::ledger::records::{ImageVerdict, Rejudged, Unswept};
+use crate::ledger::records::{Became, ImageVerdict, Unswept};
 use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
+
+pub use super::seams::CleanerSeams;
 
 /// Messages that wait for the Cleaner.
 const PLACES: usize = 2;
@@ -44,35 +39,6 @@ const PLACES: usize = 2;
 const SWEEPS: usize = 16;
 /// Unswept batches among which a just settled one is looked for; one that is not found is swept at the next start.
 const SWEEPABLE: u32 = 1000;
-
-/// Seams of a Cleaner beside its neighbours.
-#[derive(Clone)]
-pub struct CleanerSeams {
-    /// The ledger.
-    pub ledger: Ledger,
-    /// Where the images lie.
-    pub corpus: Arc<dyn Corpus>,
-    /// Judges, polishes, writes.
-    pub pool: Pool,
-    /// Removes leftovers.
-    pub sweeper: Sweeper,
-    /// Leaves sweeping to the next start when the program drains.
-    pub stop: Stop,
-    /// News for people.
-    pub news: News,
-    /// How answers are judged and cleaned.
-    pub rules: Arc<Rules>,
-    /// Marks our temporary files among the user's.
-    pub mark: Mark,
-    /// What this life asks with.
-    pub recipes: OurRecipes,
-    /// When this process began (unix milliseconds).
-    pub began: Millis,
-    /// Percent of the answers to first tries that may be rejected for one reason; `None` where no money is spent.
-    pub most_rejected: Option<f64>,
-    /// Set if answers of settled batches are judged again: where it is counted what that came to.
-    pub again: Option<Arc<Mutex<Rejudged>>>,
-}
 
 /// The actor: three handlers in, one loop that judges, one that sweeps.
 pub struct Cleaner {
@@ -192,8 +158,9 @@ impl Work {
                     Some(Input::Read(batch, lines, slot)) => {
                         pages::join_all(&self.seams, Some(batch.shard)).await?;
                         self.copies.serve_all(&self.seams).await?;
+                        let answered = self.hearings.entry(batch.no).or_default().counted(batch.lines);
                         let against = self.counts_against(&batch, lines).await?;
-                        self.deferred.push(Waiting::new(batch, slot, against));
+                        self.deferred.push(Waiting::new(batch, slot, against, answered));
                         self.close(&settled).await?;
                     }
                     Some(Input::NoMore) => {
@@ -225,6 +192,7 @@ impl Work {
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
         let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
+        let followed = Followed::of(&self.seams, &chunk.batch, &chunk.recipe, &work);
         // A deep cleaning that comes to nothing says nothing of how pages are read, nor does a page that was hopeless before.
         let reads = chunk.recipe.kind == Kind::Read;
         let is_first = |(answer, known): &&Judging| reads && answer.attempt == 1 && !known.put_back;
@@ -235,9 +203,11 @@ impl Work {
         let Judged { verdicts, disk } = judged?;
         self.weigh(&verdicts, &first_tries);
         let outcomes: Vec<_> = verdicts.iter().map(|judged| judged.verdict.outcome()).collect();
+        let followed = followed.map(|followed| followed.images(&verdicts));
         crash::point("text.folder_synced");
-        self.record(chunk.batch.no, verdicts).await?;
+        let became = self.record(chunk.batch.no, verdicts).await?;
         crash::point("verdicts.recorded");
+        told::tell(&self.seams.news, followed.unwrap_or_default(), &became);
         self.seams.news.judged(count, &outcomes);
         match disk {
             // Its answer is safe in the raw file, its image still packed: the next start writes the text.
@@ -261,14 +231,14 @@ impl Work {
         }
     }
 
-    async fn record(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<(), LedgerError> {
+    async fn record(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<Became, LedgerError> {
         let Some(sum) = &self.seams.again else { return self.seams.ledger.verdicts(batch, verdicts).await };
-        let these = self.seams.ledger.rejudged(batch, verdicts).await?;
+        let (these, became) = self.seams.ledger.rejudged(batch, verdicts).await?;
         let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
         sum.texts += these.texts;
         sum.rough += these.rough;
         sum.wanting += these.wanting;
-        Ok(())
+        Ok(became)
     }
 
     fn hands(&self, recipe: &Arc<Recipe>) -> Hands {
@@ -367,8 +337,10 @@ impl Work {
         let Some(gaps) = waiting.settle(&self.seams.ledger).await? else { return Ok(false) };
         crash::point("settle.recorded");
         let again = if gaps.owed > 0 { format!("{} asked again", gaps.owed) } else { String::new() };
-        let id = batch.id.to_string();
-        self.seams.news.tell(Notice::Batch { id, to: "settled", lines: batch.lines, detail: again });
+        let told = self.seams.ledger.batch_told(batch.no).await?;
+        let (id, from, answered) = (batch.id.to_string(), Some(batch.end.word()), Some(waiting.answered));
+        let change = BatchChange { id, from, to: "settled", lines: batch.lines, told, answered, detail: again };
+        self.seams.news.tell(Notice::Batch(Box::new(change)));
         self.hand_to_sweep(batch.shard, settled).await?;
         Ok(true)
     }

@@ -25,7 +25,9 @@ pub mod polish;
 pub mod refusal;
 pub mod repetition;
 pub mod rules;
+mod seams;
 pub mod text_file;
+mod told;
 pub mod tree;
 #[cfg(test)]
 mod truth_tests;

@@ -300,7 +300,12 @@ impl Verb {
     /// Whether it works for long and tells its progress.
     #[must_use]
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Serve(_) | Self::Upload { .. } | Self::Download { .. })
+        match self {
+            Self::Run { .. } | Self::Serve(_) | Self::Upload { .. } | Self::Download { .. } | Self::Import(_) => true,
+            // A tree is cleaned in one go, and told of in one document.
+            Self::Clean(clean) => clean.dir.is_none(),
+            _ => false,
+        }
     }
 
     /// The settings that this verb's own flags stand for.

@@ -111,7 +111,7 @@ impl Attendant {
 /// What the outside did to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
-    /// SIGINT and SIGTERM.
+    /// SIGINT and SIGTERM, and the first SIGHUP.
     pub(super) signals: u8,
     /// Whether `max_duration` passed.
     pub(super) timed_out: bool,
@@ -139,6 +139,9 @@ async fn attend(
             _ = &mut over => break,
             heard = signals.next() => match heard {
                 Heard::Stop => signalled(&mut charge, tally.borrow().standing.batches_open, happened),
+                // As often as it comes: what it asks for is the orderly end, never the one at once.
+                Heard::HangUp if happened.signals.load(Ordering::Relaxed) > 0 => {}
+                Heard::HangUp => signalled(&mut charge, tally.borrow().standing.batches_open, happened),
                 Heard::Tell | Heard::Reload => {
                     let now = tally.borrow().clone();
                     charge.screen.tell(&now);
@@ -219,7 +222,7 @@ fn take_down(exit: Exit) -> ! {
 /// How often something is done while nothing happens.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Waits on this thread until SIGINT or SIGTERM: for verbs that only serve; now and then, something is done `meanwhile`.
+/// Waits on this thread until SIGINT, SIGTERM or SIGHUP: for verbs that only serve; now and then, something is done `meanwhile`.
 pub(super) fn wait_for_signal(meanwhile: impl Fn(), asked: impl Fn()) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -228,7 +231,7 @@ pub(super) fn wait_for_signal(meanwhile: impl Fn(), asked: impl Fn()) -> std::io
             tokio::select! {
                 biased;
                 heard = signals.next() => match heard {
-                    Heard::Stop => break,
+                    Heard::Stop | Heard::HangUp => break,
                     Heard::Tell => asked(),
                     Heard::Reload => {}
                 },
@@ -239,12 +242,12 @@ pub(super) fn wait_for_signal(meanwhile: impl Fn(), asked: impl Fn()) -> std::io
     Ok(())
 }
 
-/// Waits on this thread until `pause` has passed, or SIGINT or SIGTERM comes: whether one came.
+/// Waits on this thread until `pause` has passed, or SIGINT, SIGTERM or SIGHUP comes: whether one came.
 pub(super) fn pause(pause: Duration) -> std::io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async {
         let mut signals = Signals::listen();
-        let stopped = async { while signals.next().await != Heard::Stop {} };
+        let stopped = async { while !matches!(signals.next().await, Heard::Stop | Heard::HangUp) {} };
         tokio::select! {
             () = stopped => true,
             () = io_pause(pause) => false,
@@ -255,7 +258,6 @@ pub(super) fn pause(pause: Duration) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::events::Events;
     use crate::cli::out::Out;
     use crate::cli::progress::terms_of_a_test;
     use crate::kit::stop::stop_switch;
@@ -265,7 +267,7 @@ mod tests {
         let clock = Clock::manual(0);
         let (stop, watcher) = stop_switch();
         let out = Out::silent();
-        let screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), terms_of_a_test());
+        let screen = Screen::new(&out, &clock, FRAME, None, terms_of_a_test());
         let max_duration = Some(Duration::from_secs(60));
         let charge = Charge { stop, clock: clock.clone(), max_duration, screen };
         let (attendant, _progress) = Attendant::begin(charge).expect("a thread");

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::layout;
+use crate::domain::{layout, reasons};
 use crate::kit::hash;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Books, CopyCount, Failure, Reader, ReasonCount};
@@ -77,6 +77,10 @@ pub(super) fn table(outcome: &Outcome, tally: &Tally, facts: &Facts, took: Durat
     if standing.rough > 0 && !idle {
         lines.push(row("Rough", &standing.rough.to_string()));
     }
+    if facts.books.flagged > 0 && !idle {
+        // Most of them have a text: they are among the rows above.
+        lines.push(row("Flagged", &facts.books.flagged.to_string()));
+    }
     lines.extend(ended(&facts.reasons, ImageState::Failed));
     lines.extend(facts.failed.iter().map(named));
     if standing.failed > NAMED as u64 {
@@ -145,12 +149,12 @@ pub(super) fn ended(reasons: &[ReasonCount], state: ImageState) -> Option<String
 }
 
 fn share(reason: &ReasonCount, total: u64) -> String {
-    let word = words::safe(&reason.reason);
+    let word = words::safe(&reasons::words(&reason.reason));
     if reason.images == total { word } else { format!("{} {word}", reason.images) }
 }
 
 fn named(failure: &Failure) -> String {
-    row("", &format!("{}  {}", failure.path.shown(), words::safe(&failure.reason)))
+    row("", &format!("{}  {}", failure.path.shown(), words::safe(&reasons::words(&failure.reason))))
 }
 
 /// Files that are no images, by ending: the commonest first.
@@ -266,6 +270,7 @@ mod tests {
         let passed_over =
             PassedOver { by_ending: [("pdf".to_owned(), 3), (String::new(), 1)].into(), ..PassedOver::default() };
         Outcome {
+            run: None,
             standing,
             passed_over,
             stopped: false,
@@ -294,6 +299,7 @@ mod tests {
             failed: vec![failed],
             example: Some("a/1.jpg.txt".to_owned()),
             money: Some("$0.01 spent · $0.00 reserved".to_owned()),
+            books: Books { flagged: 6, ..Books::default() },
             ..Facts::default()
         }
     }
@@ -307,9 +313,10 @@ mod tests {
             " Answered  20 pages in 5.0 s, 0.25 s a page",
             " Sent      2 batches, 1.4 MB",
             " Done      20",
-            " Failed    3: 1 damaged, 2 empty_file",
+            " Flagged   6",
+            " Failed    3: 1 damaged, 2 empty file",
             "           b/x.jpg  damaged",
-            " Skipped   4: text_present",
+            " Skipped   4: text is there already",
             " Other     4 files that are no images: .pdf 3, no ending 1",
             " Money     $0.01 spent · $0.00 reserved",
         ];

@@ -6,8 +6,10 @@ use crate::kit::clock::Clock;
 use crate::settings::{Environment, Flag, Problem, Resolved, Settings, Sources, resolve};
 
 use super::args::Global;
+use super::events::{Events, Start};
 use super::exit::{Fail, cannot_write};
 use super::out::Out;
+use super::stream::{Stream, Writer};
 
 /// What every verb starts from.
 pub(super) struct Context {
@@ -17,11 +19,19 @@ pub(super) struct Context {
     pub(super) workspace: PathBuf,
     pub(super) out: Out,
     pub(super) clock: Clock,
+    /// What the lines of `--json` are made by; it knows the run as soon as one has begun.
+    pub(super) events: Events,
     verb_flags: Vec<Flag>,
 }
 
 impl Context {
-    pub(super) fn new(global: Global, environment: Environment, verb_flags: Vec<Flag>, out: Out) -> Result<Self, Fail> {
+    pub(super) fn new(
+        global: Global,
+        environment: Environment,
+        verb_flags: Vec<Flag>,
+        out: Out,
+        events: Events,
+    ) -> Result<Self, Fail> {
         let current_dir = std::env::current_dir().map_err(|cause| cannot_write(&cause))?;
         let workspace = global.workspace.as_deref().map_or_else(|| current_dir.clone(), |dir| current_dir.join(dir));
         if let Some(file) = file_on_the_way(&workspace) {
@@ -32,7 +42,7 @@ impl Context {
         }
         // A workspace that is not there yet keeps the name it was given.
         let workspace = dunce::canonicalize(&workspace).unwrap_or(workspace);
-        Ok(Self { global, environment, current_dir, workspace, out, clock: Clock::wall(), verb_flags })
+        Ok(Self { global, environment, current_dir, workspace, out, clock: Clock::wall(), events, verb_flags })
     }
 
     /// What settings are made from.
@@ -47,6 +57,11 @@ impl Context {
             flags,
             environment: self.environment.clone(),
         }
+    }
+
+    /// Where the lines of `--json` are told, and what writes them; nothing where nobody wants any.
+    pub(super) fn stream(&self, start: Start) -> std::io::Result<Option<(Stream, Writer)>> {
+        self.out.json.then(|| Stream::open(&self.out, &self.events, start)).transpose()
     }
 
     /// The settings in force; what is odd about them is said.

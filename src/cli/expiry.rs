@@ -8,7 +8,6 @@ use crate::ledger::reader::Reader;
 use crate::settings::{Problem, ProviderKind, Settings};
 
 use super::context::Context;
-use super::events::Events;
 use super::exit::Fail;
 use super::{finish, pages, words};
 
@@ -67,16 +66,15 @@ pub(super) fn of(settings: &Settings, reader: &Reader, now: Millis) -> Result<Op
     Ok(warning(settings, &reader.uncollected()?, now))
 }
 
-/// Tells it at the start of a verb that fetches results.
-pub(super) fn tell(context: &Context, settings: &Settings) -> Result<(), Fail> {
+/// Tells it to people at the start of a verb that fetches results; the warning, for the events of the verb.
+pub(super) fn tell(context: &Context, settings: &Settings) -> Result<Option<Problem>, Fail> {
     let told = |error| Fail::from(finish::ledger(&error));
-    let Some(reader) = pages::ledger(&settings.layout()).map_err(told)? else { return Ok(()) };
-    let Some(problem) = of(settings, &reader, context.clock.now()).map_err(told)? else { return Ok(()) };
-    context.out.warn(&line(&problem));
-    if context.out.json {
-        context.out.data(&Events::new(context.clock.clone(), None).late(&problem))?;
+    let Some(reader) = pages::ledger(&settings.layout()).map_err(told)? else { return Ok(None) };
+    let late = of(settings, &reader, context.clock.now()).map_err(told)?;
+    if let Some(problem) = &late {
+        context.out.warn(&line(problem));
     }
-    Ok(())
+    Ok(late)
 }
 
 /// In one line.

@@ -14,7 +14,7 @@ use crate::settings::{Problem, Settings};
 use super::attend::Ended;
 use super::closing::{self, Facts, NAMED};
 use super::context::Context;
-use super::events::{Events, Summary};
+use super::events::Summary;
 use super::exit::{Exit, Fail, cannot_write};
 use super::{pages, pilot, words};
 
@@ -62,7 +62,6 @@ pub(super) fn finish(
         tell_pilot(context, settings, &outcome.standing)?;
     }
     if context.out.json {
-        let events = Events::new(context.clock.clone(), last_run(settings));
         let summary = Summary {
             standing: &outcome.standing,
             reasons: facts.reasons(),
@@ -71,9 +70,25 @@ pub(super) fn finish(
             took: told.watch.elapsed(),
             books: &facts.books,
         };
-        context.out.data(&events.summary(&summary, exit))?;
+        context.out.data(&context.events.summary(&summary, exit))?;
     }
     Ok(exit)
+}
+
+/// The last line of `--json` for a verb that asked and read nothing: how all of it stands.
+pub(super) fn as_it_stands(context: &Context, settings: &Settings, watch: Stopwatch) -> Result<(), Fail> {
+    let reader = pages::ledger(&settings.layout()).map_err(|error| ledger(&error))?;
+    let standing = reader.map_or_else(|| Ok(Standing::default()), |reader| reader.standing());
+    let (standing, facts) = (standing.map_err(|error| ledger(&error))?, Facts::read(settings));
+    let summary = Summary {
+        standing: &standing,
+        reasons: facts.reasons(),
+        by_ending: &BTreeMap::new(),
+        answers: 0,
+        took: watch.elapsed(),
+        books: &facts.books,
+    };
+    context.out.data(&context.events.summary(&summary, Exit::Done))
 }
 
 fn exit(mode: &Mode, outcome: &Outcome, ended: Ended) -> Exit {
@@ -132,15 +147,9 @@ fn tell_pilot(context: &Context, settings: &Settings, standing: &Standing) -> Re
         context.out.say(&line);
     }
     if context.out.json {
-        let events = Events::new(context.clock.clone(), last_run(settings));
-        context.out.data(&events.pilot(pilot::document(&pilot, &findings)))?;
+        context.out.data(&context.events.pilot(pilot::document(&pilot, &findings)))?;
     }
     Ok(())
-}
-
-fn last_run(settings: &Settings) -> Option<String> {
-    let reader = Reader::open(&settings.layout().ledger()).ok()?;
-    pages::batches(&reader).filter_map(Result::ok).last().map(|batch| batch.run)
 }
 
 /// There is nothing to do in the folder; `by_ending` counts its other files, `links` what else was passed over.
@@ -344,6 +353,7 @@ mod tests {
 
     fn outcome(standing: Standing) -> Outcome {
         Outcome {
+            run: None,
             standing,
             passed_over: PassedOver::default(),
             stopped: false,

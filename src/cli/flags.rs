@@ -6,37 +6,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
+mod setup;
+
+pub use self::setup::{Config, Described, Keys};
 use crate::bench::stage::Stage;
-
-/// What `keys` does.
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Type or pipe a key; it is tried out, and kept in api_key.txt where you alone can read it
-    Set,
-    /// Ask the provider whether it takes the key
-    Check,
-    /// Where keys are looked for, in this order, and what is there
-    Path,
-    /// Remove the key file
-    Forget,
-}
-
-/// What `config` shows.
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// Every setting in force
-    Show {
-        /// With the place where it was set
-        #[arg(long)]
-        origin: bool,
-    },
-    /// Look for mistakes in settings, prompt and schema, and change nothing
-    Check,
-    /// The JSON Schema of batchscribe.toml, for editors
-    Schema,
-    /// The files that are read
-    Path,
-}
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]

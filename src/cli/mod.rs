@@ -27,6 +27,7 @@ mod progress;
 mod screen;
 mod signals;
 mod stale;
+mod stream;
 mod words;
 mod work;
 
@@ -51,11 +52,12 @@ pub fn main() -> Exit {
     };
     let environment = Environment::of_process();
     let out = Out::new(&cli.global, &environment);
+    let events = Events::new(Clock::wall());
     // Only the verbs that work for long speak in lines of JSON; the others print one document.
     let lines = cli.global.json && cli.verb.as_ref().is_some_and(Verb::is_long);
-    match dispatch(cli, environment, &out) {
+    match dispatch(cli, environment, &out, &events) {
         Ok(exit) => exit,
-        Err(fail) => failed(&out, fail, lines),
+        Err(fail) => failed(&out, fail, lines.then_some(&events)),
     }
 }
 
@@ -75,20 +77,20 @@ fn parsed(answer: &clap::Error, color: args::Color) -> Exit {
     if answer.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
-fn dispatch(cli: Cli, environment: Environment, out: &Out) -> Result<Exit, Fail> {
+fn dispatch(cli: Cli, environment: Environment, out: &Out, events: &Events) -> Result<Exit, Fail> {
     let Some(verb) = cli.verb else { return commands::help::welcome(out) };
-    let context = Context::new(cli.global, environment, verb.flags(), out.clone())?;
+    let context = Context::new(cli.global, environment, verb.flags(), out.clone(), events.clone())?;
     commands::call(&context, verb)
 }
 
-fn failed(out: &Out, fail: Fail, lines: bool) -> Exit {
+fn failed(out: &Out, fail: Fail, lines: Option<&Events>) -> Exit {
     let Fail::Told(problems, exit) = fail else { return Exit::Done };
     for problem in &problems {
         out.error(problem);
     }
-    if let (true, Some(problem)) = (lines, problems.first()) {
+    if let (Some(events), Some(problem)) = (lines, problems.first()) {
         // The exit code tells the same to a reader that has gone away.
-        drop(out.data(&Events::new(Clock::wall(), None).exit_error(problem, exit)));
+        drop(out.data(&events.exit_error(problem, exit)));
     }
     exit
 }

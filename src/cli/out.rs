@@ -139,7 +139,18 @@ impl Out {
         if self.unicode {
             return text;
         }
-        let plain = [("·", "-"), ("█", "#"), ("░", "."), ("…", "..."), ("✓", "ok"), ("✗", "x"), ("–", "-")];
+        let plain = [
+            ("·", "-"),
+            ("█", "#"),
+            ("░", "."),
+            ("…", "..."),
+            ("✓", "ok"),
+            ("✗", "x"),
+            ("–", "-"),
+            ("±", "+-"),
+            ("×", "x"),
+            ("µ", "u"),
+        ];
         plain.into_iter().fold(text, |text, (sign, ascii)| text.replace(sign, ascii))
     }
 }
@@ -184,5 +195,6 @@ mod tests {
         assert!(cfg!(not(target_os = "linux")) || !speaks([("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
         let out = Out::silent();
         assert_eq!(out.signs("1 done · 2 left …"), "1 done - 2 left ...");
+        assert_eq!(out.signs("about 3 h ± 1 h, by × 0.50"), "about 3 h +- 1 h, by x 0.50");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::domain::forecast;
 use crate::domain::money::Money;
+use crate::domain::reasons;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Pilot, PilotPage};
 use crate::settings::Settings;
@@ -73,7 +74,7 @@ pub(super) fn lines(pilot: &Pilot, findings: &Findings, settings: &Settings) -> 
         _ => format!("{accepted} accepted, {flagged} of them flagged"),
     }];
     parts.extend((*rough > 0).then(|| format!("{rough} rough")));
-    parts.extend(rejected.iter().map(|(reason, many)| format!("{many} {}", words::safe(reason))));
+    parts.extend(rejected.iter().map(|(reason, many)| format!("{many} {}", words::safe(&reasons::words(reason)))));
     let mut lines =
         vec![format!("Pilot of {pages}, drawn with seed {}: {}", words::safe(&pilot.seed), parts.join(" · "))];
     if let Some((median, mean, most)) = findings.output {
@@ -142,7 +143,7 @@ mod tests {
         let settings = resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings;
         let found = findings(&pilot, 1000);
         let expected = [
-            "Pilot of 4 pages, drawn with seed bcd: 2 accepted, 1 of them flagged · 1 refused · 1 truncated",
+            "Pilot of 4 pages, drawn with seed bcd: 2 accepted, 1 of them flagged · 1 refused by the model · 1 cut off at the token limit",
             " Output tokens: median 30, mean 30, 95 % of the pages at most 40",
             " The other 1000 pages: about $0.40, with 95 % certainty between $0.27 and $0.53, retries apart",
             " Look before you go on: batchscribe review --pilot   ·   go on: batchscribe run",

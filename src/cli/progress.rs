@@ -211,14 +211,18 @@ fn write(snapshot: &Snapshot<'_>, width: usize) -> Option<Row> {
     let standing = &snapshot.tally.standing;
     let finished = snapshot.finished();
     let bar = (width >= NARROW && snapshot.tally.walked).then(|| format!("{}  ", bar(finished, standing.found)));
-    let share = format!("{}{finished}/{}", bar.unwrap_or_default(), standing.found);
+    let share = Some(format!("{}{finished}/{}", bar.unwrap_or_default(), standing.found));
+    // Where there is little room, what became of the pages comes before their number, which the first row tells as well.
+    let (share, behind) = if width < NARROW { (None, share) } else { (share, None) };
     let rough = (standing.rough > 0).then(|| format!("{} rough", standing.rough));
     Some(Row::new(
         "Write",
         [
-            Some(share),
+            share,
             Some(format!("{} done", standing.done)),
+            Some(format!("{} flagged", snapshot.tally.books.flagged)),
             Some(format!("{} failed", standing.failed)),
+            behind,
             rough,
             pace(snapshot.tally, snapshot.elapsed),
         ],
@@ -268,11 +272,12 @@ pub(super) fn line(snapshot: &Snapshot<'_>) -> String {
     let s = &tally.standing;
     let walk = if tally.walked { "" } else { " so far" };
     let mut line = format!(
-        "found {}{walk} · owed {} · in flight {} · done {} · failed {} · batches {} open {} ended · sent {}",
+        "found {}{walk} · owed {} · in flight {} · done {} · flagged {} · failed {} · batches {} open {} ended · sent {}",
         s.found,
         s.owed,
         s.packed,
         s.done,
+        tally.books.flagged,
         s.failed,
         s.batches_open,
         s.batches_ended,

@@ -11,6 +11,7 @@ fn tally() -> Tally {
         Funds { spent: Money::from_micros(10_000), reserved: Money::from_micros(1_080_000), ..Funds::default() };
     let books = Books {
         funds,
+        flagged: 3,
         queue_used: 29_700_000,
         queue_limit: Some(40_000_000),
         oldest: Some(0),
@@ -49,7 +50,7 @@ fn the_block_at_120_columns() {
         " Send   10 batches, 1.4 GB · 10 to send · 1.9 MB/s",
         " Wait   10 batches open · 380 in flight · oldest 12 min of 24 h",
         " Queue  29.70 M of 40.00 M tokens",
-        " Write  █░░░░░░░░░░░░░░░░░░░  25/415 · 20 done · 5 failed · 2.1/min",
+        " Write  █░░░░░░░░░░░░░░░░░░░  25/415 · 20 done · 3 flagged · 5 failed · 2.1/min",
         " Money  $0.010 spent · $1.08 reserved · limit $2.00",
         " Left   about 5 h 58 ± 2 h, from 3 batches",
         " ! E310: api.openai.com cannot be reached: the connection was reset by the other side; nothing is lost",
@@ -76,7 +77,7 @@ fn the_block_at_40_columns_drops_fields() {
         " Send   10 batches, 1.4 GB · 10 to send",
         " Wait   10 batches open · 380 in flight",
         " Queue  29.70 M of 40.00 M tokens",
-        " Write  25/415 · 20 done · 5 failed",
+        " Write  20 done · 3 flagged · 5 failed",
         " Money  $0.010 spent · $1.08 reserved",
         " Left   about 5 h 58 ± 2 h, from 3 batc…",
         " ! E310: api.openai.com cannot be reach…",
@@ -102,7 +103,7 @@ fn the_line_of_a_log_has_everything() {
     let (tally, terms) = (tally(), terms_of_a_test());
     assert_eq!(
         line(&snapshot(&tally, &terms)),
-        "found 415 · owed 10 · in flight 380 · done 20 · failed 5 · batches 10 open 0 ended · sent 1.4 GB · \
+        "found 415 · owed 10 · in flight 380 · done 20 · flagged 3 · failed 5 · batches 10 open 0 ended · sent 1.4 GB · \
          oldest 12 min of 24 h · queue 29.70 M of 40.00 M tokens · $0.010 spent · $1.08 reserved · limit $2.00 · \
          left about 5 h 58 ± 2 h, from 3 batches"
     );

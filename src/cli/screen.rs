@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::kit::clock::{Clock, Millis, Stopwatch, millis};
+use crate::kit::news::BatchChange;
 use crate::pipeline::mission::{Notice, Tally};
 use crate::settings::units::show_bytes;
 
-use super::events::Events;
 use super::out::Out;
 use super::progress::{self, Snapshot, Terms};
+use super::stream::Stream;
 use super::words;
 
 /// Time between two drawings of the block: at most four a second.
@@ -27,8 +28,9 @@ enum Style {
         next: Millis,
         last: Option<String>,
     },
+    /// What happens is told by whoever follows the run; here it is told how all of it stands.
     Events {
-        events: Events,
+        stream: Stream,
         every: Millis,
         next: Millis,
     },
@@ -47,13 +49,14 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(out: &Out, clock: &Clock, stats: Duration, events: Events, terms: Terms) -> Self {
+    /// Tells `stream`, if there is one; otherwise people.
+    pub(super) fn new(out: &Out, clock: &Clock, stats: Duration, stream: Option<Stream>, terms: Terms) -> Self {
         let every = millis(stats);
         let next = clock.now() + every;
-        let style = match (out.json, out.live) {
-            (true, _) => Style::Events { events, every, next },
-            (false, true) => Style::Block { term: console::Term::buffered_stderr(), drawn: 0 },
-            (false, false) => Style::Lines { every, next, last: None },
+        let style = match (stream, out.live) {
+            (Some(stream), _) => Style::Events { stream, every, next },
+            (None, true) => Style::Block { term: console::Term::buffered_stderr(), drawn: 0 },
+            (None, false) => Style::Lines { every, next, last: None },
         };
         let (out, clock) = (out.clone(), clock.clone());
         Self { style, out, clock, watch: Stopwatch::start(), shown: Shown::default(), terms, last_warning: None }
@@ -98,13 +101,10 @@ impl Screen {
                     *last = last.is_some().then_some(line);
                 }
             }
-            Style::Events { events, every, next } => {
-                for notice in &fresh {
-                    emit(&self.out, &events.notice(notice));
-                }
-                if now >= *next {
+            Style::Events { stream, every, next } => {
+                if now >= *next && stream.has_begun() {
                     *next = now + *every;
-                    emit(&self.out, &events.status(&snapshot));
+                    stream.tell(stream.events().status(&snapshot));
                 }
             }
         }
@@ -163,11 +163,13 @@ impl Screen {
                 drop(term.clear_last_lines(std::mem::take(drawn)));
                 drop(term.flush());
             }
-            Style::Events { events, .. } => {
+            Style::Events { stream, .. } => {
+                // A run that did not even begin was begun by nobody before.
+                stream.begin(false);
                 let (terms, problem) = (&self.terms, self.last_warning.as_deref());
                 let elapsed = self.watch.elapsed();
                 let snapshot = Snapshot { tally, terms, elapsed, now: self.clock.now(), problem };
-                emit(&self.out, &events.status(&snapshot));
+                stream.tell(stream.events().status(&snapshot));
             }
             Style::Lines { .. } => {}
         }
@@ -184,11 +186,11 @@ impl Screen {
 
 /// How many notices one reader has shown, those that were dropped included.
 #[derive(Debug, Default)]
-pub(super) struct Shown(u64);
+struct Shown(u64);
 
 impl Shown {
     /// Those that are new, each once.
-    pub(super) fn fresh(&mut self, tally: &Tally) -> Vec<Notice> {
+    fn fresh(&mut self, tally: &Tally) -> Vec<Notice> {
         let all = tally.notices_dropped + tally.notices.len() as u64;
         // Fewer than were shown: another mission counts from the beginning.
         let before = if all < self.0 { 0 } else { self.0 };
@@ -198,21 +200,17 @@ impl Shown {
     }
 }
 
-/// Progress that nobody reads any more is no reason to stop the work.
-fn emit(out: &Out, line: &str) {
-    drop(out.data(line));
-}
-
 fn warning(notice: &Notice) -> Option<String> {
     match notice {
         Notice::Warning { code, text, .. } => Some(format!("{code}: {}", words::safe(text))),
-        Notice::Batch { .. } | Notice::Canary { .. } | Notice::Spooled { .. } => None,
+        Notice::Batch(_) | Notice::Canary { .. } | Notice::Spooled { .. } => None,
     }
 }
 
 fn notice_line(notice: &Notice) -> String {
     match notice {
-        Notice::Batch { id, to, lines, detail } => {
+        Notice::Batch(change) => {
+            let BatchChange { id, to, lines, detail, .. } = &**change;
             let lines = words::count(u64::from(*lines), "image", "images");
             let detail = if detail.is_empty() { String::new() } else { format!(": {}", words::safe(detail)) };
             format!("batch {} {to}, {lines}{detail}", words::safe(id))
@@ -238,8 +236,8 @@ mod tests {
     fn every_notice_is_shown_once_though_old_ones_are_dropped() {
         let out = Out::silent();
         let clock = Clock::manual(0);
-        let mut screen = Screen::new(&out, &clock, FRAME, Events::new(clock.clone(), None), terms_of_a_test());
-        let notice = |id: &str| Notice::Batch { id: id.to_owned(), to: "open", lines: 1, detail: String::new() };
+        let mut screen = Screen::new(&out, &clock, FRAME, None, terms_of_a_test());
+        let notice = |id: &str| Notice::Canary { text: id.to_owned() };
         let mut tally = Tally { notices: vec![notice("a"), notice("b")], ..Tally::default() };
         assert_eq!(screen.fresh(&tally).len(), 2);
         assert_eq!(screen.fresh(&tally).len(), 0);

@@ -1,6 +1,5 @@
 //! What `run`, `upload` and `download` have in common: everything is checked before anything is sent.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +13,7 @@ use crate::kit::path_bytes::{from_name, to_path};
 use crate::kit::stop::{StopSwitch, stop_switch};
 use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
-use crate::ledger::reader::{Books, CorpusRoot, Reader};
-use crate::ledger::records::Standing;
+use crate::ledger::reader::{CorpusRoot, Reader};
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
@@ -26,13 +24,14 @@ use super::args::Old;
 use super::attend::{Attendant, Charge, Ended, Leaving};
 use super::consent::{self, Doing};
 use super::context::Context;
-use super::events::{Events, Summary};
+use super::events::Start;
 use super::exit::{Exit, Fail, cannot_write};
 use super::finish::{self, Telling};
 use super::local::{self, Wanted};
 use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
+use super::stream::{Stream, Writer};
 use super::{expiry, in_the_way, logs, notices, pages, stale, words};
 
 /// One of the three verbs.
@@ -80,6 +79,12 @@ pub(super) struct Begun {
 }
 
 impl Begun {
+    /// The first line of `--json`.
+    pub(super) fn start(&self, job: &Job) -> Result<Start, Problem> {
+        let recipe = texts::recipe(&self.settings, &self.prompt.text)?;
+        Ok(Start::of(job.verb, &self.settings, Some(&recipe).filter(|_| job.asks())))
+    }
+
     /// A piece of work for the pipeline.
     pub(super) fn mission(
         &self,
@@ -104,6 +109,7 @@ impl Begun {
             stop,
             clock: context.clock.clone(),
             tally,
+            listener: None,
         })
     }
 }
@@ -122,14 +128,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         None => {}
     }
     let begun = begin(context, settings, &job)?;
-    let events = Events::new(context.clock.clone(), None);
-    if context.out.json {
-        context.out.data(&events.start(job.verb, &begun.settings))?;
-    }
-    if job.needs_provider() {
-        expiry::tell(context, &begun.settings)?;
-    }
-    let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job, events)?;
+    let (outcome, (ended, tally, _leaving)) = carry_out(context, &begun, &job)?;
     let Begun { settings, key, server, lock, .. } = begun;
     if ended.signals > 1 {
         // It would finish the pages that it has begun; its next start asks them again.
@@ -205,13 +204,8 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
 fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopwatch) -> Result<Exit, Fail> {
     context.out.say(&words::nothing_begun(&context.workspace));
     if context.out.json {
-        let events = Events::new(context.clock.clone(), None);
-        context.out.data(&events.start(job.verb, settings))?;
-        let (standing, by_ending) = (Standing::default(), BTreeMap::new());
-        let (took, books) = (watch.elapsed(), Books::default());
-        let summary =
-            Summary { standing: &standing, reasons: &[], by_ending: &by_ending, answers: 0, took, books: &books };
-        context.out.data(&events.summary(&summary, Exit::Done))?;
+        context.out.data(&context.events.start(&Start::of(job.verb, settings, None), false))?;
+        finish::as_it_stands(context, settings, watch)?;
     }
     Ok(Exit::Done)
 }
@@ -334,6 +328,7 @@ pub(super) fn mission(
         stop,
         clock: context.clock.clone(),
         tally: watch::Sender::new(Tally::default()),
+        listener: None,
     })
 }
 
@@ -391,15 +386,24 @@ fn picked_up(context: &Context, settings: &Settings) {
 type Attended = (Ended, Tally, Leaving);
 
 /// Runs the pipeline on this thread while another one attends it.
-fn carry_out(context: &Context, begun: &Begun, job: &Job, events: Events) -> Result<(Outcome, Attended), Fail> {
+fn carry_out(context: &Context, begun: &Begun, job: &Job) -> Result<(Outcome, Attended), Fail> {
     let settings = &begun.settings;
     let (stop, _) = stop_switch();
+    let late = if job.needs_provider() { expiry::tell(context, settings)? } else { None };
+    let (stream, writer) = context.stream(begun.start(job)?.followed_by(late))?.unzip();
     let (attendant, progress) = Attendant::begin(Charge {
         stop: stop.clone(),
         clock: context.clock.clone(),
         max_duration: settings.run.max_duration,
-        screen: Screen::new(&context.out, &context.clock, settings.show.stats, events, Terms::of(settings)),
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, stream.clone(), Terms::of(settings)),
     })?;
-    let outcome = pipeline::run(begun.mission(context, job.mode.clone(), stop, progress)?);
-    Ok((outcome, attendant.end()))
+    let mission = begun.mission(context, job.mode.clone(), stop, progress)?;
+    let outcome = pipeline::run(Mission { listener: stream.as_ref().map(Stream::listener), ..mission });
+    let attended = attendant.end();
+    if let Some(run) = &outcome.run {
+        context.events.of_run(run);
+    }
+    // What is told afterwards, such as the summary, comes after every line.
+    writer.into_iter().for_each(Writer::end);
+    Ok((outcome, attended))
 }

@@ -1,7 +1,8 @@
 //! A batch: the provider's job for one shard.
 
 use super::ids::{BatchId, BatchNo, FileId, RecipeId, ShardId, Tag};
-use super::money::Shortage;
+use super::money::{Money, Shortage};
+use super::recipe::Kind;
 
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,32 @@ pub struct Usage {
     pub output: u64,
     /// Part of them that was reasoning.
     pub reasoning: u64,
+}
+
+/// What is known of a batch beside its name whenever it changes, for whoever follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchTold {
+    /// Its shard's name.
+    pub shard: Tag,
+    /// What its lines send.
+    pub kind: Kind,
+    /// From its opening to its end, in milliseconds; absent until it has ended.
+    pub took_ms: Option<u64>,
+    /// Its tokens, if it told them.
+    pub usage: Option<Usage>,
+    /// What they cost, where a price is known.
+    pub cost: Option<Money>,
+}
+
+/// What came back for the lines of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Lines that the model answered.
+    pub ok: u32,
+    /// Lines that came back as an error.
+    pub failed: u32,
+    /// Lines that never ran, or for which nothing came back.
+    pub missing: u32,
 }
 
 /// Facts of an open batch.

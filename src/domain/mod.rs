@@ -13,6 +13,7 @@ pub mod ladder;
 pub mod layout;
 pub mod metrics;
 pub mod money;
+pub mod reasons;
 pub mod recipe;
 pub mod review;
 pub mod shard;

@@ -232,6 +232,28 @@ impl Recipe {
         self.endpoint.ends_with("/responses")
     }
 
+    /// What `next` asks otherwise, in the words of the settings: `max_output_tokens 8000`.
+    #[must_use]
+    pub fn change_to(&self, next: &Self) -> String {
+        let (now, then) = (&self.parameters, &next.parameters);
+        let word =
+            |name: &str, value: Option<String>| format!("{name} {}", value.unwrap_or_else(|| "unset".to_owned()));
+        let changes = [
+            (self.model != next.model).then(|| format!("model {}", next.model)),
+            (now.max_output_tokens != then.max_output_tokens)
+                .then(|| word("max_output_tokens", then.max_output_tokens.map(|tokens| tokens.to_string()))),
+            (now.reasoning_effort != then.reasoning_effort)
+                .then(|| word("reasoning_effort", then.reasoning_effort.clone())),
+            (now.temperature != then.temperature)
+                .then(|| word("temperature", then.temperature.map(|warmth| warmth.to_string()))),
+            (now.detail != then.detail).then(|| format!("detail {}", then.detail)),
+            (now.preparation != then.preparation).then(|| "another picture".to_owned()),
+            (self.prompt != next.prompt).then(|| "another prompt".to_owned()),
+        ];
+        let changes: Vec<String> = changes.into_iter().flatten().collect();
+        if changes.is_empty() { "the same".to_owned() } else { changes.join(", ") }
+    }
+
     /// The canonical text whose hash names this recipe; changes with anything that changes a request.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {

@@ -26,6 +26,7 @@ use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
+use crate::kit::news::News;
 use crate::kit::pool::Pool;
 use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
@@ -60,6 +61,8 @@ pub struct EncoderOptions {
     pub eager: bool,
     /// Makes pictures ready that cannot go as they are.
     pub workshop: Workshop,
+    /// Where it is told how many plans are open.
+    pub news: News,
     /// Ends the waiting for room: a program that drains closes no more books, and gets none.
     pub stop: Stop,
     /// Most lines of the first plan of a recipe that never brought an answer, where its batch goes ahead alone.
@@ -161,6 +164,7 @@ impl Work {
         let mut standing = self.ledger.standing();
         loop {
             self.seal_what_is_due(&mut standing).await?;
+            self.options.news.plan(self.plans.begun());
             let clock = self.clock.clone();
             // No further ahead than the age itself, should the clock have been put back.
             let oldest = clock.now().saturating_add(self.options.limits.age_ms);
@@ -186,6 +190,7 @@ impl Work {
             self.admit(coming).await?;
         }
         self.seal_all(SealReason::Drain).await?;
+        self.options.news.plan(0);
         hand_over(&self.over, NoMoreShards, &self.meter).await?;
         Ok(())
     }

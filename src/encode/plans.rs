@@ -74,6 +74,11 @@ impl Plans {
         self.0.push(open);
     }
 
+    /// How many of them hold lines.
+    pub(super) fn begun(&self) -> u64 {
+        self.0.iter().filter(|open| !open.plan.is_empty()).count() as u64
+    }
+
     /// Lines of all open plans.
     fn lines(&self) -> u64 {
         self.0.iter().map(|open| open.plan.len() as u64).sum()

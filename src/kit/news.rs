@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Millis;
+use crate::domain::batch::{Answered, BatchTold};
 
 /// Notices kept; older ones are in the log.
 const KEPT: usize = 256;
@@ -13,16 +14,7 @@ const KEPT: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A batch changed.
-    Batch {
-        /// Its name at the provider.
-        id: String,
-        /// What it became: `open`, `ended`, `settled`.
-        to: &'static str,
-        /// Lines it was asked.
-        lines: u32,
-        /// More, in words.
-        detail: String,
-    },
+    Batch(Box<BatchChange>),
     /// A file of requests was written for somebody else to send.
     Spooled {
         /// Where it lies.
@@ -48,6 +40,86 @@ pub enum Notice {
     },
 }
 
+/// A batch that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchChange {
+    /// Its name at the provider.
+    pub id: String,
+    /// What it was before, where it was known before.
+    pub from: Option<&'static str>,
+    /// What it became: `open`, the word of its end, `settled`.
+    pub to: &'static str,
+    /// Lines it was asked.
+    pub lines: u32,
+    /// What the ledger knows of it by now.
+    pub told: BatchTold,
+    /// What came back for its lines, once all of it was read.
+    pub answered: Option<Answered>,
+    /// More, in words.
+    pub detail: String,
+}
+
+/// What became of an image whose answer was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageNews {
+    /// Its path below the root of the images.
+    pub path: String,
+    /// Its page, from 1.
+    pub page: u32,
+    /// Where it stands now, in the words of the contracts.
+    pub state: &'static str,
+    /// What is thought of the answer.
+    pub verdict: &'static str,
+    /// What was wrong with it; empty where nothing was.
+    pub reason: &'static str,
+    /// Flags of the answer.
+    pub flags: Vec<&'static str>,
+    /// The counted try that was answered, from 1.
+    pub attempt: u32,
+    /// What the next request asks otherwise, where it is owed again and that is known.
+    pub next: Option<String>,
+    /// The batch's name at the provider.
+    pub batch: String,
+}
+
+/// What happens, for whoever follows a run while it happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Happens<'a> {
+    /// The run has begun.
+    Run {
+        /// Its name.
+        name: &'a str,
+        /// Whether an earlier process began it.
+        resumed: bool,
+    },
+    /// Something worth a line.
+    Notice(&'a Notice),
+    /// An answer was judged.
+    Image(&'a ImageNews),
+}
+
+/// Who follows a run: told of everything in its order. It is called from the loops that work: it must not wait.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(Happens<'_>) + Send + Sync>);
+
+impl Listener {
+    /// A listener that does this with whatever happens.
+    pub fn new(hear: impl Fn(Happens<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+
+    /// Tells it.
+    pub fn hear(&self, what: Happens<'_>) {
+        (self.0)(what);
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// How many answers came to which verdict, and for which reason; that is empty where a verdict needs none.
 pub type Outcomes = BTreeMap<(&'static str, &'static str), u64>;
 
@@ -65,11 +137,46 @@ struct Inner {
     outcomes: Mutex<Outcomes>,
     /// 0 before the first.
     last_look: AtomicI64,
+    open_plans: AtomicU64,
+    listener: Option<Listener>,
 }
 
 impl News {
+    /// News that `listener` is told of while they happen.
+    #[must_use]
+    pub fn heard_by(listener: Option<Listener>) -> Self {
+        Self(Arc::new(Inner { listener, ..Inner::default() }))
+    }
+
+    /// Whether anybody follows: of images nobody else is told.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.0.listener.is_some()
+    }
+
+    /// Tells of an image, to whoever follows.
+    pub fn image(&self, image: &ImageNews) {
+        if let Some(listener) = &self.0.listener {
+            listener.hear(Happens::Image(image));
+        }
+    }
+
+    /// Notes how many plans hold lines and are not sealed.
+    pub fn plan(&self, open: u64) {
+        self.0.open_plans.store(open, Ordering::Relaxed);
+    }
+
+    /// How many plans hold lines and are not sealed.
+    #[must_use]
+    pub fn open_plans(&self) -> u64 {
+        self.0.open_plans.load(Ordering::Relaxed)
+    }
+
     /// Tells.
     pub fn tell(&self, notice: Notice) {
+        if let Some(listener) = &self.0.listener {
+            listener.hear(Happens::Notice(&notice));
+        }
         let mut guard = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
         let (notices, dropped) = &mut *guard;
         if notices.len() == KEPT {

@@ -31,6 +31,10 @@ pub struct Standing {
     pub shards_waiting: u64,
     /// Of them, shards whose plan is not at the provider yet.
     pub sealed: u64,
+    /// Of them, shards whose file is at the provider, and for which no batch was asked yet.
+    pub uploaded: u64,
+    /// Of them, shards whose batch was asked for, and not named yet.
+    pub opening: u64,
     /// Shards that came back to be opened again; only ever rises within one life of the keeper.
     pub shards_returned: u64,
     /// Batches that left the provider's queue of tokens; only ever rises within one life of the keeper.
@@ -39,6 +43,8 @@ pub struct Standing {
     pub batches_open: u64,
     /// Batches that ended and are not settled.
     pub batches_ended: u64,
+    /// Of them, batches whose results are on this disk.
+    pub batches_fetched: u64,
     /// Of the owed images, copies of others: they are not asked, and wait for what becomes of their originals.
     pub copies: u64,
     /// Of these copies, those whose original has ended, or that may be none any more: it has to be decided what becomes of them.
@@ -305,6 +311,9 @@ pub struct WholeFile {
     /// Hash of the text of the file as we wrote it last.
     pub text: Option<Short>,
 }
+
+/// Where each image of a chunk of verdicts stands after them, in their order; `None` where one was left as it was.
+pub type Became = Vec<Option<ImageState>>;
 
 /// What judging answers again came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A verb runs inside a transaction that the keeper opens and commits ([`Frame`]); the caller hears of it after the
 //! commit. Times are stamped by the store's own clock.
 
-use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::batch::{Admission, BatchTold, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
@@ -16,8 +16,9 @@ use super::LedgerError;
 use super::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use super::lost::{LostShard, Restored};
 use super::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
+    Became, CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage,
+    RawFile, Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Witnesses,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;
@@ -171,6 +172,8 @@ pub trait Store: Frame + Send {
     fn recognise(&mut self, listed: &[Listed]) -> Result<Vec<Recognised>>;
 
     // ---- collecting
+    /// What is known of a batch by now.
+    fn batch_told(&mut self, batch: BatchNo) -> Result<BatchTold>;
     /// Whether anything was ever planned.
     fn any_shard(&mut self) -> Result<bool>;
     /// Batches that have not ended, oldest first.
@@ -189,7 +192,7 @@ pub trait Store: Frame + Send {
     /// Settled batches after this one, oldest first: their answers can be judged again.
     fn settled_batches(&mut self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>>;
     /// What judging again made of answers of a settled batch.
-    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged>;
+    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<(Rejudged, Became)>;
     /// Rough texts of a shard whose deep cleaning was accepted: they may lie beside the texts still.
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
     /// Files of several pages of which this shard asked one and of which all are done: their texts can be made. Without a shard,
@@ -200,7 +203,7 @@ pub trait Store: Frame + Send {
     /// Hashes of the texts that we wrote beside these images.
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
     /// A chunk of verdicts of one batch. An image that this batch's shard no longer holds packed is left as it is.
-    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
+    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Became>;
     /// ended or fetched → settled, shard gone; what no line answered is owed again or failed.
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     /// The same for a batch whose lines were refused for the run's sake: nothing is counted against its images.

@@ -112,6 +112,8 @@ pub struct Mission {
     pub clock: Clock,
     /// Where progress is published.
     pub tally: watch::Sender<Tally>,
+    /// Who follows the run while it happens, if anybody does.
+    pub listener: Option<Listener>,
 }
 
 /// What a mission stands on beside its settings.
@@ -132,6 +134,8 @@ pub enum Ground {
 /// Progress for the screen: newest value wins.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
+    /// The name of its run, once that has begun.
+    pub run: Option<String>,
     /// Counts of the ledger.
     pub standing: Standing,
     /// What the walk passed over.
@@ -154,6 +158,8 @@ pub struct Tally {
     pub traffic: Sums,
     /// What the answers judged by this process came to.
     pub outcomes: Outcomes,
+    /// Plans that hold lines and are not sealed.
+    pub open_plans: u64,
     /// What is held of each budget: batches, bodies, and bytes.
     pub leases: Vec<(&'static str, u64)>,
     /// Lines worth telling, oldest first: changes of batches, warnings. The reader remembers how many it has shown.
@@ -162,7 +168,7 @@ pub struct Tally {
     pub notices_dropped: u64,
 }
 
-pub use crate::kit::news::Notice;
+pub use crate::kit::news::{Happens, ImageNews, Listener, Notice};
 
 /// Why the pipeline ended before its work was done.
 #[derive(Debug)]
@@ -245,6 +251,8 @@ pub struct Refused {
 /// What came of a mission.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The run's name, if one began.
+    pub run: Option<String>,
     /// Counts at the end.
     pub standing: Standing,
     /// What the walk passed over.

@@ -131,6 +131,7 @@ async fn front_half(
         pool: world.work.clone(),
         eager: matches!(end, FeedEnd::Opened | FeedEnd::Planned),
         workshop: workshop(mission, world),
+        news: world.news.clone(),
         stop: world.stop.clone(),
         ahead: (way(settings) == Way::ByBatch && !matches!(mission.mode, Mode::SpoolOnly(_)))
             .then_some(canary::BATCH_LINES),

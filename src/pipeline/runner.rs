@@ -59,7 +59,7 @@ pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHan
     let (notices, mut heard) = mpsc::channel(NOTICES);
     let (world, keeper) = match World::build(mission, ground, notices).await {
         (Ok(world), keeper) => (world, keeper),
-        (Err(fault), keeper) => return (unbegun(fault), keeper),
+        (Err(fault), keeper) => return (unbegun(mission, fault), keeper),
     };
     let raised = match begin_walk(mission, &world).await {
         Ok(()) => match sweep(mission, &world).await {
@@ -78,6 +78,7 @@ pub async fn work(mission: &Mission, ground: Ground) -> (Outcome, Option<JoinHan
     let fault = faulted::rooted(fault, world.ledger.failure());
     let deep_wanted = deep_wanted(mission, &world, fault.is_none()).await;
     let outcome = Outcome {
+        run: run_name(mission),
         standing,
         passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         stopped: world.stop.is_stopping() && fault.is_none(),
@@ -101,8 +102,13 @@ async fn deep_wanted(mission: &Mission, world: &World, went_well: bool) -> u64 {
     })
 }
 
-fn unbegun(fault: Fault) -> Outcome {
+fn run_name(mission: &Mission) -> Option<String> {
+    mission.tally.borrow().run.clone()
+}
+
+fn unbegun(mission: &Mission, fault: Fault) -> Outcome {
     Outcome {
+        run: run_name(mission),
         standing: Standing::default(),
         passed_over: crate::corpus::PassedOver::default(),
         stopped: false,
@@ -203,10 +209,11 @@ fn publish(mission: &Mission, world: &World) {
     let (sent_bytes, batches_opened, answers) = world.news.counts();
     let (notices, notices_dropped) = world.news.notices();
     let standing = *world.ledger.standing().borrow();
-    let books = mission.tally.borrow().books.clone();
+    let (run, books) = (mission.tally.borrow().run.clone(), mission.tally.borrow().books.clone());
     // What is listed again was listed once.
     let again = mission.mode == Mode::Serve && mission.tally.borrow().walked;
     mission.tally.send_replace(Tally {
+        run,
         standing,
         passed_over: world.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         walked: !standing.walking || again,
@@ -218,6 +225,7 @@ fn publish(mission: &Mission, world: &World) {
         waits: waits(world),
         traffic: world.traffic.sums(),
         outcomes: world.news.outcomes(),
+        open_plans: world.news.open_plans(),
         leases: leases(world),
         notices,
         notices_dropped,

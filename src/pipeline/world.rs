@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::edges::Meters;
 use super::means;
-use super::mission::{Fault, Ground, Mission, Mode};
+use super::mission::{Fault, Ground, Happens, Mission, Mode};
 use crate::corpus::Corpus;
 use crate::domain::ids::{CorpusId, RunId};
 use crate::domain::image;
@@ -254,6 +254,10 @@ struct Begun {
 
 async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
     let run = ledger.begin_run(means::new_run(mission)).await.map_err(Fault::Ledger)?;
+    if let Some(listener) = &mission.listener {
+        listener.hear(Happens::Run { name: &run.name, resumed: run.resumed });
+    }
+    mission.tally.send_modify(|tally| tally.run = Some(run.name.clone()));
     // Whose money it was does not matter to answers that are on disk.
     if let Some(base_url) = run.foreign.filter(|_| !matches!(mission.mode, Mode::Collect | Mode::Clean { .. })) {
         return Err(Fault::OtherAccount(base_url));
@@ -288,7 +292,7 @@ async fn begin(mission: &Mission, ledger: &Ledger) -> Result<Begun, Fault> {
 
 /// What is told once, before the first picture is sent: that those that were to be fitted are not.
 fn first_news(mission: &Mission) -> News {
-    let news = News::default();
+    let news = News::heard_by(mission.listener.clone());
     if let Some(why) = mission.settings.why_no_fit().filter(|_| mission.mode.feeds()) {
         let text = format!("encode.fit changes nothing: {why}");
         news.warn("E114", text, "a row of models.toml can tell how a model counts; encode.longest_side needs none");

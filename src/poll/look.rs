@@ -13,7 +13,7 @@ use crate::domain::ids::{BatchId, FileId, Tag};
 use crate::domain::image::shown;
 use crate::domain::layout::Layout;
 use crate::kit::hash;
-use crate::kit::news::{News, Notice};
+use crate::kit::news::{BatchChange, News, Notice};
 use crate::ledger::LedgerError;
 use crate::ledger::keeper::Ledger;
 use crate::ledger::records::{Listed, Recognised};
@@ -203,22 +203,24 @@ impl Eyes {
             match recognised {
                 Recognised::Foreign | Recognised::Known => {}
                 Recognised::Adopted(open) => {
-                    round.found.push(self.tell(open, batch, "found in the list of batches")?)
+                    round.found.push(self.tell(open, batch, "found in the list of batches").await?)
                 }
                 Recognised::Stray(open) => {
                     self.cancel(batch).await;
                     let detail = "a second batch of one shard, found in the list of batches";
-                    round.found.push(self.tell(open, batch, detail)?);
+                    round.found.push(self.tell(open, batch, detail).await?);
                 }
             }
         }
         Ok(())
     }
 
-    fn tell(&self, open: OpenBatch, batch: &Batch, detail: &str) -> io::Result<OpenBatch> {
+    async fn tell(&self, open: OpenBatch, batch: &Batch, detail: &str) -> Result<OpenBatch, LookError> {
         tracing::warn!(batch = %open.id, detail, "a batch that the ledger lacked");
         let (id, detail) = (open.id.to_string(), detail.to_owned());
-        self.news.tell(Notice::Batch { id, to: "open", lines: open.lines, detail });
+        let (lines, told) = (open.lines, self.ledger.batch_told(open.no).await?);
+        let change = BatchChange { id, from: None, to: "open", lines, told, answered: None, detail };
+        self.news.tell(Notice::Batch(Box::new(change)));
         notice::write(&self.layout, batch)?;
         Ok(open)
     }

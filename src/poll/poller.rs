@@ -21,7 +21,7 @@ use crate::kit::crash;
 use crate::kit::edge::{EdgeMeter, give, hand_over, take};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::faults::{AnyFault, Faults};
-use crate::kit::news::{News, Notice};
+use crate::kit::news::{BatchChange, News, Notice};
 use crate::kit::plural::count;
 use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
@@ -348,7 +348,9 @@ impl Work {
         }
         let detail = batch.refusal.as_ref().map(|why| format!("{} {}", why.code, why.message)).unwrap_or_default();
         let id = batch.id.to_string();
-        self.news.tell(Notice::Batch { id, to: batch.end.word(), lines: batch.lines, detail });
+        let (to, lines, told) = (batch.end.word(), batch.lines, self.ledger.batch_told(no).await?);
+        let change = BatchChange { id, from: Some("open"), to, lines, told, answered: None, detail };
+        self.news.tell(Notice::Batch(Box::new(change)));
         if batch.end == BatchEnd::TurnedAway {
             // Nothing ran; the same input file is opened again later. The slot is free meanwhile.
             self.turned_away += 1;

@@ -114,7 +114,8 @@ impl Board {
         let mut ended = Counts::default();
         self.0.progress.send_modify(|tally| {
             ended = Counts::of(tally);
-            *tally = Tally { standing: tally.standing, last_look: tally.last_look, ..Tally::default() };
+            let (run, standing, last_look) = (tally.run.take(), tally.standing, tally.last_look);
+            *tally = Tally { run, standing, last_look, ..Tally::default() };
         });
         now.before.add(&ended);
     }

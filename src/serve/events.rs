@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
-/// Lines that a slow listener may be behind.
-const KEPT: usize = 256;
+/// Lines that a slow listener may be behind: the images of two full chunks of answers, and some more.
+const KEPT: usize = 2_048;
 /// Listeners at once.
 const MOST_LISTENERS: usize = 16;
 

@@ -15,6 +15,8 @@ pub enum Phase {
     Held {
         /// What, in one sentence.
         why: String,
+        /// What a person may do about it.
+        advice: Vec<String>,
         /// When it is tried again (unix milliseconds); `None`: when somebody asks for it.
         until: Option<Millis>,
     },
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn ready_is_who_works_and_hears_of_batches() {
-        let held = Phase::Held { why: "no money".to_owned(), until: Some(9) };
+        let held = Phase::Held { why: "no money".to_owned(), advice: Vec::new(), until: Some(9) };
         let minute = 60_000;
         for (phase, batches_open, last_look, now, expected) in [
             (&Phase::Starting, 0, None, 0, Err("the pipeline has not begun yet")),

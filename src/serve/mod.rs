@@ -2,7 +2,7 @@
 //!
 //! *Job*: tell other programs how the work stands. *In*: a tally, readings of the ledger, lines of events. *Out*: HTTP answers,
 //! a metrics file, words for systemd. *Owns*: one HTTP thread. *Bound*: one reading of the ledger at a time and one every few seconds,
-//! 256 lines of events, 16 listeners to them. *If it crashes here*: the pipeline does not notice; its guard tells.
+//! 2,048 lines of events, 16 listeners to them. *If it crashes here*: the pipeline does not notice; its guard tells.
 
 pub mod board;
 pub mod door;

@@ -39,7 +39,8 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/health/readyz", web::get().to(readyz))
         .service(web::resource("/metrics").wrap(from_fn(with_token)).route(web::get().to(metrics)))
         .service(web::resource("/api/v1/status").wrap(from_fn(with_token)).route(web::get().to(status)))
-        .service(web::resource("/events").wrap(from_fn(with_token)).route(web::get().to(events)));
+        .service(web::resource("/events").wrap(from_fn(with_token)).route(web::get().to(events)))
+        .service(web::resource("/api/v1/events").wrap(from_fn(with_token)).route(web::get().to(events)));
 }
 
 /// Before every route: the names alone. Whoever starts and stops programs has no token, and what other rooms have hung in has a gate

@@ -19,7 +19,7 @@ use crate::kit::bodies::ShardBodies;
 use crate::kit::ceiling::Ceiling;
 use crate::kit::clock::{Clock, Millis, millis};
 use crate::kit::crash;
-use crate::kit::news::{News, Notice};
+use crate::kit::news::{BatchChange, News, Notice};
 use crate::kit::random;
 use crate::kit::stop::{Stop, StopLevel};
 use crate::ledger::LedgerError;
@@ -267,12 +267,15 @@ impl Sender {
         crash::point("create.noticed");
         self.bodies.sent(shard.id).await;
         self.news.opened();
-        self.news.tell(Notice::Batch {
+        self.news.tell(Notice::Batch(Box::new(BatchChange {
             id: batch.id.to_string(),
+            from: Some("opening"),
             to: "open",
             lines: shard.lines,
+            told: self.ledger.batch_told(intent.no).await?,
+            answered: None,
             detail: if adopted { "found again".to_owned() } else { String::new() },
-        });
+        })));
         Ok(open)
     }
 

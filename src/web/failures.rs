@@ -14,6 +14,7 @@ use super::routes::No;
 use super::{Pages, kept};
 use crate::domain::ids::ImageId;
 use crate::domain::layout::Layout;
+use crate::domain::reasons;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::ImageState;
 use crate::ledger::reader::{Failure, Reader, ReasonCount};
@@ -302,7 +303,7 @@ fn group(told: &Stock, images: &[Failure]) -> Value {
     json!({
         "state": state,
         "reason": told.reason,
-        "words": word.replace('_', " "),
+        "words": reasons::words(word),
         "code": cause.map(|cause| cause.code),
         "meaning": cause.map(|cause| cause.meaning),
         "advice": cause.map(|cause| pieces(cause.advice)),
@@ -339,7 +340,7 @@ mod tests {
             is_measured,
         };
         let told = group(&stock(ImageState::Failed, "reasoning_ate_budget", true), &[]);
-        assert_eq!([&told["code"], &told["words"]], ["E504", "reasoning ate budget"]);
+        assert_eq!([&told["code"], &told["words"]], ["E504", "all tokens spent on reasoning"]);
         assert_eq!((&told["can_be_asked"], &told["images"]), (&json!(true), &json!(7)));
         let rough = group(&stock(ImageState::Rough, "", true), &[]);
         assert_eq!([&rough["code"], &rough["words"]], ["E507", "rough"]);

@@ -32,7 +32,7 @@ pub use self::server::{Server, Visit, start};
 use crate::domain::ids::ImageId;
 use crate::domain::layout::Layout;
 use crate::domain::review::Deed;
-use crate::kit::clock::Clock;
+use crate::kit::clock::{Clock, Millis};
 use crate::ledger::LedgerError;
 use crate::ledger::reader::{ImageResult, Reader, ReasonCount};
 use crate::ledger::records::Standing;
@@ -51,6 +51,8 @@ pub struct Pages {
     only: Option<Vec<ImageId>>,
     /// Whether nothing may be changed.
     read_only: bool,
+    /// What is in the way of the work, where a server works behind the pages.
+    held: Box<dyn Fn() -> Option<InTheWay> + Send + Sync>,
     /// Who writes into the ledger.
     notebook: Box<dyn Notebook>,
     /// The images to be looked at: a list that is read in stretches is one list.
@@ -65,6 +67,17 @@ pub struct Pages {
     reasons: Kept<Vec<(ReasonCount, bool)>>,
     /// Held while a picture is made: it may take 8 bytes of memory for each of its pixels. Whoever waits for it holds no thread.
     easel: Arc<Mutex<()>>,
+}
+
+/// What is in the way of a server, such as a key that was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTheWay {
+    /// What it is, in one sentence.
+    pub why: String,
+    /// What a person may do about it.
+    pub advice: Vec<String>,
+    /// When it is tried again (unix milliseconds); `None`: when somebody asks for it.
+    pub until: Option<Millis>,
 }
 
 impl std::fmt::Debug for Pages {
@@ -86,6 +99,7 @@ impl Pages {
             sample: SAMPLE,
             only: None,
             read_only: false,
+            held: Box::new(|| None),
             notebook,
             order: Kept::default(),
             counted: Kept::default(),
@@ -106,6 +120,12 @@ impl Pages {
     #[must_use]
     pub fn with_only(self, only: Option<Vec<ImageId>>) -> Self {
         Self { only, ..self }
+    }
+
+    /// The same, before a server that may be held.
+    #[must_use]
+    pub fn held_by(self, held: impl Fn() -> Option<InTheWay> + Send + Sync + 'static) -> Self {
+        Self { held: Box::new(held), ..self }
     }
 
     /// The same, to be looked at only.

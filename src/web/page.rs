@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::routes::No;
-use super::{Pages, kept, view};
+use super::{InTheWay, Pages, kept, view};
 use crate::domain::ids::ImageId;
+use crate::domain::image::shown;
 use crate::ops::report::{self, environment};
 use crate::ops::review::{self, Listed};
 
@@ -47,8 +48,15 @@ pub(super) async fn overview(pages: Data<Pages>) -> Result<HttpResponse, NoPage>
     view["written"] = report::utc(pages.clock.now()).into();
     view["is_kept"] = (standing.found > kept::FEW).into();
     view["to_review"] = view::counts(&order.what);
+    view["held"] = (pages.held)().map(|held| in_the_way(&held)).into();
     view["here"] = "overview".into();
     Ok(page(OVERVIEW, view)?)
+}
+
+/// What is in the way, as the overview tells it.
+fn in_the_way(held: &InTheWay) -> Value {
+    let until = held.until.map(report::utc);
+    json!({"why": shown(held.why.as_bytes()), "advice": held.advice.iter().map(|line| shown(line.as_bytes())).collect::<Vec<_>>(), "until": until})
 }
 
 /// One image beside its text; the script goes on from there.

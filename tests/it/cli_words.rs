@@ -10,10 +10,10 @@ const BINARY: &str = env!("CARGO_BIN_EXE_batchscribe");
 const MADE_UP: &str = "The echo engine answers without reading: its texts are made up, for trying things out.\n";
 
 /// A workspace with a folder `in` of tiny images.
-struct Room(tempfile::TempDir);
+pub(crate) struct Room(tempfile::TempDir);
 
 impl Room {
-    fn new(images: u32) -> Self {
+    pub(crate) fn new(images: u32) -> Self {
         let room = Self(tempfile::tempdir().expect("temp dir"));
         std::fs::create_dir(room.at("in")).expect("folder");
         for n in 0..images {
@@ -22,16 +22,16 @@ impl Room {
         room
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         // Links resolved, as the program shows it.
         self.0.path().canonicalize().expect("temp dir").join(name)
     }
 
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::write(self.at(name), bytes).expect("file");
     }
 
-    fn command(&self, words: &str) -> Command {
+    pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(BINARY);
         self.dress(&mut command);
         command.args(words.split_whitespace());
@@ -44,12 +44,12 @@ impl Room {
         command.stdin(Stdio::null());
     }
 
-    fn call(&self, words: &str) -> Told {
+    pub(crate) fn call(&self, words: &str) -> Told {
         self.told(self.command(words).output().expect("the program starts"))
     }
 
     /// `call` with the engine that needs no model.
-    fn echo(&self, words: &str) -> Told {
+    pub(crate) fn echo(&self, words: &str) -> Told {
         self.call(&format!("{words} --set provider.engine=echo"))
     }
 
@@ -62,10 +62,10 @@ impl Room {
 
 /// How a call ended.
 #[derive(Debug)]
-struct Told {
-    exit: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Told {
+    pub(crate) exit: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Told {
@@ -324,9 +324,9 @@ fn the_table_at_the_end_and_a_second_run() {
     assert!(first.err.contains(" Answered  2 pages in ") && first.err.contains(" s a page\n Sent      1 batch, "));
     let expected = [
         " Done      2",
-        " Failed    1: empty_file",
-        "           empty.jpg  empty_file",
-        " Skipped   1: text_present",
+        " Failed    1: empty file",
+        "           empty.jpg  empty file",
+        " Skipped   1: text is there already",
         " Other     2 files that are no images: .doc 1, .txt 1 (texts of images among them)",
         "The texts lie beside their images, such as page0.png.txt",
         "found 4 = 2 done + 0 rough + 1 failed + 1 skipped + 0 owed + 0 in flight",
@@ -335,8 +335,8 @@ fn the_table_at_the_end_and_a_second_run() {
     room.echo("run in").is(
         3,
         &format!(
-            "{MADE_UP}Nothing to do: 4 images, 2 done, 1 failed, 1 skipped\n Failed    1: empty_file\n\
-             {:11}empty.jpg  empty_file\n Skipped   1: text_present\n \
+            "{MADE_UP}Nothing to do: 4 images, 2 done, 1 failed, 1 skipped\n Failed    1: empty file\n\
+             {:11}empty.jpg  empty file\n Skipped   1: text is there already\n \
              Other     4 files that are no images: .txt 3, .doc 1 (texts of images among them)\n\
              found 4 = 2 done + 0 rough + 1 failed + 1 skipped + 0 owed + 0 in flight\n",
             ""

@@ -43,7 +43,7 @@ fn failures_tell_what_to_do_and_one_button_asks_again() {
     let page = visitor.get("/failures");
     assert_eq!(page.status, 200, "{}", page.text());
     let text = page.text();
-    for part in ["content filter", "E502", "3 images", "/review?image=", "Ask again for all 3"] {
+    for part in ["stopped by the provider", "E502", "3 images", "/review?image=", "Ask again for all 3"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let list = visitor.get("/failures?state=failed&reason=content_filter").text();

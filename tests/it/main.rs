@@ -37,6 +37,7 @@ mod front;
 mod hints;
 mod import;
 mod journal;
+mod json_lines;
 mod judged_again;
 mod keys;
 mod kill;

@@ -194,7 +194,10 @@ fn what_is_doubtful_comes_first_and_can_be_asked_for_again() {
     let failed = visitor.image("tray_1/page0003.png");
     assert_eq!((&failed["reason"], &failed["hash"]), (&json!("content_filter"), &Value::Null), "{failed}");
     let overview = visitor.get("/").text();
-    assert!(overview.contains("content_filter") && overview.contains("tray_1&#x2f;page0003.png"), "{overview}");
+    assert!(
+        overview.contains("failed: stopped by the provider") && overview.contains("tray_1&#x2f;page0003.png"),
+        "{overview}"
+    );
     assert_eq!(visitor.post("/api/v1/retry", &json!({"image": failed["id"]})).status, 200);
     assert_eq!(oracle::states(&sandbox.workspace())["owed"], 1);
     let twice = visitor.post("/api/v1/retry", &json!({"image": failed["id"]}));

@@ -181,6 +181,7 @@ impl Sandbox {
             stop: stop.clone(),
             clock: self.clock.clone(),
             tally: tokio::sync::watch::Sender::new(Tally::default()),
+            listener: None,
             settings,
         };
         (mission, stop)

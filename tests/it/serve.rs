@@ -312,19 +312,24 @@ fn a_token_is_asked_for_and_health_tells_without() {
 fn events_are_told_as_they_happen() {
     let sandbox = served(0, Weather::default());
     let server = Served::start(&sandbox);
-    let mut stream = TcpStream::connect(&server.address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-    write!(stream, "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("asked");
-    let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
-    assert!(lines.next().expect("a status").contains("200"));
-    assert!(lines.any(|line| line == "content-type: text/event-stream"));
-    sandbox.image("late.png", 5);
-    let events = lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned));
-    let told = |line: &String| {
-        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        event["type"] == "batch" && event["to"] == "settled" && event["lines"] == 1
+    let listen = |address: &str| {
+        let mut stream = TcpStream::connect(&server.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        write!(stream, "GET {address} HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("asked");
+        let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+        assert!(lines.next().expect("a status").contains("200"), "{address}");
+        assert!(lines.any(|line| line == "content-type: text/event-stream"));
+        lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned)).take(200)
     };
-    assert!(events.take(200).any(|line| told(&line)));
+    let listeners = ["/events", "/api/v1/events"].map(listen);
+    sandbox.image("late.png", 5);
+    for listener in listeners {
+        let mut events = listener.map(|line| serde_json::from_str::<serde_json::Value>(&line).expect("JSON"));
+        assert!(
+            events.any(|event| event["type"] == "image" && event["path"] == "late.png" && event["run"].is_string())
+        );
+        assert!(events.any(|event| event["type"] == "batch" && event["to"] == "settled" && event["lines"] == 1));
+    }
     // A listener holds nothing up.
     let (code, took) = server.stop();
     assert!(code == Some(0) && took < DRAIN, "{code:?} {took:?}");
@@ -373,7 +378,7 @@ fn what_is_in_the_way_is_told_and_tried_again() {
     let told = sandbox.workspace().join("told.txt");
     sandbox.set("notify.command", &format!("cp,/dev/stdin,{}", told.display()));
     let server = Served::start(&sandbox);
-    until("that it is held", || server.get("/health/readyz").0 == 503);
+    until("that it is held", || server.get("/health/readyz").1.contains("rejected"));
     let (_, why) = server.get("/health/readyz");
     assert!(why.contains("rejected"), "{why}");
     assert_eq!(server.get("/health/livez").0, 200, "it lives all the same");

@@ -250,7 +250,12 @@ fn a_person_writes_while_the_server_is_held() {
     );
     let server = Served::start(&sandbox);
     let cookie = entered(&server, &link(&sandbox, &server, 0));
-    until("that it is held", || server.get("/health/readyz").0 == 503);
+    until("that it is held", || server.get("/health/readyz").1.contains("rejected"));
+    let (_, overview) = page(&server, "/", &cookie);
+    let rejected = "<strong>Nothing new is sent: the key was rejected by";
+    for part in [rejected, "it came from", "It is tried again at 20", "SIGHUP"] {
+        assert!(overview.contains(part), "{part}: {overview}");
+    }
     // No image has ended yet; the ledger has them all the same.
     let (status, told) = post(&server, "/api/v1/review", &cookie, &json!({"image": 1, "review": "unreadable"}));
     assert_eq!(status, 200, "{told}");

@@ -300,6 +300,7 @@ impl<'a> Play<'a> {
             stop,
             clock: self.clock.clone(),
             tally: tokio::sync::watch::Sender::new(Tally::default()),
+            listener: None,
             settings,
         }
     }

@@ -1,7 +1,7 @@
 //! The ledger of a process that may die at any commit: before it, and nothing of the transaction is there; after it, and
 //! nobody has heard of it.
 
-use batchscribe::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use batchscribe::domain::batch::{Admission, BatchTold, EndedBatch, Intent, OpenBatch, Refusal};
 use batchscribe::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use batchscribe::domain::image::{Found, Reason, RelPath, Stamp};
 use batchscribe::domain::money::{Funds, Money, Shortage};
@@ -13,8 +13,9 @@ use batchscribe::ledger::LedgerError;
 use batchscribe::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use batchscribe::ledger::lost::{LostShard, Restored};
 use batchscribe::ledger::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
+    Became, CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage,
+    RawFile, Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
+    Witnesses,
 };
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame, Store};
@@ -123,6 +124,7 @@ as_they_are! {
     fn stray(&mut self, shard: ShardId, input: &FileId, id: &BatchId) -> Result<OpenBatch>;
     fn named_batches(&mut self, shard: ShardId) -> Result<Vec<BatchId>>;
     fn recognise(&mut self, listed: &[Listed]) -> Result<Vec<Recognised>>;
+    fn batch_told(&mut self, batch: BatchNo) -> Result<BatchTold>;
     fn any_shard(&mut self) -> Result<bool>;
     fn open_batches(&mut self) -> Result<Vec<OpenBatch>>;
     fn ended(&mut self, batch: BatchNo, ending: &Ending) -> Result<EndedBatch>;
@@ -131,7 +133,7 @@ as_they_are! {
     fn fetched(&mut self, batch: BatchNo, output: Option<RawFile>, errors: Option<RawFile>) -> Result<()>;
     fn results_gone(&mut self, batch: BatchNo) -> Result<()>;
     fn settled_batches(&mut self, after: BatchNo, limit: u32) -> Result<Vec<EndedBatch>>;
-    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged>;
+    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<(Rejudged, Became)>;
     fn spent_roughs(&mut self, shard: ShardId) -> Result<Vec<SpentRough>>;
     fn want_deep(&mut self) -> Result<u64>;
     fn kept_recipe(&mut self, recipe: RecipeId) -> Result<Recipe>;
@@ -139,7 +141,7 @@ as_they_are! {
     fn joined(&mut self, pages: &[ImageId], owner: TextOwner, text: Short) -> Result<()>;
     fn prepared_files(&mut self) -> Result<Vec<String>>;
     fn known_texts(&mut self, images: &[ImageId]) -> Result<Vec<KnownText>>;
-    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()>;
+    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Became>;
     fn settle(&mut self, batch: BatchNo) -> Result<Settled>;
     fn settle_uncounted(&mut self, batch: BatchNo) -> Result<Settled>;
     fn settle_asked(&mut self, batch: BatchNo) -> Result<Settled>;

@@ -23,7 +23,7 @@ use super::status;
 pub(super) fn audit(context: &Context, flags: &Audit) -> Result<Exit, Fail> {
     let settings = context.settings()?;
     let layout = settings.layout();
-    let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
+    let Some(reader) = status::reader(context, &layout)? else { return nothing(context, flags) };
     if let Some([older, newer]) = flags.compare.as_deref() {
         return compare(context, &reader, &layout, [older, newer], flags.truth.as_deref());
     }
@@ -36,6 +36,16 @@ pub(super) fn audit(context: &Context, flags: &Audit) -> Result<Exit, Fail> {
         }
     }
     Ok(if report.closes() { Exit::Done } else { Exit::SomeFailed })
+}
+
+/// Nothing was begun: nothing is missing. Scripts get a document in any case.
+fn nothing(context: &Context, flags: &Audit) -> Result<Exit, Fail> {
+    if context.out.json {
+        let compares = flags.compare.is_some();
+        let document = if compares { compared(&Comparison::default()) } else { document(&Report::default()) };
+        context.out.data(&document)?;
+    }
+    Ok(Exit::Done)
 }
 
 fn compare(

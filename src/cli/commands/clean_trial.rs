@@ -5,7 +5,6 @@ use serde_json::json;
 
 use crate::cli::attend::{Attendant, Charge};
 use crate::cli::context::Context;
-use crate::cli::events::Events;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::progress::Terms;
 use crate::cli::screen::Screen;
@@ -33,15 +32,12 @@ pub(super) fn try_out(context: &Context) -> Result<Exit, Fail> {
     let _lock = work::lock(&layout.lock(), "clean")?;
     let trial = Trial::begin(&reader, &layout, &context.clock).map_err(failed)?;
     let (stop, _) = stop_switch();
-    let events = Events::new(context.clock.clone(), None);
-    // With --json there is one document, and no line of progress beside it.
-    let mut out = context.out.clone();
-    out.json = false;
     let (attendant, tally) = Attendant::begin(Charge {
         stop: stop.clone(),
         clock: context.clock.clone(),
         max_duration: None,
-        screen: Screen::new(&out, &context.clock, settings.show.stats, events, Terms::of(&settings)),
+        // With --json there is one document, and no line of progress beside it.
+        screen: Screen::new(&context.out, &context.clock, settings.show.stats, None, Terms::of(&settings)),
     })?;
     let mode = Mode::Clean { rebuild: false, deep: false };
     let still = work::mission(context, &settings, root, recipe, None)?;

@@ -1,7 +1,8 @@
 //! `config`: the settings in force, where they come from, which files are read.
 
-use crate::cli::args::Config;
+use crate::cli::args::{Config, Described};
 use crate::cli::context::Context;
+use crate::cli::events;
 use crate::cli::exit::{Exit, Fail};
 use crate::settings::{Origin, Settings, files, schema, tables, texts};
 
@@ -10,8 +11,11 @@ pub(super) fn config(context: &Context, what: &Config) -> Result<Exit, Fail> {
     match what {
         Config::Show { origin } => show(context, *origin),
         Config::Check => check(context),
-        Config::Schema => {
-            context.out.data(&format!("{:#}", schema()))?;
+        Config::Schema { of } => {
+            match of {
+                Described::Settings => context.out.data(&format!("{:#}", schema()))?,
+                Described::Events => context.out.data(events::SCHEMA.trim_end())?,
+            }
             Ok(Exit::Done)
         }
         Config::Path => path(context),

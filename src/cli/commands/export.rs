@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::args::{Export, ExportFormat};
 use crate::cli::context::Context;
@@ -34,7 +34,12 @@ pub(super) fn export(context: &Context, flags: &Export) -> Result<Exit, Fail> {
     let layout = settings.layout();
     let conditions =
         Conditions::read(&flags.conditions, settings.retry.max_attempts, explain::reason_of).map_err(Fail::usage)?;
-    let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
+    let Some(reader) = status::reader(context, &layout)? else {
+        if let Some(out) = flags.out.as_ref().filter(|_| context.out.json) {
+            context.out.data(&document(&context.current_dir.join(out), false, &Told::default()))?;
+        }
+        return Ok(Exit::Done);
+    };
     let source = Source::new(&reader, &layout).map_err(failed)?.of_those(conditions);
     let out = flags.out.as_ref().map(|out| context.current_dir.join(out));
     let whole = match (flags.format, &out) {
@@ -114,14 +119,14 @@ fn lines(
     if let Some(out) = out {
         context.out.say(&format!("Wrote {} to {}", words::count(told.written, one, many), out.display()));
     }
-    Ok(say(context, &told))
+    say(context, &told, out)
 }
 
 #[cfg(feature = "parquet")]
 fn parquet(context: &Context, source: &Source<'_>, out: &Path) -> Result<Exit, Fail> {
     let told = to_file(context, out, |file| source.parquet(file).map_err(failed))?;
     context.out.say(&format!("Wrote {} to {}", words::count(told.written, "row", "rows"), out.display()));
-    Ok(say(context, &told))
+    say(context, &told, Some(out))
 }
 
 #[cfg(not(feature = "parquet"))]
@@ -139,19 +144,23 @@ fn archive(context: &Context, source: &Source<'_>, out: &Path) -> Result<Exit, F
     })?;
     let texts = words::count(told.written, "text", "texts");
     context.out.say(&format!("Wrote {texts} and {LIST_NAME} to {}", out.display()));
-    Ok(say(context, &told))
+    say(context, &told, Some(out))
 }
 
 fn tree(context: &Context, out: &Path, told: Result<Told, Error>) -> Result<Exit, Fail> {
     let told = told.map_err(failed)?;
     let pages = words::count(told.written, "page", "pages");
     context.out.say(&format!("Wrote {pages} and {LIST_NAME} below {}", out.display()));
-    Ok(say(context, &told))
+    say(context, &told, Some(out))
 }
 
 /// Tells what is not in the export, and why; and how the program ends for it. A text that is there and could not be handed over is a
-/// failure; one that was never written is none, and neither is a file that a person's hand keeps.
-fn say(context: &Context, told: &Told) -> Exit {
+/// failure; one that was never written is none, and neither is a file that a person's hand keeps. With `--json` a document tells the
+/// same, where the standard output is not the export itself.
+fn say(context: &Context, told: &Told, out: Option<&Path>) -> Result<Exit, Fail> {
+    if let Some(out) = out.filter(|_| context.out.json) {
+        context.out.data(&document(out, true, told))?;
+    }
     if told.without > 0 {
         let images = words::count(told.without, "image has", "images have");
         context.out.say(&format!("{images} no text, or only a rough one; see: batchscribe status"));
@@ -170,7 +179,16 @@ fn say(context: &Context, told: &Told) -> Exit {
         let why = "no export wrote them, or somebody changed them";
         context.out.warn(&format!("{files} left as they are ({why}): {}", list(&told.kept)));
     }
-    if told.unread.count + told.unfit.count > 0 { Exit::SomeFailed } else { Exit::Done }
+    Ok(if told.unread.count + told.unfit.count > 0 { Exit::SomeFailed } else { Exit::Done })
+}
+
+/// What was written where; `out` is null where nothing was, because nothing was begun.
+fn document(out: &Path, is_there: bool, told: &Told) -> String {
+    json!({
+        "schema": 1, "out": is_there.then(|| out.display().to_string()), "written": told.written, "without": told.without,
+        "unread": told.unread.count, "unfit": told.unfit.count, "kept": told.kept.count,
+    })
+    .to_string()
 }
 
 /// The first of some, and a sign that there are more.
@@ -209,7 +227,7 @@ fn provenance(context: &Context, reader: &Reader, layout: &Layout, out: Option<&
         Ok(file.flush()?)
     })?;
     context.out.say(&format!("Wrote {} to {}", words::count(lines, "line", "lines"), out.display()));
-    Ok(Exit::Done)
+    say(context, &Told { written: lines, ..Told::default() }, Some(out))
 }
 
 /// Writes a file, complete or not at all. One that is there is replaced only with leave: it may be somebody's work by now.

@@ -1,14 +1,15 @@
 //! `import`: a workspace of the scripts before this program is taken over. Answers on disk are collected at once; nothing is
 //! asked.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::args::{Import, Old};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::work::{self, Job};
-use crate::cli::{logs, pages, words};
+use crate::cli::{finish, logs, pages, words};
 use crate::kit::atomic_file::private_folder;
+use crate::kit::clock::Stopwatch;
 use crate::ops::import::{self, Report, Wanted};
 use crate::pipeline::mission::Mode;
 use crate::settings::{Problem, texts};
@@ -17,6 +18,7 @@ use super::recover::refused;
 
 /// Takes over what the scripts left.
 pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
+    let watch = Stopwatch::start();
     let mut settings = context.settings()?;
     logs::start(&context.global, &settings)?;
     let layout = settings.layout();
@@ -64,6 +66,9 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
     tell(context, flags, &report)?;
     let waits = report.cut > 0 && !flags.rebuild_texts;
     if flags.dry_run || waits || !report.open.is_empty() {
+        if context.out.json {
+            finish::as_it_stands(context, &settings, watch)?;
+        }
         return Ok(Exit::Done);
     }
     work::work(context, Job { verb: "import", mode: Mode::Collect, old: Old::KEPT })
@@ -71,7 +76,7 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
 
 fn tell(context: &Context, flags: &Import, report: &Report) -> Result<(), Fail> {
     if context.out.json {
-        context.out.data(&document(flags, report))?;
+        context.out.data(&context.events.event("import", document(flags, report)))?;
     }
     for line in lines(flags, report) {
         context.out.say(&words::safe(&line));
@@ -114,13 +119,12 @@ fn lines(flags: &Import, report: &Report) -> Vec<String> {
     lines
 }
 
-fn document(flags: &Import, report: &Report) -> String {
+fn document(flags: &Import, report: &Report) -> Value {
     json!({
-        "schema": 1, "type": "import", "dry_run": flags.dry_run, "given": report.given,
+        "dry_run": flags.dry_run, "given": report.given,
         "batches": {"finished": report.finished, "put_together": report.put_together, "open": report.open, "empty": report.empty},
         "images": {"found": report.found, "not_found": report.not_found, "examples": report.strangers},
         "texts": {"whole": report.whole, "cut": report.cut, "edited": report.edited, "missing": report.missing,
             "edits": report.edits, "rebuild": flags.rebuild_texts},
     })
-    .to_string()
 }

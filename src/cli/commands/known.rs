@@ -7,6 +7,7 @@ use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::{finish, words};
 use crate::domain::image::RelPath;
 use crate::domain::layout::Layout;
+use crate::domain::reasons;
 use crate::kit::hash;
 use crate::ledger::reader::{ImageDetails, Reader};
 use crate::ops::known::{self, Known};
@@ -36,7 +37,7 @@ pub(super) fn show(context: &Context, reader: &Reader, layout: &Layout, image: &
 }
 
 fn head(image: &ImageDetails, stands: Option<&str>, first: Option<&Known>) -> Vec<String> {
-    let reason = image.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = image.reason.as_deref().map(|reason| format!(" ({})", reasons::words(reason))).unwrap_or_default();
     let pixels =
         image.pixels.map(|pixels| format!(", {} x {} pixels", pixels.width, pixels.height)).unwrap_or_default();
     let format = image.format.map_or("unknown format", |format| format.word());

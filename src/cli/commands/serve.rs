@@ -20,6 +20,7 @@ use crate::cli::finish::{self, Telling};
 use crate::cli::logs::{self, Log};
 use crate::cli::progress;
 use crate::cli::screen::Screen;
+use crate::cli::stream::{Stream, Writer};
 use crate::cli::work::{self, Begun, Job};
 use crate::cli::{attend, consent, expiry, notices, pages, words};
 use crate::kit::clock::{Millis, Stopwatch, io_pause, millis};
@@ -27,18 +28,20 @@ use crate::kit::random;
 use crate::kit::runtime::Runtime;
 use crate::kit::throttle::Secret;
 use crate::ledger::place::Place;
+use crate::ops::explain;
 use crate::ops::notify::Event;
 use crate::ops::review::{BesidePipelines, EachByItself, Notebook};
 use crate::pipeline;
-use crate::pipeline::mission::{Mode, Outcome};
+use crate::pipeline::mission::{Happens, Listener, Mission, Mode, Outcome};
 use crate::serve::board::Terms;
 use crate::serve::door::Door;
+use crate::serve::events::Hub;
 use crate::serve::health::Phase;
 use crate::serve::supervisor::Supervisor;
 use crate::serve::{self, Board, Flagged, Server, ServerOptions};
 use crate::settings::keys;
 use crate::settings::{Batch, InForce, Problem, Settings, texts};
-use crate::web::{Dashboard, Pages};
+use crate::web::{Dashboard, InTheWay, Pages};
 
 /// Serves.
 pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
@@ -59,30 +62,29 @@ pub(super) fn serve(context: &Context, flags: &Serve) -> Result<Exit, Fail> {
     let notebook = Box::new(BesidePipelines::new(settings.clone(), context.clock.clone(), place.clone()));
     let in_force = InForce::new(settings.clone());
     let (server, invitations) = open(context, &in_force, &board, notebook)?;
-    let events = Events::new(context.clock.clone(), None);
-    if context.out.json {
-        context.out.data(&events.start(job.verb, settings))?;
-    }
-    expiry::tell(context, settings)?;
+    let late = expiry::tell(context, settings)?;
+    let (stream, writer) = context.stream(begun.start(&job)?.followed_by(late))?.unzip();
     let orders = Orders::default();
     let terms = progress::Terms::of(settings);
-    let screen = Screen::new(&context.out, &context.clock, settings.show.stats, events.clone(), terms);
+    let screen = Screen::new(&context.out, &context.clock, settings.show.stats, stream.clone(), terms);
     let steward = Steward::begin(Charge {
         orders: orders.clone(),
         board: board.clone(),
         screen: screen.that_says_nothing_twice(),
-        events,
+        events: context.events.clone(),
         clock: context.clock.clone(),
         invitations,
         in_force: in_force.clone(),
         metrics_file: settings.serve.metrics_file.clone(),
         supervisor: Supervisor::of(|name| context.environment.get(name).map(str::to_owned), std::process::id()),
     })?;
-    let mut rounds = Rounds { context, begun, in_force, board, place, orders, log, tries: Tries::default() };
+    let listener = follower(stream, context.events.clone(), board.hub().clone());
+    let mut rounds = Rounds { context, begun, in_force, board, place, orders, log, listener, tries: Tries::default() };
     let last = rounds.work();
     let Rounds { begun, board, orders, .. } = rounds;
     let tally = board.tally();
     steward.end();
+    writer.into_iter().for_each(Writer::end);
     drop(server);
     let key_source = begun.key.as_ref().map(|key| key.source.clone()).unwrap_or_default();
     let told = Telling { settings: &begun.settings, key_source: &key_source, watch };
@@ -112,6 +114,14 @@ fn watch_only(context: &Context, settings: &Settings) -> Result<Exit, Fail> {
     Ok(Exit::Done)
 }
 
+/// What the pages tell of a server that is held.
+fn in_the_way(phase: Phase) -> Option<InTheWay> {
+    match phase {
+        Phase::Held { why, advice, until } => Some(InTheWay { why, advice, until }),
+        Phase::Starting | Phase::Working | Phase::Stopping | Phase::Watching => None,
+    }
+}
+
 /// Opens the window, and says where it is.
 fn open(
     context: &Context,
@@ -129,7 +139,10 @@ fn open(
         );
     }
     let read_only = board.phase() == Phase::Watching;
-    let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook).read_only(read_only);
+    let of_pages = board.clone();
+    let pages = Pages::new(in_force.clone(), context.clock.clone(), notebook)
+        .read_only(read_only)
+        .held_by(move || in_the_way(of_pages.phase()));
     let dashboard = Dashboard::new(pages, token.clone())?;
     let (mounted, counting) = (dashboard.clone(), dashboard.clone());
     let server = serve::start(ServerOptions {
@@ -151,7 +164,7 @@ fn open(
     })?;
     let url = format!("http://{}", server.addr);
     if context.out.json {
-        context.out.data(&Events::new(context.clock.clone(), None).listening(&url))?;
+        context.out.data(&context.events.listening(&url))?;
     } else {
         context.out.data(&format!("listening on {url}"))?;
     }
@@ -194,6 +207,20 @@ fn document(settings: &Settings, flagged: Flagged, now: Millis) -> Result<String
     status::whole_but_flags(settings, &reader, flagged, now).map_err(|error| error.to_string())
 }
 
+/// Tells what happens to whoever listens: the standard output with `--json`, and the events over HTTP.
+fn follower(stream: Option<Stream>, events: Events, hub: Hub) -> Listener {
+    Listener::new(move |what| {
+        if hub.is_heard() {
+            events.hear(what).into_iter().for_each(|line| hub.tell(&line));
+        }
+        match &stream {
+            Some(stream) => stream.hear(what),
+            None if matches!(what, Happens::Run { .. }) => drop(events.hear(what)),
+            None => {}
+        }
+    })
+}
+
 /// One mission after another.
 struct Rounds<'a> {
     context: &'a Context,
@@ -205,6 +232,8 @@ struct Rounds<'a> {
     place: Place,
     orders: Orders,
     log: Log,
+    /// Told of whatever happens.
+    listener: Listener,
     tries: Tries,
 }
 
@@ -244,7 +273,11 @@ impl Rounds<'_> {
     fn mission(&self, mode: Mode, until: Option<Millis>) -> Result<Outcome, Fail> {
         let stop = self.orders.mission(until);
         let mission = self.begun.mission(self.context, mode, stop, self.board.progress())?;
+        let mission = Mission { listener: Some(self.listener.clone()), ..mission };
         let outcome = pipeline::run_at(mission, &self.place);
+        if let Some(run) = &outcome.run {
+            self.context.events.of_run(run);
+        }
         self.board.mission_over();
         Ok(outcome)
     }
@@ -262,7 +295,9 @@ impl Rounds<'_> {
     /// Something is in the way: it is told, and waited for; what was paid for is collected meanwhile. Gives what that came to.
     fn held(&self, again: Again, fail: &Fail, outcome: &Outcome, until: Millis) -> Result<Option<Outcome>, Fail> {
         let Fail::Told(problems, exit) = fail else { return Ok(None) };
-        let why = problems.first().map_or_else(|| "stopped".to_owned(), |problem| problem.sentence.clone());
+        // What is told on the terminal is told on the pages.
+        let problem = problems.first().map(explain::hinted);
+        let (why, advice) = problem.map_or_else(|| ("stopped".to_owned(), Vec::new()), |it| (it.sentence, it.hints));
         let (until, meanwhile) = match again {
             Again::Later(meanwhile) => (Some(until), meanwhile),
             Again::WhenAsked(meanwhile) => (None, meanwhile),
@@ -275,7 +310,7 @@ impl Rounds<'_> {
             format!("tried again at {}, or on SIGHUP", words::utc(until))
         });
         self.context.out.say(&format!("Held: {when}."));
-        self.board.enter(Phase::Held { why, until });
+        self.board.enter(Phase::Held { why, advice, until });
         let settings = &self.begun.settings;
         notices::aside(settings, Event::NeedsYou, *exit, problems.first(), &outcome.standing);
         let collected = match meanwhile {

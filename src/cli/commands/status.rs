@@ -10,7 +10,6 @@ use crate::cli::context::Context;
 use crate::cli::eta::{self, Eta, Known};
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::{closing, events, expiry, finish, pages, words};
-use crate::domain::batch::Usage;
 use crate::domain::ids::{BatchId, BatchNo};
 use crate::domain::layout::Layout;
 use crate::kit::clock::Millis;
@@ -227,9 +226,9 @@ fn of(settings: &Settings, facts: &Facts, now: Millis) -> Value {
         "images": events::images_and_flagged(standing, books.flagged),
         "copies": events::copies(*copies),
         "walking": standing.walking,
-        "shards": {"sealed": standing.sealed, "waiting": standing.shards_waiting},
-        "batches": {"open": standing.batches_open, "ended": standing.batches_ended},
-        "tokens": tokens(usage.usage),
+        "shards": events::shards(standing, None),
+        "batches": events::batches(standing),
+        "tokens": events::tokens(usage.usage),
         "estimates": estimates.iter().map(estimate).collect::<Vec<_>>(),
         "queue": {"tokens": books.queue_used, "limit": settings.batch.max_enqueued_tokens.or(books.queue_limit)},
         "oldest_opened_at": books.oldest.map(words::utc),
@@ -237,10 +236,6 @@ fn of(settings: &Settings, facts: &Facts, now: Millis) -> Value {
         "reasons": reasons.iter().map(events::reason).collect::<Vec<_>>(),
         "warnings": warnings,
     })
-}
-
-fn tokens(usage: Usage) -> Value {
-    json!({"in": usage.prompt, "out": usage.output, "reasoning": usage.reasoning})
 }
 
 /// Batches that wait for something; there are never more than `max_open_batches` of them.
@@ -338,7 +333,14 @@ fn is_listed(image: &ImageRow, listed: Listed, layout: &Layout) -> bool {
 pub(super) fn one(context: &Context, what: &str) -> Result<Exit, Fail> {
     let settings = context.settings()?;
     let layout = settings.layout();
-    let Some(reader) = reader(context, &layout)? else { return Ok(Exit::Done) };
+    let Some(reader) = reader(context, &layout)? else {
+        if context.out.json {
+            // The keys that every script looks at, of an image that was never seen.
+            let unknown = json!({"schema": 1, "path": what, "state": null, "reason": null, "requests": []});
+            context.out.data(&unknown.to_string())?;
+        }
+        return Ok(Exit::Done);
+    };
     for batch in pages::batches(&reader) {
         let batch = batch.map_err(told)?;
         if batch.id.as_ref().is_some_and(|id| id.as_str() == what) {
@@ -374,7 +376,7 @@ fn show_batch(context: &Context, batch: &BatchRow, stopping: &[BatchNo]) -> Resu
             "attempt": batch.attempt, "state": batch.state.word(), "being_cancelled": stopping.contains(&batch.no), "end": batch.end.map(|end| end.word()),
             "lines": batch.lines, "bytes": batch.bytes, "opened_at": batch.opened_at.map(words::utc),
             "ended_at": batch.ended_at.map(words::utc),
-            "tokens": batch.usage.map(tokens),
+            "tokens": batch.usage.map(events::tokens),
         });
         context.out.data(&document.to_string())?;
         return Ok(Exit::Done);

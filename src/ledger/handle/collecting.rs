@@ -1,15 +1,20 @@
 //! The verbs about batches that have ended, their answers and the texts that come of them.
 
 use super::{Ledger, Result};
-use crate::domain::batch::{EndedBatch, OpenBatch};
+use crate::domain::batch::{BatchTold, EndedBatch, OpenBatch};
 use crate::domain::ids::{BatchNo, ImageId, RecipeId, ShardId};
 use crate::domain::recipe::Recipe;
 use crate::kit::hash::Short;
 use crate::ledger::records::{
-    Ending, Hold, ImageVerdict, KnownText, RawFile, Rejudged, Settled, SpentRough, TextOwner, WholeFile,
+    Became, Ending, Hold, ImageVerdict, KnownText, RawFile, Rejudged, Settled, SpentRough, TextOwner, WholeFile,
 };
 
 impl Ledger {
+    /// What is known of a batch by now.
+    pub async fn batch_told(&self, batch: BatchNo) -> Result<BatchTold> {
+        self.gathered(move |store| store.batch_told(batch)).await
+    }
+
     /// Whether anything was ever planned.
     pub async fn any_shard(&self) -> Result<bool> {
         self.gathered(move |store| store.any_shard()).await
@@ -51,7 +56,7 @@ impl Ledger {
     }
 
     /// What judging again made of answers of a settled batch.
-    pub async fn rejudged(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<Rejudged> {
+    pub async fn rejudged(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<(Rejudged, Became)> {
         self.gathered(move |store| store.rejudged(batch, &verdicts)).await
     }
 
@@ -92,7 +97,7 @@ impl Ledger {
     }
 
     /// A chunk of verdicts of one batch. An image that this batch's shard no longer holds packed is left as it is.
-    pub async fn verdicts(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<()> {
+    pub async fn verdicts(&self, batch: BatchNo, verdicts: Vec<ImageVerdict>) -> Result<Became> {
         self.gathered(move |store| store.verdicts(batch, &verdicts)).await
     }
 

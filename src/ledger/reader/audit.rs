@@ -151,13 +151,20 @@ fn recount(connection: &Connection) -> Outcome<Standing> {
         if matches!(state, "sealed" | "uploaded" | "opening") {
             counted.shards_waiting += many;
         }
-        if state == "sealed" {
-            counted.sealed = many;
+        match state {
+            "sealed" => counted.sealed = many,
+            "uploaded" => counted.uploaded = many,
+            "opening" => counted.opening = many,
+            _ => {}
         }
     })?;
     each(connection, "SELECT +state AS state FROM batch NOT INDEXED", |state, many| match state {
         "open" => counted.batches_open = many,
-        "ended" | "fetched" => counted.batches_ended += many,
+        "ended" => counted.batches_ended += many,
+        "fetched" => {
+            counted.batches_fetched = many;
+            counted.batches_ended += many;
+        }
         _ => {}
     })?;
     each(connection, "SELECT +stands AS state FROM copy NOT INDEXED", |stands, many| {

@@ -46,6 +46,8 @@ impl Books {
         let standing = &mut self.standing;
         standing.shards_waiting = stepped(standing.shards_waiting, from.is_some_and(waits), waits(to));
         standing.sealed = stepped(standing.sealed, from == Some(Sealed), to == Sealed);
+        standing.uploaded = stepped(standing.uploaded, from == Some(Uploaded), to == Uploaded);
+        standing.opening = stepped(standing.opening, from == Some(Opening), to == Opening);
         let returned = matches!((from, to), (Some(Opening), Uploaded | Sealed) | (Some(ShardState::Spent), Uploaded));
         standing.shards_returned += u64::from(returned);
         Ok(())
@@ -61,6 +63,8 @@ impl Books {
         standing.queue_left += u64::from(from.is_some_and(queued) && !queued(to));
         standing.batches_open = stepped(standing.batches_open, from.is_some_and(open), open(to));
         standing.batches_ended = stepped(standing.batches_ended, from.is_some_and(ended), ended(to));
+        let fetched = |state| state == BatchState::Fetched;
+        standing.batches_fetched = stepped(standing.batches_fetched, from.is_some_and(fetched), fetched(to));
         Ok(())
     }
 }

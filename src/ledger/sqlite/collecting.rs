@@ -5,12 +5,13 @@ use rusqlite::params;
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
 use super::paying::{hold_back, move_shard, unanswered};
-use super::rows::{self, ENDED_BATCH, OPEN_BATCH, ended_batch, ending_text, int, open_batch};
+use super::rows::{self, ENDED_BATCH, OPEN_BATCH, column, count, ended_batch, ending_text, int, open_batch};
 use super::settling::Closing;
 use super::shards::moved;
-use super::{SqliteStore, admission, journal};
-use crate::domain::batch::{BatchEnd, EndedBatch, OpenBatch, Refusal};
-use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
+use super::{SqliteStore, admission, journal, money};
+use crate::domain::batch::{BatchEnd, BatchTold, EndedBatch, OpenBatch, Refusal, Usage};
+use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId, Tag};
+use crate::domain::recipe::Kind;
 use crate::ledger::journal::Event;
 use crate::ledger::moves::{BatchFacts, BatchState, ShardState};
 use crate::ledger::records::{Ending, Hold, RawFile, Unswept};
@@ -35,6 +36,37 @@ pub(super) fn ended_batches(store: &SqliteStore) -> Outcome<Vec<EndedBatch>> {
 pub(super) fn ended_sql() -> String {
     let order = "ORDER BY coalesce(b.results_until, b.expires_at, b.opened_at), b.id";
     format!("{ENDED_BATCH} WHERE {LIVING} AND b.state IN ('ended', 'fetched') {order}")
+}
+
+/// What is known of a batch by now.
+pub(super) fn told(store: &SqliteStore, batch: BatchNo) -> Outcome<BatchTold> {
+    const SQL: &str = "SELECT s.tag, r.kind, b.opened_at, b.intent_at, b.ended_at, b.prompt_tokens, b.cached_tokens, b.output_tokens,
+        b.reasoning_tokens FROM batch b JOIN shard s ON s.id = b.shard_id JOIN recipe r ON r.id = s.recipe_id WHERE b.id = ?1";
+    let cost = money::told(store, batch)?;
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut found = statement.query([batch.0])?;
+    let row = found.next()?.ok_or_else(|| Fault::stale(format!("there is no batch {batch}")))?;
+    let kind: String = column(row, "kind")?;
+    let opened: Option<i64> = column(row, "opened_at")?;
+    let opened = opened.map_or_else(|| column(row, "intent_at"), Ok)?;
+    let ended: Option<i64> = column(row, "ended_at")?;
+    let tokens = |name: &str| column::<Option<i64>>(row, name).map(|tokens| tokens.map(count));
+    let usage = tokens("prompt_tokens")?.or(tokens("output_tokens")?).map(|_| {
+        let number = |name: &str| Ok::<_, Fault>(tokens(name)?.unwrap_or(0));
+        Ok::<_, Fault>(Usage {
+            prompt: number("prompt_tokens")?,
+            cached: number("cached_tokens")?,
+            output: number("output_tokens")?,
+            reasoning: number("reasoning_tokens")?,
+        })
+    });
+    Ok(BatchTold {
+        shard: Tag(column(row, "tag")?),
+        kind: rows::word(&kind, Kind::from_word)?,
+        took_ms: ended.map(|ended| count(ended - opened)),
+        usage: usage.transpose()?,
+        cost: cost.filter(|_| ended.is_some()),
+    })
 }
 
 fn one_ended(store: &SqliteStore, batch: BatchNo) -> Outcome<EndedBatch> {

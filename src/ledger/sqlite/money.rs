@@ -85,6 +85,13 @@ pub(super) fn settled(store: &mut SqliteStore, batch: BatchNo) -> Outcome<()> {
     Ok(())
 }
 
+/// What a batch has cost, where it has told its tokens and a price is known.
+pub(super) fn told(store: &SqliteStore, batch: BatchNo) -> Outcome<Option<Money>> {
+    let mut statement = store.connection.prepare_cached(&format!("{PRICED} {WHOSE} WHERE b.id = ?1"))?;
+    let cost = statement.query_and_then([batch.0], Cost::read)?.next().transpose()?;
+    Ok(if let Some(Cost::Told(bill)) = cost { Some(bill) } else { None })
+}
+
 /// How the ledger stands with money.
 pub(super) fn funds(store: &SqliteStore) -> Outcome<Funds> {
     let mut funds = sums(&store.connection, store.books.spent)?;

@@ -13,7 +13,7 @@ use crate::domain::ids::{BatchNo, ShardId};
 use crate::domain::verdict::Verdict;
 use crate::kit::hash::Short;
 use crate::ledger::moves::ImageState;
-use crate::ledger::records::{ImageVerdict, Rejudged, TextOwner};
+use crate::ledger::records::{Became, ImageVerdict, Rejudged, TextOwner};
 
 /// Settled batches after `after`, oldest first.
 pub(super) fn settled_batches(store: &SqliteStore, after: BatchNo, limit: u32) -> Outcome<Vec<EndedBatch>> {
@@ -22,16 +22,25 @@ pub(super) fn settled_batches(store: &SqliteStore, after: BatchNo, limit: u32) -
 }
 
 /// Records a chunk; an image that another shard holds by now, or that is asked again, is left as it is.
-pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageVerdict]) -> Outcome<Rejudged> {
+pub(super) fn record(
+    store: &mut SqliteStore,
+    batch: BatchNo,
+    verdicts: &[ImageVerdict],
+) -> Outcome<(Rejudged, Became)> {
     let sql = "SELECT shard_id FROM batch WHERE id = ?1 AND state = 'settled'";
     let shard: Option<i64> = store.connection.prepare_cached(sql)?.query_row([batch.0], |row| row.get(0)).optional()?;
     let shard = ShardId(shard.ok_or_else(|| Fault::stale(format!("batch {batch} is not settled")))?);
-    let mut rejudged = Rejudged::default();
+    let (mut rejudged, mut became) = (Rejudged::default(), Became::with_capacity(verdicts.len()));
     for judged in verdicts {
-        let Some(state) = state(store, shard, judged)? else { continue };
+        let Some(state) = state(store, shard, judged)? else {
+            became.push(None);
+            continue;
+        };
+        let mut now = state;
         match (&judged.verdict, judged.text) {
             (Verdict::Accept | Verdict::Blank, Some(text)) => {
                 rejudged.texts += 1;
+                now = ImageState::Done;
                 ends(store, judged, state, ImageState::Done, text)?;
                 note(store, shard, judged, Some(judged.verdict.word()))?;
             }
@@ -41,6 +50,7 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
             }
             (Verdict::DeepClean, Some(text)) => {
                 rejudged.rough += 1;
+                now = ImageState::Rough;
                 ends(store, judged, state, ImageState::Rough, text)?;
                 note(store, shard, judged, Some(judged.verdict.word()))?;
             }
@@ -49,8 +59,9 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
                 note(store, shard, judged, None)?;
             }
         }
+        became.push(Some(now));
     }
-    Ok(rejudged)
+    Ok((rejudged, became))
 }
 
 /// Where the image stands, if its answer may be judged again.

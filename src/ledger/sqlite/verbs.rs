@@ -6,7 +6,7 @@ use super::{
     SqliteStore, admission, asking, collecting, copies, enrol, events, images, listed, money, pages, paying, rejudging,
     restore, runs, settling, shards, verdicts,
 };
-use crate::domain::batch::{Admission, EndedBatch, Intent, OpenBatch, Refusal};
+use crate::domain::batch::{Admission, BatchTold, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason, RelPath, Stamp};
 use crate::domain::money::{Funds, Money, Shortage};
@@ -18,8 +18,8 @@ use crate::ledger::LedgerError;
 use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
 use crate::ledger::lost::{LostShard, Restored};
 use crate::ledger::records::{
-    CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage, RawFile,
-    Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, TextOwner, Unswept, WholeFile, Witnesses,
+    Became, CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage,
+    RawFile, Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, TextOwner, Unswept, WholeFile, Witnesses,
 };
 use crate::ledger::store::Store;
 
@@ -231,6 +231,10 @@ impl Store for SqliteStore {
         self.named(|store| listed::recognise(store, batches))
     }
 
+    fn batch_told(&mut self, batch: BatchNo) -> Result<BatchTold> {
+        self.named(|store| collecting::told(store, batch))
+    }
+
     fn any_shard(&mut self) -> Result<bool> {
         self.named(|store| listed::any_shard(store))
     }
@@ -263,7 +267,7 @@ impl Store for SqliteStore {
         self.named(|store| rejudging::settled_batches(store, after, limit))
     }
 
-    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Rejudged> {
+    fn rejudged(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<(Rejudged, Became)> {
         self.named(|store| rejudging::record(store, batch, verdicts))
     }
 
@@ -295,7 +299,7 @@ impl Store for SqliteStore {
         self.named(|store| images::known_texts(store, images))
     }
 
-    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<()> {
+    fn verdicts(&mut self, batch: BatchNo, verdicts: &[ImageVerdict]) -> Result<Became> {
         self.named(|store| verdicts::record(store, batch, verdicts))
     }
 

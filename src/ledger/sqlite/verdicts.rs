@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::events::{self, About};
 use super::fault::{Fault, Outcome};
-use super::rows::{count, length, usage};
+use super::rows::{count, length, usage, word};
 use super::settling::{Closing, is_deep};
 use super::shards::moved;
 use super::{SqliteStore, images};
@@ -14,10 +14,10 @@ use crate::domain::ladder::DEEP_ATTEMPTS;
 use crate::domain::verdict::Verdict;
 use crate::kit::hash;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::records::{Allowed, ImageVerdict, TextOwner};
+use crate::ledger::records::{Allowed, Became, ImageVerdict, TextOwner};
 
 /// Records a chunk of verdicts of one batch.
-pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageVerdict]) -> Outcome<()> {
+pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageVerdict]) -> Outcome<Became> {
     let closing = Closing::of(store, batch)?;
     if !matches!(closing.state, BatchState::Ended | BatchState::Fetched) {
         return Err(Fault::stale(format!("batch {batch} is {}", closing.state.word())));
@@ -25,27 +25,41 @@ pub(super) fn record(store: &mut SqliteStore, batch: BatchNo, verdicts: &[ImageV
     let contested = is_contested(store, &closing)?;
     let rules = Rules::of(store, closing.shard)?;
     let mut accepted = Accepted::default();
+    let mut became = Became::with_capacity(verdicts.len());
     for judged in verdicts {
         if accepted.holds(judged.image) {
             // A second answer has to meet what the first one did.
             accepted.write(store)?;
         }
-        match tries(store, judged.image, closing.shard)? {
-            Some(_) if contested && Held::of(&judged.verdict).is_some() => hold(store, closing.shard, judged)?,
+        became.push(match tries(store, judged.image, closing.shard)? {
+            Some(_) if contested && Held::of(&judged.verdict).is_some() => {
+                hold(store, closing.shard, judged)?;
+                Some(ImageState::Packed)
+            }
             Some(tries) => {
                 keep_line(store, closing.shard, judged, judged.verdict.word())?;
                 let way = rules.way(&judged.verdict, tries);
+                let state = way.state();
                 go(store, judged, way, &mut accepted)?;
+                Some(state)
             }
-            None => note_surplus(store, &closing, judged)?,
-        }
+            None => {
+                note_surplus(store, &closing, judged)?;
+                None
+            }
+        });
     }
     accepted.write(store)?;
     // In the same commit: otherwise nothing would be owed for a moment, and whoever feeds would leave.
     if store.allowed.deep_clean && verdicts.iter().any(|judged| judged.verdict == Verdict::DeepClean) {
         images::want_deep(store)?;
+        for (state, judged) in
+            became.iter_mut().zip(verdicts).filter(|(_, judged)| judged.verdict == Verdict::DeepClean)
+        {
+            *state = state.and(stands(store, judged.image)?);
+        }
     }
-    Ok(())
+    Ok(became)
 }
 
 /// Tries and returns of an image so far.
@@ -61,6 +75,12 @@ fn tries(store: &SqliteStore, image: ImageId, shard: ShardId) -> Outcome<Option<
     let mut statement = store.connection.prepare_cached(sql)?;
     let tries = |row: &rusqlite::Row<'_>| Ok(Tries { asked: row.get(0)?, gaps: row.get(1)? });
     Ok(statement.query_row([image.0, shard.0], tries).optional()?)
+}
+
+fn stands(store: &SqliteStore, image: ImageId) -> Outcome<Option<ImageState>> {
+    let mut statement = store.connection.prepare_cached("SELECT state FROM image WHERE id = ?1")?;
+    let found: Option<String> = statement.query_row([image.0], |row| row.get(0)).optional()?;
+    found.map(|found| word(&found, ImageState::from_word)).transpose()
 }
 
 pub(super) fn flags(judged: &ImageVerdict) -> Option<String> {
@@ -180,6 +200,17 @@ enum Way {
     Failed(Tries, Reason),
     /// A deep cleaning came to nothing: the rough text stays.
     Rough(Tries),
+}
+
+impl Way {
+    fn state(&self) -> ImageState {
+        match self {
+            Self::Text(state) => *state,
+            Self::Again(_) => ImageState::Owed,
+            Self::Failed(..) => ImageState::Failed,
+            Self::Rough(_) => ImageState::Rough,
+        }
+    }
 }
 
 /// What decides where the verdicts of one shard take its images.

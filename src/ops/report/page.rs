@@ -14,6 +14,7 @@ use crate::domain::batch::Usage;
 use crate::domain::image::shown;
 use crate::domain::layout::Layout;
 use crate::domain::money::Money;
+use crate::domain::reasons;
 use crate::ledger::reader::{EngineRow, ImageResult, RecipeRow, RunRow};
 use crate::ledger::records::Standing;
 use crate::ops::bill::Sum;
@@ -149,7 +150,7 @@ pub(super) fn sum_of(name: &str, sum: &Sum) -> Value {
 fn failures(((state, reason), failures): (&(&'static str, String), &Failures)) -> Value {
     let unnamed = failures.images.saturating_sub(failures.named.len() as u64);
     json!({
-        "state": state, "reason": reason, "images": failures.images, "named": failures.named, "unnamed": unnamed,
+        "state": state, "reason": reasons::words(reason), "images": failures.images, "named": failures.named, "unnamed": unnamed,
     })
 }
 

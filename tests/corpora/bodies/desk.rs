@@ -237,6 +237,7 @@ fn mission(desk: &Desk, base: &str, a_batch: usize, clock: &Clock) -> Mission {
         stop: stop_switch().0,
         clock: clock.clone(),
         tally: tokio::sync::watch::Sender::new(Tally::default()),
+        listener: None,
         settings,
     }
 }

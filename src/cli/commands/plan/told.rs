@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{closing, words};
 use crate::domain::money::Money;
+use crate::domain::reasons;
 use crate::ops::plan::{Bound, Change, Other, Plan, Time};
 use crate::settings::models::Model;
 use crate::settings::units::show_bytes;
@@ -86,9 +87,10 @@ fn better_guess(plan: &Plan, settings: &Settings) -> String {
 }
 
 fn images(plan: &Plan) -> Vec<String> {
-    let ended = |reasons: &BTreeMap<String, u64>| {
-        let listed: Vec<String> = reasons.iter().map(|(reason, many)| format!("{reason} {many}")).collect();
-        let total: u64 = reasons.values().sum();
+    let ended = |by_reason: &BTreeMap<String, u64>| {
+        let listed: Vec<String> =
+            by_reason.iter().map(|(reason, many)| format!("{} {many}", reasons::words(reason))).collect();
+        let total: u64 = by_reason.values().sum();
         if listed.is_empty() { "0".to_owned() } else { format!("{total} ({})", listed.join(", ")) }
     };
     let mut lines = vec![format!(

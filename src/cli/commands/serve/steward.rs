@@ -13,7 +13,7 @@ use crate::cli::attend::take_down_later;
 use crate::cli::events::Events;
 use crate::cli::exit::Exit;
 use crate::cli::progress;
-use crate::cli::screen::{FRAME, Screen, Shown};
+use crate::cli::screen::{FRAME, Screen};
 use crate::cli::signals::{Heard, Signals};
 use crate::kit::atomic_file::{Access, Durability, write};
 use crate::kit::clock::{Clock, Stopwatch, io_pause};
@@ -107,7 +107,6 @@ struct Attending {
     progress: watch::Receiver<Tally>,
     /// Since the pipeline told something.
     told: Stopwatch,
-    shown: Shown,
     metrics: Bell,
     status: Bell,
     watchdog: Option<Bell>,
@@ -121,7 +120,6 @@ impl Attending {
         Self {
             progress: charge.board.progress().subscribe(),
             told: Stopwatch::start(),
-            shown: Shown::default(),
             metrics: Bell::new(EVERY_METRICS),
             status: Bell::new(EVERY_STATUS),
             watchdog: charge.supervisor.watchdog().map(Bell::new),
@@ -143,14 +141,13 @@ impl Attending {
         }
         let last = self.charge.board.tally();
         self.charge.screen.close(&last);
-        self.tell_events(&last);
         self.write_metrics();
     }
 
     fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Stop => self.stop(),
-            Heard::Reload => {
+            Heard::Reload | Heard::HangUp => {
                 self.charge.screen.interject("SIGHUP: the settings are read again");
                 self.charge.orders.reload();
             }
@@ -184,7 +181,6 @@ impl Attending {
         let now = self.progress.borrow_and_update().clone();
         self.charge.screen.agree(progress::Terms::of(&self.charge.in_force.now()));
         self.charge.screen.update(&now);
-        self.tell_events(&now);
         if self.status.rings() {
             let snapshot = self.charge.screen.snapshot(&now);
             self.charge.board.hub().tell_status(&self.charge.events.status(&snapshot));
@@ -202,12 +198,6 @@ impl Attending {
             self.charge.screen.interject("What is still under way is dropped, and begun again by the next start.");
             self.charge.orders.cut();
             take_down_later(PATIENCE, Exit::Done);
-        }
-    }
-
-    fn tell_events(&mut self, now: &Tally) {
-        for notice in self.shown.fresh(now) {
-            self.charge.board.hub().tell(&self.charge.events.notice(&notice));
         }
     }
 

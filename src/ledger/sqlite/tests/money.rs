@@ -4,6 +4,7 @@ use super::{ALLOWED, BODY, Desk};
 use crate::domain::batch::{Admission, BatchEnd, Usage};
 use crate::domain::ids::{BatchId, BatchNo, FileId, ShardId};
 use crate::domain::money::{Charge, Funds, ListPrice, Money, Price, Shortage};
+use crate::domain::recipe::Kind;
 use crate::domain::shard::NewShard;
 use crate::kit::clock::Clock;
 use crate::ledger::records::{Ending, Hold};
@@ -73,6 +74,25 @@ fn over(desk: &mut Desk, batch: BatchNo, end: BatchEnd, usage: Option<Usage>) {
 fn sums(desk: &mut Desk) -> [u64; 3] {
     let Funds { spent, reserved, waiting, .. } = desk.done(SqliteStore::funds);
     [spent, reserved, waiting].map(Money::micros_up)
+}
+
+#[test]
+fn a_batch_tells_what_it_took_and_cost_once_it_has_ended() {
+    let mut desk = limited(250);
+    let shard = uploaded(&mut desk, 1);
+    let batch = opened(&mut desk, shard);
+    let told = desk.done(|store| store.batch_told(batch));
+    assert_eq!((told.kind, told.took_ms, told.usage, told.cost), (Kind::Read, None, None, None));
+    let usage = Usage { prompt: 10, cached: 6, output: 2, reasoning: 1 };
+    over(&mut desk, batch, BatchEnd::Completed, Some(usage));
+    let ended = desk.done(|store| store.batch_told(batch));
+    assert_eq!((&ended.shard, ended.usage, ended.cost), (&told.shard, Some(usage), Some(micros(27))));
+    assert!(ended.took_ms.is_some());
+    let other = uploaded(&mut desk, 2);
+    let silent = opened(&mut desk, other);
+    over(&mut desk, silent, BatchEnd::Completed, None);
+    let told = desk.done(|store| store.batch_told(silent));
+    assert_eq!((told.usage, told.cost), (None, None), "its worst case is no bill");
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn done_to_batch(store: &mut SqliteStore, model: &Model, step: usize, command: &
         Command::Verdict(batch, line, thought) => {
             let images = model.batches.get(*batch).map(|batch| model.shards[batch.shard].images.as_slice());
             let image = images.map_or(0, |images| images[line % images.len()]);
-            store.verdicts(no(batch), &[verdict(image, *thought)])
+            store.verdicts(no(batch), &[verdict(image, *thought)]).map(drop)
         }
         Command::Settle(batch) => store.settle(no(batch)).map(drop),
         _ => Ok(()),

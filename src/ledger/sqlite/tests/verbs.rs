@@ -5,6 +5,7 @@ use crate::domain::batch::{BatchEnd, Refusal, Usage};
 use crate::domain::image::Reason;
 use crate::domain::shard::ShardState;
 use crate::domain::verdict::Verdict;
+use crate::ledger::moves::ImageState;
 use crate::ledger::records::{
     Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, RawFile, Remeasured, Settled, TextOwner,
 };
@@ -311,8 +312,9 @@ fn verdicts_move_their_images_once() {
     ];
     stale(desk.act(|store| store.verdicts(batch, &chunk)));
     fetch(&mut desk, batch);
-    for _repeated in 0..2 {
-        desk.done(|store| store.verdicts(batch, &chunk));
+    let [done, owed, failed] = [ImageState::Done, ImageState::Owed, ImageState::Failed].map(Some);
+    for became in [[done, done, owed, failed], [None; 4]] {
+        assert_eq!(desk.done(|store| store.verdicts(batch, &chunk)), became, "a repetition leaves them as they are");
         let states: Vec<_> = (1..=5).map(|image| desk.state(image)).collect();
         assert_eq!(states, ["done", "done", "owed", "failed refused", "packed"]);
     }
@@ -478,7 +480,7 @@ fn an_unusable_answer_ends_no_image_while_another_batch_may_have_a_good_one() {
     let refused = Verdict::Reject(Reason::Refused);
     let chunk = [judged(1, refused.clone()), judged(2, refused.clone()), judged(3, cut)];
     for _repeated in 0..2 {
-        desk.done(|store| store.verdicts(batch, &chunk));
+        assert_eq!(desk.done(|store| store.verdicts(batch, &chunk)), [Some(ImageState::Packed); 3]);
         assert_eq!([1, 2, 3].map(|image| desk.state(image)), ["packed", "packed", "packed"]);
     }
     fetch(&mut desk, stray.no);

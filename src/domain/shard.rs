@@ -101,6 +101,16 @@ impl NewShard {
     pub fn bytes(&self) -> u64 {
         self.lines.iter().map(|line| line.bytes).sum()
     }
+
+    /// The plan without the lines of images that `is_owed` denies; `None` if none is left. What is estimated is taken to be spread
+    /// evenly over the lines.
+    #[must_use]
+    pub fn only(&self, is_owed: impl Fn(ImageId) -> bool) -> Option<Self> {
+        let lines: Vec<NewLine> = self.lines.iter().filter(|line| is_owed(line.image)).cloned().collect();
+        let (left, all) = (lines.len() as u64, self.lines.len() as u64);
+        let est_tokens = self.est_tokens.saturating_mul(left).div_ceil(all.max(1)).max(1);
+        (left > 0).then(|| Self { lines, est_tokens, ..self.clone() })
+    }
 }
 
 /// Where a shard stands.

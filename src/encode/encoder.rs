@@ -363,7 +363,8 @@ impl Work {
             charge,
         };
         crash::point("seal.before");
-        let facts = self.ledger.seal(shard).await?;
+        // Nothing is left of it where the walk has ended all its images meanwhile.
+        let Some(facts) = self.ledger.seal(shard).await? else { return Ok(()) };
         crash::point("seal.recorded");
         tracing::debug!(shard = facts.id.0, lines = facts.lines, bytes = facts.bytes, ?reason, "sealed");
         hand_over(&self.shards, ShardSealed(facts), &self.meter).await?;

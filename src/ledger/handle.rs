@@ -187,9 +187,9 @@ impl Ledger {
     }
 
     // ---- shards
-    /// The shard, its lines and its images, in one move.
-    pub async fn seal(&self, shard: NewShard) -> Result<ShardFacts> {
-        self.gathered(move |store| store.seal(&shard)).await
+    /// The shard, its lines and its images, in one move, without those that are not owed any more; `None` if nothing is left.
+    pub async fn seal(&self, shard: NewShard) -> Result<Option<ShardFacts>> {
+        self.gathered(move |store| store.seal_owed(&shard)).await
     }
 
     /// The plan of a shard, lines in order.

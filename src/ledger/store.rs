@@ -3,6 +3,8 @@
 //! A verb runs inside a transaction that the keeper opens and commits ([`Frame`]); the caller hears of it after the
 //! commit. Times are stamped by the store's own clock.
 
+use std::collections::HashSet;
+
 use crate::domain::batch::{Admission, BatchTold, EndedBatch, Intent, OpenBatch, Refusal};
 use crate::domain::ids::{BatchId, BatchNo, CorpusId, FileId, ImageId, RecipeId, RunId, ShardId, Tag};
 use crate::domain::image::{Found, Reason, RelPath, Stamp};
@@ -107,6 +109,19 @@ pub trait Store: Frame + Send {
     // ---- shards
     /// The shard, its lines and its images, in one move.
     fn seal(&mut self, shard: &NewShard) -> Result<ShardFacts>;
+    /// Which of these images are owed.
+    fn still_owed(&mut self, images: &[ImageId]) -> Result<Vec<ImageId>>;
+    /// As [`Store::seal`], without the lines of images that are not owed any more: the walk ends a page that a file has no longer,
+    /// or that nobody wants any more, whatever plan it lies in. `None` if nothing is left.
+    fn seal_owed(&mut self, shard: &NewShard) -> Result<Option<ShardFacts>> {
+        let images: Vec<ImageId> = shard.lines.iter().map(|line| line.image).collect();
+        let owed = self.still_owed(&images)?;
+        if owed.len() == images.len() {
+            return self.seal(shard).map(Some);
+        }
+        let owed: HashSet<ImageId> = owed.into_iter().collect();
+        shard.only(|image| owed.contains(&image)).map(|left| self.seal(&left)).transpose()
+    }
     /// The plan of a shard, lines in order.
     fn plan(&mut self, shard: ShardId) -> Result<Plan>;
     /// Shards that are sealed, uploaded or opening, oldest first, at most `limit` after `after`.

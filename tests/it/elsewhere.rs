@@ -76,7 +76,7 @@ fn it_is_asked_about_with_its_host_and_planned_by_its_name() {
     // One on this computer is nobody else.
     assert_eq!(desk.json("plan in", "http://127.0.0.1:9/v1")["host"], Value::Null);
     let (_, out, _) = desk.call("plan in", "http://127.0.0.1:9/v1");
-    assert!(out.contains("no other computer"), "{out}");
+    assert!(out.contains("nobody: read on this computer"), "{out}");
 }
 
 #[test]

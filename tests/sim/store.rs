@@ -83,6 +83,7 @@ as_they_are! {
     fn are_known(&mut self, corpus: CorpusId, files: &[(RelPath, Stamp)]) -> Result<Vec<bool>>;
     fn walk_over(&mut self, corpus: CorpusId) -> Result<()>;
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage>;
+    fn still_owed(&mut self, images: &[ImageId]) -> Result<Vec<ImageId>>;
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()>;
     fn ask_again(&mut self, images: &[ImageId], model: Option<&str>) -> Result<u64>;
     fn person_did(&mut self, image: ImageId, deed: Deed) -> Result<()>;

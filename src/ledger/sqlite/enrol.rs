@@ -78,7 +78,7 @@ fn together(store: &mut SqliteStore, files: &mut Vec<Plain<'_>>, enrolled: &mut 
 
 /// Pages that the file had and has no more. A file of one page never had others, and of nearly all files nothing is asked here.
 /// Where the file is the same, they are there still, and nobody wants them any more: what came of them stands. One that is owed
-/// and was fed may lie in an open plan, which is sealed as it is: its body or the next walk sees to it.
+/// may lie in an open plan, which is sealed without it.
 fn no_more_pages(
     store: &mut SqliteStore,
     directory: i64,
@@ -90,11 +90,11 @@ fn no_more_pages(
         return Ok(());
     }
     const SQL: &str = "SELECT page FROM image WHERE directory_id = ?1 AND name = ?2 AND page > ?3
-        AND state NOT IN ('packed', 'failed') AND CASE state WHEN 'owed' THEN owed_seq > ?6 ELSE (bytes, mtime_ms) <> (?4, ?5) END";
+        AND state NOT IN ('packed', 'failed') AND (state = 'owed' OR (bytes, mtime_ms) <> (?4, ?5))";
     let mut statement = store.connection.prepare_cached(SQL)?;
     let Stamp { bytes, mtime_ms } = found.stamp;
     let gone: Vec<u32> = statement
-        .query_map(params![directory, found.path.name, pages, int(bytes), mtime_ms, store.fed], |row| row.get(0))?
+        .query_map(params![directory, found.path.name, pages, int(bytes), mtime_ms], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     drop(statement);
     for page in gone {

@@ -58,8 +58,6 @@ pub struct SqliteStore {
     /// Host and process, for the rows of shards and batches.
     owner: String,
     books: Books,
-    /// The last place of the feed of owed images that was handed out: what stands before it may lie in an open plan.
-    fed: i64,
     at_begin: Books,
     at_savepoint: Books,
     journal: Option<Journal>,

@@ -135,7 +135,6 @@ fn taken(connection: Connection, path: &Path, kind: Kind, clock: Clock, allowed:
         owner: machine.owner(),
         books,
         at_begin: books,
-        fed: 0,
         at_savepoint: books,
         journal: None,
         unwritten: Vec::new(),

@@ -62,9 +62,11 @@ impl Store for SqliteStore {
     }
 
     fn take_owed(&mut self, corpus: CorpusId, cursor: Cursor, limit: u32) -> Result<OwedPage> {
-        let page = self.named(|store| images::take_owed(store, corpus, cursor, limit))?;
-        self.fed = self.fed.max(page.next.0);
-        Ok(page)
+        self.named(|store| images::take_owed(store, corpus, cursor, limit))
+    }
+
+    fn still_owed(&mut self, images: &[ImageId]) -> Result<Vec<ImageId>> {
+        self.named(|store| images::still_owed(store, images))
     }
 
     fn cannot_ask(&mut self, image: ImageId, reason: Reason) -> Result<()> {

@@ -5,7 +5,7 @@ use crate::domain::batch::BatchEnd;
 use crate::domain::ids::{BatchId, FileId, ImageId, ShardId};
 use crate::domain::image::{Fate, Format, Found, Looks, Needs, Pixels, Reason, RelPath};
 use crate::domain::verdict::Verdict;
-use crate::ledger::records::{Cursor, Ending, ImageVerdict, RawFile, TextOwner};
+use crate::ledger::records::{Ending, ImageVerdict, RawFile, TextOwner};
 use crate::ledger::store::Store as _;
 
 fn deed(pages: usize, mtime_ms: i64) -> Found {
@@ -64,23 +64,18 @@ fn pages_with_a_text_stay_done_where_only_the_first_is_asked_from_now_on() {
 }
 
 #[test]
-fn a_page_that_was_fed_stays_owed_until_its_plan_is_sealed() {
+fn a_plan_is_sealed_without_the_pages_that_the_walk_has_ended_since() {
     let mut desk = Desk::in_memory();
+    enrol(&mut desk, deed(3, 1));
+    let plan = desk.plan_of(1, &[1, 2, 3]);
     enrol(&mut desk, deed(2, 1));
-    let corpus = desk.corpus;
-    assert_eq!(desk.done(|store| store.take_owed(corpus, Cursor::default(), 9)).images.len(), 2);
-    enrol(&mut desk, deed(1, 1));
-    assert_eq!(desk.state(2), "owed", "it may lie in an open plan");
-    let plan = desk.plan_of(1, &[1, 2]);
-    assert_eq!(desk.done(|store| store.seal(&plan)).lines, 2);
-}
-
-#[test]
-fn a_page_that_was_not_fed_is_not_asked_where_nobody_wants_it_any_more() {
-    let mut desk = Desk::in_memory();
-    enrol(&mut desk, deed(2, 1));
-    enrol(&mut desk, deed(1, 1));
-    assert_eq!(desk.state(2), "failed missing_file");
+    assert_eq!(desk.state(3), "failed missing_file");
+    assert!(desk.act(|store| store.seal(&plan)).is_err(), "nobody is asked for it by mistake");
+    let facts = desk.done(|store| store.seal_owed(&plan)).expect("two pages are owed");
+    assert_eq!((facts.lines, facts.bytes), (2, 200));
+    let other = desk.plan_of(2, &[3]);
+    assert_eq!(desk.done(|store| store.seal_owed(&other)), None, "nothing is left of it");
+    assert_eq!([1, 2].map(|image| desk.state(image)), ["packed", "packed"]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod deep;
 pub mod found_text;
 pub mod guard;
 pub mod judge;
+mod late;
 mod lengths;
 mod letters;
 pub mod pages;
@@ -29,3 +30,4 @@ pub mod text_file;
 pub mod tree;
 #[cfg(test)]
 mod truth_tests;
+mod wanted;

@@ -12,10 +12,12 @@ use super::breaker::{Case, Finding, Hearing, MostlyUnknown, Rejections};
 use super::chunk::{Hands, Judged, Work as Judging, judge_and_write};
 use super::copies::Copies;
 use super::judge::batch_against_the_run;
+use super::late::Late;
 use super::pages;
 use super::text_file::is_of_one_folder;
 use super::told::{self, Followed};
-use crate::domain::answer::{Answer, LinesRead, Outcome};
+use super::wanted::wanted;
+use crate::domain::answer::LinesRead;
 use crate::domain::batch::{BatchEnd, EndedBatch};
 use crate::domain::ids::{BatchNo, ImageId, ShardId};
 use crate::domain::recipe::{Kind, Recipe};
@@ -27,7 +29,6 @@ use crate::kit::faults::{AnyFault, Faults};
 use crate::kit::news::{BatchChange, Notice};
 use crate::kit::stop::StopLevel;
 use crate::ledger::LedgerError;
-use crate::ledger::moves::ImageState;
 use crate::ledger::records::{Became, ImageVerdict, Unswept};
 use crate::message::{AnswersRead, BatchRead, NoMoreAnswers};
 
@@ -62,6 +63,8 @@ struct Work {
     deferred: Vec<Waiting>,
     /// What the lines of batches that are being read say against the run.
     hearings: HashMap<BatchNo, Hearing>,
+    /// Errors of batches that are being read.
+    late: Late,
     /// Batches with a text that could not be written.
     unwritten: HashSet<BatchNo>,
     /// What was wrong with the answers of this life.
@@ -82,6 +85,7 @@ impl Cleaner {
             faults: faults.clone(),
             deferred: Vec::new(),
             hearings: HashMap::new(),
+            late: Late::default(),
             unwritten: HashSet::new(),
             rejections: Rejections::default(),
             refused_in_a_row: 0,
@@ -148,14 +152,16 @@ impl Work {
             tokio::select! {
                 biased;
                 input = self.intake.recv() => match input {
-                    Some(Input::Answers(chunk)) => self.judge_chunk(chunk).await?,
+                    Some(Input::Answers(chunk)) => self.hear_chunk(chunk).await?,
                     Some(Input::Read(batch, ..)) if self.seams.again.is_some() => {
+                        self.judge_late(batch.no).await?;
                         pages::join_all(&self.seams, Some(batch.shard)).await?;
                         self.copies.serve_again(&self.seams, batch.shard).await?;
                     }
                     // Its books stay open until every text is written.
                     Some(Input::Read(batch, ..)) if self.unwritten.contains(&batch.no) => {}
                     Some(Input::Read(batch, lines, slot)) => {
+                        self.judge_late(batch.no).await?;
                         pages::join_all(&self.seams, Some(batch.shard)).await?;
                         self.copies.serve_all(&self.seams).await?;
                         let answered = self.hearings.entry(batch.no).or_default().counted(batch.lines);
@@ -187,11 +193,24 @@ impl Work {
         }
     }
 
-    async fn judge_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
-        let count = chunk.answers.len() as u64;
+    async fn hear_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
         let hearing = self.hearings.entry(chunk.batch.no).or_default();
         chunk.answers.iter().for_each(|answer| hearing.hear(&answer.outcome));
-        let work = self.wanted(chunk.batch.shard, chunk.answers).await?;
+        let chunk = self.late.hold(chunk);
+        if chunk.answers.is_empty() { Ok(()) } else { self.judge_chunk(chunk).await }
+    }
+
+    async fn judge_late(&mut self, batch: BatchNo) -> Result<(), AnyFault> {
+        for chunk in self.late.release(batch) {
+            self.judge_chunk(chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge_chunk(&mut self, chunk: AnswersRead) -> Result<(), AnyFault> {
+        let count = chunk.answers.len() as u64;
+        let (ledger, again) = (&self.seams.ledger, self.seams.again.is_some());
+        let work = wanted(ledger, again, chunk.batch.shard, chunk.answers).await?;
         let followed = Followed::of(&self.seams, &chunk.batch, &chunk.recipe, &work);
         // A deep cleaning that comes to nothing says nothing of how pages are read, nor does a page that was hopeless before.
         let reads = chunk.recipe.kind == Kind::Read;
@@ -245,32 +264,6 @@ impl Work {
         let CleanerSeams { corpus, pool, rules, mark, sweeper, .. } = self.seams.clone();
         let pages = sweeper.layout.pages();
         Hands { corpus, pool, rules, mark, pages, recipe: Arc::clone(recipe), again: self.seams.again.is_some() }
-    }
-
-    /// The answers that end an image of this shard, each with the hash of the text that we wrote there last. A second answer
-    /// to one image stays raw: of several, the first that has a text counts, otherwise the first.
-    async fn wanted(&self, shard: ShardId, answers: Vec<Answer>) -> Result<Vec<Judging>, AnyFault> {
-        let images = answers.iter().map(|answer| answer.image).collect();
-        let known = self.seams.ledger.known_texts(images).await?;
-        let mut wanted: Vec<Judging> = Vec::with_capacity(answers.len());
-        let mut places: HashMap<ImageId, usize> = HashMap::with_capacity(answers.len());
-        let has_text = |answer: &Answer| matches!(answer.outcome, Outcome::Answered { .. });
-        for (answer, text) in answers.into_iter().zip(known) {
-            let judged = matches!(text.state, Some(ImageState::Done | ImageState::Rough | ImageState::Failed));
-            let at_hand = if self.seams.again.is_some() { judged } else { text.packed_in.is_some() };
-            if !at_hand || text.shard != Some(shard) {
-                continue;
-            }
-            match places.get(&answer.image) {
-                None => {
-                    places.insert(answer.image, wanted.len());
-                    wanted.push((answer, text));
-                }
-                Some(place) if has_text(&answer) && !has_text(&wanted[*place].0) => wanted[*place].0 = answer,
-                Some(_) => tracing::warn!(path = %answer.path.shown(), "a second answer to one image stays raw"),
-            }
-        }
-        Ok(wanted)
     }
 
     /// What is counted against the images that no line of a batch has answered. Where most lines name none of them, the run stops

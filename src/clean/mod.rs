@@ -17,6 +17,7 @@ mod deep;
 pub mod found_text;
 pub mod guard;
 pub mod judge;
+mod late;
 mod lengths;
 mod letters;
 pub mod pages;
@@ -31,3 +32,4 @@ mod told;
 pub mod tree;
 #[cfg(test)]
 mod truth_tests;
+mod wanted;

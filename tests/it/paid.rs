@@ -189,3 +189,33 @@ fn a_result_file_whose_length_never_fits_is_read_as_it_is() {
     let kept = oracle::all_files(&sandbox.workspace().join("batch_return"));
     assert!(kept.len() == 1 && kept[0].ends_with(".jsonl.incomplete"), "{kept:?}");
 }
+
+/// An error stands in the file far before the answer to the same image: the answer is the one that was paid for.
+#[test]
+fn an_answer_beats_an_error_that_stands_far_before_it() {
+    for error in [r#""status_code":400,"body":{"error":{"code":"x","message":"no"}}"#, r#""status_code":500,"body":{}"#]
+    {
+        let sandbox = Sandbox::new(4);
+        let mut life = crate::kill::command(&sandbox);
+        life.env("BATCHSCRIBE_CRASH", "fetch.recorded:1");
+        assert!(!crate::kill::live(life, None).expect("it ends").success());
+        let mut files = std::fs::read_dir(sandbox.workspace().join("batch_return")).expect("raw files");
+        let path = files.next().expect("a file").expect("entry").path();
+        let raw = std::fs::read_to_string(&path).expect("lines");
+        let lines: Vec<&str> = raw.lines().collect();
+        let last: serde_json::Value = serde_json::from_str(lines[3]).expect("a line");
+        let refused = format!(r#"{{"id":"e","custom_id":{},"response":{{{error}}},"error":null}}"#, last["custom_id"]);
+        // Other lines come again and again, so that the two are not read together.
+        let others = format!("{}\n{}\n{}\n", lines[0], lines[1], lines[2]).repeat(500);
+        std::fs::write(&path, format!("{refused}\n{others}{}\n", lines[3])).expect("written");
+        let outcome = in_time(sandbox.mission(Mode::Run { once: false }).0);
+        assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+        assert_eq!(outcome.standing.done, 4, "{:?}", outcome.standing);
+        assert!(oracle::billed(&sandbox.bill()).values().all(|times| *times == 1), "paid once each: {error}");
+        // The same when all are judged once more.
+        let outcome = in_time(sandbox.mission(Mode::Clean { rebuild: false, deep: false }).0);
+        assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+        assert_eq!(outcome.standing.done, 4, "{:?}", outcome.standing);
+        assert_eq!(outcome.rejudged.wanting, 0, "{:?}", outcome.rejudged);
+    }
+}

@@ -40,8 +40,7 @@ pub(super) fn take_owed(store: &SqliteStore, corpus: CorpusId, cursor: Cursor, l
 
 /// Those of these images that are owed. One statement, whatever their number.
 pub(super) fn still_owed(store: &SqliteStore, images: &[ImageId]) -> Outcome<Vec<ImageId>> {
-    const SQL: &str =
-        "SELECT i.id FROM json_each(?1) e CROSS JOIN image i ON i.id = e.value WHERE i.state = 'owed'";
+    const SQL: &str = "SELECT i.id FROM json_each(?1) e CROSS JOIN image i ON i.id = e.value WHERE i.state = 'owed'";
     let ids = serde_json::Value::from_iter(images.iter().map(|image| image.0)).to_string();
     let mut statement = store.connection.prepare_cached(SQL)?;
     Ok(statement.query_map([ids], |row| row.get(0).map(ImageId))?.collect::<rusqlite::Result<_>>()?)

@@ -77,6 +77,9 @@ fn guarded(line: &PlanLine, make: impl FnOnce() -> Result<(), BodyError>) -> Res
 /// client and the socket still hold of it and of the body before it. All of them are kept.
 const BUFFERS: usize = LANE_CHUNKS + 12;
 
+/// A read of fewer bytes costs more than the chunk that it would fill up.
+const LEAST_IN: usize = 16 * 1024;
+
 /// What bodies are made with; all bodies of a process share one.
 #[derive(Clone, Debug)]
 pub struct Makings {
@@ -236,7 +239,9 @@ impl Maker<'_> {
     fn encode(&mut self, file: &mut File, bytes: u64) -> Result<(), Fault> {
         let mut left = bytes;
         while left > 0 {
-            let want = usize::try_from(left).unwrap_or(CHUNK_IN).min(CHUNK_IN);
+            // Chunks are filled across lines: each one that is handed over wakes up the client, and costs a call to the socket.
+            let (wanted, room) = (usize::try_from(left).unwrap_or(CHUNK_IN).min(CHUNK_IN), self.room_for());
+            let want = if room < wanted && room < LEAST_IN { wanted } else { wanted.min(room) };
             file.read_exact(&mut self.raw.bytes[..want])?;
             self.make_room(want.div_ceil(3) * 4).map_err(|_| Fault::GivenUp)?;
             self.out.append_encoded(&self.raw.bytes[..want], &self.makings.base64);
@@ -255,6 +260,11 @@ impl Maker<'_> {
             self.out.append(part);
             Ok(())
         })
+    }
+
+    /// Bytes of an image for which there is room in the chunk that is being filled: a multiple of three.
+    fn room_for(&self) -> usize {
+        (CHUNK_OUT - self.out.filled) / 4 * 3
     }
 
     fn make_room(&mut self, bytes: usize) -> Result<(), BodyError> {

@@ -75,7 +75,7 @@ pub struct Old {
     /// Go on although the recipe changed: texts of the old one stay
     #[arg(long, conflicts_with = "redo")]
     pub keep_old: bool,
-    /// Ask again: pages whose text another recipe made, that failed, or all; old texts stay until the new ones come
+    /// Ask again: pages whose text another recipe made, that failed, or all; old texts stay until the new ones come. An order that was broken off goes on
     #[arg(long, value_enum, value_name = "WHICH")]
     pub redo: Option<Redo>,
 }

@@ -15,6 +15,7 @@ pub mod exit;
 mod expiry;
 mod finish;
 pub mod flags;
+mod folder;
 mod in_the_way;
 mod local;
 mod logs;

@@ -9,11 +9,8 @@ use crate::domain::recipe::Recipe;
 use crate::emulator::Server;
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
-use crate::kit::path_bytes::{from_name, to_path};
 use crate::kit::stop::{StopSwitch, stop_switch};
-use crate::ledger::LedgerError;
 use crate::ledger::lock::{LockError, WorkspaceLock};
-use crate::ledger::reader::{CorpusRoot, Reader};
 use crate::pipeline;
 use crate::pipeline::mission::{Mission, Mode, Outcome, Tally};
 use crate::settings::keys::{self, Key};
@@ -32,7 +29,7 @@ use super::progress::Terms;
 use super::screen::Screen;
 use super::stale::{put_back, same_recipe, which};
 use super::stream::{Stream, Writer};
-use super::{expiry, in_the_way, logs, notices, pages, stale, words};
+use super::{expiry, folder, in_the_way, logs, notices, pages, stale, words};
 
 /// One of the three verbs.
 pub(super) struct Job {
@@ -122,8 +119,8 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
     logs::start(&context.global, &settings)?;
     let told = |error| finish::ledger(&error);
     match pages::ledger(&layout).map_err(told)? {
-        Some(reader) if job.asks() => go_on_with_folder(&mut settings, &reader).map_err(told)?,
-        Some(reader) => take_folder(&mut settings, &reader).map_err(told)?,
+        Some(reader) if job.asks() => folder::go_on_with_folder(&mut settings, &reader).map_err(told)?,
+        Some(reader) => folder::take_folder(&mut settings, &reader).map_err(told)?,
         None if !job.asks() => return nothing_begun(context, &settings, &job, watch),
         None => {}
     }
@@ -157,7 +154,7 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
 /// begin.
 pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Result<Begun, Fail> {
     let layout = settings.layout();
-    let image_root = image_root(&settings)?;
+    let image_root = folder::image_root(&settings)?;
     let prompt = prompt(&settings, job)?;
     let key = if job.needs_provider() { key(context, &settings)? } else { None };
     introduce(context, &settings, job, &prompt);
@@ -208,41 +205,6 @@ fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopw
         finish::as_it_stands(context, settings, watch)?;
     }
     Ok(Exit::Done)
-}
-
-/// Where nobody names a folder, and the one of the settings was never walked, a workspace goes on with the one that was sent. Not
-/// where that was named as the settings name theirs: then the workspace was copied or moved, and its images with it.
-pub(super) fn go_on_with_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
-    let default = dunce::canonicalize(&settings.image_dir).unwrap_or_else(|_| settings.image_dir.clone());
-    let default = from_name(default.as_os_str());
-    let is_known = |corpus: &CorpusRoot| corpus.root == default || corpus.given == settings.image_dir_given.as_bytes();
-    if reader.corpora()?.iter().any(is_known) { Ok(()) } else { take_folder(settings, reader) }
-}
-
-/// Answers belong to the folder that was sent, so nobody has to name it again.
-pub(super) fn take_folder(settings: &mut Settings, reader: &Reader) -> Result<(), LedgerError> {
-    if settings.is_set("image_dir") {
-        return Ok(());
-    }
-    if let Some(corpus) = reader.corpus()? {
-        settings.image_dir = to_path(&corpus.root);
-        settings.image_dir_given = String::from_utf8_lossy(&corpus.given).into_owned();
-    }
-    Ok(())
-}
-
-/// The folder of the images, links resolved (E104).
-pub(super) fn image_root(settings: &Settings) -> Result<PathBuf, Problem> {
-    let path = &settings.image_dir;
-    let readable = dunce::canonicalize(path).and_then(|root| std::fs::read_dir(&root).map(|_| root));
-    readable.map_err(|cause| {
-        let problem = Problem::new("E104", format!("cannot read the image folder {}: {cause}", path.display()))
-            .hint("image_dir has to be a folder that you may read");
-        match settings.origin("image_dir") {
-            Some(origin) if settings.is_set("image_dir") => problem.hint(origin.told()),
-            _ => problem,
-        }
-    })
 }
 
 /// The prompt; `download` asks nothing, so a prompt that is gone does not stop it.

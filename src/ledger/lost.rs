@@ -7,6 +7,26 @@ use crate::domain::money::Charge;
 use crate::domain::tokens::Counting;
 use crate::kit::clock::Millis;
 
+/// Who asked for the batches of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOrigin {
+    /// This program: its newest run of an account goes on, and its batches bear the run's tag.
+    Own,
+    /// Somebody else, such as the scripts before it: nothing is added to such a run.
+    Import,
+}
+
+impl RunOrigin {
+    /// Its word in the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Import => "import",
+        }
+    }
+}
+
 /// The age of a shard of which nothing tells it: it is older than all others.
 pub const UNDATED: Millis = 0;
 

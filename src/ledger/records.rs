@@ -130,26 +130,6 @@ pub struct Run {
     pub foreign: Option<String>,
 }
 
-/// Who asked for the batches of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunOrigin {
-    /// This program: its newest run of an account goes on, and its batches bear the run's tag.
-    Own,
-    /// Somebody else, such as the scripts before it: nothing is added to such a run.
-    Import,
-}
-
-impl RunOrigin {
-    /// Its word in the ledger.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Import => "import",
-        }
-    }
-}
-
 /// What is written when a run begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRun {

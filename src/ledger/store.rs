@@ -16,11 +16,10 @@ use crate::kit::hash::Short;
 
 use super::LedgerError;
 use super::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
-use super::lost::{LostShard, Restored};
+use super::lost::{LostShard, Restored, RunOrigin};
 use super::records::{
     Became, CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage,
-    RawFile, Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
-    Witnesses,
+    RawFile, Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
 };
 
 type Result<T> = std::result::Result<T, LedgerError>;

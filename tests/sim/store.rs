@@ -11,11 +11,10 @@ use batchscribe::domain::shard::{NewShard, Plan, ShardFacts};
 use batchscribe::kit::hash::Short;
 use batchscribe::ledger::LedgerError;
 use batchscribe::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
-use batchscribe::ledger::lost::{LostShard, Restored};
+use batchscribe::ledger::lost::{LostShard, Restored, RunOrigin};
 use batchscribe::ledger::records::{
     Became, CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage,
-    RawFile, Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile,
-    Witnesses,
+    RawFile, Recognised, Rejudged, Run, Settled, SpentRough, Standing, TextOwner, Unswept, WholeFile, Witnesses,
 };
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame, Store};

@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::progress::Terms;
 use crate::cli::screen::Screen;
-use crate::cli::{finish, words, work};
+use crate::cli::{finish, folder, words, work};
 use crate::kit::clock::Stopwatch;
 use crate::kit::stop::stop_switch;
 use crate::ledger::records::Rejudged;
@@ -24,8 +24,8 @@ pub(super) fn try_out(context: &Context) -> Result<Exit, Fail> {
     let mut settings = context.settings()?;
     let layout = settings.layout();
     let Some(reader) = status::reader(context, &layout)? else { return Ok(Exit::Done) };
-    work::take_folder(&mut settings, &reader).map_err(|error| finish::ledger(&error))?;
-    let root = work::image_root(&settings)?;
+    folder::take_folder(&mut settings, &reader).map_err(|error| finish::ledger(&error))?;
+    let root = folder::image_root(&settings)?;
     let prompt = texts::prompt(&settings).map_or_else(|_| BUILT_IN_PROMPT.to_owned(), |prompt| prompt.text);
     let recipe = texts::recipe(&settings, &prompt)?;
     // Whoever works here meanwhile would change what is compared.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::status;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail, cannot_write, cannot_write_there};
-use crate::cli::{pages, words, work};
+use crate::cli::{folder, pages, words};
 use crate::ops::bundle::{self, Part};
 use crate::ops::doctor::{Look, State, examine};
 use crate::settings::{Problem, Settings};
@@ -19,7 +19,7 @@ pub(super) fn doctor(context: &Context, online: bool, to: Option<(&Path, bool)>)
     let mut settings = context.settings()?;
     // A ledger that cannot be read is one of the things that are looked at.
     if let Ok(Some(reader)) = pages::ledger(&settings.layout()) {
-        drop(work::go_on_with_folder(&mut settings, &reader));
+        drop(folder::go_on_with_folder(&mut settings, &reader));
     }
     let looks = examine(&settings, &context.environment, online);
     if context.out.json {

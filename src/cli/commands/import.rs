@@ -7,7 +7,7 @@ use crate::cli::args::{Import, Old};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
 use crate::cli::work::{self, Job};
-use crate::cli::{finish, logs, pages, words};
+use crate::cli::{finish, folder, logs, pages, words};
 use crate::kit::atomic_file::private_folder;
 use crate::kit::clock::Stopwatch;
 use crate::ops::import::{self, Report, Wanted};
@@ -23,14 +23,14 @@ pub(super) fn import(context: &Context, flags: &Import) -> Result<Exit, Fail> {
     logs::start(&context.global, &settings)?;
     let layout = settings.layout();
     if let Ok(Some(reader)) = pages::ledger(&layout) {
-        drop(work::take_folder(&mut settings, &reader));
+        drop(folder::take_folder(&mut settings, &reader));
     }
     let from = flags.dir.as_ref().map_or_else(|| context.workspace.clone(), |dir| context.current_dir.join(dir));
     if !from.is_dir() {
         let sentence = format!("{} is no folder", from.display());
         return Err(Fail::usage(Problem::new("", sentence).hint("name the folder that the scripts worked in")));
     }
-    let root = work::image_root(&settings)?;
+    let root = folder::image_root(&settings)?;
     let prompt = texts::prompt(&settings)?;
     let recipe = texts::recipe(&settings, &prompt.text)?;
     let disk = |cause| crate::cli::exit::cannot_write(&cause);

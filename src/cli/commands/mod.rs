@@ -17,6 +17,7 @@ mod import;
 mod init;
 mod keys;
 mod known;
+mod listed;
 mod man;
 mod plan;
 mod recover;
@@ -52,7 +53,7 @@ pub(super) fn call(context: &Context, verb: Verb) -> Result<Exit, Fail> {
         Verb::Download { wait, batch } => download::download(context, wait, batch.as_deref()),
         Verb::Status { what, list, null, watch, exit_code } => match (what, list) {
             (Some(what), _) => status::one(context, &what),
-            (None, Some(listed)) => status::list(context, listed, null),
+            (None, Some(listed)) => listed::list(context, listed, null),
             (None, None) if watch => watch::watch(context, exit_code),
             (None, None) => status::all(context, exit_code),
         },

@@ -11,7 +11,7 @@ use crate::cli::args::{Old, Planned};
 use crate::cli::consent::{self, Doing};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::{finish, in_the_way, pages, stale, words, work};
+use crate::cli::{finish, folder, in_the_way, pages, stale, words};
 use crate::domain::image::RelPath;
 use crate::domain::recipe::Recipe;
 use crate::ledger::reader::Reader;
@@ -107,9 +107,9 @@ impl Ground {
         let told = |error| finish::ledger(&error);
         let reader = pages::ledger(&settings.layout()).map_err(told)?;
         if let Some(reader) = &reader {
-            work::go_on_with_folder(&mut settings, reader).map_err(told)?;
+            folder::go_on_with_folder(&mut settings, reader).map_err(told)?;
         }
-        let root = work::image_root(&settings)?;
+        let root = folder::image_root(&settings)?;
         let prompt = texts::prompt(&settings)?;
         let recipe = texts::recipe(&settings, &prompt.text)?;
         let today = words::day(context.clock.now());

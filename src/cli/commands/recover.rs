@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::events;
 use crate::cli::exit::{Exit, Fail, cannot_write};
 use crate::cli::work;
-use crate::cli::{consent, finish, logs, pages, words};
+use crate::cli::{consent, finish, folder, logs, pages, words};
 use crate::domain::ids::Tag;
 use crate::kit::atomic_file::private_folder;
 use crate::ops::recover::{self, Error, Ground, Remote, Report, Seen, Waiting, Wanted, Why};
@@ -23,9 +23,9 @@ pub(super) fn recover(context: &Context, from_account: bool, run: Option<String>
     let layout = settings.layout();
     if let Ok(Some(reader)) = pages::ledger(&layout) {
         // A ledger that cannot even tell its folder is damaged, which is what this is about.
-        drop(work::take_folder(&mut settings, &reader));
+        drop(folder::take_folder(&mut settings, &reader));
     }
-    let root = work::image_root(&settings)?;
+    let root = folder::image_root(&settings)?;
     let prompt = texts::prompt(&settings)?;
     let recipe = texts::recipe(&settings, &prompt.text)?;
     let key = if from_account { work::key(context, &settings)? } else { None };

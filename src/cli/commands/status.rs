@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cli::args::Listed;
 use crate::cli::context::Context;
 use crate::cli::eta::{self, Eta, Known};
 use crate::cli::exit::{Exit, Fail};
@@ -16,11 +15,8 @@ use crate::kit::clock::Millis;
 use crate::kit::path_bytes::to_path;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::{BatchState, ImageState};
-use crate::ledger::reader::{
-    BatchRow, Books, CopyCount, EstimateRow, ImageRow, QueueRow, Reader, ReasonCount, UsageSum,
-};
+use crate::ledger::reader::{BatchRow, Books, CopyCount, EstimateRow, QueueRow, Reader, ReasonCount, UsageSum};
 use crate::ledger::records::Standing;
-use crate::ops::known;
 use crate::ops::plan::Correction;
 use crate::serve::Flagged;
 use crate::settings::{Problem, ProviderKind, Settings};
@@ -28,7 +24,7 @@ use crate::settings::{Problem, ProviderKind, Settings};
 /// Open batches that one screen has room for.
 const SHOWN: usize = 8;
 
-fn told(error: LedgerError) -> Fail {
+pub(super) fn told(error: LedgerError) -> Fail {
     finish::ledger(&error).into()
 }
 
@@ -277,56 +273,6 @@ fn batch_line(batch: &BatchRow, stopping: &[BatchNo], now: Millis) -> String {
         state => state.word(),
     };
     format!("{} {state} {images}{}{doubt}", words::safe(id), age.unwrap_or_default())
-}
-
-/// Images of a kind, one a line, with what became of them; `null`: their files alone, each ended by a NUL byte.
-pub(super) fn list(context: &Context, listed: Listed, null: bool) -> Result<Exit, Fail> {
-    if null {
-        pages::no_json(context)?;
-    }
-    let settings = context.settings()?;
-    let layout = settings.layout();
-    let Some(reader) = reader(context, &layout)? else { return Ok(Exit::Done) };
-    let mut last = Vec::new();
-    for image in pages::images(&reader) {
-        let image = image.map_err(told)?;
-        if !is_listed(&image, listed, &layout) {
-            continue;
-        }
-        if null {
-            // The pages of a file follow one another.
-            let path = image.path.joined();
-            if path != last {
-                context.out.path(&path)?;
-                last = path;
-            }
-            continue;
-        }
-        let path = image.path.shown();
-        let reason = image.reason.clone().unwrap_or_default();
-        if context.out.json {
-            let line = json!({"schema": 1, "type": "image", "path": path, "state": state(image.state), "reason": reason,
-                "flags": image.flags});
-            context.out.data(&line.to_string())?;
-        } else {
-            let why = match listed {
-                Listed::Failed => reason,
-                Listed::Flagged | Listed::Rough => image.flags.join(","),
-                Listed::Edited => state(image.state).to_owned(),
-            };
-            context.out.data(&format!("{}\t{path}", words::safe(&why)))?;
-        }
-    }
-    Ok(Exit::Done)
-}
-
-fn is_listed(image: &ImageRow, listed: Listed, layout: &Layout) -> bool {
-    match listed {
-        Listed::Failed => image.state == ImageState::Failed,
-        Listed::Flagged => image.flagged,
-        Listed::Rough => image.state == ImageState::Rough,
-        Listed::Edited => known::is_a_persons(image, layout),
-    }
 }
 
 /// One batch or image.

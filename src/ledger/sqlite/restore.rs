@@ -21,9 +21,9 @@ use crate::domain::recipe::IdStyle;
 use crate::domain::shard::ShardState;
 use crate::kit::hash;
 use crate::ledger::LedgerError;
-use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, Saved, UNDATED};
+use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, RunOrigin, Saved, UNDATED};
 use crate::ledger::moves::{BatchFacts, BatchState, ImageState};
-use crate::ledger::records::{Ending, NewRun, RawFile, RunOrigin};
+use crate::ledger::records::{Ending, NewRun, RawFile};
 
 /// Images named in one go.
 const PAGE: usize = 4096;

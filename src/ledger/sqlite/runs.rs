@@ -11,7 +11,8 @@ use crate::domain::ids::{CorpusId, RecipeId, RunId, TAG_LENGTH, Tag};
 use crate::domain::recipe::{IdStyle, Kind, Parameters, Recipe};
 use crate::kit::{hash, random};
 use crate::ledger::LedgerError;
-use crate::ledger::records::{CorpusRow, NewRun, Run, RunOrigin};
+use crate::ledger::lost::RunOrigin;
+use crate::ledger::records::{CorpusRow, NewRun, Run};
 
 /// The run of this account that is to go on, or a new one. What another account has still to tell stands in its way, but
 /// not a plan of which nothing was ever sent; answers that are on disk already are read without any account.

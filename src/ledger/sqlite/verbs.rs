@@ -16,10 +16,10 @@ use crate::domain::shard::{NewShard, Plan, ShardFacts};
 use crate::kit::hash::Short;
 use crate::ledger::LedgerError;
 use crate::ledger::copies::{Alike, By, ReadyCopy, Seen, ServedCopy};
-use crate::ledger::lost::{LostShard, Restored};
+use crate::ledger::lost::{LostShard, Restored, RunOrigin};
 use crate::ledger::records::{
     Became, CorpusRow, Culprit, Cursor, Ending, Enrolled, Hold, ImageVerdict, KnownText, Listed, NewRun, OwedPage,
-    RawFile, Recognised, Rejudged, Run, RunOrigin, Settled, SpentRough, TextOwner, Unswept, WholeFile, Witnesses,
+    RawFile, Recognised, Rejudged, Run, Settled, SpentRough, TextOwner, Unswept, WholeFile, Witnesses,
 };
 use crate::ledger::store::Store;
 

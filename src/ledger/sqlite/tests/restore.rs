@@ -4,9 +4,9 @@ use super::*;
 use crate::domain::shard::ShardState;
 use crate::domain::tokens::Counting;
 use crate::ledger::journal::{Entry, Event, Journal};
-use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, Saved, UNDATED};
+use crate::ledger::lost::{LostLine, LostShard, LostTry, Restored, RunOrigin, Saved, UNDATED};
 use crate::ledger::reader::Reader;
-use crate::ledger::records::{RawFile, RunOrigin};
+use crate::ledger::records::RawFile;
 
 /// A ledger in `folder` whose six images have names, and no shard.
 fn emptied(folder: &Path) -> Desk {

@@ -30,6 +30,7 @@ fn main() {
             identity: String::new(),
             settings: "{}".into(),
             day: "2026-01-01".into(),
+            offline: false,
         };
         let run = store.begin_run(&new).expect("run").id;
         (run, store.recipe(&recipe()).expect("recipe"), store.corpus(b"/pages", b"pages").expect("corpus").id)

@@ -187,8 +187,13 @@ fn enrol(folder: &Path, url: &str) -> Told {
 fn commits(folder: &Path, images: usize, counted: usize) -> Told {
     let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
     let mut store = SqliteStore::open(&folder.join("ledger.sqlite"), Clock::wall(), allowed).expect("a new ledger");
-    let new =
-        NewRun { base_url: "bench".into(), identity: String::new(), settings: "{}".into(), day: "2026-01-01".into() };
+    let new = NewRun {
+        base_url: "bench".into(),
+        identity: String::new(),
+        settings: "{}".into(),
+        day: "2026-01-01".into(),
+        offline: false,
+    };
     let recipe = ground(folder, "http://127.0.0.1/v1");
     let recipe = recipe.recipe(&recipe.settings(&[]).expect("settings")).expect("a recipe");
     let (run, recipe, corpus) = committed(&mut store, |store| {

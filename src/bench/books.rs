@@ -70,6 +70,7 @@ impl Books {
             identity: String::new(),
             settings: "{}".into(),
             day: "2026-01-01".into(),
+            offline: false,
         };
         store.begin().map_err(told)?;
         let run = store.begin_run(&new).map_err(told)?.id;

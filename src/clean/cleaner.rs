@@ -270,8 +270,12 @@ impl Work {
     /// before they are asked again.
     async fn counts_against(&mut self, batch: &EndedBatch, lines: LinesRead) -> Result<Against, AnyFault> {
         let refused = self.is_run_refused(batch).await?;
-        if let Some(told) = MostlyUnknown::of(&batch.id, lines) {
-            self.faults.report("cleaner", told, StopLevel::Drain);
+        // Of a batch that was brought back, whatever is not in the folder today is unknown.
+        let lines = if batch.restored { LinesRead { unknown: 0, ..lines } } else { lines };
+        match MostlyUnknown::of(&batch.id, lines) {
+            Some(told) if self.seams.asks => self.faults.report("cleaner", told, StopLevel::Drain),
+            Some(told) => self.seams.news.warn("E318", told.to_string(), "they are kept raw; nothing is asked here"),
+            None => {}
         }
         Ok(Against::of(refused, lines))
     }

@@ -15,6 +15,8 @@ pub(super) struct Late(HashMap<BatchNo, Held>);
 #[derive(Default)]
 struct Held {
     answered: HashSet<ImageId>,
+    /// Images that have an error: their first one counts, and a file that repeats them takes no more memory.
+    failed: HashSet<ImageId>,
     errors: Option<AnswersRead>,
 }
 
@@ -26,6 +28,7 @@ impl Late {
         let (answers, errors): (Vec<_>, Vec<_>) = answers.into_iter().partition(is_answer);
         let held = self.0.entry(batch.no).or_default();
         held.answered.extend(answers.iter().map(|answer| answer.image));
+        let errors: Vec<Answer> = errors.into_iter().filter(|error| held.failed.insert(error.image)).collect();
         if !errors.is_empty() {
             let none = || AnswersRead { batch: batch.clone(), recipe: Arc::clone(&recipe), answers: Vec::new() };
             held.errors.get_or_insert_with(none).answers.extend(errors);
@@ -35,7 +38,7 @@ impl Late {
 
     /// The errors of a batch whose lines are all read, in chunks as they came; not those of images that have an answer.
     pub(super) fn release(&mut self, batch: BatchNo) -> Vec<AnswersRead> {
-        let Some(Held { answered, errors: Some(held) }) = self.0.remove(&batch) else { return Vec::new() };
+        let Some(Held { answered, errors: Some(held), .. }) = self.0.remove(&batch) else { return Vec::new() };
         let AnswersRead { batch, recipe, mut answers } = held;
         answers.retain(|error| !answered.contains(&error.image));
         let mut chunks = Vec::new();

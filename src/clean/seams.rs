@@ -39,6 +39,8 @@ pub struct CleanerSeams {
     pub began: Millis,
     /// Percent of the answers to first tries that may be rejected for one reason; `None` where no money is spent.
     pub most_rejected: Option<f64>,
+    /// Whether further pages are asked, so that a fault of all answers would be paid for again.
+    pub asks: bool,
     /// Set if answers of settled batches are judged again: where it is counted what that came to.
     pub again: Option<Arc<Mutex<Rejudged>>>,
 }

@@ -206,8 +206,8 @@ fn sums(doing: &Doing<'_>) -> Result<Sums, Fail> {
     let limit = pilot.map(u64::from).or(settings.run.limit);
     let again = match (redo, &reader) {
         (Some(which), Some(reader)) => {
-            let since = redo::under_way(reader, which).map_err(told)?;
-            redo::redo(reader, &layout, (which, since), recipe, |_| Ok(())).map_err(told)?
+            let order = redo::Order::of(reader, which).map_err(told)?;
+            redo::redo(reader, &layout, (which, order), recipe, |_| Ok(())).map_err(told)?
         }
         _ => 0,
     };

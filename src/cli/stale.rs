@@ -4,7 +4,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::records::{REDO, REDO_OVER};
 use crate::ops::desk::Desk;
 use crate::ops::plan::stale;
-use crate::ops::redo;
+use crate::ops::redo::{self, Order};
 use crate::settings::texts::{self, Prompt};
 use crate::settings::{Origin, Problem, ProviderKind, Settings};
 
@@ -48,12 +48,17 @@ pub(super) fn put_back(context: &Context, settings: &Settings, redo: Redo, promp
     let Some(reader) = pages::ledger(&layout).map_err(told)? else { return Ok(()) };
     let today = texts::recipe(settings, &prompt.text)?;
     let which = which(redo);
-    let since = redo::under_way(&reader, which).map_err(told)?;
+    let order = Order::of(&reader, which).map_err(told)?;
     let mut desk = Desk::open(&layout, context.clock.clone(), settings).map_err(told)?;
-    if which.is_never_done() && since.is_none() {
-        desk.act(|store| store.note_event(REDO, None, which.word())).map_err(told)?;
+    let note = match order {
+        Order::New if which.is_never_done() => Some(REDO),
+        Order::Ended(_) => Some(REDO_OVER),
+        Order::New | Order::GoesOn(_) => None,
+    };
+    if let Some(what) = note {
+        desk.act(|store| store.note_event(what, None, which.word())).map_err(told)?;
     }
-    let images = redo::redo(&reader, &layout, (which, since), &today, |images| {
+    let images = redo::redo(&reader, &layout, (which, order), &today, |images| {
         desk.act(|store| store.ask_again(images, None)).map(drop)
     });
     // The writer leaves last, and takes the ledger's working files with it.
@@ -61,25 +66,39 @@ pub(super) fn put_back(context: &Context, settings: &Settings, redo: Redo, promp
     desk.close().map_err(told)?;
     let images = words::count(images.map_err(told)?, "image is", "images are");
     let word = which.word();
-    context.out.say(&match since {
-        None => format!("{images} asked again."),
-        Some(since) => format!(
+    context.out.say(&match order {
+        Order::New => format!("{images} asked again."),
+        Order::GoesOn(since) => format!(
             "{images} asked again; the --redo {word} of {} goes on, and what was asked since then is left.",
+            words::utc(since)
+        ),
+        Order::Ended(since) => format!(
+            "The --redo {word} of {} has come to its end. The same command again asks for everything once more.",
             words::utc(since)
         ),
     });
     Ok(())
 }
 
-/// Notes that everything that was put back has ended again: the same order given once more is a new one.
-pub(super) fn is_over(context: &Context, settings: &Settings, redo: Redo) -> Result<(), Fail> {
+/// Notes the end of orders to ask again where no image waits any more, whoever has brought them there: the same order given once
+/// more is a new one.
+pub(super) fn end_orders(context: &Context, settings: &Settings) -> Result<(), Fail> {
     let told = |error: LedgerError| Fail::from(finish::ledger(&error));
-    let which = which(redo);
-    if !which.is_never_done() {
+    let Some(reader) = pages::ledger(&settings.layout()).map_err(told)? else { return Ok(()) };
+    let mut ended = Vec::new();
+    for which in [redo::Which::Failed, redo::Which::All] {
+        if matches!(Order::of(&reader, which).map_err(told)?, Order::Ended(_)) {
+            ended.push(which);
+        }
+    }
+    drop(reader);
+    if ended.is_empty() {
         return Ok(());
     }
     let mut desk = Desk::open(&settings.layout(), context.clock.clone(), settings).map_err(told)?;
-    desk.act(|store| store.note_event(REDO_OVER, None, which.word())).map_err(told)?;
+    for which in ended {
+        desk.act(|store| store.note_event(REDO_OVER, None, which.word())).map_err(told)?;
+    }
     desk.close().map_err(told)
 }
 

@@ -134,11 +134,8 @@ pub(super) fn work(context: &Context, job: Job) -> Result<Exit, Fail> {
         drop(server);
     }
     let standing = outcome.standing;
-    if let Some(redo) = job.old.redo
-        && outcome.fault.is_none()
-        && standing.owed + standing.packed == 0
-    {
-        stale::is_over(context, &settings, redo)?;
+    if standing.found > 0 && standing.owed + standing.packed == 0 {
+        stale::end_orders(context, &settings)?;
     }
     drop(lock);
     let key_source = key.map(|key| key.source).unwrap_or_default();

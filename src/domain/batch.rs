@@ -83,6 +83,10 @@ pub struct Answered {
     pub missing: u32,
 }
 
+/// No provider keeps a batch and its files for so long (milliseconds): whoever's key it is, it is gone. Source: `batch-api`
+/// reference, results are kept for 30 days.
+pub const KEPT_AT_MOST: i64 = 31 * 24 * 3600 * 1000;
+
 /// Facts of an open batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenBatch {
@@ -127,6 +131,8 @@ pub struct EndedBatch {
     pub fetched: bool,
     /// Why it was refused, in the provider's words.
     pub refusal: Option<Refusal>,
+    /// Whether the ledger lost it, or somebody else asked for it: then it knows only of those of its images that are there today.
+    pub restored: bool,
 }
 
 /// Why a whole batch was refused.

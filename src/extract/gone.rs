@@ -2,12 +2,8 @@
 //! either, and giving them up ends images that are paid for.
 
 use super::fetch::{FetchError, Fetcher};
-use crate::domain::batch::EndedBatch;
-use crate::kit::clock::Millis;
+use crate::domain::batch::{EndedBatch, KEPT_AT_MOST};
 use crate::provider::failure::{Failure, Kind};
-
-/// No provider keeps the files of a batch for so long: whoever's key it is, they are gone.
-const KEPT_AT_MOST: Millis = 31 * 24 * 3600 * 1000;
 
 impl Fetcher {
     /// Whether a result file that is not there is gone: this key sees its batch or the input file of that, or nobody could see

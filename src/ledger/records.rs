@@ -141,6 +141,8 @@ pub struct NewRun {
     pub settings: String,
     /// Day in UTC, `2026-11-22`.
     pub day: String,
+    /// Whether no provider is spoken to: then nothing follows for whoever reads the pages with these settings.
+    pub offline: bool,
 }
 
 /// The file that made a body fail.

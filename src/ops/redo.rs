@@ -46,31 +46,47 @@ impl Which {
     }
 }
 
-/// When an order of this kind was given (unix milliseconds) that has not come to its end: then the same command goes on with it.
-/// Where no image waits for an answer, none is under way.
-///
-/// # Errors
-/// The ledger's.
-pub fn under_way(reader: &Reader, which: Which) -> Result<Option<Millis>, LedgerError> {
-    let standing = reader.standing()?;
-    if !which.is_never_done() || standing.owed + standing.packed == 0 {
-        return Ok(None);
-    }
-    reader.redo_since(which.word())
+/// How an order of a kind stands when it is given once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// None is under way: this one is new.
+    New,
+    /// It was given at this time (unix milliseconds), and images still wait: the same command goes on with it.
+    GoesOn(Millis),
+    /// It was given at this time, no image waits any more, and nobody has noted its end: it is noted now, and nothing is put back.
+    Ended(Millis),
 }
 
-/// Puts them back, page by page; tells how many. A text that a person has edited is his, and its image is left. With `since`, the
-/// time of an order that is under way, images that were asked after it are left as well: they were paid for on that order.
+impl Order {
+    /// How an order of this kind stands.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn of(reader: &Reader, which: Which) -> Result<Self, LedgerError> {
+        let given = if which.is_never_done() { reader.redo_since(which.word())? } else { None };
+        let Some(given) = given else { return Ok(Self::New) };
+        let standing = reader.standing()?;
+        Ok(if standing.owed + standing.packed > 0 { Self::GoesOn(given) } else { Self::Ended(given) })
+    }
+}
+
+/// Puts them back, page by page; tells how many. A text that a person has edited is his, and its image is left. With an
+/// order that goes on, images that were asked after it are left as well: they were paid for on that order.
 ///
 /// # Errors
 /// The ledger's.
 pub fn redo(
     reader: &Reader,
     layout: &Layout,
-    (which, since): (Which, Option<Millis>),
+    (which, order): (Which, Order),
     today: &Recipe,
     mut put_back: impl FnMut(&[ImageId]) -> Result<(), LedgerError>,
 ) -> Result<u64, LedgerError> {
+    let since = match order {
+        Order::New => None,
+        Order::GoesOn(since) => Some(since),
+        Order::Ended(_) => return Ok(0),
+    };
     let stale = stale_recipes(&reader.made()?, today);
     let (mut after, mut many) = (None, 0);
     loop {

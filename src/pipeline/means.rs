@@ -60,7 +60,13 @@ pub(super) fn allowed(mission: &Mission) -> Allowed {
 /// What is written of the life that works off this mission.
 pub(super) fn new_run(mission: &Mission) -> NewRun {
     let (base_url, identity) = account(&mission.settings, &mission.base_url);
-    NewRun { base_url, identity, settings: mission.settings.to_json(), day: day(mission) }
+    NewRun {
+        base_url,
+        identity,
+        settings: mission.settings.to_json(),
+        day: day(mission),
+        offline: mission.mode.is_offline(),
+    }
 }
 
 /// The images.

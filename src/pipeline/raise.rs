@@ -324,6 +324,7 @@ fn cleaner(mission: &Mission, world: &World) -> Cleaner {
         mark: world.mark.clone(),
         recipes: world.recipes.clone(),
         began: mission.clock.now(),
+        asks: mission.mode.feeds(),
         most_rejected: mission.settings.run.max_failures_percent.filter(|_| !mission.mode.is_offline()),
         again: matches!(mission.mode, Mode::Clean { .. }).then(|| Arc::clone(&world.rejudged)),
     };

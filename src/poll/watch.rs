@@ -2,7 +2,7 @@
 
 use super::look::Told;
 use super::status;
-use crate::domain::batch::{BatchEnd, OpenBatch};
+use crate::domain::batch::{BatchEnd, KEPT_AT_MOST, OpenBatch};
 use crate::kit::budget::Lease;
 use crate::kit::clock::Millis;
 use crate::ledger::records::Ending;
@@ -11,8 +11,8 @@ use crate::ledger::records::Ending;
 const VANISHED_AFTER: Millis = 3600 * 1000;
 /// Answers that were counted, and whose file is not named within so long, will not be found any more.
 const NAMED_WITHIN: Millis = 3600 * 1000;
-/// No provider keeps a batch and its files for so long: whoever's key it is, it is gone.
-const KEPT_AT_MOST: Millis = 31 * 24 * 3600 * 1000;
+/// Nor where the batch was opened so long ago: it ends within a day.
+const NAMED_AT_MOST: Millis = 48 * 3600 * 1000;
 
 /// A batch that is waited for.
 pub(super) struct Watched {
@@ -45,8 +45,10 @@ pub(super) fn conclusion(watched: &mut Watched, told: Option<Told>, passed: Mill
             }
             let unnamed_ms = watched.unnamed_ms.map_or(0, |so_far| so_far + passed);
             watched.unnamed_ms = Some(unnamed_ms);
+            // Who looks once in a while, as from cron, looks for the first time each time: then its age decides.
+            let is_old = now - watched.batch.opened_at >= NAMED_AT_MOST;
             // They may be paid for, so only a person asks again.
-            (unnamed_ms >= NAMED_WITHIN).then_some(Ending { end: BatchEnd::Vanished, ..ending })
+            (unnamed_ms >= NAMED_WITHIN || is_old).then_some(Ending { end: BatchEnd::Vanished, ..ending })
         }
         Told::Gone | Told::Hidden => {
             watched.gone_ms += passed;
@@ -100,6 +102,10 @@ mod tests {
         }
         let end = conclusion(&mut watched, batch(None), HOUR / 4, HOUR).expect("an end");
         assert_eq!((end.end, end.errors), (BatchEnd::Vanished, Some(FileId("errors".into()))), "what is there is read");
+        let mut seen_once = self::watched();
+        assert_eq!(conclusion(&mut seen_once, batch(None), HOUR, 47 * HOUR), None);
+        let end = conclusion(&mut self::watched(), batch(None), HOUR, 48 * HOUR).map(|ending| ending.end);
+        assert_eq!(end, Some(BatchEnd::Vanished), "looked at once a day");
         let named = conclusion(&mut watched, batch(Some("output")), HOUR / 4, HOUR).expect("an end");
         assert_eq!((named.end, named.output), (BatchEnd::Completed, Some(FileId("output".into()))));
     }

@@ -196,6 +196,7 @@ impl Doubt {
             // A clock that is put forward between two looks shortens the wait by no more than one of them.
             left -= (now - std::mem::replace(&mut last_look, now)).clamp(0, 2 * millis(pause));
             if left <= 0 {
+                self.leave_witness(intent).await?;
                 // Nobody names this file again; its deletion proves nothing here and is only tidy.
                 if let Err(failure) = self.provider.delete_file(&intent.input).await {
                     tracing::warn!(file = %intent.input, %failure, "a leftover stays at the provider");

@@ -65,7 +65,7 @@ impl Doubt {
     }
 
     /// The fence takes away what a later start would tell this key by. A small file, by which it can as well, is left before.
-    async fn leave_witness(&self, intent: &Intent) -> Result<(), DoubtError> {
+    pub(super) async fn leave_witness(&self, intent: &Intent) -> Result<(), DoubtError> {
         if !self.ledger.witnesses(intent.no).await?.files.is_empty() {
             return Ok(());
         }

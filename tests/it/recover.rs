@@ -543,6 +543,13 @@ fn a_batch_whose_input_file_is_gone_tells_by_its_answers_whom_it_asked() {
     ends_well(&sandbox, 4);
 }
 
+/// A line of the journal with another time.
+fn with_time(line: &str, at: i64) -> String {
+    let mut entry: serde_json::Value = serde_json::from_str(line).expect("a line");
+    entry["at"] = at.into();
+    entry.to_string()
+}
+
 #[test]
 fn an_intent_whose_input_file_is_gone_comes_to_nothing() {
     let sandbox = Sandbox::with(4, slow());
@@ -555,6 +562,14 @@ fn an_intent_whose_input_file_is_gone_comes_to_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { client(&sandbox).delete_file(&file).await.expect("deleted") });
     lose_ledger(&sandbox);
+    // The list shows nothing of the run: so would the list of another project's key.
+    let (exit, said) = recover(&sandbox, &["--from-account"]);
+    assert!(exit == Some(2) && said.contains("the provider does not know it with this key"), "{exit:?} {said}");
+    // What is as old as that is gone, whoever's key it is.
+    let path = in_batch(&sandbox, "batches.jsonl");
+    let journal = std::fs::read_to_string(&path).expect("a journal");
+    let old: Vec<String> = journal.lines().map(|line| with_time(line, 1_000)).collect();
+    std::fs::write(&path, old.join("\n") + "\n").expect("a journal");
     let said = recovered(&sandbox, &["--from-account"]);
     assert!(said.contains("Nothing left  of 1 shard (4 images)") && said.contains("4 owed"), "{said}");
     ends_well(&sandbox, 4);

@@ -93,4 +93,11 @@ fn an_order_that_was_broken_off_goes_on_and_pays_for_no_page_twice() {
     assert!(exit == Some(0) && said.contains("4 images are asked again."), "a new order: {exit:?} {said}");
     assert_eq!(asked(&sandbox), first + 8);
     assert_eq!(call(&sandbox, "audit").0, Some(0));
+    // An order that another verb brings to its end is over as well.
+    let (_, said) = call(&sandbox, "run --redo all --limit 2");
+    assert!(said.contains("4 images are asked again."), "{said}");
+    assert_eq!(call(&sandbox, "run").0, Some(0));
+    let (exit, said) = call(&sandbox, "run --redo all");
+    assert!(exit == Some(0) && said.contains("4 images are asked again."), "{exit:?} {said}");
+    assert_eq!(asked(&sandbox), first + 16);
 }

@@ -49,7 +49,7 @@ pub(super) fn try_out(context: &Context) -> Result<Exit, Fail> {
     }
     if ended.signals > 0 {
         context.out.say("Stopped before the end: what would change is not known. Nothing was changed.");
-        return Ok(Exit::Done);
+        return Ok(Exit::Interrupted);
     }
     let changes = trial.changes(&reader).map_err(failed)?;
     tell(context, changes, outcome.rejudged)

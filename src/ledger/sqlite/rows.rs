@@ -91,7 +91,8 @@ pub(super) fn open_batch(row: &Row<'_>) -> Outcome<OpenBatch> {
 /// Columns of [`ended_batch`].
 pub(super) const ENDED_BATCH: &str =
     "SELECT b.id, b.batch_id, b.shard_id, s.lines, s.recipe_id, b.state, b.ending, b.refusal,
-    b.output_file_id, b.error_file_id, b.opened_at, b.intent_at, b.input_file_id FROM batch b JOIN shard s ON s.id = b.shard_id";
+    b.output_file_id, b.error_file_id, b.opened_at, b.intent_at, b.input_file_id,
+    s.seal = 'import' AS restored FROM batch b JOIN shard s ON s.id = b.shard_id";
 
 /// Reads a row of [`ENDED_BATCH`].
 pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
@@ -111,6 +112,7 @@ pub(super) fn ended_batch(row: &Row<'_>) -> Outcome<EndedBatch> {
         errors: column::<Option<String>>(row, "error_file_id")?.map(FileId),
         fetched: state == "fetched",
         refusal: column::<Option<String>>(row, "refusal")?.as_deref().map(refusal).transpose()?,
+        restored: column(row, "restored")?,
     })
 }
 

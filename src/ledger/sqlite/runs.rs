@@ -37,7 +37,9 @@ pub(super) fn begin(store: &SqliteStore, new: &NewRun) -> Outcome<Run> {
         .optional()?;
     if let Some(run) = latest {
         let run = Run { foreign, ..run };
-        events::append(store, "run_resumed", About::default(), &format!("{} {}", run.name, new.settings))?;
+        // What was read with is told by those lives alone that spoke to a provider.
+        let what = if new.offline { "run_read" } else { "run_resumed" };
+        events::append(store, what, About::default(), &format!("{} {}", run.name, new.settings))?;
         return Ok(run);
     }
     let tag = random::letters(TAG_LENGTH)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::disk::{self, Answers, Known};
 use super::remote::{Left, Remote};
 use super::{Error, Lacking, Wanted, Why};
+use crate::domain::batch::KEPT_AT_MOST;
 use crate::domain::ids::{BatchId, FileId, RecipeId, RunId};
 use crate::domain::recipe::{IdStyle, Recipe};
 use crate::kit::runtime::Runtime;
@@ -133,9 +134,13 @@ impl Tracer<'_> {
         };
         let id = match &one.batch {
             Some(id) => Some(id.clone()),
-            None => self.look_again(&remote, account, one)?,
+            None => match self.look_again(&remote, account, one)? {
+                Again::Found(id) => Some(id),
+                // Without its input file nothing can come of an intent any more.
+                Again::Nothing => None,
+                Again::Blind => return Ok(Asked::Waits(Why::Unknown)),
+            },
         };
-        // Without its input file nothing can come of an intent any more.
         let Some(id) = id else { return Ok(Asked::Nothing) };
         match self.runtime.wait(remote.answers(&id, &self.wanted.layout, &mut self.known))? {
             Left::Fetched => {
@@ -150,17 +155,25 @@ impl Tracer<'_> {
         }
     }
 
-    /// A create may have come through just before its input file was deleted, and a listing may lag.
-    fn look_again(&mut self, remote: &Remote, account: &Account, one: &Try) -> Result<Option<BatchId>, Error> {
+    /// A create may have come through just before its input file was deleted, and a listing may lag. A list that shows no batch of
+    /// the run proves nothing: it may be the list of another project's key.
+    fn look_again(&mut self, remote: &Remote, account: &Account, one: &Try) -> Result<Again, Error> {
         let runs = BTreeSet::from([account.run.clone()]);
-        let Self { runtime, known, .. } = self;
-        runtime.wait(async {
+        let mut seen = Known::default();
+        self.runtime.wait(async {
             remote.clock.sleep(remote.settle).await;
-            remote.list(&runs, known).await
+            remote.list(&runs, &mut seen).await
         })?;
-        let again = self.known.accounts.all().find(|again| again.shard == account.shard);
+        let again = seen.accounts.all().find(|again| again.shard == account.shard);
         let tries = again.map(|again| again.tries.as_slice()).unwrap_or_default();
-        Ok(tries.iter().find(|again| again.attempt == one.attempt).and_then(|again| again.batch.clone()))
+        let found = tries.iter().find(|again| again.attempt == one.attempt).and_then(|again| again.batch.clone());
+        let shows_ours = !seen.told.is_empty();
+        self.known.told.extend(seen.told);
+        Ok(match found {
+            Some(id) => Again::Found(id),
+            None if shows_ours || self.wanted.clock.now() - account.at >= KEPT_AT_MOST => Again::Nothing,
+            None => Again::Blind,
+        })
     }
 
     fn lost(&self, account: &Account, lines: Lines, tries: Vec<(Try, Option<Saved>)>) -> LostShard {
@@ -184,6 +197,16 @@ impl Tracer<'_> {
             tries: tries.into_iter().map(lost_try).collect(),
         }
     }
+}
+
+/// What a second look at the list of batches says of a create.
+enum Again {
+    /// It came through.
+    Found(BatchId),
+    /// It did not: the list shows others of its run, or it would be gone by now.
+    Nothing,
+    /// The list shows nothing of its run.
+    Blind,
 }
 
 /// Every line of the input file, in its order and with its exact length.

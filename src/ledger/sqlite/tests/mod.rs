@@ -143,6 +143,7 @@ pub(in crate::ledger) fn new_run() -> NewRun {
         identity: "id".into(),
         settings: "{}".into(),
         day: "2026-11-22".into(),
+        offline: false,
     }
 }
 

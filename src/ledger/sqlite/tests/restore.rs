@@ -262,3 +262,13 @@ fn no_run_of_somebody_else_goes_on() {
     let ours = desk.done(|store| store.restore_run(&Tag("ours00000000".into()), &new, RunOrigin::Own));
     assert_eq!(desk.done(|store| store.begin_run(&new)).id, ours, "the newest of our own");
 }
+
+#[test]
+fn a_life_that_speaks_to_no_provider_reads_with_nothing() {
+    let mut desk = Desk::in_memory();
+    let new = new_run();
+    desk.done(|store| store.begin_run(&NewRun { offline: true, ..new.clone() }));
+    assert_eq!(desk.events().last().map(String::as_str), Some("run_read"));
+    desk.done(|store| store.begin_run(&new));
+    assert_eq!(desk.events().last().map(String::as_str), Some("run_resumed"));
+}

@@ -197,8 +197,18 @@ pub(super) fn begin(context: &Context, mut settings: Settings, job: &Job) -> Res
 /// There is nothing to fetch where nothing was sent.
 fn nothing_begun(context: &Context, settings: &Settings, job: &Job, watch: Stopwatch) -> Result<Exit, Fail> {
     context.out.say(&words::nothing_begun(&context.workspace));
+    nothing_to_do(context, settings, job.verb, watch)
+}
+
+/// The lines of `--json` of a verb that finds nothing to do.
+pub(super) fn nothing_to_do(
+    context: &Context,
+    settings: &Settings,
+    verb: &'static str,
+    watch: Stopwatch,
+) -> Result<Exit, Fail> {
     if context.out.json {
-        context.out.data(&context.events.start(&Start::of(job.verb, settings, None), false))?;
+        context.out.data(&context.events.start(&Start::of(verb, settings, None), false))?;
         finish::as_it_stands(context, settings, watch)?;
     }
     Ok(Exit::Done)

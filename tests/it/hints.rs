@@ -149,6 +149,9 @@ fn one_batch_is_fetched_by_its_name_and_the_others_stay() {
     assert_eq!(open(&sandbox), [names[0].as_str(), names[2].as_str()]);
     let (exit, _, err) = call(&sandbox, &format!("download --batch {}", names[1]));
     assert!(exit == Some(0) && err.contains("nothing is left to fetch"), "{err}");
+    let (_, out, _) = call(&sandbox, &format!("download --json --batch {}", names[1]));
+    let kind = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["type"].clone();
+    assert_eq!(out.lines().map(kind).collect::<Vec<_>>(), ["start", "summary"], "{out}");
     assert!(sandbox.run().fault.is_none());
     oracle::done_once(&sandbox.workspace(), &sandbox.bill(), 12);
 }

@@ -3,8 +3,9 @@
 use crate::cli::args::Old;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Fail};
-use crate::cli::work::{Job, work};
+use crate::cli::work::{Job, nothing_to_do, work};
 use crate::cli::{finish, pages, words};
+use crate::kit::clock::Stopwatch;
 use crate::ledger::LedgerError;
 use crate::ledger::moves::BatchState;
 use crate::ledger::reader::BatchRow;
@@ -19,7 +20,8 @@ pub(super) fn download(context: &Context, wait: bool, batch: Option<&str>) -> Re
     let job = |mode| Job { verb: "download", mode, old: Old::KEPT };
     let told = |error: LedgerError| Fail::from(finish::ledger(&error));
     let Some(name) = batch else { return work(context, job(Mode::Download { wait })) };
-    let Some(reader) = pages::ledger(&context.settings()?.layout()).map_err(told)? else {
+    let (watch, settings) = (Stopwatch::start(), context.settings()?);
+    let Some(reader) = pages::ledger(&settings.layout()).map_err(told)? else {
         return work(context, job(Mode::Download { wait }));
     };
     let mut waiting = Vec::new();
@@ -34,7 +36,7 @@ pub(super) fn download(context: &Context, wait: bool, batch: Option<&str>) -> Re
                     words::safe(name),
                     row.state.word()
                 ));
-                return Ok(Exit::Done);
+                return nothing_to_do(context, &settings, "download", watch);
             }
             (false, true) => waiting.push(row),
             (false, false) => {}

@@ -253,6 +253,10 @@ fn a_person_pages_mends_and_judges_by_keyboard() {
     browser.picture("report", 400, 900);
     let notes = std::fs::read_to_string(sandbox.workspace().join("report.csv")).expect("a table");
     assert!(notes.contains("needs_work") && notes.contains("good"), "{notes}");
+    assert!(
+        std::fs::read_to_string(&report).expect("a page").contains("needs work 1"),
+        "words, not names of the table"
+    );
     // Whatever is asked again: a person's texts stand.
     drop(visitor);
     let (exit, _, err) = call(&sandbox, "retry --where state=done|failed");

@@ -8,31 +8,24 @@ mod support;
 
 use std::time::Instant;
 
+use batchscribe::bench::ground::{ALLOWED, new_run};
 use batchscribe::domain::ids::{FileId, Tag};
 use batchscribe::domain::image::{Fate, Format, Found, Looks, Pixels, RelPath, Stamp};
 use batchscribe::domain::recipe::{AnswerFormat, IdStyle, Kind, Parameters, Recipe};
 use batchscribe::domain::shard::{NewLine, NewShard, SealReason};
 use batchscribe::kit::clock::Clock;
 use batchscribe::kit::random;
-use batchscribe::ledger::records::{Allowed, Cursor, NewRun};
+use batchscribe::ledger::records::Cursor;
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame as _, Store};
 
 fn main() {
     let images = support::argument("images", 20_000);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("temp dir");
-    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
     let mut store =
-        SqliteStore::open(&folder.path().join("ledger.sqlite"), Clock::wall(), allowed).expect("a new ledger");
+        SqliteStore::open(&folder.path().join("ledger.sqlite"), Clock::wall(), ALLOWED).expect("a new ledger");
     let (run, recipe, corpus) = committed(&mut store, |store| {
-        let new = NewRun {
-            base_url: "bench".into(),
-            identity: String::new(),
-            settings: "{}".into(),
-            day: "2026-01-01".into(),
-            offline: false,
-        };
-        let run = store.begin_run(&new).expect("run").id;
+        let run = store.begin_run(&new_run()).expect("run").id;
         (run, store.recipe(&recipe()).expect("recipe"), store.corpus(b"/pages", b"pages").expect("corpus").id)
     });
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use batchscribe::bench::ground::Ground;
+use batchscribe::bench::ground::{ALLOWED, Ground, new_run};
 use batchscribe::bench::meter::{self, Meter};
 use batchscribe::bench::whole::mission;
 use batchscribe::corpus::{Corpus, Known, Walked};
@@ -22,7 +22,7 @@ use batchscribe::kit::folder::Folder;
 use batchscribe::kit::lines;
 use batchscribe::kit::random;
 use batchscribe::kit::stop::StopLevel;
-use batchscribe::ledger::records::{Allowed, Cursor, NewRun};
+use batchscribe::ledger::records::Cursor;
 use batchscribe::ledger::sqlite::SqliteStore;
 use batchscribe::ledger::store::{Frame as _, Store};
 use batchscribe::pipeline;
@@ -161,8 +161,7 @@ fn walk(root: &Path, known: bool) -> Told {
 fn enrol(folder: &Path, url: &str) -> Told {
     let mission = mission(&ground(folder, url), Mode::Upload, watch::Sender::new(Tally::default())).expect("a mission");
     let from = corpus(&mission.image_root);
-    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
-    let mut store = SqliteStore::open(&mission.layout.ledger(), Clock::wall(), allowed).expect("a new ledger");
+    let mut store = SqliteStore::open(&mission.layout.ledger(), Clock::wall(), ALLOWED).expect("a new ledger");
     let root = mission.image_root.as_os_str().as_encoded_bytes();
     let id = committed(&mut store, |store| {
         let id = store.corpus(root, mission.image_dir_given.as_bytes()).expect("corpus").id;
@@ -185,19 +184,11 @@ fn enrol(folder: &Path, url: &str) -> Told {
 /// Shards of 400 images, each sealed in a durable commit of its own: what the last `counted` of the images take. The second
 /// processor time is that of enrolling these, page by page.
 fn commits(folder: &Path, images: usize, counted: usize) -> Told {
-    let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
-    let mut store = SqliteStore::open(&folder.join("ledger.sqlite"), Clock::wall(), allowed).expect("a new ledger");
-    let new = NewRun {
-        base_url: "bench".into(),
-        identity: String::new(),
-        settings: "{}".into(),
-        day: "2026-01-01".into(),
-        offline: false,
-    };
+    let mut store = SqliteStore::open(&folder.join("ledger.sqlite"), Clock::wall(), ALLOWED).expect("a new ledger");
     let recipe = ground(folder, "http://127.0.0.1/v1");
     let recipe = recipe.recipe(&recipe.settings(&[]).expect("settings")).expect("a recipe");
     let (run, recipe, corpus) = committed(&mut store, |store| {
-        let run = store.begin_run(&new).expect("run").id;
+        let run = store.begin_run(&new_run()).expect("run").id;
         (run, store.recipe(&recipe).expect("recipe"), store.corpus(b"/pages", b"pages").expect("corpus").id)
     });
     let (mut enrolling, mut sealing, mut uncounted) = (Meter::default(), Meter::default(), Meter::default());

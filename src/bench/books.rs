@@ -3,7 +3,7 @@
 use std::io;
 
 use super::figures::Sample;
-use super::ground::{Ground, IMAGES, sample, walk};
+use super::ground::{ALLOWED, Ground, IMAGES, new_run, sample, walk};
 use super::meter::Meter;
 use super::stage::Stage;
 use crate::domain::answer::MOST_TOGETHER;
@@ -14,7 +14,7 @@ use crate::domain::verdict::Verdict;
 use crate::kit::clock::Clock;
 use crate::kit::random;
 use crate::ledger::LedgerError;
-use crate::ledger::records::{Allowed, Cursor, Ending, ImageVerdict, NewRun, OwedPage, RawFile, TextOwner};
+use crate::ledger::records::{Cursor, Ending, ImageVerdict, OwedPage, RawFile, TextOwner};
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::store::{Frame as _, Store};
 
@@ -62,18 +62,10 @@ struct Books {
 impl Books {
     fn open(ground: &Ground) -> io::Result<Self> {
         let recipe = ground.recipe(&ground.settings(&[])?)?;
-        let allowed = Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
         let path = ground.scratch().join("ledger.sqlite");
-        let mut store = SqliteStore::open(&path, Clock::wall(), allowed).map_err(told)?;
-        let new = NewRun {
-            base_url: "bench".into(),
-            identity: String::new(),
-            settings: "{}".into(),
-            day: "2026-01-01".into(),
-            offline: false,
-        };
+        let mut store = SqliteStore::open(&path, Clock::wall(), ALLOWED).map_err(told)?;
         store.begin().map_err(told)?;
-        let run = store.begin_run(&new).map_err(told)?.id;
+        let run = store.begin_run(&new_run()).map_err(told)?.id;
         let recipe = store.recipe(&recipe).map_err(told)?;
         let corpus = store.corpus(b"/bench", IMAGES.as_bytes()).map_err(told)?.id;
         store.commit().map_err(told)?;

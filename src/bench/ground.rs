@@ -14,6 +14,7 @@ use crate::domain::recipe::Recipe;
 use crate::kit::atomic_file::{self, Mark};
 use crate::kit::exit_guard::ExitGuard;
 use crate::kit::random;
+use crate::ledger::records::{Allowed, NewRun};
 use crate::settings::{Environment, Flag, Problem, Settings, Sources, resolve, texts};
 
 /// Name of the corpus below the folder, and what custom ids begin with.
@@ -31,6 +32,22 @@ pub struct Ground {
     /// Base URL of the server that the stage needs, up to `/v1`.
     pub server: Option<String>,
 }
+
+/// The run of a ledger that is measured by itself.
+#[must_use]
+pub fn new_run() -> NewRun {
+    NewRun {
+        base_url: "bench".into(),
+        identity: String::new(),
+        settings: "{}".into(),
+        day: "2026-01-01".into(),
+        offline: false,
+    }
+}
+
+/// What such a ledger allows an image: the defaults of the settings.
+pub const ALLOWED: Allowed =
+    Allowed { attempts: 3, returns: 10, deep_clean: false, enqueued_tokens: None, max_cost: None };
 
 impl Ground {
     /// The images.

@@ -264,7 +264,7 @@ pub(super) mod tests {
         }
     }
 
-    fn rules() -> Rules {
+    pub(in crate::clean) fn ladder() -> Ladder {
         let lookup = |_: &str| Abilities {
             efforts: Vec::new(),
             temperature: true,
@@ -272,6 +272,10 @@ pub(super) mod tests {
             max_output_tokens: 16_000,
             image: None,
         };
+        Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup)
+    }
+
+    fn rules() -> Rules {
         Rules {
             polish: PolishOptions::default(),
             limits: Limits::default(),
@@ -279,7 +283,7 @@ pub(super) mod tests {
             from: TextFrom::Content,
             deep_changed_words: 0.0,
             existing: Existing::default(),
-            ladder: Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup),
+            ladder: ladder(),
             attempts: 3,
         }
     }

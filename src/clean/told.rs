@@ -87,21 +87,13 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::clean::chunk::tests::recipe;
-    use crate::domain::ladder::Abilities;
+    use crate::clean::chunk::tests::{ladder, recipe};
     use crate::domain::recipe::Kind;
     use crate::kit::news::{Happens, Listener};
 
     #[test]
     fn what_comes_next_is_told_in_the_words_of_the_settings() {
-        let lookup = |_: &str| Abilities {
-            efforts: Vec::new(),
-            temperature: true,
-            details: &["low", "high"],
-            max_output_tokens: 16_000,
-            image: None,
-        };
-        let ladder = Ladder::new(recipe(Kind::Read), recipe(Kind::Deep), None, lookup);
+        let ladder = ladder();
         let told = |reason, counted| {
             next(&ladder, &recipe(Kind::Read), &Verdict::AskAgain { reason, counted }, 1).unwrap_or_default()
         };

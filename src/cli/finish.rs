@@ -326,7 +326,7 @@ pub(super) fn ledger(error: &LedgerError) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::clean::breaker::{MostlyUnknown, TooManyRejected};
     use crate::corpus::PassedOver;
@@ -339,7 +339,8 @@ mod tests {
     const RUN: Mode = Mode::Run { once: false };
     const UNDISTURBED: Ended = Ended { signals: 0, timed_out: false };
 
-    fn settings() -> Settings {
+    /// The defaults of a workspace `/w`.
+    pub(in crate::cli) fn settings() -> Settings {
         let sources = Sources {
             workspace: "/w".into(),
             current_dir: "/w".into(),

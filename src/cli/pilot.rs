@@ -109,9 +109,9 @@ pub(super) fn document(pilot: &Pilot, findings: &Findings) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::finish::tests::settings;
     use crate::domain::batch::Usage;
     use crate::domain::money::Price;
-    use crate::settings::{Environment, Sources, resolve};
 
     fn page(state: ImageState, reason: Option<&str>, output: u64) -> PilotPage {
         PilotPage {
@@ -132,15 +132,7 @@ mod tests {
             page(ImageState::Failed, Some("refused"), 30),
         ];
         let pilot = Pilot { seed: "bcd".into(), pages };
-        let sources = Sources {
-            workspace: "/w".into(),
-            current_dir: "/w".into(),
-            config: None,
-            no_config: true,
-            flags: Vec::new(),
-            environment: Environment::default(),
-        };
-        let settings = resolve(&sources).map_err(|problems| format!("{problems:?}")).expect("settings").settings;
+        let settings = settings();
         let found = findings(&pilot, 1000);
         let expected = [
             "Pilot of 4 pages, drawn with seed bcd: 2 accepted, 1 of them flagged · 1 refused by the model · 1 cut off at the token limit",

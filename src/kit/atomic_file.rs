@@ -170,6 +170,17 @@ impl Draft {
     }
 }
 
+/// As [`Draft::fill`], for whoever copies.
+impl io::Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.fill(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.temporary.as_os_str().is_empty() {

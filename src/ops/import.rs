@@ -200,22 +200,12 @@ fn keep(left: &Left, target: &Path, folder: &Path) -> Result<(), recover::Error>
     let mut draft = Draft::create(folder, Access::Private).map_err(disk)?;
     match &left.raw {
         // Byte for byte, whatever is in it.
-        Some(raw) => copy(raw, &mut draft).map_err(disk)?,
+        Some(raw) => drop(io::copy(&mut fs_err::File::open(raw).map_err(disk)?, &mut draft).map_err(disk)?),
         None => answers(left, |line| draft.fill(line).map_err(disk))?,
     }
     match draft.publish_new(target, Durability::Synced) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(disk(cause)),
         _ => Ok(()),
-    }
-}
-
-fn copy(from: &Path, to: &mut Draft) -> io::Result<()> {
-    let (mut file, mut part) = (fs_err::File::open(from)?, vec![0; 64 * 1024]);
-    loop {
-        match file.read(&mut part)? {
-            0 => return Ok(()),
-            read => to.fill(&part[..read])?,
-        }
     }
 }
 
